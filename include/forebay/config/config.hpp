@@ -1,0 +1,147 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "forebay/base/endpoint.hpp"
+#include "forebay/config/secret.hpp"
+
+/// The configuration as plain data, with its defaults. A snapshot is immutable once it is in use
+/// and may be read by every thread. Keys keep PgBouncer's word where the meaning is the same.
+namespace forebay::config {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// When a server connection goes back to the pool.
+enum class PoolMode : std::uint8_t { session, transaction, statement };
+
+/// libpq's words. Towards clients, `verify_ca` asks for a certificate that our CA signed, and
+/// `verify_full` also for its common name to be the user's name.
+enum class TlsMode : std::uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
+
+/// How a client shows who it is.
+enum class AuthMethod : std::uint8_t {
+  trust,          ///< not at all
+  password,       ///< clear text (inside TLS, unless cleartext_without_tls allows more)
+  md5,            ///< MD5 challenge; SCRAM where the stored secret is a SCRAM verifier
+  scram_sha_256,  ///< SCRAM-SHA-256, with channel binding over TLS
+  cert,           ///< TLS client certificate whose common name is the user's name
+  server,         ///< the server decides: its own verifier, our relay
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+enum class LogFormat : std::uint8_t { text, json };
+
+struct TlsSettings {
+  TlsMode mode = TlsMode::prefer;
+  std::string certificate_file;  ///< PEM, leaf first; empty for none
+  std::string key_file;          ///< PEM; empty for none
+  std::string ca_file;           ///< PEM; empty for the system's
+  std::string minimum_version = "TLSv1.2";
+  std::string ciphers;           ///< OpenSSL list for TLS 1.2; empty for OpenSSL's default
+  std::string cipher_suites;     ///< for TLS 1.3; empty for OpenSSL's default
+  bool operator==(const TlsSettings&) const = default;
+};
+
+/// What may be said for all pools, for one database, and for one user; the user's word goes before
+/// the database's, and that before the general one. Nothing said: see `PoolSettings`.
+struct PoolOverrides {
+  std::optional<PoolMode> pool_mode;
+  std::optional<std::uint32_t> pool_size;
+  std::optional<std::uint32_t> min_pool_size;
+  std::optional<bool> server_round_robin;
+  std::optional<milliseconds> query_wait_timeout;
+  std::optional<milliseconds> server_idle_timeout;
+  std::optional<milliseconds> server_lifetime;
+  bool operator==(const PoolOverrides&) const = default;
+};
+
+/// The settings of one pool, everything decided. A time of zero switches the rule off.
+struct PoolSettings {
+  PoolMode pool_mode = PoolMode::transaction;
+  std::uint32_t pool_size = 20;
+  std::uint32_t min_pool_size = 0;
+  bool server_round_robin = false;
+  milliseconds query_wait_timeout = seconds(120);
+  milliseconds server_idle_timeout = seconds(600);
+  milliseconds server_lifetime = seconds(3600);
+  bool operator==(const PoolSettings&) const = default;
+};
+
+struct User {
+  /// Clear text, `md5...` or `SCRAM-SHA-256$...`; several during a rotation, the first is used
+  /// towards servers.
+  std::vector<Secret> passwords;
+  PoolOverrides pool;
+  std::uint32_t max_user_connections = 0;  ///< server connections of this user in all; 0: no limit
+  bool operator==(const User&) const = default;
+};
+
+/// One entry of [databases]; the name "*" serves every other database under its own name.
+struct Database {
+  std::vector<Endpoint> hosts;     ///< of one cluster, in order of preference; never empty
+  std::string dbname;              ///< on the server; empty: as the client said
+  std::string user;                ///< towards the server; empty: as the client said
+  Secret password;                 ///< for `user`
+  std::optional<AuthMethod> auth;  ///< nothing: the general one
+  std::optional<TlsSettings> server_tls;
+  PoolOverrides pool;
+  std::uint32_t max_db_connections = 0;  ///< server connections of this database; 0: no limit
+  bool operator==(const Database&) const = default;
+};
+
+struct Config {
+  // Where clients come in.
+  std::vector<Endpoint> listen = {{"127.0.0.1", 6432}};
+  std::uint32_t unix_socket_mode = 0777;
+  std::uint32_t workers = 0;                        ///< threads; 0: one a core
+  std::optional<std::uint32_t> max_client_conn;     ///< nothing: what descriptors allow, at most 10,000
+  milliseconds client_login_timeout = seconds(60);
+  milliseconds shutdown_timeout = seconds(30);      ///< how long a drain may take
+
+  // Who may come in.
+  AuthMethod auth = AuthMethod::scram_sha_256;
+  bool cleartext_without_tls = false;
+  /// With auth "server": whether a client that comes from another machine may use what the server
+  /// grants to us without a password.
+  bool passwordless_from_anywhere = false;
+  std::uint32_t scram_iterations = 4096;
+  TlsSettings client_tls = {.mode = TlsMode::prefer};
+
+  // Servers.
+  TlsSettings server_tls = {.mode = TlsMode::prefer};
+  milliseconds server_connect_timeout = seconds(15);
+  /// How long clients wait for a database of which no server answers, before they are told.
+  milliseconds server_unavailable_timeout = seconds(10);
+  milliseconds server_check_delay = seconds(30);    ///< idle longer than that: checked before use
+  std::uint32_t max_connecting = 8;                 ///< logins in progress, for each pool
+  std::uint32_t max_prepared_statements = 200;      ///< kept on a server connection
+  /// How long a server connection may take to become clean after its client vanished.
+  milliseconds server_recovery_timeout = seconds(5);
+
+  // Operation.
+  LogLevel log_level = LogLevel::info;
+  LogFormat log_format = LogFormat::text;
+  std::string log_file;                             ///< empty: standard error
+  bool log_connections = true;
+  std::optional<Endpoint> http;                     ///< health and metrics; nothing: none
+
+  PoolOverrides pool;                               ///< for every pool
+  std::map<std::string, Database, std::less<>> databases;
+  std::map<std::string, User, std::less<>> users;
+
+  bool operator==(const Config&) const = default;
+
+  /// The entry that serves a database name: its own, else "*", else null.
+  [[nodiscard]] const Database* find_database(std::string_view name) const;
+  [[nodiscard]] const User* find_user(std::string_view name) const;
+  /// The settings for clients of `user` (null: one that is not listed) in `database`.
+  [[nodiscard]] PoolSettings pool_settings(const Database& database, const User* user) const;
+};
+
+}  // namespace forebay::config

@@ -1,0 +1,57 @@
+#include "forebay/protocol/postgres/framer.hpp"
+
+#include <algorithm>
+
+namespace forebay::pg {
+
+Framer::Item Framer::next(Bytes input, std::size_t whole_max) noexcept {
+  Item item;
+  // Everything that passes untouched and stands side by side makes one run.
+  std::size_t at = 0;
+  for (;;) {
+    if (rest_ > 0) {
+      const std::size_t taken = std::min<std::size_t>(rest_, input.size() - at);
+      rest_ -= static_cast<std::uint32_t>(taken);
+      at += taken;
+    }
+    const std::size_t left = input.size() - at;
+    if (left < kHeaderSize) {
+      item.need = kHeaderSize;
+      break;
+    }
+    const char type = input[at];
+    const MessageKind& kind = message_kind(sender_, type);
+    const std::uint32_t length = load_u32(input.data() + at + 1);
+    if (kind.look == Look::unknown || length < 4 || length - 4 < kind.body_min ||
+        length - 4 > kind.body_max) {
+      item.kind = Kind::malformed;
+      item.message = {type, length - 4, {}};
+      break;
+    }
+    if (kind.look == Look::pass) {
+      rest_ = length + 1;
+      continue;
+    }
+    const std::size_t total = std::size_t{length} + 1;
+    const std::size_t wanted = total <= whole_max ? total : std::min(total, kHeadMin);
+    if (left < wanted) {
+      item.need = wanted;
+      break;
+    }
+    if (at > 0) break;  // the run goes first
+    const std::size_t taken = total <= whole_max ? total : std::min(total, left);
+    item.kind = taken == total ? Kind::message : Kind::head;
+    item.bytes = input.substr(0, taken);
+    item.message = {type, length - 4, item.bytes.substr(kHeaderSize)};
+    rest_ = static_cast<std::uint32_t>(total - taken);
+    return item;
+  }
+  if (at > 0) {
+    item.kind = Kind::run;
+    item.bytes = input.substr(0, at);
+    item.message = {};
+  }
+  return item;
+}
+
+}  // namespace forebay::pg

@@ -1,0 +1,45 @@
+# What every target of the project is built with. One function, `forebay_library`, makes a module.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -fno-omit-frame-pointer")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(forebay_build INTERFACE)
+target_include_directories(forebay_build INTERFACE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src
+                                                   ${CMAKE_SOURCE_DIR})
+target_compile_options(forebay_build INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                               -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+                                               -Wno-missing-field-initializers)
+if(FOREBAY_SANITIZE)
+  list(JOIN FOREBAY_SANITIZE "," sanitizers)
+  target_compile_options(forebay_build INTERFACE -fsanitize=${sanitizers} -fno-sanitize-recover=all)
+  target_link_options(forebay_build INTERFACE -fsanitize=${sanitizers})
+else()
+  target_compile_options(forebay_build INTERFACE -fstack-protector-strong -D_FORTIFY_SOURCE=2)
+  target_link_options(forebay_build INTERFACE -Wl,-z,relro,-z,now)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT FOREBAY_SANITIZE)
+  set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+endif()
+
+# forebay_library(name SOURCES ... [USES modules...] [PRIVATE third-party targets...])
+function(forebay_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;USES;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  target_link_libraries(${name} PUBLIC forebay_build ${A_USES})
+  foreach(library ${A_PRIVATE})
+    target_link_libraries(${name} PRIVATE ${library})
+  endforeach()
+endfunction()
