@@ -5,7 +5,7 @@
 namespace forebay::pg::frontend {
 namespace {
 
-std::optional<Target> target(std::uint8_t byte) noexcept {
+std::optional<Target> target_of(std::uint8_t byte) noexcept {
   if (byte == 'S') return Target::statement;
   if (byte == 'P') return Target::portal;
   return std::nullopt;
@@ -25,7 +25,7 @@ std::optional<Bind> Bind::parse(Bytes body) noexcept {
 
 std::optional<Close> Close::parse(Bytes body) noexcept {
   Reader in(body);
-  const auto what = target(in.u8());
+  const auto what = target_of(in.u8());
   const Bytes name = in.text();
   if (!in.done() || !what) return std::nullopt;
   return Close{*what, name};
@@ -40,7 +40,7 @@ std::optional<CopyFail> CopyFail::parse(Bytes body) noexcept {
 
 std::optional<Describe> Describe::parse(Bytes body) noexcept {
   Reader in(body);
-  const auto what = target(in.u8());
+  const auto what = target_of(in.u8());
   const Bytes name = in.text();
   if (!in.done() || !what) return std::nullopt;
   return Describe{*what, name};
