@@ -16,7 +16,7 @@ Framer::Item Framer::next(Bytes input, std::size_t whole_max) noexcept {
     }
     const std::size_t left = input.size() - at;
     if (left < kHeaderSize) {
-      item.need = kHeaderSize;
+      item.need = rest_ > 0 ? 1 : kHeaderSize;  // the last byte of a message may come alone
       break;
     }
     const char type = input[at];
@@ -47,9 +47,7 @@ Framer::Item Framer::next(Bytes input, std::size_t whole_max) noexcept {
     return item;
   }
   if (at > 0) {
-    item.kind = Kind::run;
-    item.bytes = input.substr(0, at);
-    item.message = {};
+    item = {Kind::run, input.substr(0, at), {}, 0};
   }
   return item;
 }

@@ -1,5 +1,7 @@
 #include "forebay/protocol/postgres/message_table.hpp"
 
+#include "forebay/base/assert.hpp"
+
 namespace forebay::pg {
 namespace {
 
@@ -8,8 +10,11 @@ struct Line {
   MessageKind kind;
 };
 
-constexpr std::uint32_t kSmall = kSmallMessageMax;
+// Bodies, so without the length word, which counts itself.
+constexpr std::uint32_t kSmall = kSmallMessageMax - 4;
 constexpr std::uint32_t kLarge = kMessageMax - 4;
+// A server's rows may be a little larger than kMessageMax, and we keep none of them.
+constexpr std::uint32_t kRow = 0x7fffffff - 4;
 
 // Every message that a client may send after start-up.
 constexpr Line kFrontendLines[] = {
@@ -24,8 +29,9 @@ constexpr Line kFrontendLines[] = {
     {'E', {"Execute", Look::whole, 0, kSmall, "goes on"}},
     {'H', {"Flush", Look::whole, 0, kSmall, "goes on"}},
     {'F', {"FunctionCall", Look::whole, 0, kLarge, "goes on"}},
-    {'P', {"Parse", Look::whole, 0, kLarge, "a named statement is shared by all clients of the "
-                                            "pool; the answer is supplied where the server has it"}},
+    {'P', {"Parse", Look::whole, 0, kLarge, "a named statement is shared by all clients of "
+                                            "the pool; the answer is supplied where the server "
+                                            "has it"}},
     {'p', {"Password", Look::whole, 0, kSmall, "authentication only: PasswordMessage, "
                                                "SASLInitialResponse, SASLResponse"}},
     {'Q', {"Query", Look::whole, 0, kLarge, "goes on"}},
@@ -43,11 +49,11 @@ constexpr Line kBackendLines[] = {
     {'3', {"CloseComplete", Look::whole, 0, 0, "goes on; swallowed when we closed"}},
     {'C', {"CommandComplete", Look::whole, 1, kLarge, "goes on; its tag is read"}},
     {'W', {"CopyBothResponse", Look::whole, 3, kSmall, "goes on; replication only"}},
-    {'d', {"CopyData", Look::pass, 0, kLarge, "goes on"}},
+    {'d', {"CopyData", Look::pass, 0, kRow, "goes on"}},
     {'c', {"CopyDone", Look::whole, 0, 0, "goes on"}},
     {'G', {"CopyInResponse", Look::whole, 3, kSmall, "goes on; the client streams until CopyDone"}},
     {'H', {"CopyOutResponse", Look::whole, 3, kSmall, "goes on"}},
-    {'D', {"DataRow", Look::pass, 2, 0x7fffffff - 4, "goes on"}},
+    {'D', {"DataRow", Look::pass, 2, kRow, "goes on"}},
     {'I', {"EmptyQueryResponse", Look::whole, 0, 0, "goes on"}},
     {'E', {"ErrorResponse", Look::whole, 1, kLarge, "goes on; what the batch still expected up to "
                                                     "its Sync is void"}},
@@ -72,7 +78,11 @@ struct Table {
 
   template <std::size_t N>
   constexpr explicit Table(const Line (&lines)[N]) : kinds{} {
-    for (const Line& line : lines) kinds[static_cast<unsigned char>(line.type)] = line.kind;
+    for (const Line& line : lines) {
+      MessageKind& kind = kinds[static_cast<unsigned char>(line.type)];
+      FB_ASSERT(kind.name == nullptr);  // two lines for one type: does not compile
+      kind = line.kind;
+    }
   }
 };
 

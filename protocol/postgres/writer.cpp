@@ -5,6 +5,12 @@
 namespace forebay::pg {
 namespace {
 
+/// As an Int16 counts columns and parameters.
+std::uint16_t int16_of(std::size_t count) {
+  FB_ASSERT(count <= 0xffff);
+  return static_cast<std::uint16_t>(count);
+}
+
 void write_fields(std::string& out, Backend type, const Report& report) {
   MessageWriter message(out, type);
   message.u8('S').text(report.severity).u8('V').text(report.severity);
@@ -52,7 +58,7 @@ void write_command_complete(std::string& out, Bytes tag) {
 
 void write_data_row(std::string& out, std::span<const Bytes> values) {
   MessageWriter message(out, Backend::DataRow);
-  message.u16(static_cast<std::uint16_t>(values.size()));
+  message.u16(int16_of(values.size()));
   for (const Bytes value : values) {
     message.u32(static_cast<std::uint32_t>(value.size())).bytes(value);
   }
@@ -88,7 +94,7 @@ void write_ready_for_query(std::string& out, backend::TransactionStatus status) 
 void write_row_description(std::string& out, std::span<const Bytes> columns) {
   constexpr std::uint32_t kTextType = 25;
   MessageWriter message(out, Backend::RowDescription);
-  message.u16(static_cast<std::uint16_t>(columns.size()));
+  message.u16(int16_of(columns.size()));
   for (const Bytes name : columns) {
     message.text(name).u32(0).u16(0).u32(kTextType).u16(0xffff).u32(0xffffffff).u16(0);
   }
@@ -100,7 +106,7 @@ void write_bind(std::string& out, Bytes portal, Bytes statement,
                 std::span<const std::pair<Bytes, bool>> values_or_null) {
   MessageWriter message(out, Frontend::Bind);
   message.text(portal).text(statement);
-  message.u16(0).u16(static_cast<std::uint16_t>(values_or_null.size()));
+  message.u16(0).u16(int16_of(values_or_null.size()));
   for (const auto& [value, is_null] : values_or_null) {
     if (is_null) {
       message.u32(0xffffffff);

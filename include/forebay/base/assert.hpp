@@ -2,6 +2,31 @@
 
 #include <source_location>
 
+#ifndef __cpp_lib_source_location
+/// clang 14, which the fuzz targets are built with, has no std::source_location.
+namespace std {
+struct source_location {
+  static constexpr source_location current(const char* file = __builtin_FILE(),
+                                           const char* function = __builtin_FUNCTION(),
+                                           unsigned line = __builtin_LINE()) noexcept {
+    source_location here;
+    here.file_ = file;
+    here.function_ = function;
+    here.line_ = line;
+    return here;
+  }
+  [[nodiscard]] constexpr const char* file_name() const noexcept { return file_; }
+  [[nodiscard]] constexpr const char* function_name() const noexcept { return function_; }
+  [[nodiscard]] constexpr unsigned line() const noexcept { return line_; }
+
+ private:
+  const char* file_ = "";
+  const char* function_ = "";
+  unsigned line_ = 0;
+};
+}  // namespace std
+#endif
+
 namespace forebay {
 
 /// Ends the program with the broken invariant and its place on standard error. Never returns.

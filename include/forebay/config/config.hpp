@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "forebay/base/endpoint.hpp"
@@ -43,8 +44,8 @@ struct TlsSettings {
   std::string key_file;          ///< PEM; empty for none
   std::string ca_file;           ///< PEM; empty for the system's
   std::string minimum_version = "TLSv1.2";
-  std::string ciphers;           ///< OpenSSL list for TLS 1.2; empty for OpenSSL's default
-  std::string cipher_suites;     ///< for TLS 1.3; empty for OpenSSL's default
+  std::string ciphers;        ///< OpenSSL list for TLS 1.2; empty for OpenSSL's default
+  std::string cipher_suites;  ///< for TLS 1.3; empty for OpenSSL's default
   bool operator==(const TlsSettings&) const = default;
 };
 
@@ -82,6 +83,10 @@ struct User {
   bool operator==(const User&) const = default;
 };
 
+/// Databases that are the proxy itself: clients find the console there, and no entry of
+/// [databases] may have these names.
+inline constexpr std::string_view kConsoleDatabases[] = {"forebay", "pgbouncer"};
+
 /// One entry of [databases]; the name "*" serves every other database under its own name.
 struct Database {
   std::vector<Endpoint> hosts;     ///< of one cluster, in order of preference; never empty
@@ -99,10 +104,11 @@ struct Config {
   // Where clients come in.
   std::vector<Endpoint> listen = {{"127.0.0.1", 6432}};
   std::uint32_t unix_socket_mode = 0777;
-  std::uint32_t workers = 0;                        ///< threads; 0: one a core
-  std::optional<std::uint32_t> max_client_conn;     ///< nothing: what descriptors allow, at most 10,000
+  std::uint32_t workers = 0;  ///< threads; 0: one a core
+  std::optional<std::uint32_t>
+      max_client_conn;  ///< nothing: what descriptors allow, at most 10,000
   milliseconds client_login_timeout = seconds(60);
-  milliseconds shutdown_timeout = seconds(30);      ///< how long a drain may take
+  milliseconds shutdown_timeout = seconds(30);  ///< how long a drain may take
 
   // Who may come in.
   AuthMethod auth = AuthMethod::scram_sha_256;
@@ -118,20 +124,20 @@ struct Config {
   milliseconds server_connect_timeout = seconds(15);
   /// How long clients wait for a database of which no server answers, before they are told.
   milliseconds server_unavailable_timeout = seconds(10);
-  milliseconds server_check_delay = seconds(30);    ///< idle longer than that: checked before use
-  std::uint32_t max_connecting = 8;                 ///< logins in progress, for each pool
-  std::uint32_t max_prepared_statements = 200;      ///< kept on a server connection
+  milliseconds server_check_delay = seconds(30);  ///< idle longer than that: checked before use
+  std::uint32_t max_connecting = 8;               ///< logins in progress, for each pool
+  std::uint32_t max_prepared_statements = 200;    ///< kept on a server connection
   /// How long a server connection may take to become clean after its client vanished.
   milliseconds server_recovery_timeout = seconds(5);
 
   // Operation.
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
-  std::string log_file;                             ///< empty: standard error
+  std::string log_file;  ///< empty: standard error
   bool log_connections = true;
-  std::optional<Endpoint> http;                     ///< health and metrics; nothing: none
+  std::optional<Endpoint> http;  ///< health and metrics; nothing: none
 
-  PoolOverrides pool;                               ///< for every pool
+  PoolOverrides pool;  ///< for every pool
   std::map<std::string, Database, std::less<>> databases;
   std::map<std::string, User, std::less<>> users;
 

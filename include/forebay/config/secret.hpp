@@ -36,6 +36,8 @@ class Secret {
 
  private:
   void wipe() noexcept {
+    // All of the memory: a short text that was moved away is still there behind size zero.
+    text_.resize(text_.capacity());
     volatile char* bytes = text_.data();
     for (std::size_t i = 0; i < text_.size(); ++i) bytes[i] = 0;
     text_.clear();

@@ -10,6 +10,7 @@
 #include "forebay/base/bytes.hpp"
 #include "forebay/base/endpoint.hpp"
 #include "forebay/base/strong.hpp"
+#include "forebay/base/time.hpp"
 
 /// The few things that the core needs from the world. `net` implements them over epoll and
 /// OpenSSL, tests over memory. Everything here belongs to one worker thread, unless it says
@@ -17,6 +18,9 @@
 namespace forebay::core {
 
 using WorkerId = Strong<struct WorkerIdTag, std::uint16_t>;
+
+/// One of the places where clients come in: its index in `Config::listen`.
+using ListenerId = Strong<struct ListenerIdTag, std::uint16_t>;
 
 /// Key material and rules for TLS, in one role. Opaque to the core; immutable, shared by threads.
 class TlsContext {
@@ -120,6 +124,29 @@ class Io {
 
   /// Random bytes fit for keys.
   virtual void entropy(std::span<char> into) = 0;
+};
+
+/// What a worker's loop drives: the engine. Called by that worker's thread only. One turn is:
+/// begin_turn, the mail, everything that is ready, end_turn; then the loop waits.
+class Driven {
+ public:
+  /// Everything until end_turn happens at `now`.
+  virtual void begin_turn(Instant now) = 0;
+  /// Everything that was ready has been told; what is due by now is to be done here.
+  virtual void end_turn() = 0;
+  /// When the next turn must begin at the latest, asked after each turn, as of then. kNever: when
+  /// something happens. The loop may come up to a millisecond late, never early.
+  [[nodiscard]] virtual Instant next_deadline() const = 0;
+
+  /// A client came in. Its stream has no owner yet: either give it one by Io::set_owner, or
+  /// destroy it, before this returns.
+  virtual void on_accepted(std::unique_ptr<Stream> stream, ListenerId listener) = 0;
+  /// The system has no room for more connections; told once, until accepting goes on.
+  virtual void on_accept_paused(const std::string& reason) { static_cast<void>(reason); }
+  virtual void on_accept_resumed() {}
+
+ protected:
+  ~Driven() = default;
 };
 
 }  // namespace forebay::core

@@ -9,8 +9,8 @@
 /// Views of the messages that a server sends, named as in the manual's "Message Formats".
 /// `parse(body)` gives nothing when the body is not well formed: servers are not trusted either.
 /// All views live as long as the body they were made from. Messages without a body (BindComplete,
-/// CloseComplete, CopyDone, EmptyQueryResponse, NoData, ParseComplete, PortalSuspended) and CopyData
-/// have no view.
+/// CloseComplete, CopyDone, EmptyQueryResponse, NoData, ParseComplete, PortalSuspended) and
+/// CopyData have no view.
 namespace forebay::pg::backend {
 
 /// The Int32 that tells one authentication message from another.

@@ -18,7 +18,9 @@ struct Message {
   std::uint32_t body_size = 0;
   Bytes body;
 
-  [[nodiscard]] bool is(Frontend wanted) const noexcept { return type == static_cast<char>(wanted); }
+  [[nodiscard]] bool is(Frontend wanted) const noexcept {
+    return type == static_cast<char>(wanted);
+  }
   [[nodiscard]] bool is(Backend wanted) const noexcept { return type == static_cast<char>(wanted); }
   [[nodiscard]] bool whole() const noexcept { return body.size() == body_size; }
 };

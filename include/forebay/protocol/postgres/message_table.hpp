@@ -94,9 +94,10 @@ inline constexpr std::uint32_t kGssEncRequestCode = 80877104;
 /// Largest start-up packet, in bytes (PostgreSQL's MAX_STARTUP_PACKET_LENGTH).
 inline constexpr std::uint32_t kStartupPacketMax = 10000;
 /// Largest message that we ever build or accept, in bytes after the type byte (PostgreSQL's
-/// MaxAllocSize): a 32-bit length never comes near its end.
-inline constexpr std::uint32_t kMessageMax = 0x3fffffff;
-/// PostgreSQL's limit for messages that are always small (PQ_SMALL_MESSAGE_LIMIT).
+/// PQ_LARGE_MESSAGE_LIMIT, MaxAllocSize - 1): a 32-bit length never comes near its end.
+inline constexpr std::uint32_t kMessageMax = 0x3ffffffe;
+/// PostgreSQL's limit for messages that are always small, counted in the same way
+/// (PQ_SMALL_MESSAGE_LIMIT).
 inline constexpr std::uint32_t kSmallMessageMax = 10000;
 /// PostgreSQL's limit while a client is not yet authenticated (PG_MAX_AUTH_TOKEN_LENGTH is 65535);
 /// the longest thing we expect there is a SASL message, which is far smaller.

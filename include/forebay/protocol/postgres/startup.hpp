@@ -33,7 +33,9 @@ struct StartupMessage {
   /// In the order sent, `user`, `database`, `options` and the rest alike. Names are unique.
   std::vector<std::pair<Bytes, Bytes>> parameters;
 
-  [[nodiscard]] std::uint16_t major() const noexcept { return static_cast<std::uint16_t>(version >> 16); }
+  [[nodiscard]] std::uint16_t major() const noexcept {
+    return static_cast<std::uint16_t>(version >> 16);
+  }
   [[nodiscard]] std::uint16_t minor() const noexcept { return static_cast<std::uint16_t>(version); }
   /// The value of a parameter; empty when it was not sent.
   [[nodiscard]] Bytes value(Bytes name) const noexcept;

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "config/document.hpp"
+#include "config/reading.hpp"
+#include "forebay/config/config.hpp"
+
+namespace forebay::config {
+
+/// `databases.app`, `databases."my app"`: as the section's header is written in the file.
+[[nodiscard]] std::string entry_label(std::string_view section, std::string_view name);
+
+/// What can only be judged when all keys are read: settings that need or exclude one another,
+/// and files that must be there. Runs after errors too, and then says nothing that is only a
+/// consequence of them.
+void check_together(const Config& config, const Table& root, Reading& reading);
+
+}  // namespace forebay::config

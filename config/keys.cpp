@@ -1,0 +1,311 @@
+#include "config/keys.hpp"
+
+#include <array>
+
+#include "config/types.hpp"
+
+namespace forebay::config {
+namespace {
+
+constexpr std::array<std::string_view, 2> kTlsVersions = {"TLSv1.2", "TLSv1.3"};
+
+constexpr std::array<Section, 5> kSections = {{
+    {"forebay", "Where clients come in, and who may."},
+    {"log", "What is written down."},
+    {"tls.client", "TLS between clients and Forebay."},
+    {"tls.server", "TLS between Forebay and the servers; a database may have its own."},
+    {"pool",
+     "Server connections. One pool exists for each pair of database and user. The keys down to "
+     "server_lifetime can also be set for one database and for one user; the user's word goes "
+     "before the database's, and that before this one."},
+}};
+
+template <class Owner>
+void append(Keys<Owner>& keys, Keys<Owner> more) {
+  for (Key<Owner>& each : more) keys.push_back(std::move(each));
+}
+
+/// A pool setting: nothing said here shows as what holds then.
+template <class Type>
+Key<PoolOverrides> pool_key(std::string_view name,
+                            std::optional<typename Type::Held> PoolOverrides::*said,
+                            typename Type::Held PoolSettings::*otherwise, Type type,
+                            std::string_view documentation) {
+  Key<PoolOverrides> result = key("", name, said, Perhaps<Type>{type}, documentation);
+  result.show = [said, otherwise, type](const PoolOverrides& pool) {
+    return type.show((pool.*said).value_or(PoolSettings{}.*otherwise));
+  };
+  return result;
+}
+
+/// `size_name` is default_pool_size where it speaks for all pools, as in PgBouncer.
+Keys<PoolOverrides> pool_keys(std::string_view size_name) {
+  using O = PoolOverrides;
+  using S = PoolSettings;
+  return {
+      pool_key("pool_mode", &O::pool_mode, &S::pool_mode, Choice<PoolMode>{kPoolModes},
+               "When a server connection goes back to the pool: when the client leaves, after each "
+               "transaction, or after each statement (transactions of several statements are then "
+               "refused)."),
+      pool_key(size_name, &O::pool_size, &S::pool_size, Count{1, 10'000},
+               "The most server connections of one pool."),
+      pool_key("min_pool_size", &O::min_pool_size, &S::min_pool_size, Count{0, 10'000},
+               "Server connections that a pool in use keeps open even when they are idle."),
+      pool_key("server_round_robin", &O::server_round_robin, &S::server_round_robin, Flag{},
+               "Take the server connection that was idle longest, instead of the one used last. "
+               "Spreads the load over servers behind a balancer."),
+      pool_key("query_wait_timeout", &O::query_wait_timeout, &S::query_wait_timeout, Time{},
+               "How long a client waits for a server connection before it gets an error."),
+      pool_key("server_idle_timeout", &O::server_idle_timeout, &S::server_idle_timeout, Time{},
+               "A server connection idle for longer is closed."),
+      pool_key("server_lifetime", &O::server_lifetime, &S::server_lifetime, Time{},
+               "A server connection older than this is closed at the next opportunity."),
+  };
+}
+
+Keys<Config> forebay_keys() {
+  constexpr std::string_view kSection = "forebay";
+  using C = Config;
+  return {
+      key(kSection, "listen", &C::listen, ListenAddresses{},
+          "Addresses to listen on: host:port, [v6]:port, *:port for every address of the machine, "
+          "or the path of a Unix socket. A directory gets \".s.PGSQL.6432\" in it."),
+      key(kSection, "unix_socket_mode", &C::unix_socket_mode, FileMode{},
+          "Permissions of Unix sockets."),
+      key(kSection, "workers", &C::workers, Count{0, 256},
+          "Threads that serve connections; 0 for one per processor core."),
+      key(kSection, "max_client_conn", &C::max_client_conn, CountOrAuto{{1, 1'000'000}},
+          "The most client connections at a time. \"auto\" is what the limit of open files allows, "
+          "and at most 10000."),
+      key(kSection, "client_login_timeout", &C::client_login_timeout, Time{},
+          "How long a client may take to log in."),
+      key(kSection, "shutdown_timeout", &C::shutdown_timeout, Time{},
+          "How long running transactions may take to end when Forebay is told to stop."),
+      key(kSection, "auth", &C::auth, Choice<AuthMethod>{kAuthMethods},
+          "How clients show who they are. trust: not at all. password, md5, scram-sha-256: with "
+          "the password of an entry in [users]. cert: with a TLS certificate whose common name is "
+          "the user's name. server: the server decides, nothing needs to be listed here."),
+      key(kSection, "cleartext_without_tls", &C::cleartext_without_tls, Flag{},
+          "Whether a client may send its password in clear text on a connection without TLS."),
+      key(kSection, "passwordless_from_anywhere", &C::passwordless_from_anywhere, Flag{},
+          "With auth = \"server\": whether a client on another machine may use what the server "
+          "grants to Forebay's machine without a password."),
+      key(kSection, "scram_iterations", &C::scram_iterations, Count{4096, 100'000},
+          "Iterations of SCRAM for passwords that are listed in clear text. More makes a stolen "
+          "verifier harder to crack and each login slower."),
+      key(kSection, "http", &C::http, HttpAddress{},
+          "Where health checks and metrics are offered over HTTP, such as \"127.0.0.1:9127\"; \"\" "
+          "for nowhere."),
+  };
+}
+
+Keys<Config> log_keys() {
+  constexpr std::string_view kSection = "log";
+  using C = Config;
+  return {
+      key(kSection, "level", &C::log_level, Choice<LogLevel>{kLogLevels},
+          "The least important messages that are still written."),
+      key(kSection, "format", &C::log_format, Choice<LogFormat>{kLogFormats},
+          "Lines for people, or one JSON object per line."),
+      key(kSection, "file", &C::log_file, Text{"/var/log/forebay/forebay.log"},
+          "A file to append to; \"\" for standard error."),
+      key(kSection, "connections", &C::log_connections, Flag{},
+          "Whether logins and the ends of connections are written."),
+  };
+}
+
+struct TlsDocumentation {
+  std::string_view mode;
+  std::string_view certificate_file;
+  std::string_view ca_file;
+};
+
+constexpr TlsDocumentation kTowardsClients = {
+    "disable: never. allow, prefer: if the client asks and there is a certificate. require: only "
+    "with TLS. verify-ca: the client must also show a certificate signed by ca_file. verify-full: "
+    "and its common name must be the user's name.",
+    "Our certificate and those of its intermediate authorities, PEM, ours first.",
+    "Certificates of the authorities that sign clients' certificates, PEM."};
+
+constexpr TlsDocumentation kTowardsServers = {
+    "As libpq's sslmode. disable: never. allow: only if the server insists. prefer: if the server "
+    "can. require: only with TLS. verify-ca: the server's certificate must also be signed by "
+    "ca_file. verify-full: and be made out to the server's name.",
+    "Our certificate for servers that ask for one, PEM; \"\" for none.",
+    "Certificates of the authorities that sign servers' certificates, PEM; \"\" for those that the "
+    "operating system trusts."};
+
+Keys<TlsSettings> tls_keys(const TlsDocumentation& documentation) {
+  using T = TlsSettings;
+  return {
+      key("", "mode", &T::mode, Choice<TlsMode>{kTlsModes}, documentation.mode),
+      key("", "certificate_file", &T::certificate_file, Text{"/etc/forebay/forebay.crt"},
+          documentation.certificate_file),
+      key("", "key_file", &T::key_file, Text{"/etc/forebay/forebay.key"},
+          "The private key of that certificate, PEM."),
+      key("", "ca_file", &T::ca_file, Text{"/etc/ssl/certs/ca-certificates.crt"},
+          documentation.ca_file),
+      key("", "minimum_version", &T::minimum_version, Word{kTlsVersions},
+          "The oldest version of TLS that is used."),
+      key("", "ciphers", &T::ciphers, Text{"HIGH:!aNULL"},
+          "Ciphers for TLS 1.2 as OpenSSL's cipher list; \"\" for OpenSSL's default."),
+      key("", "cipher_suites", &T::cipher_suites, Text{"TLS_AES_256_GCM_SHA384"},
+          "Cipher suites for TLS 1.3, separated by colons; \"\" for OpenSSL's default."),
+  };
+}
+
+Keys<Config> server_keys() {
+  constexpr std::string_view kSection = "pool";
+  using C = Config;
+  return {
+      key(kSection, "server_connect_timeout", &C::server_connect_timeout, Time{},
+          "How long connecting and logging in to a server may take."),
+      key(kSection, "server_unavailable_timeout", &C::server_unavailable_timeout, Time{},
+          "How long clients wait for a database of which no server answers before they are told."),
+      key(kSection, "server_check_delay", &C::server_check_delay, Time{},
+          "A server connection that was idle for longer is checked before it is used."),
+      key(kSection, "max_connecting", &C::max_connecting, Count{1, 1000},
+          "Logins to a server in progress at a time, for each pool."),
+      key(kSection, "max_prepared_statements", &C::max_prepared_statements, Count{0, 100'000},
+          "Prepared statements that are kept on a server connection in transaction and statement "
+          "mode; 0 for no support of them."),
+      key(kSection, "server_recovery_timeout", &C::server_recovery_timeout, Time{},
+          "How long a server connection may take to become usable again after its client "
+          "vanished; longer, and it is closed."),
+  };
+}
+
+/// Three keys for one member. An empty one says nothing, so it must not undo what another said.
+template <class Owner, class Type>
+void append_password_keys(Keys<Owner>& keys, typename Type::Held Owner::*member,
+                          std::string_view documentation, std::string_view variable,
+                          std::string_view file) {
+  const auto add = [&keys, member](std::string_view name, Type type, std::string_view about) {
+    Key<Owner> added = key("", name, member, type, about);
+    added.read = [member, type](const Value& value, Reading& reading, Owner& owner) {
+      auto held = type.read(value, reading);
+      if (held && !held->empty()) owner.*member = std::move(*held);
+    };
+    keys.push_back(std::move(added));
+  };
+  add("password", Type{SecretSource::here}, documentation);
+  add("password_env", Type{SecretSource::variable}, variable);
+  add("password_file", Type{SecretSource::file}, file);
+}
+
+Keys<Database> make_database_keys() {
+  using D = Database;
+  Keys<Database> keys = {
+      key("", "hosts", &D::hosts, ServerAddresses{},
+          "The servers of one cluster, in order of preference: host:port, or the directory of a "
+          "Unix socket such as \"/var/run/postgresql:5433\". The port is 5432 unless given."),
+      key("", "auth", &D::auth, Perhaps<Choice<AuthMethod>>{{kAuthMethods}},
+          "How clients of this database show who they are, if not as [forebay] says."),
+      key("", "dbname", &D::dbname, PostgresName{"app"},
+          "The database's name on the server; \"\" for the name that the client gave."),
+      key("", "user", &D::user, PostgresName{"app"},
+          "Log in to the server as this user; \"\" for the client's user."),
+  };
+  keys[0].example = "[\"127.0.0.1:5432\"]";
+  keys[1].example = "\"server\"";
+  append_password_keys<Database, OneSecret>(
+      keys, &D::password,
+      "The password of that user. Only one of the three keys can be used. Anybody who may read "
+      "this file can read it; better is one of the next two.",
+      "The same, in an environment variable that is named here, such as \"APP_PASSWORD\".",
+      "The same, in a file that is named here and that not everybody may read, such as "
+      "\"/etc/forebay/app.password\".");
+  append(keys, within("", &D::pool, pool_keys("pool_size")));
+  keys.push_back(key("", "max_db_connections", &D::max_db_connections, Count{0, 100'000},
+                     "The most server connections of all pools of this database; 0 for no limit."));
+  return keys;
+}
+
+Keys<User> make_user_keys() {
+  using U = User;
+  Keys<User> keys;
+  append_password_keys<User, SeveralSecrets>(
+      keys, &U::passwords,
+      "The password in clear text, or as PostgreSQL keeps it (SCRAM-SHA-256$... or md5...). An "
+      "array of several while passwords are being changed: clients may use each of them, and "
+      "towards servers the first is used. Only one of the three keys can be used.",
+      "The same, in environment variables that are named here.",
+      "The same, in files that are named here and that not everybody may read.");
+  append(keys, within("", &U::pool, pool_keys("pool_size")));
+  keys.push_back(key("", "max_user_connections", &U::max_user_connections, Count{0, 100'000},
+                     "The most server connections of all pools of this user; 0 for no limit."));
+  return keys;
+}
+
+}  // namespace
+
+std::span<const Section> general_sections() {
+  return kSections;
+}
+
+const Keys<Config>& general_keys() {
+  static const Keys<Config> keys = [] {
+    Keys<Config> all = forebay_keys();
+    append(all, log_keys());
+    append(all, within("tls.client", &Config::client_tls, tls_keys(kTowardsClients)));
+    append(all, within("tls.server", &Config::server_tls, tls_keys(kTowardsServers)));
+    append(all, within("pool", &Config::pool, pool_keys("default_pool_size")));
+    append(all, server_keys());
+    return all;
+  }();
+  return keys;
+}
+
+const Keys<Database>& database_keys() {
+  static const Keys<Database> keys = make_database_keys();
+  return keys;
+}
+
+const Keys<TlsSettings>& database_tls_keys() {
+  static const Keys<TlsSettings> keys = tls_keys(kTowardsServers);
+  return keys;
+}
+
+const Keys<User>& user_keys() {
+  static const Keys<User> keys = make_user_keys();
+  return keys;
+}
+
+std::string_view replacement_of(std::string_view pgbouncer_key) {
+  struct Replacement {
+    std::string_view theirs;
+    std::string_view ours;
+  };
+  constexpr std::array<Replacement, 24> kReplacements = {{
+      {"listen_addr", "[forebay] listen"},
+      {"listen_port", "[forebay] listen"},
+      {"unix_socket_dir", "[forebay] listen"},
+      {"auth_type", "[forebay] auth"},
+      {"auth_file", "[users.NAME] password"},
+      {"logfile", "[log] file"},
+      {"verbose", "[log] level"},
+      {"log_connections", "[log] connections"},
+      {"log_disconnections", "[log] connections"},
+      {"client_tls_sslmode", "[tls.client] mode"},
+      {"client_tls_cert_file", "[tls.client] certificate_file"},
+      {"client_tls_key_file", "[tls.client] key_file"},
+      {"client_tls_ca_file", "[tls.client] ca_file"},
+      {"client_tls_protocols", "[tls.client] minimum_version"},
+      {"client_tls_ciphers", "[tls.client] ciphers"},
+      {"server_tls_sslmode", "[tls.server] mode"},
+      {"server_tls_cert_file", "[tls.server] certificate_file"},
+      {"server_tls_key_file", "[tls.server] key_file"},
+      {"server_tls_ca_file", "[tls.server] ca_file"},
+      {"server_tls_protocols", "[tls.server] minimum_version"},
+      {"server_tls_ciphers", "[tls.server] ciphers"},
+      {"host", "[databases.NAME] hosts"},
+      {"port", "[databases.NAME] hosts"},
+      {"pool_size", "[pool] default_pool_size"},
+  }};
+  for (const Replacement& replacement : kReplacements) {
+    if (replacement.theirs == pgbouncer_key) return replacement.ours;
+  }
+  return {};
+}
+
+}  // namespace forebay::config

@@ -1,0 +1,273 @@
+#include "config/types.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+
+#include "config/address.hpp"
+
+namespace forebay::config {
+namespace {
+
+using ParseAddress = std::function<Result<Endpoint>(std::string_view)>;
+using Collide = bool (*)(const Endpoint&, const Endpoint&);
+
+/// An array of addresses, or one; all different in the sense of `collide`.
+std::optional<std::vector<Endpoint>> read_addresses(const Value& value, Reading& reading,
+                                                    std::string_view form,
+                                                    const ParseAddress& parse, Collide collide) {
+  const Array* elements = value.as<Array>();
+  Array single;
+  if (elements == nullptr && value.as<std::string>() != nullptr) {
+    single.push_back(value);
+    elements = &single;
+  }
+  if (elements == nullptr) {
+    reading.expected(value, form);
+    return std::nullopt;
+  }
+  bool good = true;
+  std::vector<Endpoint> addresses;
+  for (const Value& element : *elements) {
+    const auto* text = element.as<std::string>();
+    if (text == nullptr) {
+      reading.expected(element, form);
+      good = false;
+      continue;
+    }
+    Result<Endpoint> address = parse(*text);
+    if (!address) {
+      reading.refuse(element.at, "expected " + std::string(form) + ": " + address.error().message);
+      good = false;
+      continue;
+    }
+    for (const Endpoint& earlier : addresses) {
+      if (!collide(earlier, *address)) continue;
+      reading.refuse(element.at, "this address is already listed as " + quoted(to_string(earlier)) +
+                                     "; leave one of them out");
+      good = false;
+      break;
+    }
+    addresses.push_back(std::move(*address));
+  }
+  if (good && addresses.empty()) {
+    reading.refuse(value.at, "the list is empty; expected " + std::string(form));
+    good = false;
+  }
+  if (!good) return std::nullopt;
+  return addresses;
+}
+
+std::string show_addresses(const std::vector<Endpoint>& addresses) {
+  std::string text = "[";
+  for (const Endpoint& address : addresses) {
+    if (text.size() > 1) text += ", ";
+    text += quoted(to_string(address));
+  }
+  return text + "]";
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char letter : text) {
+    const auto code = static_cast<unsigned char>(letter);
+    if (letter == '"' || letter == '\\') {
+      result += '\\';
+      result += letter;
+    } else if (code < 0x20 || code == 0x7f) {
+      constexpr std::string_view kDigits = "0123456789ABCDEF";
+      result += "\\u00";
+      result += kDigits[code >> 4];
+      result += kDigits[code & 15];
+    } else {
+      result += letter;
+    }
+  }
+  return result + "\"";
+}
+
+std::string listed(std::span<const std::string_view> words) {
+  std::string text;
+  for (const std::string_view word : words) {
+    if (!text.empty()) text += ", ";
+    text += quoted(word);
+  }
+  return text;
+}
+
+std::optional<bool> Flag::read(const Value& value, Reading& reading) const {
+  if (const bool* flag = value.as<bool>()) return *flag;
+  reading.expected(value, "true or false");
+  return std::nullopt;
+}
+
+std::string Count::range() const {
+  return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+}
+
+std::optional<std::uint32_t> Count::read(const Value& value, Reading& reading) const {
+  const auto* number = value.as<std::int64_t>();
+  if (number == nullptr) {
+    reading.expected(value, range() + " such as " + std::to_string(std::max(least, most / 10)));
+    return std::nullopt;
+  }
+  if (*number < std::int64_t{least} || *number > std::int64_t{most}) {
+    reading.refuse(value.at, std::to_string(*number) + " is out of range; expected " + range());
+    return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(*number);
+}
+
+std::optional<CountOrAuto::Held> CountOrAuto::read(const Value& value, Reading& reading) const {
+  if (const auto* text = value.as<std::string>()) {
+    if (*text == "auto") return Held(std::nullopt);
+    reading.expected(value, count.range() + ", or \"auto\"");
+    return std::nullopt;
+  }
+  const auto number = count.read(value, reading);
+  if (!number) return std::nullopt;
+  return Held(*number);
+}
+
+std::optional<milliseconds> Time::read(const Value& value, Reading& reading) const {
+  if (const auto* number = value.as<std::int64_t>()) {
+    if (*number == 0) return milliseconds(0);
+    reading.refuse(value.at,
+                   "expected a duration such as \"30s\" (the number needs a unit, and quotes: "
+                   "ms, s, min, h, d)");
+    return std::nullopt;
+  }
+  const auto* text = value.as<std::string>();
+  if (text == nullptr) {
+    reading.expected(value, "a duration such as \"30s\" (or 0 for none)");
+    return std::nullopt;
+  }
+  const Result<milliseconds> time = parse_duration(*text);
+  if (!time) {
+    reading.refuse(value.at, time.error().message);
+    return std::nullopt;
+  }
+  if (*time > kLongestTime) {
+    reading.refuse(value.at, format_duration(*time) +
+                                 " is out of range; expected a duration from \"1ms\" to " +
+                                 quoted(format_duration(kLongestTime)) + ", or 0 for none");
+    return std::nullopt;
+  }
+  return *time;
+}
+
+std::string Time::show(milliseconds time) const {
+  return time.count() == 0 ? "0" : quoted(format_duration(time));
+}
+
+std::optional<std::string> Text::read(const Value& value, Reading& reading) const {
+  if (const auto* text = value.as<std::string>()) return *text;
+  reading.expected(value, "a string such as " + quoted(example));
+  return std::nullopt;
+}
+
+std::optional<std::string> PostgresName::read(const Value& value, Reading& reading) const {
+  auto text = Text{example}.read(value, reading);
+  if (!text || text->size() <= kMaxNameBytes) return text;
+  reading.refuse(value.at, "this name has " + std::to_string(text->size()) +
+                               " bytes; PostgreSQL's names have at most 63");
+  return std::nullopt;
+}
+
+std::optional<std::size_t> read_word(const Value& value, Reading& reading,
+                                     std::span<const std::string_view> words) {
+  const auto* text = value.as<std::string>();
+  if (text == nullptr) {
+    reading.expected(value, "one of " + listed(words));
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == *text) return i;
+  }
+  std::string why = "expected one of " + listed(words);
+  if (const auto near = nearest(*text, words)) why += "; did you mean " + quoted(*near) + "?";
+  reading.refuse(value.at, why);
+  return std::nullopt;
+}
+
+std::optional<std::string> Word::read(const Value& value, Reading& reading) const {
+  const auto index = read_word(value, reading, words);
+  if (!index) return std::nullopt;
+  return std::string(words[*index]);
+}
+
+std::optional<std::uint32_t> FileMode::read(const Value& value, Reading& reading) const {
+  constexpr std::string_view kForm = "permissions as an octal string such as \"0770\"";
+  constexpr std::uint32_t kMost = 0777;
+  const auto* text = value.as<std::string>();
+  if (text == nullptr) {
+    reading.expected(value, kForm);
+    return std::nullopt;
+  }
+  std::uint32_t mode = 0;
+  const char* end = text->data() + text->size();
+  const auto [stop, code] = std::from_chars(text->data(), end, mode, 8);
+  if (code != std::errc() || stop != end || mode > kMost) {
+    reading.refuse(value.at, "expected " + std::string(kForm) + ", from \"0000\" to \"0777\"");
+    return std::nullopt;
+  }
+  return mode;
+}
+
+std::string FileMode::show(std::uint32_t mode) const {
+  std::string digits = "0000";
+  for (std::size_t i = digits.size(); i-- > 0; mode >>= 3) {
+    digits[i] = static_cast<char>('0' + (mode & 7));
+  }
+  return quoted(digits);
+}
+
+std::optional<ListenAddresses::Held> ListenAddresses::read(const Value& value,
+                                                           Reading& reading) const {
+  const auto parse = [&reading](std::string_view text) {
+    return parse_listen_address(text, reading.environment());
+  };
+  return read_addresses(value, reading,
+                        "addresses such as [\"127.0.0.1:6432\", \"[::1]:6432\", "
+                        "\"/run/forebay/.s.PGSQL.6432\"]",
+                        parse, addresses_collide);
+}
+
+std::string ListenAddresses::show(const Held& addresses) const {
+  return show_addresses(addresses);
+}
+
+std::optional<ServerAddresses::Held> ServerAddresses::read(const Value& value,
+                                                           Reading& reading) const {
+  return read_addresses(
+      value, reading, "servers such as [\"db1:5432\", \"db2:5432\"] or \"/var/run/postgresql\"",
+      parse_server_address, [](const Endpoint& a, const Endpoint& b) { return a == b; });
+}
+
+std::string ServerAddresses::show(const Held& addresses) const {
+  return show_addresses(addresses);
+}
+
+std::optional<HttpAddress::Held> HttpAddress::read(const Value& value, Reading& reading) const {
+  constexpr std::string_view kForm = "an address such as \"127.0.0.1:9127\", or \"\" for none";
+  const auto* text = value.as<std::string>();
+  if (text == nullptr) {
+    reading.expected(value, kForm);
+    return std::nullopt;
+  }
+  if (text->empty()) return Held(std::nullopt);
+  Result<Endpoint> address = parse_http_address(*text);
+  if (!address) {
+    reading.refuse(value.at, "expected " + std::string(kForm) + ": " + address.error().message);
+    return std::nullopt;
+  }
+  return Held(std::move(*address));
+}
+
+std::string HttpAddress::show(const Held& address) const {
+  return quoted(address ? to_string(*address) : "");
+}
+
+}  // namespace forebay::config

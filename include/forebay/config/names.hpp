@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "forebay/config/config.hpp"
+
+/// The words of the configuration file for each enumeration: one list for reading, for writing and
+/// for error texts.
+namespace forebay::config {
+
+template <class Enumeration>
+struct Name {
+  Enumeration value;
+  std::string_view text;
+};
+
+inline constexpr std::array<Name<PoolMode>, 3> kPoolModes = {
+    {{PoolMode::session, "session"},
+     {PoolMode::transaction, "transaction"},
+     {PoolMode::statement, "statement"}}};
+
+inline constexpr std::array<Name<TlsMode>, 6> kTlsModes = {{{TlsMode::disable, "disable"},
+                                                            {TlsMode::allow, "allow"},
+                                                            {TlsMode::prefer, "prefer"},
+                                                            {TlsMode::require, "require"},
+                                                            {TlsMode::verify_ca, "verify-ca"},
+                                                            {TlsMode::verify_full, "verify-full"}}};
+
+inline constexpr std::array<Name<AuthMethod>, 6> kAuthMethods = {
+    {{AuthMethod::trust, "trust"},
+     {AuthMethod::password, "password"},
+     {AuthMethod::md5, "md5"},
+     {AuthMethod::scram_sha_256, "scram-sha-256"},
+     {AuthMethod::cert, "cert"},
+     {AuthMethod::server, "server"}}};
+
+inline constexpr std::array<Name<LogLevel>, 4> kLogLevels = {{{LogLevel::debug, "debug"},
+                                                              {LogLevel::info, "info"},
+                                                              {LogLevel::warning, "warning"},
+                                                              {LogLevel::error, "error"}}};
+
+inline constexpr std::array<Name<LogFormat>, 2> kLogFormats = {
+    {{LogFormat::text, "text"}, {LogFormat::json, "json"}}};
+
+/// The word for a value; "?" for one that is not in the list, which no loaded Config has.
+template <class Enumeration>
+constexpr std::string_view name_of(std::span<const Name<Enumeration>> names, Enumeration value) {
+  for (const Name<Enumeration>& name : names) {
+    if (name.value == value) return name.text;
+  }
+  return "?";
+}
+
+constexpr std::string_view to_string(PoolMode mode) {
+  return name_of<PoolMode>(kPoolModes, mode);
+}
+constexpr std::string_view to_string(TlsMode mode) {
+  return name_of<TlsMode>(kTlsModes, mode);
+}
+constexpr std::string_view to_string(AuthMethod method) {
+  return name_of<AuthMethod>(kAuthMethods, method);
+}
+constexpr std::string_view to_string(LogLevel level) {
+  return name_of<LogLevel>(kLogLevels, level);
+}
+constexpr std::string_view to_string(LogFormat format) {
+  return name_of<LogFormat>(kLogFormats, format);
+}
+
+}  // namespace forebay::config

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace forebay::net {
+
+/// Counted by one thread, read by any.
+class Counter {
+ public:
+  void add(std::uint64_t more = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t value() const noexcept {
+    return value_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// What one reactor has asked of the system, in calls unless said, since it was made. May be read
+/// by any thread; the figures of one moment need not fit each other.
+struct alignas(64) ReactorCounters {
+  Counter epoll_wait;
+  Counter epoll_ctl;
+  Counter recv;
+  Counter recv_eagain;     ///< of `recv`, those that found nothing: there should be none
+  Counter received_bytes;  ///< from the sockets, TLS records included
+  Counter send;            ///< send and sendmsg
+  Counter send_short;      ///< of `send`, those that took less than they were given
+  Counter sent_bytes;
+  Counter accept;      ///< accept4, the last one of each batch included, which found nobody
+  Counter accepted;    ///< connections
+  Counter connects;    ///< attempts, one for each address
+  Counter handshakes;  ///< TLS, complete
+  Counter mails;       ///< tasks from any thread that were done here
+  Counter wake_ups;    ///< eventfd writes by those who posted to this reactor
+  Counter turns;
+};
+
+}  // namespace forebay::net

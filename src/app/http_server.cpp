@@ -1,0 +1,148 @@
+#include "app/http_server.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+#include <utility>
+
+namespace forebay::app {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::asio::ip::tcp;
+
+/// A client that takes longer than that for a request is let go.
+constexpr std::chrono::seconds kPatience{10};
+/// So many connections at a time.
+constexpr std::size_t kConnectionsMax = 32;
+constexpr std::size_t kRequestMax = 8192;
+
+using Request = http::request<http::empty_body>;
+using Response = http::response<http::string_body>;
+
+Response answer(const Request& request, const HttpPages& pages) {
+  Response response{http::status::ok, request.version()};
+  response.set(http::field::content_type, "text/plain; charset=utf-8");
+  response.set(http::field::cache_control, "no-store");
+  response.keep_alive(request.keep_alive());
+  const std::string_view path(request.target().data(),
+                              request.target().substr(0, request.target().find('?')).size());
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    response.result(http::status::method_not_allowed);
+    response.set(http::field::allow, "GET, HEAD");
+  } else if (path == "/livez") {
+    response.body() = "ok\n";
+  } else if (path == "/readyz") {
+    const std::string reason = pages.not_ready();
+    if (!reason.empty()) response.result(http::status::service_unavailable);
+    response.body() = reason.empty() ? "ok\n" : reason + "\n";
+  } else if (path == "/metrics") {
+    response.set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
+    response.body() = pages.metrics();
+  } else {
+    response.result(http::status::not_found);
+    response.body() = "There are /livez, /readyz and /metrics.\n";
+  }
+  const std::size_t size = response.body().size();
+  if (request.method() == http::verb::head) response.body().clear();
+  response.content_length(size);
+  return response;
+}
+
+class Connection final : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(tcp::socket socket, const HttpPages& pages, std::size_t& count)
+      : stream_(std::move(socket)), pages_(pages), count_(count) {
+    ++count_;
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() { --count_; }
+
+  void read() {
+    parser_.emplace();
+    parser_->header_limit(kRequestMax);
+    parser_->body_limit(0);
+    stream_.expires_after(kPatience);
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](beast::error_code error, std::size_t) {
+                       if (!error) self->write();
+                     });
+  }
+
+ private:
+  void write() {
+    response_ = answer(parser_->get(), pages_);
+    stream_.expires_after(kPatience);
+    http::async_write(stream_, response_,
+                      [self = shared_from_this()](beast::error_code error, std::size_t) {
+                        if (error) return;
+                        if (self->response_.keep_alive()) {
+                          self->read();
+                        } else {
+                          beast::error_code ignored;
+                          self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+                        }
+                      });
+  }
+
+  beast::tcp_stream stream_;
+  const HttpPages& pages_;
+  std::size_t& count_;
+  beast::flat_buffer buffer_{kRequestMax};
+  std::optional<http::request_parser<http::empty_body>> parser_;
+  Response response_;
+};
+
+class BeastServer final : public HttpServer {
+ public:
+  BeastServer(boost::asio::io_context& control, HttpPages pages)
+      : acceptor_(control), pages_(std::move(pages)) {}
+
+  Result<void> open(const Endpoint& endpoint) {
+    if (endpoint.is_unix()) return failure("http: a TCP address is needed, not a socket path");
+    beast::error_code error;
+    const auto address = boost::asio::ip::make_address(
+        endpoint.host == "*" ? std::string("::") : endpoint.host, error);
+    if (error) return failure("http: \"" + endpoint.host + "\" is no IP address");
+    const tcp::endpoint where(address, endpoint.port);
+    acceptor_.open(where.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(where, error);
+    if (!error) acceptor_.listen(64, error);
+    if (error) {
+      return failure("http: cannot listen on " + to_string(endpoint) + ": " + error.message());
+    }
+    accept();
+    return {};
+  }
+
+ private:
+  void accept() {
+    acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
+      if (error == boost::asio::error::operation_aborted) return;
+      if (!error && connections_ < kConnectionsMax) {
+        std::make_shared<Connection>(std::move(socket), pages_, connections_)->read();
+      }
+      accept();
+    });
+  }
+
+  tcp::acceptor acceptor_;
+  HttpPages pages_;
+  std::size_t connections_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(boost::asio::io_context& control,
+                                                       const Endpoint& endpoint,
+                                                       HttpPages pages) {
+  auto server = std::make_unique<BeastServer>(control, std::move(pages));
+  if (const auto opened = server->open(endpoint); opened.has_error()) return opened.error();
+  return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+}  // namespace forebay::app

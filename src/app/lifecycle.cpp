@@ -1,0 +1,240 @@
+#include "app/lifecycle.hpp"
+
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "app/descriptors.hpp"
+#include "app/runtime_factory.hpp"
+#include "app/version.hpp"
+#include "forebay/config/names.hpp"
+#include "metrics/metrics.hpp"
+
+namespace forebay::app {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// How often a drain looks whether everybody has left.
+constexpr milliseconds kDrainLook{20};
+/// A process id has room for so many workers.
+constexpr std::size_t kWorkersMax = 127;
+
+std::size_t worker_count(const config::Config& config) {
+  if (config.workers > 0) return std::min<std::size_t>(config.workers, kWorkersMax);
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kWorkersMax);
+}
+
+bool is_loopback(const Endpoint& endpoint) {
+  return endpoint.is_unix() || endpoint.host == "::1" || endpoint.host == "localhost" ||
+         endpoint.host.starts_with("127.");
+}
+
+}  // namespace
+
+Result<void> Lifecycle::run() {
+  // Keys live in memory: no core dump, and no other process of this user looks in.
+  prctl(PR_SET_DUMPABLE, 0);
+  ::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP}) signals_.add(signal);
+  if (const auto started = start(); started.has_error()) return started.error();
+  await_signal();
+  control_.run();
+  http_.reset();
+  workers_.reset();
+  say(core::Weight::normal, "stopped", "stopped");
+  journal_->flush();
+  return {};
+}
+
+Result<void> Lifecycle::start() {
+  auto journal = LogJournal::open(config_);
+  if (journal.has_error()) return journal.error();
+  journal_ = std::move(journal.value());
+
+  const std::size_t workers = worker_count(config_);
+  const auto clients = provide_descriptors(config_, workers);
+  if (clients.has_error()) return clients.error();
+  config_.max_client_conn = *clients;
+  std::vector<std::string> notes;
+  auto runtime = make_runtime(config_, notes);
+  if (runtime.has_error()) return runtime.error();
+  runtime_ = std::move(runtime.value());
+
+  if (const auto opened = open_listeners(); opened.has_error()) return opened.error();
+  resolver_ = std::make_unique<net::Resolver>(net::system_look_up(control_));
+  shared_ = std::make_unique<core::Shared>(workers, *journal_);
+  workers_ = std::make_unique<Workers>(*shared_);
+  if (const auto added = workers_->add(workers, runtime_, *resolver_); added.has_error()) {
+    return added.error();
+  }
+  workers_->listen(listeners_);
+  if (config_.http) {
+    auto http = HttpServer::listen(
+        control_, *config_.http,
+        {.metrics = [this] { return metrics::render(*shared_, FOREBAY_VERSION); },
+         .not_ready = [this] { return std::string(draining_ ? "draining" : ""); }});
+    if (http.has_error()) return http.error();
+    http_ = std::move(http.value());
+  }
+  announce(notes);
+  workers_->start();
+  return {};
+}
+
+Result<void> Lifecycle::open_listeners() {
+  for (const Endpoint& endpoint : config_.listen) {
+    auto listener = net::Listener::open(endpoint, config_.unix_socket_mode);
+    if (listener.has_error()) return listener.error();
+    listeners_.push_back(std::move(listener.value()));
+  }
+  return {};
+}
+
+// ---------------------------------------------------------------- what the operator is told
+
+void Lifecycle::say(core::Weight weight, std::string_view event, const std::string& text) {
+  journal_->note({.weight = weight, .event = event, .text = text});
+}
+
+void Lifecycle::announce(const std::vector<std::string>& notes) {
+  say(core::Weight::normal, "starting",
+      "forebay " FOREBAY_VERSION ", " + std::to_string(shared_->workers) + " worker" +
+          (shared_->workers == 1 ? "" : "s") + ", " + std::to_string(runtime_->config.max_client_conn.value_or(0)) +
+          " clients at most");
+  for (const auto& listener : listeners_) {
+    say(core::Weight::normal, "listening",
+        "clients come in at " + to_string(listener->endpoint()) +
+            (runtime_->client_tls != nullptr && !listener->endpoint().is_unix()
+                 ? ", TLS " + std::string(config::to_string(config_.client_tls.mode))
+                 : ", no TLS"));
+  }
+  for (const auto& [name, database] : config_.databases) {
+    std::string hosts;
+    for (const Endpoint& host : database.hosts) hosts += (hosts.empty() ? "" : ", ") + to_string(host);
+    const auto settings = config_.pool_settings(database, nullptr);
+    const auto& tls = database.server_tls ? *database.server_tls : config_.server_tls;
+    say(core::Weight::normal, "database",
+        (name == "*" ? std::string("every database") : "database \"" + name + "\"") + " at " + hosts +
+            ", " + std::string(config::to_string(settings.pool_mode)) + " pooling, " +
+            std::to_string(settings.pool_size) + " connections for each role, TLS " +
+            std::string(config::to_string(tls.mode)));
+  }
+  announce_trust();
+  if (config_.http) {
+    say(core::Weight::normal, "http", "health and metrics at http://" + to_string(*config_.http));
+  }
+  for (const std::string& note : notes) say(core::Weight::warning, "configuration", note);
+}
+
+// Exactly what is trusted, and who may come in without a password.
+void Lifecycle::announce_trust() {
+  const auto any = [&](config::AuthMethod method) {
+    if (config_.auth == method) return true;
+    return std::any_of(config_.databases.begin(), config_.databases.end(),
+                       [&](const auto& entry) { return entry.second.auth == method; });
+  };
+  if (any(config::AuthMethod::server)) {
+    say(core::Weight::normal, "trust",
+        "the server checks the passwords of clients (SCRAM and MD5 are passed on and not kept; a "
+        "clear-text password is asked for only inside TLS or from this machine)");
+    if (config_.passwordless_from_anywhere) {
+      say(core::Weight::warning, "trust",
+          "whoever can reach Forebay may use every role for which the server asks Forebay for no "
+          "password");
+    } else {
+      const bool by_unix = std::any_of(
+          config_.databases.begin(), config_.databases.end(), [](const auto& entry) {
+            return std::any_of(entry.second.hosts.begin(), entry.second.hosts.end(),
+                               [](const Endpoint& host) { return host.is_unix(); });
+          });
+      say(core::Weight::normal, "trust",
+          by_unix ? "where the server asks Forebay for no password, only this operating-system user "
+                    "may come in without one, through a Unix-domain socket"
+                  : "where the server asks Forebay for no password, clients of this machine may come "
+                    "in without one, others are refused");
+    }
+  }
+  if (any(config::AuthMethod::trust)) {
+    const bool open = !std::all_of(config_.listen.begin(), config_.listen.end(), is_loopback);
+    say(core::Weight::warning, "trust",
+        std::string("auth = \"trust\": whoever can reach Forebay may use every role without a "
+                    "password") +
+            (open ? ", and it listens to other machines" : ""));
+  }
+  if (config_.cleartext_without_tls) {
+    say(core::Weight::warning, "trust",
+        "cleartext_without_tls = true: passwords may cross the network unprotected");
+  }
+}
+
+// ---------------------------------------------------------------- signals
+
+void Lifecycle::await_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    on_signal(signal);
+    if (!control_.stopped()) await_signal();
+  });
+}
+
+void Lifecycle::on_signal(int signal) {
+  switch (signal) {
+    case SIGHUP:
+      say(core::Weight::warning, "reload",
+          "SIGHUP: this version reads its configuration at start only; restart to apply changes");
+      return;
+    case SIGQUIT: stop(); return;
+    default:
+      if (draining_) {
+        say(core::Weight::normal, "stopping", "asked again: ending every connection now");
+        stop();
+      } else {
+        drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      }
+  }
+}
+
+void Lifecycle::drain(const char* why) {
+  draining_ = true;
+  say(core::Weight::normal, "draining",
+      std::string(why) + ": no new clients; those between transactions are let go, the others when "
+                         "theirs ends, for at most " +
+          std::to_string(config_.shutdown_timeout.count()) + " ms");
+  workers_->stop_accepting();
+  listeners_.clear();
+  workers_->drain();
+  drain_deadline_ = steady_clock::now() + config_.shutdown_timeout;
+  watch_drain();
+}
+
+void Lifecycle::watch_drain() {
+  std::uint64_t sessions = 0;
+  for (const core::Counters& counters : shared_->counters) {
+    sessions += counters.clients_accepted.value() - counters.clients_closed.value();
+  }
+  const bool late = steady_clock::now() >= drain_deadline_;
+  if (late && sessions > 0) {
+    say(core::Weight::warning, "stopping",
+        "shutdown_timeout is over: ending " + std::to_string(sessions) +
+            " clients in the middle of a transaction");
+  }
+  if (late || sessions == 0) {
+    stop();
+    return;
+  }
+  drain_timer_.expires_after(kDrainLook);
+  drain_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) watch_drain();
+  });
+}
+
+void Lifecycle::stop() {
+  workers_->stop();
+  control_.stop();
+}
+
+}  // namespace forebay::app

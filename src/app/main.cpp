@@ -1,0 +1,79 @@
+#include <cstdio>
+#include <iostream>
+
+#include "app/lifecycle.hpp"
+#include "app/options.hpp"
+#include "app/runtime_factory.hpp"
+#include "forebay/config/load.hpp"
+#include "forebay/config/sample.hpp"
+
+namespace forebay::app {
+namespace {
+
+int complain(const std::string& what) {
+  std::cerr << "forebay: " << what << '\n';
+  return 1;
+}
+
+// A configuration from a file, with everything that is wrong with it on standard error.
+std::optional<config::Config> read(const std::string& path) {
+  auto loaded = config::load_file(path);
+  for (const auto& warning : loaded.warnings) {
+    std::cerr << "warning: " << to_string(warning) << '\n';
+  }
+  for (const auto& error : loaded.errors) std::cerr << "error: " << to_string(error) << '\n';
+  if (!loaded.ok()) {
+    const std::size_t count = loaded.errors.size();
+    std::cerr << "forebay: " << path << " has " << count << (count == 1 ? " error" : " errors")
+              << '\n';
+  }
+  return std::move(loaded.config);
+}
+
+int serve(config::Config config) {
+  const auto ended = Lifecycle(std::move(config)).run();
+  return ended.has_error() ? complain(ended.error().message) : 0;
+}
+
+int check(const std::string& path) {
+  auto config = read(path);
+  if (!config) return 1;
+  std::vector<std::string> notes;
+  const auto runtime = make_runtime(std::move(*config), notes);
+  for (const std::string& note : notes) std::cerr << "warning: " << note << '\n';
+  if (runtime.has_error()) return complain(path + ": " + runtime.error().message);
+  std::cout << path << ": right\n";
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  std::optional<int> exit_code;
+  const Options options = parse_options(argc, argv, exit_code);
+  if (exit_code) return *exit_code;
+  switch (options.command) {
+    case Options::Command::sample: std::cout << config::sample_config(); return 0;
+    case Options::Command::check: return check(options.config_file);
+    case Options::Command::serve: {
+      auto config = read(options.config_file);
+      return config ? serve(std::move(*config)) : 1;
+    }
+    case Options::Command::run: {
+      auto config = config_for_run(options);
+      if (config.has_error()) return complain(config.error().message);
+      return serve(std::move(config.value()));
+    }
+  }
+  return 2;
+}
+
+}  // namespace
+}  // namespace forebay::app
+
+int main(int argc, char** argv) {
+  try {
+    return forebay::app::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "forebay: %s\n", error.what());
+    return 1;
+  }
+}

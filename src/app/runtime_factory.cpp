@@ -1,0 +1,85 @@
+#include "app/runtime_factory.hpp"
+
+#include <openssl/rand.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "forebay/auth/user_secrets.hpp"
+#include "forebay/net/tls.hpp"
+
+namespace forebay::app {
+namespace {
+
+// Whether some method in use needs SCRAM verifiers of clear-text passwords.
+bool uses_scram(const config::Config& config) {
+  const auto needs = [](config::AuthMethod method) {
+    return method == config::AuthMethod::scram_sha_256 || method == config::AuthMethod::md5;
+  };
+  if (needs(config.auth)) return true;
+  for (const auto& [name, database] : config.databases) {
+    if (database.auth && needs(*database.auth)) return true;
+  }
+  return false;
+}
+
+Result<void> make_secrets(core::Runtime& runtime, std::vector<std::string>& notes) {
+  const bool scram = uses_scram(runtime.config);
+  std::size_t verifiers = 0;
+  for (const auto& [name, user] : runtime.config.users) {
+    std::optional<auth::ScramParameters> parameters;
+    if (scram) {
+      parameters = auth::ScramParameters{auth::made_up_salt(runtime.salt_secret, name),
+                                         runtime.config.scram_iterations};
+    }
+    auto secrets = auth::UserSecrets::make(name, user.passwords, parameters);
+    if (secrets.has_error()) {
+      return failure("[users." + name + "]: " + secrets.error().message);
+    }
+    for (const std::string& note : secrets->notes()) notes.push_back("user \"" + name + "\": " + note);
+    if (!secrets->verifiers().empty() && secrets->password_of(0) == nullptr) ++verifiers;
+    runtime.secrets.emplace(name,
+                            std::make_shared<const auth::UserSecrets>(std::move(secrets.value())));
+  }
+  runtime.usual_secret = 2 * verifiers > runtime.config.users.size() ? auth::SecretKind::scram
+                                                                     : auth::SecretKind::clear_text;
+  return {};
+}
+
+Result<void> make_tls(core::Runtime& runtime) {
+  const config::Config& config = runtime.config;
+  if (!config.client_tls.certificate_file.empty()) {
+    auto context = net::make_server_context(config.client_tls);
+    if (context.has_error()) return failure("TLS towards clients: " + context.error().message);
+    runtime.client_tls = std::move(context.value());
+  }
+  for (const auto& [name, database] : config.databases) {
+    const config::TlsSettings& settings =
+        database.server_tls ? *database.server_tls : config.server_tls;
+    auto context = net::make_client_context(settings);
+    if (context.has_error()) {
+      return failure("TLS towards the servers of database \"" + name +
+                     "\": " + context.error().message);
+    }
+    runtime.server_tls.emplace(name, std::move(context.value()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const core::Runtime>> make_runtime(config::Config config,
+                                                          std::vector<std::string>& notes) {
+  auto runtime = std::make_shared<core::Runtime>();
+  runtime->config = std::move(config);
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(runtime->salt_secret.data()),
+                 static_cast<int>(auth::Key::kSize)) != 1) {
+    return failure("the system gives no random numbers");
+  }
+  runtime->own_uid = geteuid();
+  if (const auto made = make_secrets(*runtime, notes); made.has_error()) return made.error();
+  if (const auto made = make_tls(*runtime); made.has_error()) return made.error();
+  return std::shared_ptr<const core::Runtime>(std::move(runtime));
+}
+
+}  // namespace forebay::app

@@ -1,0 +1,101 @@
+#include "app/worker.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+namespace forebay::app {
+
+void Worker::start() {
+  thread_ = std::thread([this] {
+    // Signals are the control thread's.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    reactor_->run(*engine_);
+    engine_.reset();
+  });
+}
+
+void Worker::post(core::Mail mail) {
+  reactor_->post([this, letter = std::move(mail)]() mutable {
+    if (engine_ != nullptr) engine_->deliver(std::move(letter));
+  });
+}
+
+void Worker::stop() {
+  post(core::mail::Stop{});
+  reactor_->stop();
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+Workers::~Workers() {
+  stop();
+  shared_.courier = nullptr;
+}
+
+Result<void> Workers::add(std::size_t count, std::shared_ptr<const core::Runtime> runtime,
+                          net::Resolver& resolver) {
+  for (std::size_t i = 0; i < count; ++i) {
+    net::ReactorOptions options;
+    options.resolver = &resolver;
+    auto reactor = net::make_reactor(options);
+    if (reactor.has_error()) return reactor.error();
+    workers_.push_back(std::make_unique<Worker>(core::WorkerId(static_cast<std::uint16_t>(i)),
+                                                shared_, runtime, std::move(reactor.value())));
+  }
+  return {};
+}
+
+void Workers::listen(const std::vector<std::shared_ptr<const net::Listener>>& listeners) {
+  for (const auto& worker : workers_) {
+    for (std::size_t i = 0; i < listeners.size(); ++i) {
+      worker->reactor().listen(listeners[i], core::ListenerId(static_cast<std::uint16_t>(i)),
+                               [this](core::ListenerId) -> net::Reactor& {
+                                 return least_busy().reactor();
+                               });
+    }
+  }
+}
+
+// Whoever accepts a client gives it to the worker with the fewest.
+Worker& Workers::least_busy() {
+  Worker* best = workers_.front().get();
+  std::uint64_t fewest = ~std::uint64_t{0};
+  for (const auto& worker : workers_) {
+    const std::uint64_t clients = worker->given.load(std::memory_order_relaxed) -
+                                  shared_.counters[worker->id().value()].clients_closed.value();
+    if (clients < fewest) {
+      fewest = clients;
+      best = worker.get();
+    }
+  }
+  best->given.fetch_add(1, std::memory_order_relaxed);
+  return *best;
+}
+
+void Workers::start() {
+  for (const auto& worker : workers_) worker->start();
+}
+
+void Workers::stop_accepting() {
+  for (const auto& worker : workers_) {
+    net::Reactor& reactor = worker->reactor();
+    reactor.post([&reactor] { reactor.stop_accepting(); });
+  }
+}
+
+void Workers::drain() {
+  for (const auto& worker : workers_) worker->post(core::mail::Drain{});
+}
+
+void Workers::stop() {
+  for (const auto& worker : workers_) worker->stop();
+  for (const auto& worker : workers_) worker->join();
+}
+
+void Workers::send(core::WorkerId to, core::Mail mail) { workers_[to.value()]->post(std::move(mail)); }
+
+}  // namespace forebay::app

@@ -1,0 +1,431 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/client/client_session.hpp"
+#include "core/engine/engine.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+// How a client comes in: start-up, authentication by us or by a server, and the greeting.
+namespace forebay::core {
+namespace {
+
+using config::AuthMethod;
+using config::TlsMode;
+using pg::backend::AuthenticationCode;
+
+/// That a server asks no password for a role is believed for so long.
+constexpr auto kTrustFor = std::chrono::seconds(30);
+
+constexpr Bytes kApplicationName = "application_name";
+
+// PostgreSQL shows what is not printable ASCII as '?'.
+std::string clean(std::string text) {
+  for (char& c : text) {
+    if (c < 32 || c > 126) c = '?';
+  }
+  return text;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- start-up packets
+
+std::size_t ClientSession::start_received(Bytes bytes) {
+  const TlsMode mode = engine_.config().client_tls.mode;
+  const bool network = !stream_->peer().unix_socket;
+  ClientStart::Policy policy;
+  policy.tls_offered = engine_.runtime().client_tls != nullptr && network;
+  policy.tls_required = network && (mode == TlsMode::require || mode == TlsMode::verify_ca ||
+                                    mode == TlsMode::verify_full);
+  std::size_t consumed = 0;
+  ClientStart::Outcome outcome =
+      login_->start.receive(bytes, policy, consumed, engine_.to_client().insert());
+  send_own();
+  if (const auto* tls = std::get_if<ClientStart::StartTls>(&outcome)) {
+    enter(Phase::securing);
+    stream_->start_tls_server(engine_.runtime().client_tls, tls->direct ? bytes : Bytes{});
+    return bytes.size();
+  }
+  if (auto* cancel = std::get_if<ClientStart::Cancel>(&outcome)) {
+    const std::uint32_t process_id = cancel->process_id;
+    std::string key = std::move(cancel->key);
+    Engine& engine = engine_;
+    std::unique_ptr<Stream> requester = std::move(stream_);
+    close({});
+    engine.on_cancel_request(process_id, std::move(key), std::move(requester));
+    return bytes.size();
+  }
+  if (auto* facts = std::get_if<StartupFacts>(&outcome)) {
+    on_startup(std::move(*facts));
+    return consumed;
+  }
+  if (auto* refused = std::get_if<Refused>(&outcome)) fatal(*refused);
+  if (std::holds_alternative<ClientStart::Hang>(outcome)) close({});
+  return consumed;
+}
+
+void ClientSession::on_secured() {
+  if (phase_ != Phase::securing) return;
+  secure_ = true;
+  login_->start.secured();
+  enter(Phase::starting);
+}
+
+void ClientSession::on_startup(StartupFacts facts) {
+  login_->facts = std::move(facts);
+  const StartupFacts& startup = login_->facts;
+  long_cancel_key_ = startup.version == pg::kProtocol3_2;
+  if (engine_.draining()) {
+    fatal({pg::sqlstate::kCannotConnectNow, "the database system is shutting down"});
+    return;
+  }
+  if (!admitted()) {
+    fatal({pg::sqlstate::kTooManyConnections,
+           "sorry, too many clients already",
+           "The limit is max_client_conn = " + std::to_string(engine_.runtime().max_client_conn) +
+               ".",
+           "Raise max_client_conn in [forebay]."});
+    return;
+  }
+  pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), startup.database, startup.user);
+  if (pool_ != nullptr) mode_ = pool_->settings().pool_mode;
+  if (startup.replication != Replication::none) mode_ = config::PoolMode::session;
+  authenticate();
+}
+
+// Exact, whatever the threads do.
+bool ClientSession::admitted() {
+  std::atomic<std::uint32_t>& clients = engine_.shared().clients;
+  if (clients.fetch_add(1, std::memory_order_relaxed) < engine_.runtime().max_client_conn) {
+    counted_ = true;
+    return true;
+  }
+  clients.fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
+// ---------------------------------------------------------------- authentication
+
+void ClientSession::authenticate() {
+  const Runtime& runtime = engine_.runtime();
+  const config::Database* entry = runtime.config.find_database(login_->facts.database);
+  const AuthMethod method =
+      entry != nullptr && entry->auth ? *entry->auth : runtime.config.auth;
+  const std::string& user = login_->facts.user;
+  const TlsFacts* tls = stream_->tls();
+  if (runtime.config.client_tls.mode == TlsMode::verify_full && tls != nullptr &&
+      tls->peer_common_name != user) {
+    fatal({pg::sqlstate::kInvalidAuthorization,
+           "certificate authentication failed for user \"" + user + "\"",
+           {},
+           "The common name of the client certificate must be the user's name."});
+    return;
+  }
+  if (method == AuthMethod::server) {
+    relay_login();
+    return;
+  }
+  auth::ClientAuthentication::Setup setup;
+  setup.method = method;
+  setup.user = user;
+  setup.secrets = runtime.find_secrets(user);
+  setup.unknown_kind = runtime.usual_secret;
+  setup.mock = {auth::made_up_salt(runtime.salt_secret, user), runtime.config.scram_iterations};
+  setup.tls = tls != nullptr;
+  if (tls != nullptr) {
+    setup.end_point = tls->server_end_point;
+    setup.peer_common_name = tls->peer_common_name;
+  }
+  setup.cleartext_allowed =
+      tls != nullptr || stream_->peer().unix_socket || runtime.config.cleartext_without_tls;
+  engine_.io().entropy(setup.nonce);
+  engine_.io().entropy(setup.md5_salt);
+  enter(Phase::authenticating);
+  login_->authentication.emplace(std::move(setup));
+  on_authentication(login_->authentication->begin(engine_.to_client().insert()));
+}
+
+std::size_t ClientSession::authentication_received(Bytes bytes) {
+  const pg::Framer::Item item = relay_.framer.next(bytes, pg::kAuthMessageMax);
+  if (item.kind == pg::Framer::Kind::need) return 0;
+  if (item.kind != pg::Framer::Kind::message || !item.message.is(pg::Frontend::Password)) {
+    if (item.message.is(pg::Frontend::Terminate)) {
+      close({});
+      return bytes.size();
+    }
+    fatal({pg::sqlstate::kProtocolViolation,
+           "expected password response, got message type " +
+               std::to_string(static_cast<unsigned char>(item.message.type))});
+    return bytes.size();
+  }
+  if (phase_ == Phase::relayed_login) {
+    answer_server(item.bytes, item.message.body);
+  } else {
+    on_authentication(
+        login_->authentication->receive(item.message.body, engine_.to_client().insert()));
+  }
+  return item.bytes.size();
+}
+
+void ClientSession::on_authentication(auth::ClientAuthentication::Outcome outcome) {
+  if (auto* refusal = std::get_if<auth::Refusal>(&outcome)) {
+    engine_.to_client().clear();
+    note(Weight::warning, "authentication_failed", refusal->reason);
+    fatal({refusal->sqlstate, refusal->message, refusal->detail});
+    return;
+  }
+  if (std::holds_alternative<auth::ClientAuthentication::Continue>(outcome)) {
+    send_own();
+    return;
+  }
+  // The name of a database is told only to those who may come in.
+  if (pool_ == nullptr) {
+    fatal({pg::sqlstate::kUndefinedDatabase,
+           "database \"" + login_->facts.database + "\" does not exist",
+           {},
+           "Add [databases." + login_->facts.database + "] to the configuration, or \"*\"."});
+    return;
+  }
+  const auto& success = std::get<auth::ClientAuthentication::Success>(outcome);
+  if (pool_->key().user == login_->facts.user) {
+    const auto secrets = engine_.runtime().find_secrets(login_->facts.user);
+    pool_->learn_credential(auth::credential_towards_servers(secrets.get(), success.recovered));
+  }
+  let_in();
+  meet_server();
+}
+
+void ClientSession::let_in() {
+  login_->authentication.reset();
+  pg::write_authentication(engine_.to_client().insert(), AuthenticationCode::Ok);
+  send_own();
+}
+
+// ---------------------------------------------------------------- authentication by the server
+
+void ClientSession::relay_login() {
+  if (pool_ == nullptr) {
+    fatal({pg::sqlstate::kUndefinedDatabase,
+           "database \"" + login_->facts.database + "\" does not exist"});
+    return;
+  }
+  const bool dedicated = login_->facts.replication != Replication::none;
+  if (!dedicated && engine_.now() < pool_->trusted_until() && may_enter_without_password()) {
+    let_in();
+    meet_server();
+    return;
+  }
+  enter(Phase::relayed_login);
+  engine_.open_for(*this, true, dedicated);
+}
+
+void ClientSession::challenged(Bytes message, const LinkLogin& login) {
+  FB_ASSERT(phase_ == Phase::relayed_login);
+  const auto request = login.request();
+  // A clear-text password goes through us in any case; SCRAM between two TLS connections fails for
+  // clients that know of channel binding, so that the password is asked for inside TLS instead.
+  const bool in_clear = request == AuthenticationCode::CleartextPassword;
+  const bool tls_on_both_sides =
+      request == AuthenticationCode::SASL && secure_ && login.secure();
+  if (!in_clear && !tls_on_both_sides) {
+    engine_.to_client().insert().append(message);
+    send_own();
+    return;
+  }
+  const PeerFacts peer = stream_->peer();
+  const bool safe = secure_ || peer.loopback || engine_.config().cleartext_without_tls;
+  if (!safe || !login.cleartext_allowed()) {
+    fatal({pg::sqlstate::kInvalidAuthorization,
+           "the server asks for a clear-text password, which is not sent over connections without "
+           "TLS",
+           {},
+           "Use TLS, have the server use scram-sha-256, or set cleartext_without_tls = true."});
+    return;
+  }
+  login_->asked_password = true;
+  pg::write_authentication(engine_.to_client().insert(), AuthenticationCode::CleartextPassword);
+  send_own();
+}
+
+void ClientSession::answer_server(Bytes whole, Bytes body) {
+  if (link_ == nullptr) {
+    fatal({pg::sqlstate::kProtocolViolation, "password response without a request"});
+    return;
+  }
+  if (!login_->asked_password) {
+    link_->answer(whole);
+    return;
+  }
+  const auto message = pg::frontend::PasswordMessage::parse(body);
+  if (!message || message->password.empty()) {
+    fatal({pg::sqlstate::kInvalidPassword, "empty password returned by client"});
+    return;
+  }
+  login_->asked_password = false;
+  link_->answer_with(auth::Password(config::Secret(std::string(message->password))));
+}
+
+void ClientSession::let_in_by_server(const LinkLogin& login) {
+  if (login.asked_nothing()) {
+    if (!may_enter_without_password()) {
+      fatal({pg::sqlstate::kInvalidAuthorization,
+             "the server asks Forebay for no password, which is not passed on to this client",
+             "The client is not on the machine where Forebay runs, or the server trusts the "
+             "operating-system user that Forebay runs as.",
+             "Have the server ask for a password, or set passwordless_from_anywhere = true."});
+      return;
+    }
+    pool_->learn_trusted(engine_.now() + kTrustFor);
+  }
+  let_in();
+}
+
+// What the server grants to us it would not always grant to the client: it sees our address, and
+// through a Unix-domain socket our operating-system user.
+bool ClientSession::may_enter_without_password() const {
+  if (engine_.config().passwordless_from_anywhere) return true;
+  const PeerFacts peer = stream_->peer();
+  const auto& hosts = pool_->target().hosts;
+  const bool by_unix = std::any_of(hosts.begin(), hosts.end(),
+                                   [](const Endpoint& host) { return host.is_unix(); });
+  if (by_unix) return peer.uid && *peer.uid == engine_.runtime().own_uid;
+  return peer.loopback;
+}
+
+void ClientSession::login_done() {
+  link_ = nullptr;
+  if (phase_ == Phase::relayed_login) meet_server();
+}
+
+void ClientSession::login_link_ready(ServerLink& link) {
+  const Welcome welcome = link.relay().reported;
+  relay_.settings = link.relay().settings;
+  relay_.pin(PinReason::session_mode);
+  enter(Phase::linked);
+  greet(welcome, {});
+}
+
+// ---------------------------------------------------------------- the greeting
+
+// The client is let in: now it is told who its server is.
+void ClientSession::meet_server() {
+  const StartupFacts& facts = login_->facts;
+  enter(Phase::awaiting_server);
+  if (facts.replication != Replication::none) {
+    engine_.open_for(*this, false, true);
+    return;
+  }
+  ParameterSets& sets = engine_.shared().parameter_sets;
+  relay_.settings = sets.make(facts.settings);
+  auto checked = facts.settings;
+  std::erase_if(checked, [](const auto& setting) {
+    return parameter_name(setting.first) == kApplicationName;
+  });
+  login_->checked = sets.make(std::move(checked));
+
+  const WelcomeRef welcome = pool_->welcome();
+  if (mode_ != config::PoolMode::session && welcome != nullptr) {
+    const bool unchecked = login_->checked == sets.empty();
+    if (const auto known = unchecked ? Pool::Reported{} : pool_->accepted(login_->checked)) {
+      relay_.welcome = welcome;
+      enter(Phase::idle);
+      greet(*welcome, *known);
+      return;
+    }
+  }
+  if (const auto refused = pool_->unavailable(engine_.now())) {
+    fatal(*refused);
+    return;
+  }
+  if (ServerLink* link = engine_.acquire(*this)) meet(*link);
+}
+
+void ClientSession::meet(ServerLink& link) {
+  if (login_->checked != engine_.shared().parameter_sets.empty()) {
+    const auto known = pool_->accepted(login_->checked);
+    if (!known || mode_ == config::PoolMode::session) {
+      enter(Phase::validating);
+      link_ = &link;
+      link.validate(*this);
+      return;
+    }
+    met(link, *known);
+    return;
+  }
+  met(link, {});
+}
+
+void ClientSession::settings_tried(ServerLink& link) {
+  LinkRelayState& relay = link.relay();
+  link_ = nullptr;
+  if (!relay.own_error.empty()) {
+    const std::string body = std::exchange(relay.own_error, {});
+    const auto fields = pg::backend::Fields::parse(body);
+    const Refused refused{std::string(fields.sqlstate), std::string(fields.message),
+                          std::string(fields.detail), std::string(fields.hint)};
+    engine_.release(link);
+    fatal(refused);
+    return;
+  }
+  Pool::Reported reported;
+  for (const auto& [name, value] : relay.reported.parameters) {
+    const std::string* usual = relay.welcome->find(name);
+    if (name != kApplicationName && (usual == nullptr || *usual != value)) {
+      reported.emplace_back(name, value);
+    }
+  }
+  pool_->learn_accepted(login_->checked, reported);
+  met(link, reported);
+}
+
+// A link has told all that there is to tell.
+void ClientSession::met(ServerLink& link, const Pool::Reported& reported) {
+  relay_.welcome = link.relay().welcome;
+  const WelcomeRef welcome = relay_.welcome;
+  if (mode_ == config::PoolMode::session) {
+    relay_.pin(PinReason::session_mode);
+    link_up(link);
+    send_both();
+    greet(*welcome, reported);
+  } else {
+    enter(Phase::idle);
+    greet(*welcome, reported);
+    engine_.release(link);
+  }
+}
+
+void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported) {
+  timer_.cancel();
+  std::string& out = engine_.to_client().insert();
+  const std::string* application =
+      relay_.settings == nullptr ? nullptr : relay_.settings->find(kApplicationName);
+  for (const auto& [name, value] : welcome.parameters) {
+    const auto changed = std::find_if(reported.begin(), reported.end(),
+                                      [&](const auto& entry) { return entry.first == name; });
+    if (name == kApplicationName && application != nullptr) {
+      pg::write_parameter_status(out, name, clean(*application));
+    } else {
+      pg::write_parameter_status(out, name, changed == reported.end() ? value : changed->second);
+    }
+  }
+  engine_.io().entropy(cancel_key_);
+  const std::size_t key_size = long_cancel_key_ ? cancel_key_.size() : 4;
+  pg::write_backend_key_data(out, Engine::process_id(key_), {cancel_key_.data(), key_size});
+  pg::write_ready_for_query(out, pg::backend::TransactionStatus::idle);
+  send_own();
+
+  if (engine_.shared().journal.wants_connections()) {
+    note(Weight::normal, "client_connected", secure_ ? "logged in, inside TLS" : "logged in");
+  }
+  engine_.counters().clients_logged_in.add();
+  pool_->client_came();
+  login_.reset();
+  relay_.framer = pg::Framer(pg::Sender::client);
+  continue_input();
+  settle();
+}
+
+}  // namespace forebay::core

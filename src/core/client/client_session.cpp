@@ -1,0 +1,476 @@
+#include "core/client/client_session.hpp"
+
+#include <utility>
+
+#include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+namespace forebay::core {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// So long a client may take to read the last words and hang up.
+constexpr milliseconds kLinger{2000};
+/// A client that says more than this before it has a link is not read any further.
+constexpr std::size_t kStashMax = kInspectionMax + 1;
+
+}  // namespace
+
+ClientSession::ClientSession(Engine& engine, SessionKey key, std::unique_ptr<Stream> stream)
+    : engine_(engine), key_(key), stream_(std::move(stream)), login_(std::make_unique<Login>()) {
+  relay_.serial = engine_.shared().next_serial.fetch_add(1, std::memory_order_relaxed);
+}
+
+ClientSession::~ClientSession() = default;
+
+void ClientSession::enter(Phase phase) noexcept {
+  FB_ASSERT(phase_ != Phase::closed);
+  phase_ = phase;
+}
+
+const RelayRules& ClientSession::rules() const noexcept { return engine_.rules(mode_); }
+
+void ClientSession::begin() {
+  engine_.io().set_owner(*stream_, *this);
+  arm(engine_.config().client_login_timeout);
+}
+
+void ClientSession::arm(milliseconds delay) {
+  if (delay.count() > 0) {
+    engine_.timers().arm(timer_, engine_.now() + delay);
+  } else {
+    timer_.cancel();
+  }
+}
+
+// ---------------------------------------------------------------- bytes from the client
+
+void ClientSession::on_received(Bytes bytes) {
+  engine_.counters().client_bytes.add(bytes.size());
+  if (phase_ == Phase::closing || phase_ == Phase::closed) return;
+  if (stash_.empty()) {
+    const std::size_t consumed = receive(bytes);
+    if (phase_ != Phase::closed) stash_.append(engine_.buffers(), bytes.substr(consumed));
+  } else {
+    stash_.append(engine_.buffers(), bytes);
+    continue_input();
+  }
+  settle();
+}
+
+// What is kept from before may be handled now.
+void ClientSession::continue_input() {
+  if (stash_.empty() || phase_ == Phase::closed) return;
+  // Taken out meanwhile: what is handled may close the session, which gives its blocks back.
+  Stash input = std::move(stash_);
+  const std::size_t consumed = receive(input.view());
+  if (phase_ == Phase::closed || phase_ == Phase::closing) {
+    input.clear(engine_.buffers());
+    return;
+  }
+  FB_ASSERT(stash_.empty());
+  input.consume(engine_.buffers(), consumed);
+  stash_ = std::move(input);
+}
+
+// Gives how many bytes were taken; the rest has to wait.
+std::size_t ClientSession::receive(Bytes bytes) {
+  switch (phase_) {
+    case Phase::starting: return start_received(bytes);
+    case Phase::authenticating:
+    case Phase::relayed_login: return authentication_received(bytes);
+    case Phase::idle:
+    case Phase::linked: return relay_received(bytes);
+    case Phase::closing:
+    case Phase::closed: return bytes.size();
+    default: return 0;
+  }
+}
+
+std::size_t ClientSession::relay_received(Bytes bytes) {
+  std::size_t consumed = 0;
+  for (;;) {
+    LinkRelayState* link = link_ == nullptr ? nullptr : &link_->relay();
+    Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+    if (link != nullptr && link->settings != relay_.settings && link->at_rest()) {
+      relay.link_up(*link);
+    }
+    const Relay::ClientProgress progress = relay.from_client(bytes.substr(consumed), link);
+    consumed += progress.consumed;
+    if (progress.stop == Relay::ClientStop::need_link) {
+      enter(Phase::waiting);
+      if (ServerLink* fresh = engine_.acquire(*this)) {
+        link_up(*fresh);
+        continue;
+      }
+      arm(pool_->settings().query_wait_timeout);
+    }
+    send_both();
+    if (progress.stop == Relay::ClientStop::terminate) close("the client said goodbye");
+    if (progress.stop == Relay::ClientStop::violation) {
+      fatal({pg::sqlstate::kProtocolViolation, relay.violation()});
+    }
+    return consumed;
+  }
+}
+
+void ClientSession::link_up(ServerLink& link) {
+  enter(Phase::linked);
+  timer_.cancel();
+  link_ = &link;
+  link.link(*this);
+  Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()}).link_up(link.relay());
+}
+
+// The last thing after every event.
+void ClientSession::settle() {
+  if (ended_ && phase_ == Phase::idle) close("the client closed the connection");
+  if (phase_ != Phase::closed) update_reading();
+}
+
+// Sends what the turn has for both sides. What the server does not take holds the client up.
+void ClientSession::send_both() {
+  if (link_ != nullptr && phase_ == Phase::linked) {
+    link_->send(engine_.to_server());
+  } else {
+    FB_ASSERT(engine_.to_server().empty());
+  }
+  send_own();
+}
+
+void ClientSession::send_own() {
+  engine_.to_client().flush(*stream_, unsent_, engine_.buffers());
+}
+
+// Reads only what can be used: not while the server, or the client itself, does not take what is
+// there already.
+void ClientSession::update_reading() {
+  bool wanted = unsent_.empty() && stash_.size() < kStashMax;
+  if (phase_ == Phase::linked) {
+    wanted = wanted && link_->sent_all() && link_->relay().expected.size() < kExpectedMax;
+  }
+  if (phase_ == Phase::closing) wanted = true;
+  if (wanted == reading_) return;
+  reading_ = wanted;
+  if (wanted) {
+    stream_->resume();
+  } else {
+    stream_->pause();
+  }
+}
+
+// ---------------------------------------------------------------- bytes for the client
+
+void ClientSession::server_spoke() {
+  send_own();
+  if (unsent_.empty()) return;
+  link_->pause();
+  update_reading();
+}
+
+void ClientSession::on_writable() {
+  if (phase_ == Phase::closed) return;
+  if (!Conduit::resend(*stream_, unsent_, engine_.buffers())) return;
+  if (phase_ == Phase::closing) {
+    finish();
+    return;
+  }
+  if (phase_ == Phase::linked) link_->resume();
+  continue_input();
+  settle();
+}
+
+void ClientSession::link_writable() {
+  continue_input();
+  settle();
+}
+
+void ClientSession::server_done() {
+  if (phase_ != Phase::linked) return;
+  const LinkRelayState& link = link_->relay();
+  const bool over = link.at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
+  if (over && !after_transaction()) return;
+  const bool in_statement_mode = mode_ == config::PoolMode::statement && !over &&
+                                 link.expected.empty() && !link.expected.batch_open() &&
+                                 link.status != pg::backend::TransactionStatus::idle;
+  if (in_statement_mode) {
+    fatal({pg::sqlstate::kFeatureNotSupported,
+           "transaction blocks are not allowed in statement pooling mode",
+           {},
+           "Use pool_mode = \"transaction\" for this database or user."});
+    return;
+  }
+  continue_input();
+  settle();
+}
+
+// No transaction is open and nothing is owed. False when the session has ended.
+bool ClientSession::after_transaction() {
+  if (goodbye_) {
+    fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
+    return false;
+  }
+  if (ended_ && stash_.empty()) {
+    close("the client closed the connection");
+    return false;
+  }
+  if (relay_.pins != 0) return true;
+  ServerLink* link = std::exchange(link_, nullptr);
+  enter(Phase::idle);
+  engine_.release(*link);
+  return true;
+}
+
+// ---------------------------------------------------------------- waiting for a link
+
+void ClientSession::take_link(ServerLink& link) {
+  FB_ASSERT(wants_link());
+  if (phase_ == Phase::awaiting_server) {
+    meet(link);
+    return;
+  }
+  link_up(link);
+  continue_input();
+  // With nothing left to say (the client gave up meanwhile) the settings travel alone.
+  if (phase_ == Phase::linked && !engine_.to_server().empty()) send_both();
+  if (phase_ == Phase::linked) server_done();
+  settle();
+}
+
+void ClientSession::wait_again() {
+  link_ = nullptr;
+  if (!wants_link()) return;
+  if (ServerLink* link = engine_.acquire(*this)) take_link(*link);
+}
+
+void ClientSession::wait_failed(const Refused& reason) {
+  engine_.counters().waits_failed.add();
+  if (phase_ == Phase::awaiting_server) {
+    fatal(reason);
+  } else if (phase_ == Phase::waiting) {
+    reject(reason);
+  }
+}
+
+void ClientSession::stop_waiting() {
+  if (link_ != nullptr) {
+    link_->forget_client();
+    link_ = nullptr;
+  } else if (pool_ != nullptr) {
+    pool_->withdraw(ticket_);
+  }
+}
+
+// The statement that waits gets an error in the server's place, as the server would order it: after
+// an error in the extended protocol everything up to the next Sync is skipped.
+void ClientSession::reject(const Refused& reason) {
+  FB_ASSERT(phase_ == Phase::waiting && !stash_.empty());
+  stop_waiting();
+  timer_.cancel();
+  enter(Phase::idle);
+  std::string& out = engine_.to_client().insert();
+  pg::write_error(out, reason.report("ERROR"));
+  Stash input = std::move(stash_);
+  const pg::Framer::Item item = relay_.framer.next(input.view(), kInspectionMax);
+  FB_ASSERT(item.kind == pg::Framer::Kind::message || item.kind == pg::Framer::Kind::head);
+  relay_.drop_rest = item.kind == pg::Framer::Kind::head;
+  if (item.message.is(pg::Frontend::Query) || item.message.is(pg::Frontend::FunctionCall)) {
+    pg::write_ready_for_query(out, pg::backend::TransactionStatus::idle);
+  } else {
+    relay_.skip_to_sync = true;
+  }
+  input.consume(engine_.buffers(), item.bytes.size());
+  stash_ = std::move(input);
+  send_own();
+  continue_input();
+  settle();
+}
+
+bool ClientSession::cancel(Bytes key, std::unique_ptr<Stream>& requester) {
+  const std::size_t size = long_cancel_key_ ? cancel_key_.size() : 4;
+  if (!equal_in_constant_time(key, {cancel_key_.data(), size})) return false;
+  if (phase_ == Phase::waiting) {
+    engine_.counters().cancels.add();
+    reject({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});
+    return false;
+  }
+  if (phase_ != Phase::linked || link_->relay().expected.empty()) return false;
+  engine_.cancel(*link_, std::move(requester));
+  return true;
+}
+
+// ---------------------------------------------------------------- the end
+
+void ClientSession::drain() {
+  switch (phase_) {
+    case Phase::waiting: goodbye_ = true; return;
+    case Phase::linked:
+      goodbye_ = true;
+      server_done();
+      return;
+    case Phase::closing:
+    case Phase::closed: return;
+    default:
+      fatal({pg::sqlstate::kAdminShutdown,
+             "terminating connection due to administrator command"});
+  }
+}
+
+void ClientSession::on_end() {
+  ended_ = true;
+  switch (phase_) {
+    case Phase::closing: finish(); return;
+    case Phase::closed: return;
+    case Phase::waiting: probe(); return;
+    case Phase::linked:
+      if (link_->relay().expected.empty() && unsent_.empty()) break;
+      probe();
+      return;
+    default: break;
+  }
+  close("the client closed the connection");
+}
+
+// The client will send no more, but its statement is not answered. If it has merely shut down its
+// sending side, it reads the answer; if it is gone, its system answers whatever we send with a
+// reset, which is on_lost. What we send tells it something that it knows already.
+void ClientSession::probe() {
+  if (!unsent_.empty() || (link_ != nullptr && link_->relay().framer.rest() > 0)) return;
+  if (relay_.welcome == nullptr || relay_.welcome->parameters.empty()) return;
+  const auto& [name, value] = relay_.welcome->parameters.front();
+  pg::write_parameter_status(engine_.to_client().insert(), name, value);
+  send_own();
+}
+
+void ClientSession::on_lost(const std::string& reason) {
+  if (phase_ != Phase::closed) close(reason);
+}
+
+void ClientSession::on_timer(void* self) {
+  auto& session = *static_cast<ClientSession*>(self);
+  switch (session.phase_) {
+    case Phase::waiting:
+      session.engine_.counters().waits_failed.add();
+      session.reject({pg::sqlstate::kQueryCanceled,
+                      "canceling statement: no server connection became free within "
+                      "query_wait_timeout (" +
+                          std::to_string(session.pool_->settings().query_wait_timeout.count()) +
+                          " ms)",
+                      {},
+                      "All connections of the pool are in use: raise pool_size, or look for "
+                      "transactions that stay open."});
+      return;
+    case Phase::closing: session.close("the client did not hang up"); return;
+    default:
+      session.note(Weight::warning, "login_timeout", "login took longer than client_login_timeout");
+      session.fatal({pg::sqlstate::kInvalidAuthorization,
+                     "canceling authentication due to timeout (client_login_timeout)"});
+  }
+}
+
+void ClientSession::fatal(const Refused& reason) {
+  if (phase_ == Phase::closing || phase_ == Phase::closed) return;
+  if (login_ != nullptr) engine_.counters().logins_failed.add();
+  note(Weight::normal, login_ != nullptr ? "login_refused" : "client_terminated", reason.message);
+  pg::write_error(engine_.to_client().insert(), reason.report("FATAL"));
+  send_own();
+  close_after_sending();
+}
+
+void ClientSession::close_after_sending() {
+  let_go_of_link();
+  stash_.clear(engine_.buffers());
+  enter(Phase::closing);
+  arm(kLinger);
+  update_reading();
+  finish();
+}
+
+// The last words are with the system: a connection that is closed with unread bytes is reset, and
+// the words are lost, so what the client still sends is read until it hangs up.
+void ClientSession::finish() {
+  if (!unsent_.empty()) return;
+  if (ended_) {
+    close({});
+    return;
+  }
+  stream_->shut_down_sending();
+}
+
+void ClientSession::let_go_of_link() {
+  if (phase_ == Phase::waiting || phase_ == Phase::awaiting_server) {
+    if (link_ != nullptr && link_->phase() == ServerLink::Phase::opening) {
+      std::exchange(link_, nullptr)->close();
+    } else {
+      stop_waiting();
+    }
+    return;
+  }
+  ServerLink* link = std::exchange(link_, nullptr);
+  if (link == nullptr) return;
+  switch (link->phase()) {
+    case ServerLink::Phase::opening: link->close(); return;
+    case ServerLink::Phase::linked: link->orphan(mode_ == config::PoolMode::session); return;
+    default: link->forget_client(); return;
+  }
+}
+
+void ClientSession::close(std::string_view why) {
+  if (phase_ == Phase::closed) return;
+  timer_.cancel();
+  let_go_of_link();
+  if (!why.empty() && login_ == nullptr && engine_.shared().journal.wants_connections()) {
+    note(Weight::normal, "client_disconnected", std::string(why));
+  }
+  if (pool_ != nullptr && login_ == nullptr) pool_->client_went();
+  if (counted_) engine_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
+  stash_.clear(engine_.buffers());
+  unsent_.clear(engine_.buffers());
+  engine_.to_client().clear();
+  stream_.reset();
+  enter(Phase::closed);
+  engine_.session_closed(*this);
+}
+
+void ClientSession::link_lost(const std::string& reason, bool said, bool in_message) {
+  link_ = nullptr;
+  if (phase_ != Phase::linked) return;
+  enter(Phase::idle);
+  if (said) {
+    close_after_sending();
+  } else if (in_message) {
+    // The client would take an error for the rest of a row.
+    stream_->reset();
+    close("the server connection was lost in the middle of a message: " + reason);
+  } else {
+    fatal({pg::sqlstate::kConnectionFailure, "server connection lost: " + reason});
+  }
+}
+
+void ClientSession::note(Weight weight, std::string_view event, std::string text) {
+  const PeerFacts peer = stream_->peer();
+  const std::string address = peer.unix_socket ? std::string("unix")
+                                               : to_string(Endpoint{peer.address, peer.port});
+  std::string database;
+  std::string user;
+  if (login_ != nullptr) {
+    database = login_->facts.database;
+    user = login_->facts.user;
+  } else if (pool_ != nullptr) {
+    database = pool_->key().database;
+    user = pool_->key().user;
+  }
+  engine_.note({.weight = weight,
+                .event = event,
+                .text = std::move(text),
+                .database = database,
+                .user = user,
+                .peer = address});
+}
+
+}  // namespace forebay::core

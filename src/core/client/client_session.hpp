@@ -1,0 +1,191 @@
+#pragma once
+
+#include <array>
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/client/client_start.hpp"
+#include "core/engine/buffer.hpp"
+#include "core/engine/journal.hpp"
+#include "core/engine/runtime.hpp"
+#include "core/engine/timer_wheel.hpp"
+#include "core/pool/pool.hpp"
+#include "core/pool/ticket.hpp"
+#include "core/refused.hpp"
+#include "core/relay/relay_state.hpp"
+#include "forebay/auth/client_authentication.hpp"
+#include "forebay/core/io.hpp"
+
+namespace forebay::core {
+
+class Engine;
+class LinkLogin;
+class ServerLink;
+
+/// One client connection, from accept to close.
+///
+///     starting --> securing --> starting --> authenticating --> awaiting_server --> idle
+///                                   \--> relayed_login --^         \--> validating --^
+///     idle <--> waiting --> linked --> idle
+///     everything --> closing --> closed
+class ClientSession final : public StreamEvents {
+ public:
+  enum class Phase : std::uint8_t {
+    starting,         ///< start-up packets
+    securing,         ///< TLS handshake
+    authenticating,   ///< shows us who it is
+    relayed_login,    ///< shows a server who it is, through us
+    awaiting_server,  ///< let in; waits for a link that tells who the server is
+    validating,       ///< a link tries its start-up settings
+    idle,             ///< has no link
+    waiting,          ///< has said something that needs a link
+    linked,
+    closing,          ///< the last bytes are on their way
+    closed,
+  };
+
+  ClientSession(Engine& engine, SessionKey key, std::unique_ptr<Stream> stream);
+  ~ClientSession();
+
+  [[nodiscard]] Phase phase() const noexcept { return phase_; }
+  [[nodiscard]] SessionKey key() const noexcept { return key_; }
+  [[nodiscard]] Ticket& ticket() noexcept { return ticket_; }
+  [[nodiscard]] const std::shared_ptr<Pool>& pool() const noexcept { return pool_; }
+  [[nodiscard]] ClientRelayState& relay() noexcept { return relay_; }
+  [[nodiscard]] ServerLink* link() noexcept { return link_; }
+  [[nodiscard]] config::PoolMode mode() const noexcept { return mode_; }
+  [[nodiscard]] const StartupFacts& startup() const noexcept { return login_->facts; }
+  [[nodiscard]] const RelayRules& rules() const noexcept;
+  /// It wants a link and would take one now.
+  [[nodiscard]] bool wants_link() const noexcept {
+    return phase_ == Phase::waiting || phase_ == Phase::awaiting_server;
+  }
+  [[nodiscard]] bool secure() const noexcept { return secure_; }
+
+  // ---- from the engine
+
+  /// The stream is ours from here on.
+  void begin();
+  /// A link that it waited for is here, clean and belonging to nobody.
+  void take_link(ServerLink& link);
+  /// The link that it waited for will not come, but another may.
+  void wait_again();
+  /// No server can be had.
+  void wait_failed(const Refused& reason);
+  /// Somebody showed its cancel key. True when `requester` was kept.
+  bool cancel(Bytes key, std::unique_ptr<Stream>& requester);
+  /// To be let go as soon as no transaction is open.
+  void drain();
+  /// FATAL, and the connection ends when the client has read it.
+  void fatal(const Refused& reason);
+  /// Ends now, without a word.
+  void close(std::string_view why);
+
+  // ---- from its link
+
+  /// A link was made for it, or is being tried for it.
+  void expect_link(ServerLink& link) noexcept { link_ = &link; }
+  /// What the server said for the client stands in the engine's conduit: sends it.
+  void server_spoke();
+  /// Everything that the server said was handled: is the transaction over?
+  void server_done();
+  /// The link takes bytes again.
+  void link_writable();
+  /// The link is gone. `said`: the server has told the client so. `in_message`: the client has
+  /// got half a message.
+  void link_lost(const std::string& reason, bool said, bool in_message);
+  /// The link tried its start-up settings; it belongs to nobody now.
+  void settings_tried(ServerLink& link);
+
+  // Logins by way of a server.
+  /// The server asks; `message` is a whole Authentication message for the client.
+  void challenged(Bytes message, const LinkLogin& login);
+  void let_in_by_server(const LinkLogin& login);
+  /// The server knows the client; what the link learned is in the pool.
+  void login_done();
+  /// A link for this client alone is ready.
+  void login_link_ready(ServerLink& link);
+
+  void on_received(Bytes bytes) override;
+  void on_writable() override;
+  void on_secured() override;
+  void on_end() override;
+  void on_lost(const std::string& reason) override;
+
+  boost::intrusive::list_member_hook<> engine_hook;
+
+ private:
+  // What is needed until the client has logged in, and gone after that.
+  struct Login {
+    ClientStart start;
+    StartupFacts facts;
+    std::optional<auth::ClientAuthentication> authentication;
+    ParameterSetRef checked;  ///< the settings that a server has to accept
+    bool asked_password = false;  ///< in the server's place
+  };
+
+  void enter(Phase phase) noexcept;
+
+  // Login.
+  std::size_t start_received(Bytes bytes);
+  void on_startup(StartupFacts facts);
+  bool admitted();
+  void authenticate();
+  void relay_login();
+  std::size_t authentication_received(Bytes bytes);
+  void answer_server(Bytes whole, Bytes body);
+  void on_authentication(auth::ClientAuthentication::Outcome outcome);
+  void let_in();
+  [[nodiscard]] bool may_enter_without_password() const;
+  void ask_password();
+  void meet_server();
+  void meet(ServerLink& link);
+  void met(ServerLink& link, const Pool::Reported& reported);
+  void greet(const Welcome& welcome, const Pool::Reported& reported);
+
+  // In use.
+  std::size_t receive(Bytes bytes);
+  std::size_t relay_received(Bytes bytes);
+  void continue_input();
+  void link_up(ServerLink& link);
+  bool after_transaction();
+  void reject(const Refused& reason);
+  void stop_waiting();
+  void update_reading();
+  void settle();
+  void send_both();
+  void send_own();
+  void probe();
+  void close_after_sending();
+  void finish();
+  void let_go_of_link();
+  void note(Weight weight, std::string_view event, std::string text);
+  void arm(config::milliseconds delay);
+  static void on_timer(void* self);
+
+  Engine& engine_;
+  SessionKey key_;
+  std::unique_ptr<Stream> stream_;
+  std::shared_ptr<Pool> pool_;
+  ClientRelayState relay_;
+  Stash stash_;
+  Stash unsent_;
+  Ticket ticket_;
+  Timer timer_{&ClientSession::on_timer, this};
+  ServerLink* link_ = nullptr;
+  std::unique_ptr<Login> login_;
+  std::array<char, 16> cancel_key_{};
+  config::PoolMode mode_ = config::PoolMode::transaction;
+  Phase phase_ = Phase::starting;
+  bool secure_ = false;
+  bool long_cancel_key_ = false;
+  bool reading_ = true;
+  bool ended_ = false;    ///< the client will send no more
+  bool counted_ = false;  ///< against max_client_conn
+  bool goodbye_ = false;  ///< to be let go at the end of the transaction
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,256 @@
+#include "core/engine/engine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+namespace forebay::core {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// While somebody waits, pools are looked at this often, else at the longer interval.
+constexpr milliseconds kTickBusy{100};
+constexpr milliseconds kTickIdle{1000};
+/// Parked links are looked at this often: too old, too many.
+constexpr milliseconds kLookAfter{1000};
+
+// A process id holds the worker in 7 bits and the slot in 24, plus one: positive and never 0.
+constexpr std::uint32_t kSlotBits = 24;
+constexpr std::uint32_t kSlotMask = (1u << kSlotBits) - 1;
+
+}  // namespace
+
+Engine::Engine(Setup setup)
+    : id_(setup.id),
+      io_(setup.io),
+      shared_(setup.shared),
+      runtime_(std::move(setup.runtime)),
+      sharing_rules_{shared_.parameter_sets, shared_.statements, true,
+                     runtime_->config.max_prepared_statements},
+      session_rules_{shared_.parameter_sets, shared_.statements, false, 0},
+      counters_(shared_.counters[id_.value()]) {}
+
+Engine::~Engine() {
+  mail::Stop stop;
+  receive(stop);
+  end_turn();
+  FB_ASSERT(sessions_.empty() && links_.empty());
+  FB_ASSERT(buffers_.in_use() == 0);
+}
+
+// ---------------------------------------------------------------- turns
+
+void Engine::begin_turn(Instant now) {
+  now_ = now;
+  if (!tick_timer_.armed()) timers_.arm(tick_timer_, now);
+}
+
+void Engine::end_turn() {
+  timers_.advance(now_);
+  for (mail::WaitFailed& failed : std::exchange(hopeless_, {})) receive(failed);
+  dead_sessions_.clear();
+  dead_links_.clear();
+  dead_cancels_.clear();
+}
+
+Instant Engine::next_deadline() const { return timers_.next(now_); }
+
+void Engine::on_tick(void* self) { static_cast<Engine*>(self)->tick(); }
+
+void Engine::tick() {
+  timers_.arm(tick_timer_, now_ + (waiting_ ? kTickBusy : kTickIdle));
+  waiting_ = false;
+  if (const std::uint64_t version = shared_.pools.version(); version != pools_version_) {
+    pools_ = shared_.pools.all();
+    pools_version_ = version;
+  }
+  for (const auto& pool : pools_) {
+    std::shared_ptr<Quota> starved_by;
+    open_links(pool, pool->plan(now_, !draining_, &starved_by));
+    if (starved_by != nullptr) make_room(*starved_by, *pool);
+    if (pool->counts().waiting > 0) waiting_ = true;
+  }
+  if (now_ < next_look_) return;
+  next_look_ = now_ + kLookAfter;
+  look_after_links();
+}
+
+// Links that rest too long, or are too old. A worker sees to those that live with it.
+void Engine::look_after_links() {
+  std::vector<ServerLink*> leaving;
+  std::map<Pool*, std::uint32_t> kept;
+  for (ServerLink& link : links_) {
+    if (link.phase() != ServerLink::Phase::parked) continue;
+    const config::PoolSettings& settings = link.pool().settings();
+    const bool old = link.worn(now_) || draining_;
+    const bool idle = settings.server_idle_timeout.count() > 0 &&
+                      now_ - link.parking().since >= settings.server_idle_timeout;
+    if (!old && !idle) continue;
+    // Without a credential of our own, what is closed here only a client can open again.
+    const Pool::Counts counts = link.pool().counts();
+    const std::uint32_t keep =
+        link.pool().credential() || counts.clients == 0 ? settings.min_pool_size : 1;
+    std::uint32_t& gone = kept[&link.pool()];
+    if (!old && counts.total - gone <= keep) continue;
+    if (old && !draining_ && !link.pool().credential() && counts.clients > 0) continue;
+    ++gone;
+    leaving.push_back(&link);
+  }
+  for (ServerLink* link : leaving) {
+    if (link->pool().retire(*link)) link->close();
+  }
+  if (id_.value() == 0) {
+    pools_.clear();
+    pools_version_ = 0;
+    shared_.pools.drop_unused();
+  }
+}
+
+// ---------------------------------------------------------------- clients
+
+void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId) {
+  if (draining_) return;
+  if (free_slots_.empty()) {
+    if (slots_.size() > kSlotMask) return;
+    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const std::uint32_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  const SessionKey key{id_, slot, ++slots_[slot].generation};
+  auto session = std::make_unique<ClientSession>(*this, key, std::move(stream));
+  slots_[slot].session = session.get();
+  sessions_.push_back(*session);
+  counters_.clients_accepted.add();
+  session.release()->begin();
+}
+
+void Engine::on_accept_paused(const std::string& reason) {
+  note({.weight = Weight::error,
+        .event = "accept_paused",
+        .text = "no new clients are accepted for now: " + reason +
+                "; raise the limit of open files (LimitNOFILE, ulimit -n)"});
+}
+
+void Engine::on_accept_resumed() {
+  note({.weight = Weight::normal, .event = "accept_resumed", .text = "clients are accepted again"});
+}
+
+void Engine::session_closed(ClientSession& session) {
+  Slot& slot = slots_[session.key().slot];
+  FB_ASSERT(slot.session == &session);
+  slot.session = nullptr;
+  free_slots_.push_back(session.key().slot);
+  sessions_.erase(sessions_.iterator_to(session));
+  counters_.clients_closed.add();
+  dead_sessions_.emplace_back(&session);
+}
+
+ClientSession* Engine::find(SessionKey key) noexcept {
+  if (key.slot >= slots_.size() || slots_[key.slot].generation != key.generation) return nullptr;
+  return slots_[key.slot].session;
+}
+
+void Engine::tell(const std::vector<SessionKey>& sessions, const Refused& reason) {
+  for (const SessionKey key : sessions) {
+    mail::WaitFailed failed{key, reason};
+    if (key.worker == id_) {
+      receive(failed);
+    } else {
+      shared_.courier->send(key.worker, std::move(failed));
+    }
+  }
+}
+
+// ---------------------------------------------------------------- cancel
+
+std::uint32_t Engine::process_id(SessionKey key) noexcept {
+  return (std::uint32_t{key.worker.value()} << kSlotBits) + key.slot + 1;
+}
+
+void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
+                               std::unique_ptr<Stream> requester) {
+  if (process_id == 0) return;
+  const auto worker = static_cast<std::uint16_t>((process_id - 1) >> kSlotBits);
+  mail::Cancel request{(process_id - 1) & kSlotMask, std::move(key), std::move(requester)};
+  if (worker == id_.value()) {
+    receive(request);
+  } else if (worker < shared_.workers) {
+    io_.detach(*request.requester);
+    shared_.courier->send(WorkerId(worker), std::move(request));
+  }
+}
+
+void Engine::cancel(ServerLink& link, std::unique_ptr<Stream> requester) {
+  // The first ones will do: more would only keep the server busy.
+  constexpr std::uint32_t kCancelsMax = 3;
+  if (link.cancels() >= kCancelsMax) return;
+  link.begin_cancel();
+  counters_.cancels.add();
+  cancels_.push_back(std::make_unique<CancelAttempt>(*this, link, std::move(requester)));
+  cancels_.back()->begin();
+}
+
+void Engine::cancel_ended(CancelAttempt& attempt) {
+  const auto found = std::find_if(cancels_.begin(), cancels_.end(),
+                                  [&](const auto& known) { return known.get() == &attempt; });
+  FB_ASSERT(found != cancels_.end());
+  dead_cancels_.push_back(std::move(*found));
+  cancels_.erase(found);
+}
+
+// ---------------------------------------------------------------- mail
+
+void Engine::deliver(Mail mail) {
+  if (stopped_) return;
+  std::visit([this](auto& letter) { receive(letter); }, mail);
+}
+
+void Engine::receive(mail::WaitFailed& failed) {
+  ClientSession* session = find(failed.session);
+  if (session != nullptr && session->wants_link()) session->wait_failed(failed.reason);
+}
+
+void Engine::receive(mail::Cancel& cancel) {
+  if (cancel.slot >= slots_.size()) return;
+  ClientSession* session = slots_[cancel.slot].session;
+  if (session != nullptr) session->cancel(cancel.key, cancel.requester);
+}
+
+void Engine::receive(mail::Drain&) {
+  draining_ = true;
+  std::vector<SessionKey> keys;
+  for (const ClientSession& session : sessions_) keys.push_back(session.key());
+  for (const SessionKey key : keys) {
+    if (ClientSession* session = find(key)) session->drain();
+  }
+  look_after_links();
+}
+
+void Engine::receive(mail::Stop&) {
+  draining_ = true;
+  stopped_ = true;
+  while (!sessions_.empty()) sessions_.front().close("shutdown");
+  std::vector<ServerLink*> links;
+  for (ServerLink& link : links_) links.push_back(&link);
+  for (ServerLink* link : links) {
+    if (link->phase() == ServerLink::Phase::parked) link->pool().retire(*link);
+    if (link->phase() == ServerLink::Phase::closed) {
+      link_closed(*link);
+    } else {
+      link->close();
+    }
+  }
+  for (auto& attempt : std::exchange(cancels_, {})) dead_cancels_.push_back(std::move(attempt));
+}
+
+double Engine::random_fraction() {
+  std::uint32_t bits = 0;
+  io_.entropy({reinterpret_cast<char*>(&bits), sizeof bits});
+  return static_cast<double>(bits) / 4294967296.0;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/client/client_session.hpp"
+#include "core/engine/buffer.hpp"
+#include "core/engine/cancel_attempt.hpp"
+#include "core/engine/conduit.hpp"
+#include "core/engine/counters.hpp"
+#include "core/engine/journal.hpp"
+#include "core/engine/mail.hpp"
+#include "core/engine/runtime.hpp"
+#include "core/engine/shared.hpp"
+#include "core/engine/timer_wheel.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/core/io.hpp"
+
+namespace forebay::core {
+
+/// What one worker knows: its sessions, the links that live here, buffers and timers. Feeds events
+/// in and does what sessions and links want done. Everything here is called by the worker's thread.
+class Engine final : public Driven {
+ public:
+  struct Setup {
+    WorkerId id;
+    Io& io;
+    Shared& shared;
+    std::shared_ptr<const Runtime> runtime;
+  };
+
+  explicit Engine(Setup setup);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  ~Engine();
+
+  void begin_turn(Instant now) override;
+  void end_turn() override;
+  [[nodiscard]] Instant next_deadline() const override;
+  void on_accepted(std::unique_ptr<Stream> stream, ListenerId listener) override;
+  void on_accept_paused(const std::string& reason) override;
+  void on_accept_resumed() override;
+
+  /// Mail from another worker, or from the process's life cycle.
+  void deliver(Mail mail);
+
+  // ---- for sessions and links
+
+  [[nodiscard]] WorkerId id() const noexcept { return id_; }
+  [[nodiscard]] Instant now() const noexcept { return now_; }
+  [[nodiscard]] Io& io() noexcept { return io_; }
+  [[nodiscard]] Shared& shared() noexcept { return shared_; }
+  [[nodiscard]] const Runtime& runtime() const noexcept { return *runtime_; }
+  [[nodiscard]] const config::Config& config() const noexcept { return runtime_->config; }
+  [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
+  [[nodiscard]] TimerWheel& timers() noexcept { return timers_; }
+  [[nodiscard]] Counters& counters() noexcept { return counters_; }
+  [[nodiscard]] bool draining() const noexcept { return draining_; }
+  void note(const Fact& fact) { shared_.journal.note(fact); }
+
+  /// What this event sends; flushed before the event is over.
+  [[nodiscard]] Conduit& to_client() noexcept { return to_client_; }
+  [[nodiscard]] Conduit& to_server() noexcept { return to_server_; }
+  /// Rules for pools that share their links between transactions, and for those that do not.
+  [[nodiscard]] const RelayRules& rules(config::PoolMode mode) const noexcept {
+    return mode == config::PoolMode::session ? session_rules_ : sharing_rules_;
+  }
+
+  /// Asks for a link: gives one that may be used at once, or null, and the session waits: it is
+  /// told by take_link, wait_again or wait_failed.
+  ServerLink* acquire(ClientSession& session);
+  /// Opens a link for the login of a session (auth = "server") or for it alone (`dedicated`).
+  void open_for(ClientSession& session, bool relayed, bool dedicated);
+  /// A link that was opened for a relayed login has logged in, or failed.
+  void leave_login(const std::shared_ptr<Pool>& pool);
+  /// A link is free, clean and belongs to nobody: parked, given to the oldest waiter, or closed.
+  void release(ServerLink& link);
+  /// A link has closed and is nobody's any more.
+  void link_closed(ServerLink& link);
+  /// A link that was open is gone: its pool counts one less, and whoever waits may open another.
+  void count_out(Pool& pool);
+  void tell(const std::vector<SessionKey>& sessions, const Refused& reason);
+  void session_closed(ClientSession& session);
+  /// Asks the server to cancel what the link runs. `requester` may be null.
+  void cancel(ServerLink& link, std::unique_ptr<Stream> requester);
+  void cancel_ended(CancelAttempt& attempt);
+  /// A cancel request that came in; true when the stream was taken.
+  void on_cancel_request(std::uint32_t process_id, std::string key,
+                         std::unique_ptr<Stream> requester);
+  /// The process id under which clients know a session: positive, the same for its whole life.
+  [[nodiscard]] static std::uint32_t process_id(SessionKey key) noexcept;
+  void open_links(const std::shared_ptr<Pool>& pool, std::uint32_t count);
+  /// A limit shared with other pools keeps `pool` from opening: makes one of them give up a link.
+  void make_room(const Quota& quota, Pool& pool);
+  /// A place below these limits is free: pools that wait for one may open.
+  void feed_starved(Pool& pool);
+  [[nodiscard]] double random_fraction();
+
+ private:
+  using SessionList = boost::intrusive::list<
+      ClientSession, boost::intrusive::member_hook<ClientSession,
+                                                   boost::intrusive::list_member_hook<>,
+                                                   &ClientSession::engine_hook>>;
+  using LinkList = boost::intrusive::list<
+      ServerLink, boost::intrusive::member_hook<ServerLink, boost::intrusive::list_member_hook<>,
+                                                &ServerLink::engine_hook>>;
+  struct Slot {
+    ClientSession* session = nullptr;
+    std::uint32_t generation = 0;
+  };
+  /// Logins by way of a server, for one pool: so many at a time.
+  struct LoginGate {
+    std::uint32_t open = 0;
+    std::deque<SessionKey> waiting;
+  };
+
+  ClientSession* find(SessionKey key) noexcept;
+  void hand_over(ServerLink& link, ClientSession& session);
+  ServerLink& adopt(std::unique_ptr<ServerLink> link);
+  std::unique_ptr<ServerLink> send_away(ServerLink& link);
+
+  void receive(mail::LinkGiven& given);
+  void receive(mail::SummonLink& summon);
+  void receive(mail::SummonFailed& failed);
+  void receive(mail::CloseLink& close);
+  void receive(mail::WaitFailed& failed);
+  void receive(mail::Cancel& cancel);
+  void receive(mail::Drain& drain);
+  void receive(mail::Stop& stop);
+
+  void tick();
+  void look_after_links();
+  static void on_tick(void* self);
+  void bury_lost(ServerLink& link);
+  void start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate);
+
+  const WorkerId id_;
+  Io& io_;
+  Shared& shared_;
+  std::shared_ptr<const Runtime> runtime_;
+  RelayRules sharing_rules_;
+  RelayRules session_rules_;
+
+  Instant now_{};
+  BufferPool buffers_;
+  TimerWheel timers_;
+  Conduit to_client_;
+  Conduit to_server_;
+  Counters& counters_;
+
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  SessionList sessions_;
+  LinkList links_;
+  std::vector<std::unique_ptr<CancelAttempt>> cancels_;
+  std::map<std::shared_ptr<Pool>, LoginGate> gates_;
+
+  // Gone, but perhaps still on the call stack: freed at the end of the turn.
+  std::vector<std::unique_ptr<ClientSession>> dead_sessions_;
+  std::vector<std::unique_ptr<ServerLink>> dead_links_;
+  std::vector<std::unique_ptr<CancelAttempt>> dead_cancels_;
+
+  Timer tick_timer_{&Engine::on_tick, this};
+  Instant next_look_{};
+  std::vector<std::shared_ptr<Pool>> pools_;
+  std::uint64_t pools_version_ = 0;
+  std::vector<mail::WaitFailed> hopeless_;  ///< to be told at the end of the turn
+  bool waiting_ = false;  ///< some session of ours began to wait since the last tick
+  bool draining_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,216 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/engine/engine.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+namespace forebay::core {
+
+// ---------------------------------------------------------------- who gets which
+
+ServerLink* Engine::acquire(ClientSession& session) {
+  Pool& pool = *session.pool();
+  session.ticket().session = session.key();
+  const Pool::Acquired acquired = pool.acquire(session.ticket(), now_);
+  switch (acquired.kind) {
+    case Pool::Acquired::Kind::here: {
+      ServerLink& link = *acquired.link;
+      if (now_ - link.parking().since < config().server_check_delay) return &link;
+      link.check(session);
+      return nullptr;
+    }
+    case Pool::Acquired::Kind::elsewhere:
+      counters_.links_moved.add();
+      shared_.courier->send(acquired.home, mail::SummonLink{acquired.link, session.key()});
+      return nullptr;
+    case Pool::Acquired::Kind::wait:
+      counters_.waits.add();
+      if (!waiting_) {
+        waiting_ = true;
+        timers_.arm(tick_timer_, now_ + std::chrono::milliseconds(100));
+      }
+      open_links(session.pool(), acquired.open);
+      if (acquired.starved_by != nullptr) make_room(*acquired.starved_by, pool);
+      return nullptr;
+    case Pool::Acquired::Kind::hopeless: break;
+  }
+  // Told later: the session is in the middle of something.
+  hopeless_.push_back({session.key(),
+                       {pg::sqlstate::kConnectionFailure,
+                        "there is no server connection for database \"" + pool.key().database +
+                            "\", user \"" + pool.key().user +
+                            "\", and none can be opened without a new login",
+                        "The server asks for a password, which Forebay does not keep.",
+                        "Connect again."}});
+  return nullptr;
+}
+
+void Engine::open_links(const std::shared_ptr<Pool>& pool, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ServerLink& link = adopt(std::make_unique<ServerLink>(*this, pool));
+    link.open(nullptr, false, false, true);
+  }
+}
+
+void Engine::release(ServerLink& link) {
+  const Pool::Released released =
+      link.pool().release(link, id_, now_, link.worn(now_));
+  switch (released.kind) {
+    case Pool::Released::Kind::parked:
+      link.park();
+      if (draining_ && link.pool().retire(link)) link.close();
+      return;
+    case Pool::Released::Kind::close: link.close(); return;
+    case Pool::Released::Kind::give: break;
+  }
+  if (released.to.worker != id_) {
+    counters_.links_moved.add();
+    shared_.courier->send(released.to.worker, mail::LinkGiven{send_away(link), released.to});
+    return;
+  }
+  if (ClientSession* session = find(released.to); session != nullptr && session->wants_link()) {
+    hand_over(link, *session);
+  } else {
+    release(link);
+  }
+}
+
+void Engine::hand_over(ServerLink& link, ClientSession& session) { session.take_link(link); }
+
+ServerLink& Engine::adopt(std::unique_ptr<ServerLink> link) {
+  links_.push_back(*link);
+  return *link.release();
+}
+
+std::unique_ptr<ServerLink> Engine::send_away(ServerLink& link) {
+  links_.erase(links_.iterator_to(link));
+  io_.detach(link.stream());
+  link.go_away();
+  return std::unique_ptr<ServerLink>(&link);
+}
+
+void Engine::receive(mail::LinkGiven& given) {
+  ServerLink& link = adopt(std::move(given.link));
+  link.arrive(*this);
+  ClientSession* session = find(given.session);
+  if (session != nullptr && session->wants_link()) {
+    // It may have taken a place in the queue anew while this link was on its way.
+    session->pool()->withdraw(session->ticket());
+    hand_over(link, *session);
+  } else {
+    release(link);
+  }
+}
+
+void Engine::receive(mail::SummonLink& summon) {
+  ServerLink& link = *summon.link;
+  if (link.phase() == ServerLink::Phase::closed) {
+    bury_lost(link);
+    shared_.courier->send(summon.session.worker, mail::SummonFailed{summon.session});
+    return;
+  }
+  shared_.courier->send(summon.session.worker, mail::LinkGiven{send_away(link), summon.session});
+}
+
+void Engine::receive(mail::SummonFailed& failed) {
+  ClientSession* session = find(failed.session);
+  if (session != nullptr && session->wants_link() && !session->ticket().waiting) {
+    session->wait_again();
+  }
+}
+
+void Engine::receive(mail::CloseLink& close) {
+  ServerLink& link = *close.link;
+  if (link.phase() == ServerLink::Phase::closed) {
+    bury_lost(link);
+    return;
+  }
+  link.close();
+}
+
+// A parked link that was lost after another worker had taken it out of the pool, and before that
+// worker asked for it.
+void Engine::bury_lost(ServerLink& link) {
+  count_out(link.pool());
+  link_closed(link);
+}
+
+void Engine::count_out(Pool& pool) {
+  tell(pool.closed(), {pg::sqlstate::kConnectionFailure,
+                       "the last server connection for database \"" + pool.key().database +
+                           "\", user \"" + pool.key().user +
+                           "\" was lost, and none can be opened without a new login",
+                       {},
+                       "Connect again."});
+  feed_starved(pool);
+  open_links(pool.shared_from_this(), pool.plan(now_, !draining_));
+}
+
+// ---------------------------------------------------------------- logins by way of the server
+
+void Engine::open_for(ClientSession& session, bool relayed, bool dedicated) {
+  if (!relayed) {
+    ServerLink& link = adopt(std::make_unique<ServerLink>(*this, session.pool()));
+    link.open(&session, false, dedicated, false);
+    return;
+  }
+  LoginGate& gate = gates_[session.pool()];
+  gate.waiting.push_back(session.key());
+  start_login(session.pool(), gate);
+  if (gate.open == 0) gates_.erase(session.pool());
+}
+
+void Engine::start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate) {
+  const std::uint32_t places = std::max(1u, config().max_connecting);
+  while (gate.open < places && !gate.waiting.empty()) {
+    ClientSession* session = find(gate.waiting.front());
+    gate.waiting.pop_front();
+    if (session == nullptr || session->phase() != ClientSession::Phase::relayed_login) continue;
+    ++gate.open;
+    const bool dedicated = session->startup().replication != Replication::none;
+    const bool reserved = !dedicated && pool->reserve_login();
+    ServerLink& link = adopt(std::make_unique<ServerLink>(*this, pool));
+    link.open(session, true, dedicated, reserved);
+  }
+}
+
+void Engine::leave_login(const std::shared_ptr<Pool>& pool) {
+  const auto found = gates_.find(pool);
+  FB_ASSERT(found != gates_.end() && found->second.open > 0);
+  LoginGate& gate = found->second;
+  --gate.open;
+  if (!stopped_) start_login(pool, gate);
+  if (gate.open == 0) gates_.erase(found);
+}
+
+// ---------------------------------------------------------------- limits that pools share
+
+void Engine::make_room(const Quota& quota, Pool& pool) {
+  WorkerId home;
+  ServerLink* link = shared_.pools.evict(quota, pool, home);
+  if (link == nullptr) return;
+  if (home == id_) {
+    link->close();
+  } else {
+    shared_.courier->send(home, mail::CloseLink{link});
+  }
+}
+
+void Engine::feed_starved(Pool& freed) {
+  for (const auto& quota : freed.quotas()) {
+    for (const auto& pool : quota->take_starved()) {
+      open_links(pool, pool->plan(now_, !draining_));
+    }
+  }
+}
+
+void Engine::link_closed(ServerLink& link) {
+  for (const auto& attempt : cancels_) {
+    if (attempt->link() == &link) attempt->forget_link();
+  }
+  links_.erase(links_.iterator_to(link));
+  dead_links_.emplace_back(&link);
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "core/pool/ticket.hpp"
+#include "core/refused.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/core/io.hpp"
+
+namespace forebay::core {
+
+/// What one worker tells another. Delivered in order between any two workers.
+namespace mail {
+
+/// A link that was given to (or summoned by) a session of the receiver's. Detached.
+struct LinkGiven {
+  std::unique_ptr<ServerLink> link;
+  SessionKey session;
+};
+/// The sender took this parked link, which lives on the receiver, for a session of its own.
+struct SummonLink {
+  ServerLink* link;
+  SessionKey session;
+};
+/// The link that a session summoned was lost.
+struct SummonFailed {
+  SessionKey session;
+};
+/// This parked link, which lives on the receiver, was retired for the sake of another pool.
+struct CloseLink {
+  ServerLink* link;
+};
+/// The session's wait is over: no server can be had.
+struct WaitFailed {
+  SessionKey session;
+  Refused reason;
+};
+/// A cancel request for a session of the receiver's. The requester's stream, detached, is kept open
+/// until the request has been carried out.
+struct Cancel {
+  std::uint32_t slot;
+  std::string key;
+  std::unique_ptr<Stream> requester;
+};
+/// Begin to let clients go: those between transactions now, the rest at the end of theirs.
+struct Drain {};
+/// End every connection at once.
+struct Stop {};
+
+}  // namespace mail
+
+using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
+                          mail::WaitFailed, mail::Cancel, mail::Drain, mail::Stop>;
+
+/// Carries mail between workers. Thread-safe.
+class Courier {
+ public:
+  virtual ~Courier() = default;
+  virtual void send(WorkerId to, Mail mail) = 0;
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "forebay/auth/key.hpp"
+#include "forebay/auth/user_secrets.hpp"
+#include "forebay/config/config.hpp"
+#include "forebay/core/io.hpp"
+
+namespace forebay::core {
+
+/// A configuration made ready for use: secrets computed, key material read. Immutable; shared by
+/// all threads.
+struct Runtime {
+  config::Config config;
+  std::map<std::string, std::shared_ptr<const auth::UserSecrets>, std::less<>> secrets;
+  /// What unknown users are taken to have stored.
+  auth::SecretKind usual_secret = auth::SecretKind::clear_text;
+  /// Makes salts for users of whom no verifier is stored.
+  auth::Key salt_secret;
+
+  std::shared_ptr<const TlsContext> client_tls;  ///< null: no TLS towards clients
+  /// Towards the servers of each entry of `databases`; null for TlsMode::disable.
+  std::map<std::string, std::shared_ptr<const TlsContext>, std::less<>> server_tls;
+  std::uint32_t max_client_conn = 10'000;
+  /// The user that this process runs as, for Unix-domain peers.
+  std::uint32_t own_uid = 0;
+
+  [[nodiscard]] std::shared_ptr<const auth::UserSecrets> find_secrets(std::string_view user) const {
+    const auto found = secrets.find(user);
+    return found == secrets.end() ? nullptr : found->second;
+  }
+};
+
+}  // namespace forebay::core

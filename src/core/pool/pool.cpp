@@ -1,0 +1,346 @@
+#include "core/pool/pool.hpp"
+
+#include <algorithm>
+
+#include "core/server/server_link.hpp"
+#include "forebay/base/assert.hpp"
+
+namespace forebay::core {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// The first pause after a failed login, and the longest.
+constexpr milliseconds kBackoffMin{50};
+constexpr milliseconds kBackoffMax{1000};
+/// So many accepted sets of settings are remembered.
+constexpr std::size_t kAcceptedMax = 1000;
+
+}  // namespace
+
+Pool::Pool(Setup setup)
+    : key_(std::move(setup.key)),
+      target_(std::move(setup.target)),
+      settings_(setup.settings),
+      max_connecting_(std::max(1u, setup.max_connecting)),
+      unavailable_timeout_(setup.unavailable_timeout),
+      quotas_(std::move(setup.quotas)),
+      parked_(setup.workers),
+      credential_(std::move(setup.credential)) {
+  FB_ASSERT(!target_.hosts.empty());
+}
+
+Pool::~Pool() {
+  FB_ASSERT(waiters_.empty());
+  for (const ParkedList& list : parked_) FB_ASSERT(list.empty());
+}
+
+// ---------------------------------------------------------------- who gets which
+
+Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
+  const std::lock_guard lock(mutex_);
+  Acquired acquired;
+  if (waiters_.empty()) {
+    if (ParkedList* list = choose(ticket.session.worker)) {
+      Parking& parking = list->front();
+      acquired.home = parking.home;
+      acquired.link = &parking.link;
+      acquired.kind = parking.home == ticket.session.worker ? Acquired::Kind::here
+                                                            : Acquired::Kind::elsewhere;
+      list->pop_front();
+      return acquired;
+    }
+  }
+  if (!can_open() && total_ == 0) {
+    acquired.kind = Acquired::Kind::hopeless;
+    return acquired;
+  }
+  FB_ASSERT(!ticket.waiting);
+  ticket.since = now;
+  ticket.waiting = true;
+  waiters_.push_back(ticket);
+  acquired.open = plan_locked(now, true, &acquired.starved_by);
+  return acquired;
+}
+
+bool Pool::withdraw(Ticket& ticket) {
+  const std::lock_guard lock(mutex_);
+  if (!ticket.waiting) return false;
+  ticket.waiting = false;
+  waiters_.erase(waiters_.iterator_to(ticket));
+  return true;
+}
+
+// The list whose first link to take: the caller's own, else the longest; with round robin the one
+// whose first link rests longest.
+Pool::ParkedList* Pool::choose(WorkerId here) {
+  ParkedList& own = parked_[here.value()];
+  if (!settings_.server_round_robin && !own.empty()) return &own;
+  ParkedList* best = nullptr;
+  for (ParkedList& list : parked_) {
+    if (list.empty()) continue;
+    const bool better = best == nullptr ||
+                        (settings_.server_round_robin ? list.front().since < best->front().since
+                                                      : list.size() > best->size());
+    if (better) best = &list;
+  }
+  return best;
+}
+
+Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool worn) {
+  const std::lock_guard lock(mutex_);
+  if (worn || total_ > settings_.pool_size) return {Released::Kind::close, {}};
+  if (!waiters_.empty()) {
+    Ticket& ticket = waiters_.front();
+    waiters_.pop_front();
+    ticket.waiting = false;
+    return {Released::Kind::give, ticket.session};
+  }
+  // Another pool below the same limit waits for a place.
+  for (const auto& quota : quotas_) {
+    if (quota->any_starved()) return {Released::Kind::close, {}};
+  }
+  Parking& parking = link.parking();
+  parking.home = here;
+  parking.since = now;
+  ParkedList& list = parked_[here.value()];
+  if (settings_.server_round_robin) {
+    list.push_back(parking);
+  } else {
+    list.push_front(parking);
+  }
+  return {Released::Kind::parked, {}};
+}
+
+bool Pool::retire(ServerLink& link) {
+  const std::lock_guard lock(mutex_);
+  Parking& parking = link.parking();
+  if (!parking.hook.is_linked()) return false;
+  ParkedList& list = parked_[parking.home.value()];
+  list.erase(list.iterator_to(parking));
+  return true;
+}
+
+ServerLink* Pool::retire_any(WorkerId& home) {
+  const std::lock_guard lock(mutex_);
+  for (ParkedList& list : parked_) {
+    if (list.empty()) continue;
+    Parking& parking = list.back();
+    home = parking.home;
+    list.pop_back();
+    return &parking.link;
+  }
+  return nullptr;
+}
+
+// ---------------------------------------------------------------- how many there are
+
+std::uint32_t Pool::plan(Instant now, bool refill, std::shared_ptr<Quota>* starved_by) {
+  const std::lock_guard lock(mutex_);
+  return plan_locked(now, refill, starved_by);
+}
+
+std::uint32_t Pool::plan_locked(Instant now, bool refill,
+                                std::shared_ptr<Quota>* starved_by) {
+  if (!can_open() || now < next_open_) return 0;
+  const auto waiting = static_cast<std::uint32_t>(waiters_.size());
+  // After a failure one attempt at a time shows whether the server is back.
+  const std::uint32_t parallel = failures_ > 0 ? 1 : max_connecting_;
+  const std::uint32_t missing =
+      refill && total_ < settings_.min_pool_size ? settings_.min_pool_size - total_ : 0;
+  std::uint32_t planned = 0;
+  while (opening_ < parallel && total_ < settings_.pool_size &&
+         (opening_ < waiting || planned < missing)) {
+    if (!reserve_quotas(starved_by)) break;
+    ++opening_;
+    ++total_;
+    ++planned;
+  }
+  return planned;
+}
+
+bool Pool::reserve_login() {
+  const std::lock_guard lock(mutex_);
+  if (total_ >= settings_.pool_size || !reserve_quotas(nullptr)) return false;
+  ++opening_;
+  ++total_;
+  return true;
+}
+
+bool Pool::reserve_quotas(std::shared_ptr<Quota>* starved_by) {
+  for (std::size_t i = 0; i < quotas_.size(); ++i) {
+    if (quotas_[i]->try_reserve()) continue;
+    if (!waiters_.empty()) quotas_[i]->add_starved(shared_from_this());
+    if (starved_by != nullptr) *starved_by = quotas_[i];
+    while (i > 0) quotas_[--i]->release();
+    return false;
+  }
+  return true;
+}
+
+void Pool::release_quotas() {
+  for (const auto& quota : quotas_) quota->release();
+}
+
+void Pool::opened(Instant now) {
+  const std::lock_guard lock(mutex_);
+  FB_ASSERT(opening_ > 0);
+  --opening_;
+  failures_ = 0;
+  next_open_ = now;
+  unavailable_since_ = kNever;
+}
+
+std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bool lasting,
+                                          double jitter) {
+  const std::lock_guard lock(mutex_);
+  FB_ASSERT(opening_ > 0 && total_ > 0);
+  --opening_;
+  --total_;
+  release_quotas();
+  const auto pause = std::min(kBackoffMax, kBackoffMin * (1u << std::min(failures_, 5u)));
+  ++failures_;
+  next_open_ = now + milliseconds(static_cast<std::int64_t>(
+                         static_cast<double>(pause.count()) * (0.5 + 0.5 * jitter)));
+  if (unavailable_since_ == kNever) unavailable_since_ = now;
+  last_refusal_ = reason;
+  last_lasting_ = lasting;
+  // What a client's login taught us does not hold any more: the next login teaches us anew.
+  if (lasting && reason.sqlstate.starts_with("28") && learned_) credential_.reset();
+
+  const bool given_up = lasting || now - unavailable_since_ >= unavailable_timeout_;
+  // While some link lives, its next release serves the queue.
+  if (!given_up || total_ > 0) return {};
+  return dismiss_waiters();
+}
+
+void Pool::open_abandoned() {
+  const std::lock_guard lock(mutex_);
+  FB_ASSERT(opening_ > 0 && total_ > 0);
+  --opening_;
+  --total_;
+  release_quotas();
+}
+
+std::vector<SessionKey> Pool::closed() {
+  const std::lock_guard lock(mutex_);
+  FB_ASSERT(total_ > opening_);
+  --total_;
+  release_quotas();
+  if (can_open() || total_ > 0) return {};
+  return dismiss_waiters();
+}
+
+std::vector<SessionKey> Pool::dismiss_waiters() {
+  std::vector<SessionKey> told;
+  while (!waiters_.empty()) {
+    told.push_back(waiters_.front().session);
+    waiters_.front().waiting = false;
+    waiters_.pop_front();
+  }
+  return told;
+}
+
+std::optional<Refused> Pool::unavailable(Instant now) const {
+  const std::lock_guard lock(mutex_);
+  if (failures_ == 0 || established() > 0 || opening_ > 0 || now >= next_open_) return {};
+  const bool given_up = last_lasting_ || now - unavailable_since_ >= unavailable_timeout_;
+  if (!given_up) return {};
+  return last_refusal_;
+}
+
+// ---------------------------------------------------------------- what was learned
+
+std::optional<auth::Credential> Pool::credential() const {
+  const std::lock_guard lock(mutex_);
+  return credential_;
+}
+
+void Pool::learn_credential(auth::Credential credential) {
+  const std::lock_guard lock(mutex_);
+  if (credential_ && !learned_) return;  // configured
+  credential_ = std::move(credential);
+  learned_ = true;
+}
+
+auth::ScramKeys Pool::scram_keys(const auth::Password& password,
+                                 const auth::KeyRequest& request) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auth::ScramKeys* keys = keys_.find(request)) return *keys;
+  }
+  auth::ScramKeys keys = auth::derive_keys(password, request.salt, request.iterations);
+  const std::lock_guard lock(mutex_);
+  keys_.remember(request, keys);
+  return keys;
+}
+
+WelcomeRef Pool::welcome() const {
+  const std::lock_guard lock(mutex_);
+  return welcome_;
+}
+
+WelcomeRef Pool::learn_welcome(Welcome welcome) {
+  const std::lock_guard lock(mutex_);
+  if (welcome_ == nullptr || *welcome_ != welcome) {
+    welcome_ = std::make_shared<const Welcome>(std::move(welcome));
+    accepted_.clear();
+  }
+  return welcome_;
+}
+
+std::optional<Pool::Reported> Pool::accepted(const ParameterSetRef& settings) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = accepted_.find(settings.get());
+  if (found == accepted_.end()) return std::nullopt;
+  return found->second.second;
+}
+
+void Pool::learn_accepted(ParameterSetRef settings, Reported reported) {
+  const std::lock_guard lock(mutex_);
+  if (accepted_.size() >= kAcceptedMax) accepted_.clear();
+  const ParameterSet* key = settings.get();
+  accepted_.insert_or_assign(key, std::pair(std::move(settings), std::move(reported)));
+}
+
+Instant Pool::trusted_until() const {
+  const std::lock_guard lock(mutex_);
+  return trusted_until_;
+}
+
+void Pool::learn_trusted(Instant until) {
+  const std::lock_guard lock(mutex_);
+  trusted_until_ = until;
+}
+
+std::size_t Pool::preferred_host() const {
+  const std::lock_guard lock(mutex_);
+  return preferred_host_;
+}
+
+void Pool::prefer_host(std::size_t index) {
+  const std::lock_guard lock(mutex_);
+  preferred_host_ = index;
+}
+
+Pool::Counts Pool::counts() const {
+  const std::lock_guard lock(mutex_);
+  Counts counts{.total = total_, .opening = opening_, .clients = clients_};
+  for (const ParkedList& list : parked_) counts.parked += static_cast<std::uint32_t>(list.size());
+  counts.waiting = static_cast<std::uint32_t>(waiters_.size());
+  if (!waiters_.empty()) counts.oldest_wait = waiters_.front().since;
+  return counts;
+}
+
+void Pool::client_came() {
+  const std::lock_guard lock(mutex_);
+  ++clients_;
+}
+
+void Pool::client_went() {
+  const std::lock_guard lock(mutex_);
+  FB_ASSERT(clients_ > 0);
+  --clients_;
+}
+
+}  // namespace forebay::core

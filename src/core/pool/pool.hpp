@@ -1,0 +1,224 @@
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/pool/quota.hpp"
+#include "core/pool/ticket.hpp"
+#include "core/refused.hpp"
+#include "core/relay/parameter_set.hpp"
+#include "core/relay/relay_state.hpp"
+#include "forebay/auth/user_secrets.hpp"
+#include "forebay/base/endpoint.hpp"
+#include "forebay/base/time.hpp"
+#include "forebay/config/config.hpp"
+
+namespace forebay::core {
+
+class ServerLink;
+
+/// A place in a pool's list of parked links. Guarded by the pool's mutex.
+struct Parking {
+  explicit Parking(ServerLink& the_link) noexcept : link(the_link) {}
+  ServerLink& link;
+  boost::intrusive::list_member_hook<> hook;
+  WorkerId home;         ///< the worker that the link lives on
+  Instant since{};       ///< when it was parked
+};
+
+/// Which pool: as the client knows it, and the login towards the server.
+struct PoolKey {
+  std::string database;  ///< the client's name for it
+  std::string user;      ///< the server's name for the role
+  auto operator<=>(const PoolKey&) const = default;
+};
+
+/// Where the links of a pool lead. Immutable.
+struct PoolTarget {
+  std::vector<Endpoint> hosts;  ///< of one cluster, in order of preference
+  std::string database;         ///< the server's name for it
+  config::TlsMode tls_mode = config::TlsMode::prefer;
+  std::shared_ptr<const TlsContext> tls;  ///< null for TlsMode::disable
+};
+
+/// All links of one (database, user): accounts for them and decides who gets which. No I/O; one
+/// mutex, held for some tens of nanoseconds; used by every worker.
+///
+/// Waiters are served strictly in order, and nobody waits while a link is idle. A link is in one of
+/// these places: *opening* (`acquire` and `plan` told somebody to open it), *parked* here, or *out*
+/// with a client. Everything counted by `total` is one of the three.
+class Pool : public std::enable_shared_from_this<Pool> {
+ public:
+  struct Setup {
+    PoolKey key;
+    PoolTarget target;
+    config::PoolSettings settings;
+    std::uint32_t max_connecting = 8;
+    config::milliseconds unavailable_timeout{10'000};
+    std::vector<std::shared_ptr<Quota>> quotas;
+    std::size_t workers = 1;
+    /// What to log in with. Nothing: not known until a client has shown it.
+    std::optional<auth::Credential> credential;
+  };
+
+  explicit Pool(Setup setup);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool();
+
+  [[nodiscard]] const PoolKey& key() const noexcept { return key_; }
+  [[nodiscard]] const PoolTarget& target() const noexcept { return target_; }
+  [[nodiscard]] const config::PoolSettings& settings() const noexcept { return settings_; }
+  [[nodiscard]] const std::vector<std::shared_ptr<Quota>>& quotas() const noexcept {
+    return quotas_;
+  }
+
+  // ---- who gets which
+
+  struct Acquired {
+    enum class Kind : std::uint8_t {
+      here,       ///< `link` lives on the caller's worker and is out with the caller now
+      elsewhere,  ///< `link` was taken off its worker `home`, which must be asked to send it
+      wait,       ///< the ticket is in the queue
+      hopeless,   ///< nobody can open a link and none exists: a client has to log in anew
+    };
+    Kind kind = Kind::wait;
+    ServerLink* link = nullptr;
+    WorkerId home;
+    std::uint32_t open = 0;  ///< the caller must begin to open so many links
+    /// A limit that other pools share forbids to open: one of their parked links may go.
+    std::shared_ptr<Quota> starved_by;
+  };
+  Acquired acquire(Ticket& ticket, Instant now);
+
+  /// Leaves the queue. False when the ticket was served meanwhile: a link is on its way.
+  bool withdraw(Ticket& ticket);
+
+  struct Released {
+    enum class Kind : std::uint8_t { parked, give, close } kind;
+    SessionKey to;  ///< for give: the oldest waiter, now served
+  };
+  /// A link that is out, or just opened, is free on worker `here`. `worn` links are only closed.
+  /// For close, `closed` must follow.
+  Released release(ServerLink& link, WorkerId here, Instant now, bool worn);
+
+  /// Takes a parked link out, to be closed: `closed` must follow. False when it was taken already:
+  /// whoever took it will ask for it.
+  bool retire(ServerLink& link);
+  /// Takes some parked link out, for the sake of another pool. Null when none is parked.
+  ServerLink* retire_any(WorkerId& home);
+
+  // ---- how many there are
+
+  /// How many links are to be opened now, for waiters and (`refill`) for the minimum; already
+  /// counted as opening.
+  /// `starved_by` as in Acquired.
+  std::uint32_t plan(Instant now, bool refill, std::shared_ptr<Quota>* starved_by = nullptr);
+  /// Counts one link that is opened for the sake of a login (auth = "server"). False at the limit.
+  bool reserve_login();
+  /// An opening link is ready: it counts as out, `release` follows.
+  void opened(Instant now);
+  /// An opening link failed. `lasting`: trying again would not help (no such database, wrong
+  /// password). Gives the waiters that must be told, with the reason; none while there is hope.
+  std::vector<SessionKey> open_failed(Instant now, const Refused& reason, bool lasting,
+                                      double jitter);
+  /// An opening link is not wanted any more.
+  void open_abandoned();
+  /// A link that was out, retired or released for closing is gone. Gives the waiters that must be
+  /// told, because nobody but a new login can open another one.
+  std::vector<SessionKey> closed();
+
+  /// Why nothing can be opened at present; nothing when that is not known to be so.
+  [[nodiscard]] std::optional<Refused> unavailable(Instant now) const;
+
+  // ---- what was learned
+
+  [[nodiscard]] std::optional<auth::Credential> credential() const;
+  /// From a client's login; what the configuration says stays.
+  void learn_credential(auth::Credential credential);
+  /// The keys of a SCRAM login: remembered, or derived now (1.5 ms) and remembered.
+  auth::ScramKeys scram_keys(const auth::Password& password, const auth::KeyRequest& request);
+  /// What servers say about themselves at login; null before the first.
+  [[nodiscard]] WelcomeRef welcome() const;
+  /// Gives the shared object for equal content, and remembers it for clients to come.
+  WelcomeRef learn_welcome(Welcome welcome);
+
+  /// What a client that starts with these settings is told, beyond the welcome, once a server has
+  /// accepted them.
+  using Reported = std::vector<std::pair<std::string, std::string>>;
+  [[nodiscard]] std::optional<Reported> accepted(const ParameterSetRef& settings) const;
+  void learn_accepted(ParameterSetRef settings, Reported reported);
+
+  /// With auth = "server": until when clients are known to need no password.
+  [[nodiscard]] Instant trusted_until() const;
+  void learn_trusted(Instant until);
+
+  /// Which host answered last: where to begin.
+  [[nodiscard]] std::size_t preferred_host() const;
+  void prefer_host(std::size_t index);
+
+  struct Counts {
+    std::uint32_t total = 0;
+    std::uint32_t opening = 0;
+    std::uint32_t parked = 0;
+    std::uint32_t waiting = 0;
+    std::uint32_t clients = 0;
+    Instant oldest_wait = kNever;
+  };
+  [[nodiscard]] Counts counts() const;
+
+  void client_came();
+  void client_went();
+
+ private:
+  using ParkedList =
+      boost::intrusive::list<Parking,
+                             boost::intrusive::member_hook<Parking,
+                                                           boost::intrusive::list_member_hook<>,
+                                                           &Parking::hook>>;
+
+  // All of these need the mutex.
+  std::uint32_t plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by);
+  bool reserve_quotas(std::shared_ptr<Quota>* starved_by);
+  std::vector<SessionKey> dismiss_waiters();
+  void release_quotas();
+  ParkedList* choose(WorkerId here);
+  [[nodiscard]] bool can_open() const noexcept { return credential_.has_value(); }
+  [[nodiscard]] std::uint32_t established() const noexcept { return total_ - opening_; }
+
+  const PoolKey key_;
+  const PoolTarget target_;
+  const config::PoolSettings settings_;
+  const std::uint32_t max_connecting_;
+  const config::milliseconds unavailable_timeout_;
+  const std::vector<std::shared_ptr<Quota>> quotas_;
+
+  mutable std::mutex mutex_;
+  std::vector<ParkedList> parked_;  ///< for each worker, used last first
+  WaitQueue waiters_;
+  std::uint32_t total_ = 0;
+  std::uint32_t opening_ = 0;
+  std::uint32_t clients_ = 0;
+
+  std::uint32_t failures_ = 0;  ///< in a row
+  Instant next_open_{};
+  Instant unavailable_since_ = kNever;
+  Refused last_refusal_;
+  bool last_lasting_ = false;
+
+  std::optional<auth::Credential> credential_;
+  bool learned_ = false;  ///< credential_ comes from a client's login
+  WelcomeRef welcome_;
+  std::unordered_map<const ParameterSet*, std::pair<ParameterSetRef, Reported>> accepted_;
+  auth::ScramKeyCache keys_;
+  Instant trusted_until_{};
+  std::size_t preferred_host_ = 0;
+};
+
+}  // namespace forebay::core

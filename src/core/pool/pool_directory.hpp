@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/engine/runtime.hpp"
+#include "core/pool/pool.hpp"
+
+namespace forebay::core {
+
+/// All pools of the process, made when the first client asks for them. Thread-safe.
+class PoolDirectory {
+ public:
+  explicit PoolDirectory(std::size_t workers) : workers_(workers) {}
+
+  /// The pool for clients of `user` in `database`; null when no entry of the configuration serves
+  /// that database.
+  std::shared_ptr<Pool> find_or_make(const Runtime& runtime, const std::string& database,
+                                     const std::string& user);
+
+  /// Every pool, in no order.
+  [[nodiscard]] std::vector<std::shared_ptr<Pool>> all() const;
+  /// Changes whenever a pool is made or dropped.
+  [[nodiscard]] std::uint64_t version() const;
+
+  /// Takes a parked link out of some pool below the same limit, other than `except`, so that it may
+  /// be closed. Null when none is parked; `home` is where it lives, `pool` whose it is.
+  ServerLink* evict(const Quota& quota, const Pool& except, WorkerId& home);
+
+  /// Drops pools without clients and links.
+  void drop_unused();
+
+ private:
+  std::shared_ptr<Quota> quota(const std::string& name, std::uint32_t max);
+
+  const std::size_t workers_;
+  mutable std::mutex mutex_;
+  std::map<PoolKey, std::shared_ptr<Pool>> pools_;
+  std::map<std::string, std::shared_ptr<Quota>> quotas_;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <compare>
+#include <cstdint>
+
+#include "forebay/base/time.hpp"
+#include "forebay/core/io.hpp"
+
+namespace forebay::core {
+
+/// Names a client session from any thread; stays unambiguous after the session is gone.
+struct SessionKey {
+  WorkerId worker;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  auto operator<=>(const SessionKey&) const = default;
+};
+
+/// A place in a pool's queue. Belongs to a session, which must `withdraw` it before it goes.
+/// Guarded by the pool's mutex from `acquire` on.
+struct Ticket {
+  using Hook = boost::intrusive::list_member_hook<>;
+
+  SessionKey session;
+  Instant since{};
+  bool waiting = false;  ///< in the queue; false: never was, or a link is on its way
+  Hook hook;
+};
+
+using WaitQueue =
+    boost::intrusive::list<Ticket,
+                           boost::intrusive::member_hook<Ticket, Ticket::Hook, &Ticket::hook>>;
+
+}  // namespace forebay::core

@@ -1,0 +1,216 @@
+#include "core/relay/expected_replies.hpp"
+
+#include <utility>
+
+#include "forebay/base/assert.hpp"
+
+namespace forebay::core {
+namespace {
+
+enum class Step : std::uint8_t { wrong, part, done };
+
+// A reply to these ends with ReadyForQuery, also after an error.
+bool ends_with_ready(Request request) {
+  return request == Request::query || request == Request::function_call ||
+         request == Request::sync;
+}
+
+bool is_copy(pg::Backend type) {
+  switch (type) {
+    case pg::Backend::CopyInResponse:
+    case pg::Backend::CopyOutResponse:
+    case pg::Backend::CopyBothResponse:
+    case pg::Backend::CopyData:
+    case pg::Backend::CopyDone: return true;
+    default: return false;
+  }
+}
+
+Step step_of_query(pg::Backend type) {
+  switch (type) {
+    case pg::Backend::RowDescription:
+    case pg::Backend::DataRow:
+    case pg::Backend::CommandComplete:
+    case pg::Backend::EmptyQueryResponse: return Step::part;
+    default: return is_copy(type) ? Step::part : Step::wrong;
+  }
+}
+
+Step step_of_execute(pg::Backend type) {
+  switch (type) {
+    case pg::Backend::DataRow: return Step::part;
+    case pg::Backend::CommandComplete:
+    case pg::Backend::EmptyQueryResponse:
+    case pg::Backend::PortalSuspended: return Step::done;
+    default: return is_copy(type) ? Step::part : Step::wrong;
+  }
+}
+
+Step step_of_describe(Request request, pg::Backend type) {
+  if (type == pg::Backend::ParameterDescription && request == Request::describe_statement) {
+    return Step::part;
+  }
+  if (type == pg::Backend::RowDescription || type == pg::Backend::NoData) return Step::done;
+  return Step::wrong;
+}
+
+// What a message other than ErrorResponse does to the reply at the head.
+Step step_of(Request request, pg::Backend type) {
+  if (ends_with_ready(request) && type == pg::Backend::ReadyForQuery) return Step::done;
+  switch (request) {
+    case Request::query: return step_of_query(type);
+    case Request::execute: return step_of_execute(type);
+    case Request::describe_statement:
+    case Request::describe_portal: return step_of_describe(request, type);
+    case Request::parse: return type == pg::Backend::ParseComplete ? Step::done : Step::wrong;
+    case Request::bind: return type == pg::Backend::BindComplete ? Step::done : Step::wrong;
+    case Request::close: return type == pg::Backend::CloseComplete ? Step::done : Step::wrong;
+    case Request::function_call:
+      return type == pg::Backend::FunctionCallResponse ? Step::part : Step::wrong;
+    case Request::sync:
+    case Request::copy_end: return Step::wrong;
+  }
+  return Step::wrong;
+}
+
+}  // namespace
+
+bool ExpectedReplies::push(Expected&& expected) {
+  FB_ASSERT(expected.request != Request::copy_end);
+  if (copying_in_) {
+    // The server swallows a Sync; anything else aborts the copy and is lost with it.
+    if (expected.request == Request::sync) {
+      ++swallowed_syncs_;
+      sync_while_copying_ = true;
+    }
+    return false;
+  }
+  if (expected.request == Request::sync) {
+    skipping_ = false;
+  } else if (skipping_) {
+    return false;
+  }
+  batch_open_ = !ends_with_ready(expected.request);
+  append(std::move(expected));
+  return true;
+}
+
+void ExpectedReplies::push_copy_end() {
+  if (copying_in_) {
+    copying_in_ = false;
+  } else if (count_ > 0) {
+    append({.request = Request::copy_end, .disposition = Disposition::discard});
+  }
+}
+
+ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
+  voided_.clear();
+  Taken taken;
+  if (count_ == 0) return taken;
+  FB_ASSERT(head().disposition != Disposition::supply);
+  taken.disposition = head().disposition;
+  const Request request = head().request;
+
+  if (type == pg::Backend::ErrorResponse) {
+    doubtful_ = doubtful_ || (copying_in_ && sync_while_copying_);
+    copying_in_ = false;
+    if (!ends_with_ready(request)) return fail();
+    taken.effect = Effect::error;
+    return taken;
+  }
+  switch (step_of(request, type)) {
+    case Step::wrong: return taken;
+    case Step::part:
+      taken.effect = Effect::part;
+      if (type == pg::Backend::CopyInResponse || type == pg::Backend::CopyBothResponse) {
+        begin_copy_in();
+      }
+      return taken;
+    case Step::done:
+      taken.effect = Effect::done;
+      taken.expected = pop_head();
+      return taken;
+  }
+  return taken;
+}
+
+bool ExpectedReplies::supplied_at_head() const noexcept {
+  return count_ > 0 && head().disposition == Disposition::supply;
+}
+
+Expected ExpectedReplies::pop_supplied() {
+  FB_ASSERT(supplied_at_head());
+  return pop_head();
+}
+
+void ExpectedReplies::discard_all() {
+  const std::size_t old_count = count_;
+  for (std::size_t i = 0; i < old_count; ++i) {
+    Expected expected = std::move(at(0));
+    first_ = (first_ + 1) & (ring_.size() - 1);
+    --count_;
+    if (expected.disposition == Disposition::supply) continue;
+    expected.disposition = Disposition::discard;
+    append(std::move(expected));
+  }
+}
+
+Expected ExpectedReplies::pop_head() {
+  Expected expected = std::move(head());
+  do {  // a copy_end that no copy claimed: the server ignores the message, too
+    first_ = (first_ + 1) & (ring_.size() - 1);
+    --count_;
+  } while (count_ > 0 && head().request == Request::copy_end);
+  return expected;
+}
+
+void ExpectedReplies::append(Expected&& expected) {
+  if (count_ == ring_.size()) {
+    std::vector<Expected> larger(ring_.empty() ? 8 : 2 * ring_.size());
+    for (std::size_t i = 0; i < count_; ++i) larger[i] = std::move(at(i));
+    ring_ = std::move(larger);
+    first_ = 0;
+  }
+  at(count_) = std::move(expected);
+  ++count_;
+}
+
+void ExpectedReplies::begin_copy_in() {
+  // What was sent behind the request before anybody knew that it is a copy: each Sync is swallowed,
+  // CopyDone or CopyFail ends it, anything else aborts it and is lost.
+  swallowed_syncs_ = 0;
+  sync_while_copying_ = false;
+  copying_in_ = true;
+  std::size_t next = 1;
+  for (; next < count_ && copying_in_; ++next) {
+    if (at(next).request == Request::sync) {
+      ++swallowed_syncs_;
+    } else {
+      copying_in_ = false;
+      if (at(next).request != Request::copy_end) voided_.push_back(std::move(at(next)));
+    }
+  }
+  const std::size_t removed = next - 1;
+  if (removed == 0) return;
+  for (std::size_t i = 1; i + removed < count_; ++i) at(i) = std::move(at(i + removed));
+  count_ -= removed;
+  if (count_ == 1) batch_open_ = !ends_with_ready(head().request);
+}
+
+ExpectedReplies::Taken ExpectedReplies::fail() {
+  Taken taken;
+  taken.effect = Effect::batch_failed;
+  taken.disposition = head().disposition;
+  while (count_ > 0 && head().request != Request::sync) {
+    voided_.push_back(std::move(head()));
+    first_ = (first_ + 1) & (ring_.size() - 1);
+    --count_;
+  }
+  if (count_ == 0) {
+    skipping_ = true;
+    batch_open_ = true;
+  }
+  return taken;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,147 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/relay/name_change.hpp"
+#include "forebay/protocol/postgres/backend.hpp"
+#include "forebay/protocol/postgres/message_table.hpp"
+
+namespace forebay::core {
+
+/// What was asked of a server. `copy_end` is no request: it marks where in the order the client
+/// ended a copy-in (CopyDone or CopyFail).
+enum class Request : std::uint8_t {
+  query,
+  parse,
+  bind,
+  describe_statement,
+  describe_portal,
+  execute,
+  close,
+  sync,
+  function_call,
+  copy_end,
+};
+
+/// What to do with the reply.
+enum class Disposition : std::uint8_t {
+  forward,  ///< to the client: it asked
+  discard,  ///< nobody sees it: we asked
+  precede,  ///< we asked, ahead of the client's own message: success is nobody's, an error is the
+            ///< client's, because the server then skips the client's message
+  supply,   ///< the server was not asked; we answer for it when its turn comes
+};
+
+/// What a message does to the client's unnamed statement, where a NameChange would be too dear.
+enum class UnnamedChange : std::uint8_t { none, parsed, dropped };
+
+/// One reply that is owed.
+struct Expected {
+  Request request = Request::query;
+  Disposition disposition = Disposition::forward;
+  UnnamedChange unnamed = UnnamedChange::none;
+  std::uint32_t unnamed_version = 0;  ///< of the statement that was parsed or dropped
+  /// What the reply confirms, or what its absence takes back; often nothing.
+  std::unique_ptr<NameChange> change = nullptr;
+};
+
+/// The replies that a server connection still owes, in order, each with what to do with it. The
+/// heart of the pooler: nothing reaches a client outside this queue, and nothing about a link
+/// changes because we sent something, only because a reply confirmed it.
+///
+/// The rules are those of the manual's "Message Flow": an error in the extended protocol voids what
+/// was sent after it up to the next Sync; a Query's replies end with ReadyForQuery; COPY FROM
+/// swallows each Sync until the copy ends.
+///
+/// Use: `push` when a message is sent to the server (or answered for it); `take` for every message
+/// that the server sends; after each of them, emit `pop_supplied` until it gives nothing.
+class ExpectedReplies {
+ public:
+  enum class Effect : std::uint8_t {
+    part,         ///< one of several messages of the reply at the head
+    done,         ///< the reply at the head is complete: `expected` holds it
+    batch_failed, ///< an error: what was expected up to the next Sync is in `voided`
+    error,        ///< an error whose ReadyForQuery is still to come
+    unexpected,   ///< nobody asked for this message: the connection cannot be trusted any more
+  };
+
+  struct Taken {
+    Effect effect = Effect::unexpected;
+    Disposition disposition = Disposition::forward;
+    Expected expected;
+  };
+
+  /// Expects a reply. False when the server will not answer it: the batch has already failed, or
+  /// (Sync) COPY FROM swallows it; `expected.change` is then left in place for the caller to undo.
+  [[nodiscard]] bool push(Expected&& expected);
+
+  /// The client ended the copy-in, by CopyDone or CopyFail.
+  void push_copy_end();
+
+  /// A message of the given type arrived (all types but the asynchronous NoticeResponse,
+  /// NotificationResponse and ParameterStatus, which belong to nobody).
+  Taken take(pg::Backend type);
+
+  /// What an error voided, oldest first: their changes must be undone, newest first. Valid until
+  /// the next call of `take`.
+  [[nodiscard]] std::vector<Expected>& voided() noexcept { return voided_; }
+
+  /// The reply that we supply ourselves, if it stands at the head; takes it off.
+  [[nodiscard]] bool supplied_at_head() const noexcept;
+  Expected pop_supplied();
+
+  /// From now on nobody sees any reply (the client is gone). Supplied ones are forgotten.
+  void discard_all();
+
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
+  /// What to do with bytes that arrive now: the disposition of the reply at the head. `forward`
+  /// when nothing is owed.
+  [[nodiscard]] Disposition disposition() const noexcept {
+    return count_ == 0 ? Disposition::forward : head().disposition;
+  }
+  /// The request whose reply is at the head. There is one.
+  [[nodiscard]] Request head_request() const noexcept { return head().request; }
+  /// What the client calls the statement that the request at the head speaks of, where noted.
+  [[nodiscard]] std::string name_at_head() const {
+    return head().change == nullptr ? std::string() : head().change->name;
+  }
+
+  /// The server reads CopyData from the client.
+  [[nodiscard]] bool copying_in() const noexcept { return copying_in_; }
+  /// Whether the last request that was pushed leaves a batch open: its Sync is still to come.
+  [[nodiscard]] bool batch_open() const noexcept { return batch_open_; }
+  /// Whether a batch failed whose Sync is still to come: the server skips everything until then.
+  [[nodiscard]] bool skipping() const noexcept { return skipping_; }
+  /// A COPY FROM ended by an error which may have come before or after a Sync that it should have
+  /// swallowed: one ReadyForQuery more may come. Never to be pooled again.
+  [[nodiscard]] bool doubtful() const noexcept { return doubtful_; }
+  /// An error that is not the client's fault ended the copy (cancel, shutdown): see `doubtful`.
+  void interrupted_copy() noexcept { doubtful_ = doubtful_ || swallowed_syncs_ > 0; }
+
+ private:
+  [[nodiscard]] Expected& head() noexcept { return ring_[first_]; }
+  [[nodiscard]] const Expected& head() const noexcept { return ring_[first_]; }
+  [[nodiscard]] Expected& at(std::size_t index) noexcept {
+    return ring_[(first_ + index) & (ring_.size() - 1)];
+  }
+  Expected pop_head();
+  void append(Expected&& expected);
+  void begin_copy_in();
+  Taken fail();
+
+  std::vector<Expected> ring_;  ///< its size is a power of two
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+  std::vector<Expected> voided_;
+  std::uint32_t swallowed_syncs_ = 0;
+  bool skipping_ = false;
+  bool batch_open_ = false;
+  bool copying_in_ = false;
+  bool sync_while_copying_ = false;
+  bool doubtful_ = false;
+};
+
+}  // namespace forebay::core

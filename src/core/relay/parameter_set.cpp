@@ -1,0 +1,117 @@
+#include "core/relay/parameter_set.hpp"
+
+#include <algorithm>
+
+namespace forebay::core {
+namespace {
+
+std::size_t hash_of(const std::vector<ParameterSet::Entry>& entries) {
+  std::size_t hash = entries.size();
+  for (const auto& [name, value] : entries) {
+    for (const std::string* text : {&name, &value}) {
+      hash = hash * 0x9e3779b97f4a7c15u + std::hash<std::string>{}(*text);
+    }
+  }
+  return hash;
+}
+
+bool by_name(const ParameterSet::Entry& a, const ParameterSet::Entry& b) {
+  return a.first < b.first;
+}
+
+}  // namespace
+
+const std::string* ParameterSet::find(std::string_view name) const noexcept {
+  const auto found = std::lower_bound(
+      entries_.begin(), entries_.end(), name,
+      [](const Entry& entry, std::string_view wanted) { return entry.first < wanted; });
+  if (found == entries_.end() || found->first != name) return nullptr;
+  return &found->second;
+}
+
+std::vector<ParameterChange> difference(const ParameterSet& has, const ParameterSet& wanted) {
+  std::vector<ParameterChange> changes;
+  auto old = has.entries().begin();
+  auto fresh = wanted.entries().begin();
+  while (old != has.entries().end() || fresh != wanted.entries().end()) {
+    if (fresh == wanted.entries().end() ||
+        (old != has.entries().end() && old->first < fresh->first)) {
+      changes.push_back({old->first, std::nullopt});
+      ++old;
+    } else if (old == has.entries().end() || fresh->first < old->first) {
+      changes.push_back({fresh->first, fresh->second});
+      ++fresh;
+    } else {
+      if (old->second != fresh->second) changes.push_back({fresh->first, fresh->second});
+      ++old;
+      ++fresh;
+    }
+  }
+  return changes;
+}
+
+std::string parameter_name(Bytes name) {
+  std::string lower(name);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  return lower;
+}
+
+ParameterSets::ParameterSets() : empty_(new ParameterSet({})) {}
+
+ParameterSetRef ParameterSets::make(std::vector<ParameterSet::Entry> entries) {
+  for (auto& entry : entries) entry.first = parameter_name(entry.first);
+  std::stable_sort(entries.begin(), entries.end(), by_name);
+  std::vector<ParameterSet::Entry> unique;
+  for (auto& entry : entries) {
+    if (!unique.empty() && unique.back().first == entry.first) {
+      unique.back() = std::move(entry);
+    } else {
+      unique.push_back(std::move(entry));
+    }
+  }
+  return intern(std::move(unique));
+}
+
+ParameterSetRef ParameterSets::with(const ParameterSet& set, Bytes name, Bytes value) {
+  std::vector<ParameterSet::Entry> entries = set.entries();
+  entries.emplace_back(std::string(name), std::string(value));
+  return make(std::move(entries));
+}
+
+std::size_t ParameterSets::size() const {
+  const std::lock_guard lock(mutex_);
+  return by_hash_.size();
+}
+
+ParameterSetRef ParameterSets::intern(std::vector<ParameterSet::Entry> sorted) {
+  if (sorted.empty()) return empty_;
+  const std::size_t hash = hash_of(sorted);
+  std::vector<ParameterSetRef> others;  // may be their last references: freed after the lock
+  const std::lock_guard lock(mutex_);
+  const auto [first, last] = by_hash_.equal_range(hash);
+  for (auto it = first; it != last; ++it) {
+    ParameterSetRef known = it->second.lock();
+    if (known == nullptr) continue;
+    if (known->entries() == sorted) return known;
+    others.push_back(std::move(known));
+  }
+  ParameterSetRef made(new ParameterSet(std::move(sorted)), [this, hash](const ParameterSet* set) {
+    {
+      const std::lock_guard dying(mutex_);
+      const auto [begin, end] = by_hash_.equal_range(hash);
+      for (auto it = begin; it != end; ++it) {
+        if (it->second.expired()) {
+          by_hash_.erase(it);
+          break;
+        }
+      }
+    }
+    delete set;
+  });
+  by_hash_.emplace(hash, made);
+  return made;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "forebay/base/bytes.hpp"
+
+namespace forebay::core {
+
+/// Run-time parameters that somebody set explicitly: names in lower case (PostgreSQL does not
+/// distinguish), sorted, each once. Immutable and interned: equal sets are the same object, so that
+/// "does this link have what this client set" is one comparison of pointers.
+class ParameterSet {
+ public:
+  using Entry = std::pair<std::string, std::string>;
+
+  [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
+  [[nodiscard]] const std::string* find(std::string_view name) const noexcept;
+
+ private:
+  friend class ParameterSets;
+  explicit ParameterSet(std::vector<Entry> entries) : entries_(std::move(entries)) {}
+
+  const std::vector<Entry> entries_;
+};
+
+using ParameterSetRef = std::shared_ptr<const ParameterSet>;
+
+/// What must be done to a link that has one set so that it has another.
+struct ParameterChange {
+  std::string_view name;
+  std::optional<std::string_view> value;  ///< nothing: back to the default
+  bool operator==(const ParameterChange&) const = default;
+};
+
+/// The views live as long as both sets.
+std::vector<ParameterChange> difference(const ParameterSet& has, const ParameterSet& wanted);
+
+/// Lower case, as PostgreSQL compares the names of parameters (ASCII only).
+std::string parameter_name(Bytes name);
+
+/// Interns parameter sets. Thread-safe. A set lives as long as somebody refers to it.
+class ParameterSets {
+ public:
+  ParameterSets();
+
+  /// The set without any entry.
+  [[nodiscard]] const ParameterSetRef& empty() const noexcept { return empty_; }
+  /// Later entries of the same name win. Names are given as the client wrote them.
+  ParameterSetRef make(std::vector<ParameterSet::Entry> entries);
+  /// The same set with one value more or changed.
+  ParameterSetRef with(const ParameterSet& set, Bytes name, Bytes value);
+
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  ParameterSetRef intern(std::vector<ParameterSet::Entry> sorted);
+
+  mutable std::mutex mutex_;
+  std::unordered_multimap<std::size_t, std::weak_ptr<const ParameterSet>> by_hash_;
+  ParameterSetRef empty_;
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,88 @@
+#include "core/relay/prepared_statements.hpp"
+
+#include "forebay/protocol/postgres/message_table.hpp"
+
+namespace forebay::core {
+namespace {
+
+// Names that differ only behind so many bytes are the same name to PostgreSQL.
+Bytes significant(Bytes name) { return name.substr(0, pg::kNameMax); }
+
+}  // namespace
+
+const ClientStatements::Named* ClientStatements::find(Bytes name) const {
+  const auto found = by_name_.find(significant(name));
+  return found == by_name_.end() ? nullptr : &found->second;
+}
+
+std::string ClientStatements::name_of(std::string_view server_name) const {
+  for (const auto& [name, named] : by_name_) {
+    if (named.statement->server_name() == server_name) return name;
+  }
+  return {};
+}
+
+void ClientStatements::set(Bytes name, Named named) {
+  by_name_.insert_or_assign(std::string(significant(name)), std::move(named));
+}
+
+void ClientStatements::confirm(Bytes name) {
+  const auto found = by_name_.find(significant(name));
+  if (found != by_name_.end()) found->second.pending = false;
+}
+
+ClientStatements::Named ClientStatements::take(Bytes name) {
+  const auto found = by_name_.find(significant(name));
+  if (found == by_name_.end()) return {};
+  Named named = std::move(found->second);
+  by_name_.erase(found);
+  return named;
+}
+
+void ClientStatements::deallocate_all() {
+  std::erase_if(by_name_, [](const auto& entry) { return !entry.second.pending; });
+}
+
+bool LinkStatements::use(const StatementRef& statement) {
+  const auto found = where_.find(statement.get());
+  if (found == where_.end()) return false;
+  order_.splice(order_.begin(), order_, found->second);
+  return true;
+}
+
+void LinkStatements::add(StatementRef statement, bool pending) {
+  if (use(statement)) return;
+  const Statement* key = statement.get();
+  order_.push_front({std::move(statement), pending});
+  where_.emplace(key, order_.begin());
+}
+
+void LinkStatements::confirm(const StatementRef& statement) {
+  const auto found = where_.find(statement.get());
+  if (found != where_.end()) found->second->pending = false;
+}
+
+void LinkStatements::remove(const StatementRef& statement) {
+  const auto found = where_.find(statement.get());
+  if (found == where_.end()) return;
+  order_.erase(found->second);
+  where_.erase(found);
+}
+
+void LinkStatements::clear() noexcept {
+  where_.clear();
+  order_.clear();
+}
+
+void LinkStatements::deallocate_all() {
+  for (auto it = order_.begin(); it != order_.end();) {
+    if (it->pending) {
+      ++it;
+    } else {
+      where_.erase(it->statement.get());
+      it = order_.erase(it);
+    }
+  }
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "core/engine/conduit.hpp"
+#include "core/relay/expected_replies.hpp"
+#include "core/relay/relay_state.hpp"
+#include "forebay/protocol/postgres/framer.hpp"
+#include "forebay/protocol/postgres/frontend.hpp"
+
+namespace forebay::core {
+
+/// Decides, message by message, what a client and the server link it is linked to exchange. Holds
+/// nothing itself: made for one turn over what the two sides remember and what the turn sends.
+///
+/// What goes on untouched is passed as runs of the receive buffer. In transaction and statement
+/// mode named prepared statements are shared: their names are replaced, and what a link lacks is
+/// put ahead in the same write. In session mode nothing is replaced.
+class Relay {
+ public:
+  /// Where the turn's bytes go.
+  struct Output {
+    Conduit& to_client;
+    Conduit& to_server;
+  };
+
+  Relay(const RelayRules& rules, ClientRelayState& client, Output output)
+      : rules_(rules), client_(client), out_(output) {}
+
+  enum class ClientStop : std::uint8_t {
+    need_bytes,   ///< all that is whole was handled
+    need_link,    ///< the message at the front needs a server, and there is no link
+    full,         ///< so much is in flight that the client has to wait
+    terminate,    ///< the client said Terminate
+    violation,    ///< the client does not speak the protocol: `violation()` says how
+  };
+  struct ClientProgress {
+    std::size_t consumed = 0;
+    ClientStop stop = ClientStop::need_bytes;
+  };
+  /// Handles bytes from the client, which is not linked when `link` is null.
+  ClientProgress from_client(Bytes bytes, LinkRelayState* link);
+  [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
+
+  /// Sends a link what it takes to have the client's settings, and the client what differs between
+  /// this server and the one that it was told about. To be called when the two are linked.
+  void link_up(LinkRelayState& link);
+
+ private:
+  using Item = pg::Framer::Item;
+
+  // What becomes of one message: whether the loop goes on.
+  enum class Handled : std::uint8_t { yes, need_link, terminate, violation };
+
+  Handled on_message(const Item& item, LinkRelayState* link);
+  Handled on_unlinked(const Item& item);
+  void on_linked(const Item& item, LinkRelayState& link);
+  void on_extended(const Item& item, LinkRelayState& link);
+
+  void on_parse(const Item& item, LinkRelayState& link);
+  void parse_named(const Item& item, Bytes name, Bytes definition, LinkRelayState& link);
+  void parse_duplicate(const Item& item, Bytes name, Bytes definition, const StatementRef& known,
+                       LinkRelayState& link);
+  void parse_unnamed(const Item& item, Bytes definition, LinkRelayState& link);
+  void on_bind(const Item& item, LinkRelayState& link);
+  void on_describe(const Item& item, LinkRelayState& link);
+  void on_close(const Item& item, LinkRelayState& link);
+
+  void need_statement(const StatementRef& statement, LinkRelayState& link);
+  void need_unnamed(LinkRelayState& link);
+  void make_room(LinkRelayState& link);
+  void forward(const Item& item, LinkRelayState& link, Expected&& expected);
+  void drop(const Item& item);
+  void supply(LinkRelayState& link, Request request, NameChange::Kind kind, Bytes name,
+              StatementRef statement);
+  void push(LinkRelayState& link, Expected&& expected);
+  [[nodiscard]] std::string foreign_name(Bytes name) const;
+
+  const RelayRules& rules_;
+  ClientRelayState& client_;
+  Output out_;
+  std::string violation_;
+};
+
+/// The other direction: what a server says, to its client or, when the client is gone or there was
+/// none, to nobody.
+class ServerRelay {
+ public:
+  /// `client` is null when nobody is linked.
+  ServerRelay(const RelayRules& rules, LinkRelayState& link, ClientRelayState* client,
+              Conduit& to_client)
+      : rules_(rules), link_(link), client_(client), to_client_(to_client) {}
+
+  enum class Verdict : std::uint8_t {
+    fine,
+    ending,     ///< the server said that it will close the connection
+    violation,  ///< it said something that nobody asked for: see `reason()`
+  };
+  struct Progress {
+    std::size_t consumed = 0;
+    Verdict verdict = Verdict::fine;
+  };
+  Progress from_server(Bytes bytes);
+
+  [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
+
+  /// Sends the client every reply whose turn has come and that we supply.
+  static void emit_supplied(LinkRelayState& link, ClientRelayState& client, Conduit& to_client);
+  /// Undoes what voided messages had changed.
+  static void undo(std::vector<Expected>& voided, LinkRelayState& link, ClientRelayState* client);
+
+ private:
+  using Item = pg::Framer::Item;
+
+  Verdict on_message(const Item& item);
+  Verdict on_reply(const Item& item, pg::Backend type);
+  Verdict on_error(const Item& item);
+  void on_done(const Expected& expected);
+  void on_command_complete(const Item& item);
+  void on_parameter_status(const Item& item);
+  void on_notice(const Item& item);
+  void pass(const Item& item, Disposition disposition);
+  bool rewrite_error(const Item& item, Bytes sqlstate);
+  Verdict violation(const Item& item);
+
+  const RelayRules& rules_;
+  LinkRelayState& link_;
+  ClientRelayState* client_;
+  Conduit& to_client_;
+  std::string reason_;
+};
+
+}  // namespace forebay::core

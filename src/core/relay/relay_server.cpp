@@ -1,0 +1,300 @@
+#include <algorithm>
+
+#include "core/relay/relay.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+namespace forebay::core {
+namespace {
+
+using pg::Backend;
+using Kind = pg::Framer::Kind;
+using Effect = ExpectedReplies::Effect;
+
+bool announces_end(const pg::backend::Fields& notice) {
+  return notice.severity == "WARNING" && (notice.sqlstate == pg::sqlstate::kAdminShutdown ||
+                                          notice.sqlstate == pg::sqlstate::kCrashShutdown);
+}
+
+// Errors that do not come from what the client sent, but from outside.
+bool from_outside(Bytes sqlstate) { return sqlstate.starts_with("57") || sqlstate == "25P03"; }
+
+}  // namespace
+
+const std::string* Welcome::find(std::string_view name) const noexcept {
+  for (const auto& [known, value] : parameters) {
+    if (known == name) return &value;
+  }
+  return nullptr;
+}
+
+void Welcome::set(Bytes name, Bytes value) {
+  for (auto& [known, current] : parameters) {
+    if (known == name) {
+      current = value;
+      return;
+    }
+  }
+  parameters.emplace_back(name, value);
+}
+
+bool is_server_fact(Bytes name) noexcept {
+  return name == "server_version" || name == "server_encoding" || name == "integer_datetimes" ||
+         name == "in_hot_standby" || name == "is_superuser";
+}
+
+ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
+  Progress progress;
+  while (progress.consumed < bytes.size()) {
+    const std::uint32_t rest = link_.framer.rest();
+    const Item item = link_.framer.next(bytes.substr(progress.consumed), kInspectionMax);
+    switch (item.kind) {
+      case Kind::need: return progress;
+      case Kind::run: {
+        // The rest of the message at hand first, then messages of the reply at the head.
+        const Bytes begun = item.bytes.substr(0, std::min<std::size_t>(rest, item.bytes.size()));
+        const Bytes fresh = item.bytes.substr(begun.size());
+        if (link_.rest == Disposition::forward && client_ != nullptr) to_client_.pass(begun);
+        if (!fresh.empty()) {
+          if (link_.expected.empty()) {
+            progress.verdict = violation(item);
+            return progress;
+          }
+          link_.rest = link_.expected.disposition();
+          if (link_.rest == Disposition::forward && client_ != nullptr) to_client_.pass(fresh);
+        }
+        break;
+      }
+      case Kind::malformed: progress.verdict = violation(item); return progress;
+      case Kind::message:
+      case Kind::head: {
+        const Verdict verdict = on_message(item);
+        if (verdict == Verdict::violation) {
+          progress.verdict = verdict;
+          return progress;
+        }
+        if (verdict == Verdict::ending) progress.verdict = verdict;
+        break;
+      }
+    }
+    progress.consumed += item.bytes.size();
+  }
+  return progress;
+}
+
+ServerRelay::Verdict ServerRelay::on_message(const Item& item) {
+  const auto type = static_cast<Backend>(item.message.type);
+  switch (type) {
+    case Backend::NoticeResponse: on_notice(item); return Verdict::fine;
+    case Backend::NotificationResponse:
+      pass(item, Disposition::forward);
+      return Verdict::fine;
+    case Backend::ParameterStatus: on_parameter_status(item); return Verdict::fine;
+    case Backend::ErrorResponse: return on_error(item);
+    case Backend::Authentication:
+    case Backend::BackendKeyData:
+    case Backend::NegotiateProtocolVersion: return violation(item);
+    default: return on_reply(item, type);
+  }
+}
+
+ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
+  if (type == Backend::ReadyForQuery) {
+    const auto ready = pg::backend::ReadyForQuery::parse(item.message.body);
+    if (!ready) return violation(item);
+    link_.status = ready->status;
+    if (link_.expected.empty() && link_.expected.doubtful()) {
+      pass(item, Disposition::forward);
+      return Verdict::fine;
+    }
+  }
+  ExpectedReplies::Taken taken = link_.expected.take(type);
+  if (taken.effect == Effect::unexpected) return violation(item);
+  if (type == Backend::CommandComplete) on_command_complete(item);
+  if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
+
+  pass(item, taken.disposition);
+  if (taken.effect == Effect::done) {
+    on_done(taken.expected);
+    if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
+  }
+  return Verdict::fine;
+}
+
+void ServerRelay::on_done(const Expected& expected) {
+  if (expected.change == nullptr) return;
+  const NameChange& change = *expected.change;
+  switch (change.kind) {
+    case NameChange::Kind::client_parse:
+      if (client_ != nullptr && client_->statements) client_->statements->confirm(change.name);
+      if (change.link_got_it) link_.statements.confirm(change.statement);
+      break;
+    case NameChange::Kind::link_parse: link_.statements.confirm(change.statement); break;
+    default: break;
+  }
+}
+
+ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
+  const auto fields = pg::backend::Fields::parse(item.message.body);
+  const Verdict verdict = fields.fatal() ? Verdict::ending : Verdict::fine;
+  if (link_.expected.empty()) {
+    // Nobody asked: the server speaks for itself, as at its shutdown.
+    pass(item, Disposition::forward);
+    if (!fields.fatal()) link_.poisoned = true;
+    return verdict;
+  }
+  if (from_outside(fields.sqlstate)) link_.expected.interrupted_copy();
+
+  // What failed ahead of the client's own message is the client's answer. What failed for ourselves
+  // (a change of settings, above all) leaves the link in a state that the client must not work in.
+  Disposition disposition = link_.expected.disposition();
+  if (disposition == Disposition::precede || fields.fatal()) disposition = Disposition::forward;
+  if (disposition == Disposition::discard) {
+    link_.own_error = item.message.body;
+    if (client_ != nullptr) {
+      link_.poisoned = true;
+      reason_ = "the server refused the settings of the session: " + std::string(fields.message);
+      return Verdict::violation;
+    }
+  }
+
+  // Looked up before what it names is undone.
+  const bool rewritten = disposition == Disposition::forward && rewrite_error(item, fields.sqlstate);
+  const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
+  if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
+  if (!rewritten) pass(item, disposition);
+  if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
+  return verdict;
+}
+
+// A server that goes down at once, or that lost another process, says so by a mere notice. A
+// function may say the same, so the link only must not serve anybody else.
+void ServerRelay::on_notice(const Item& item) {
+  pass(item, link_.expected.disposition());
+  if (announces_end(pg::backend::Fields::parse(item.message.body))) link_.poisoned = true;
+}
+
+void ServerRelay::on_command_complete(const Item& item) {
+  const auto complete = pg::backend::CommandComplete::parse(item.message.body);
+  if (!complete) return;
+  const bool discard = complete->tag == "DISCARD ALL";
+  if (!discard && complete->tag != "DEALLOCATE ALL") return;
+  link_.statements.deallocate_all();
+  link_.has_settings_statement = false;
+  if (client_ != nullptr && client_->statements != nullptr) client_->statements->deallocate_all();
+}
+
+void ServerRelay::on_parameter_status(const Item& item) {
+  const auto status = pg::backend::ParameterStatus::parse(item.message.body);
+  const Disposition disposition = link_.expected.disposition();
+  pass(item, disposition);
+  if (!status || link_.settings == nullptr) return;
+  link_.reported.set(status->name, status->value);
+  if (is_server_fact(status->name)) {
+    Welcome changed = *link_.welcome;
+    changed.set(status->name, status->value);
+    link_.welcome = std::make_shared<const Welcome>(std::move(changed));
+    if (client_ != nullptr) client_->welcome = link_.welcome;
+    return;
+  }
+  // While we change settings ourselves, the client's are already what they shall be.
+  if (disposition != Disposition::forward || client_ == nullptr) return;
+  const bool same = client_->settings == link_.settings;
+  link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
+  client_->settings = same ? link_.settings
+                           : rules_.parameter_sets.with(*client_->settings, status->name,
+                                                        status->value);
+}
+
+void ServerRelay::pass(const Item& item, Disposition disposition) {
+  link_.rest = disposition;
+  if (disposition == Disposition::forward && client_ != nullptr) to_client_.pass(item.bytes);
+}
+
+// Errors about prepared statements name them as the server knows them; the client is told its own
+// name. Gives false when there is nothing to rewrite.
+bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
+  if (sqlstate != pg::sqlstate::kInvalidStatementName &&
+      sqlstate != pg::sqlstate::kDuplicatePreparedStatement) {
+    return false;
+  }
+  if (client_ == nullptr || !rules_.share_statements || !item.message.whole()) return false;
+  const Bytes body = item.message.body;
+  const std::size_t at = body.find(StatementCatalog::kNamePrefix);
+  if (at == Bytes::npos) return false;
+  std::size_t end = at + StatementCatalog::kNamePrefix.size();
+  while (end < body.size() && body[end] >= '0' && body[end] <= '9') ++end;
+  const Bytes server_name = body.substr(at, end - at);
+
+  std::string name = link_.expected.name_at_head();
+  if (name.empty() && client_->statements != nullptr) {
+    name = client_->statements->name_of(server_name);
+  }
+  const bool escaped = at > 0 && body[at - 1] == '_';
+  if (escaped) name = server_name;
+  if (name.empty()) return false;
+  pg::MessageWriter(to_client_.insert(), Backend::ErrorResponse)
+      .bytes(body.substr(0, escaped ? at - 1 : at))
+      .bytes(name)
+      .bytes(body.substr(end));
+  link_.rest = Disposition::forward;
+  return true;
+}
+
+void ServerRelay::emit_supplied(LinkRelayState& link, ClientRelayState& client,
+                                Conduit& to_client) {
+  while (link.expected.supplied_at_head()) {
+    const Expected supplied = link.expected.pop_supplied();
+    const bool parse = supplied.request == Request::parse;
+    pg::write_empty(to_client.insert(), parse ? Backend::ParseComplete : Backend::CloseComplete);
+    if (parse && client.statements != nullptr) client.statements->confirm(supplied.change->name);
+  }
+}
+
+void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
+                       ClientRelayState* client) {
+  for (auto expected = voided.rbegin(); expected != voided.rend(); ++expected) {
+    if (client != nullptr && expected->unnamed_version == client->unnamed.version) {
+      // A failed Parse leaves no unnamed statement; one that was not dropped after all is there.
+      if (expected->unnamed == UnnamedChange::parsed) client->unnamed.exists = false;
+      if (expected->unnamed == UnnamedChange::dropped) client->unnamed.exists = true;
+    }
+    if (expected->change == nullptr) continue;
+    NameChange& change = *expected->change;
+    switch (change.kind) {
+      case NameChange::Kind::client_parse:
+        if (client != nullptr && client->statements) client->statements->take(change.name);
+        if (change.link_got_it) link.statements.remove(change.statement);
+        break;
+      case NameChange::Kind::client_close:
+        if (client != nullptr && client->statements && change.statement) {
+          client->statements->set(change.name, {change.statement, false});
+        }
+        break;
+      case NameChange::Kind::link_parse: link.statements.remove(change.statement); break;
+      case NameChange::Kind::link_close: link.statements.add(change.statement, false); break;
+      case NameChange::Kind::reference: break;
+    }
+  }
+  voided.clear();
+}
+
+ServerRelay::Verdict ServerRelay::violation(const Item& item) {
+  link_.poisoned = true;
+  const char* name = pg::message_kind(pg::Sender::server, item.message.type).name;
+  reason_ = "the server sent ";
+  if (item.kind == Kind::run) {
+    reason_ += "rows that nobody asked for";
+  } else if (item.kind == Kind::malformed) {
+    reason_ += "a message that cannot be: type byte " +
+               std::to_string(static_cast<unsigned char>(item.message.type)) + ", length " +
+               std::to_string(item.message.body_size);
+  } else {
+    reason_ += std::string(name == nullptr ? "an unknown message" : name) +
+               ", which nobody asked for";
+  }
+  return Verdict::violation;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/relay/expected_replies.hpp"
+#include "core/relay/parameter_set.hpp"
+#include "core/relay/prepared_statements.hpp"
+#include "forebay/protocol/postgres/backend.hpp"
+#include "forebay/protocol/postgres/framer.hpp"
+
+namespace forebay::core {
+
+/// Largest message that is looked at whole, in bytes. A larger one is understood by its head only
+/// and streams through.
+inline constexpr std::size_t kInspectionMax = 64 * 1024;
+/// So many replies may be owed to a client before it has to wait with further requests.
+inline constexpr std::size_t kExpectedMax = 16 * 1024;
+
+/// The parameters that a server reported at login, in its order. What a client is told, too.
+struct Welcome {
+  std::vector<std::pair<std::string, std::string>> parameters;
+  [[nodiscard]] const std::string* find(std::string_view name) const noexcept;
+  void set(Bytes name, Bytes value);
+  bool operator==(const Welcome&) const = default;
+};
+using WelcomeRef = std::shared_ptr<const Welcome>;
+
+/// Whether a reported parameter is a fact about the server, which no SET changes.
+bool is_server_fact(Bytes name) noexcept;
+
+/// Why a client keeps its link beyond the transaction. A set of bits.
+enum class PinReason : std::uint8_t {
+  none = 0,
+  session_mode = 1,     ///< pool_mode = "session", or a replication connection
+  large_statement = 2,  ///< a prepared statement too large to be kept in memory
+};
+
+/// What is the same for all pairs of a pool.
+struct RelayRules {
+  ParameterSets& parameter_sets;
+  StatementCatalog& catalog;
+  /// Named statements are shared and renamed: transaction and statement mode.
+  bool share_statements = true;
+  std::uint32_t max_prepared_statements = 200;
+};
+
+/// Counts of one worker, for metrics. Plain numbers on the worker's own cache lines.
+struct RelayCounters {
+  std::uint64_t statements = 0;
+  std::uint64_t transactions = 0;
+  std::uint64_t parses_injected = 0;
+  std::uint64_t parses_supplied = 0;
+};
+
+/// What is remembered of a client between turns.
+struct ClientRelayState {
+  pg::Framer framer{pg::Sender::client};
+  /// The rest of the message at hand is dropped, not passed.
+  bool drop_rest = false;
+  /// An error was answered in a server's place: everything up to the next Sync is dropped.
+  bool skip_to_sync = false;
+  std::uint8_t pins = 0;
+  std::uint64_t serial = 0;  ///< of the session: unique in the process
+
+  std::unique_ptr<ClientStatements> statements;  ///< null while there never was one
+
+  /// The unnamed prepared statement: what it takes to make it again on another link.
+  struct Unnamed {
+    std::string definition;
+    std::uint32_t version = 0;
+    bool exists = false;
+  } unnamed;
+
+  ParameterSetRef settings;  ///< what the client set; never null after login
+  WelcomeRef welcome;        ///< what the client was told about its server
+
+  void pin(PinReason reason) noexcept { pins |= static_cast<std::uint8_t>(reason); }
+  void unpin(PinReason reason) noexcept {
+    pins = static_cast<std::uint8_t>(pins & ~static_cast<std::uint8_t>(reason));
+  }
+};
+
+/// What is remembered of a server connection between turns.
+struct LinkRelayState {
+  pg::Framer framer{pg::Sender::server};
+  /// What to do with the rest of the message at hand.
+  Disposition rest = Disposition::forward;
+  ExpectedReplies expected;
+  LinkStatements statements;
+  /// Whose unnamed statement the server has (a session's serial; 0 nobody's), and which.
+  std::uint64_t unnamed_owner = 0;
+  std::uint32_t unnamed_version = 0;
+  bool has_settings_statement = false;
+
+  ParameterSetRef settings;  ///< what was set on the server; never null after login
+  WelcomeRef welcome;        ///< what the server says about itself
+  /// Every reported parameter as it is now, with what clients have set.
+  Welcome reported;
+  pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
+  /// Something happened that we do not fully understand: to be closed when it is released.
+  bool poisoned = false;
+  /// The body of the ErrorResponse with which the server answered something of our own.
+  std::string own_error;
+
+  /// Nothing is owed, no transaction is open, and no message stands half-way.
+  [[nodiscard]] bool at_rest() const noexcept {
+    return expected.empty() && !expected.batch_open() && framer.rest() == 0 &&
+           status == pg::backend::TransactionStatus::idle;
+  }
+};
+
+}  // namespace forebay::core

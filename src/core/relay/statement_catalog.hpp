@@ -1,0 +1,111 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "forebay/base/bytes.hpp"
+
+namespace forebay::core {
+
+class StatementCatalog;
+
+/// A prepared statement as servers know it: one for each distinct definition (text and parameter
+/// types), shared by all clients, links and threads. Immutable but for its count of references.
+class Statement {
+ public:
+  Statement(StatementCatalog& catalog, std::uint64_t id, std::string definition);
+
+  /// The name on every server: kNamePrefix and the id.
+  [[nodiscard]] const std::string& server_name() const noexcept { return server_name_; }
+  /// As in pg::frontend::Parse; empty for one too large to be kept.
+  [[nodiscard]] const std::string& definition() const noexcept { return definition_; }
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  /// Too large to be kept: it cannot be prepared again on another link.
+  [[nodiscard]] bool unkept() const noexcept { return definition_.empty(); }
+
+ private:
+  friend class StatementCatalog;
+  friend class StatementRef;
+
+  std::atomic<std::uint32_t> references_{0};
+  StatementCatalog& catalog_;
+  const std::uint64_t id_;
+  const std::string server_name_;
+  const std::string definition_;
+};
+
+/// A counted reference to a statement. Thread-safe as a shared_ptr is.
+class StatementRef {
+ public:
+  StatementRef() = default;
+  StatementRef(const StatementRef& other) noexcept : statement_(other.statement_) { add(); }
+  StatementRef(StatementRef&& other) noexcept
+      : statement_(std::exchange(other.statement_, nullptr)) {}
+  StatementRef& operator=(StatementRef other) noexcept {
+    std::swap(statement_, other.statement_);
+    return *this;
+  }
+  ~StatementRef();
+
+  [[nodiscard]] const Statement* get() const noexcept { return statement_; }
+  const Statement* operator->() const noexcept { return statement_; }
+  const Statement& operator*() const noexcept { return *statement_; }
+  explicit operator bool() const noexcept { return statement_ != nullptr; }
+  bool operator==(const StatementRef&) const noexcept = default;
+
+ private:
+  friend class StatementCatalog;
+  explicit StatementRef(Statement* statement) noexcept : statement_(statement) { add(); }
+  void add() noexcept {
+    if (statement_ != nullptr) {
+      statement_->references_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+
+  Statement* statement_ = nullptr;
+};
+
+/// All prepared statements that some client or link holds. Thread-safe. Outlives every reference.
+class StatementCatalog {
+ public:
+  /// What every server-side name begins with. No name of a client's that begins so reaches a server.
+  static constexpr std::string_view kNamePrefix = "_forebay_";
+
+  StatementCatalog() = default;
+  StatementCatalog(const StatementCatalog&) = delete;
+  StatementCatalog& operator=(const StatementCatalog&) = delete;
+  ~StatementCatalog();
+
+  /// The statement of this definition, made when nobody has it yet.
+  StatementRef find_or_make(Bytes definition);
+  /// A statement too large to be kept, with a name of its own.
+  StatementRef make_unkept();
+
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  friend class StatementRef;
+
+  struct Shard {
+    mutable std::mutex mutex;
+    std::unordered_map<std::string_view, Statement*> by_definition;
+  };
+  static constexpr std::size_t kShards = 16;
+
+  Shard& shard_of(Bytes definition) {
+    return shards_[std::hash<std::string_view>{}(definition) % kShards];
+  }
+  void drop(Statement* statement) noexcept;
+
+  std::array<Shard, kShards> shards_;
+  std::atomic<std::uint64_t> next_id_{1};
+};
+
+}  // namespace forebay::core

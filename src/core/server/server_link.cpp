@@ -1,0 +1,351 @@
+#include "core/server/server_link.hpp"
+
+#include <utility>
+
+#include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+namespace forebay::core {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// A client that vanished leaves its statement so long to end by itself, before it is cancelled.
+constexpr milliseconds kCancelAfter{100};
+/// So many bytes of a vanished client's result are read to save the connection.
+constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
+
+}  // namespace
+
+ServerLink::ServerLink(Engine& engine, std::shared_ptr<Pool> pool)
+    : engine_(&engine), pool_(std::move(pool)) {}
+
+ServerLink::~ServerLink() = default;
+
+void ServerLink::enter(Phase phase) noexcept {
+  FB_ASSERT(phase_ != Phase::closed);
+  phase_ = phase;
+}
+
+bool ServerLink::worn(Instant now) const noexcept {
+  return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() || ended_ ||
+         now >= expires_;
+}
+
+// ---------------------------------------------------------------- who it belongs to
+
+void ServerLink::park() {
+  enter(Phase::parked);
+  client_ = nullptr;
+}
+
+void ServerLink::link(ClientSession& client) {
+  enter(Phase::linked);
+  client_ = &client;
+}
+
+void ServerLink::check(ClientSession& client) {
+  enter(Phase::checking);
+  client_ = &client;
+  engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
+  query({});
+}
+
+void ServerLink::validate(ClientSession& client) {
+  enter(Phase::validating);
+  client_ = &client;
+  relay_.own_error.clear();
+  settings_before_ = relay_.settings;
+  Relay(engine_->rules(client.mode()), client.relay(), {engine_->to_client(), engine_->to_server()})
+      .link_up(relay_);
+  send(engine_->to_server());
+  if (relay_.at_rest()) after_relay();
+}
+
+void ServerLink::arrive(Engine& engine) {
+  engine_ = &engine;
+  engine.io().attach(*stream_, *this);
+  enter(Phase::parked);
+}
+
+// ---------------------------------------------------------------- bytes
+
+bool ServerLink::send(Conduit& conduit) {
+  return conduit.flush(*stream_, unsent_, engine_->buffers());
+}
+
+void ServerLink::on_received(Bytes bytes) {
+  engine_->counters().server_bytes.add(bytes.size());
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::opening) {
+    opening_received(bytes);
+    return;
+  }
+  if (phase_ == Phase::recovering || phase_ == Phase::resetting) drained_ += bytes.size();
+  receiving_ = true;
+  if (received_.empty()) {
+    const std::size_t consumed = relay_received(bytes);
+    if (phase_ != Phase::closed) received_.append(engine_->buffers(), bytes.substr(consumed));
+  } else {
+    received_.append(engine_->buffers(), bytes);
+    const std::size_t consumed = relay_received(received_.view());
+    if (phase_ != Phase::closed) received_.consume(engine_->buffers(), consumed);
+  }
+  receiving_ = false;
+  if (phase_ != Phase::closed) after_relay();
+}
+
+// Feeds the relay; gives how many bytes it took. What it sends to the client leaves here, while the
+// bytes still stand where they arrived.
+std::size_t ServerLink::relay_received(Bytes bytes) {
+  ClientSession* client = phase_ == Phase::linked ? client_ : nullptr;
+  const RelayRules& rules =
+      engine_->rules(client == nullptr ? config::PoolMode::session : client->mode());
+  ServerRelay relay(rules, relay_, client == nullptr ? nullptr : &client->relay(),
+                    engine_->to_client());
+  const ServerRelay::Progress progress = relay.from_server(bytes);
+  if (progress.verdict == ServerRelay::Verdict::ending) ended_ = true;
+  if (client != nullptr) client->server_spoke();
+  if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
+    engine_->note({.weight = Weight::error,
+                   .event = "server_broke_protocol",
+                   .text = relay.reason(),
+                   .database = pool_->key().database,
+                   .user = pool_->key().user,
+                   .host = to_string(host_)});
+    lost(relay.reason());
+  }
+  return progress.consumed;
+}
+
+// Every byte in hand was handled: what does the link's phase make of that?
+void ServerLink::after_relay() {
+  if (ended_) {
+    lost("the server ended the connection");
+    return;
+  }
+  switch (phase_) {
+    case Phase::linked: client_->server_done(); return;
+    case Phase::parked:
+      if (worn(engine_->now()) && pool_->retire(*this)) close();
+      return;
+    case Phase::checking:
+      if (!relay_.at_rest()) return;
+      timer_.cancel();
+      tried([](ClientSession& client, ServerLink& self) { client.take_link(self); });
+      return;
+    case Phase::validating:
+      if (!relay_.at_rest()) return;
+      if (!relay_.own_error.empty()) relay_.settings = settings_before_;
+      settings_before_.reset();
+      tried([](ClientSession& client, ServerLink& self) { client.settings_tried(self); });
+      return;
+    case Phase::recovering:
+    case Phase::resetting: recover_step(); return;
+    case Phase::cooling:
+      if (worn(engine_->now())) close();
+      return;
+    default: return;
+  }
+}
+
+// Tells the client that it was tried for; the pool, when that is gone.
+void ServerLink::tried(void (*tell)(ClientSession&, ServerLink&)) {
+  enter(Phase::parked);
+  if (ClientSession* client = std::exchange(client_, nullptr)) {
+    tell(*client, *this);
+  } else {
+    engine_->release(*this);
+  }
+}
+
+void ServerLink::on_writable() {
+  if (phase_ == Phase::closed || phase_ == Phase::opening) return;
+  if (Conduit::resend(*stream_, unsent_, engine_->buffers()) && client_ != nullptr &&
+      phase_ == Phase::linked) {
+    client_->link_writable();
+  }
+}
+
+void ServerLink::on_end() { on_lost("the server closed the connection unexpectedly"); }
+
+void ServerLink::on_lost(const std::string& reason) {
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::opening) {
+    on_login_failed(opening_->login == nullptr ? LinkLogin::Failed{} : opening_->login->lost(reason));
+    return;
+  }
+  lost(reason);
+}
+
+// ---------------------------------------------------------------- its client is gone
+
+void ServerLink::query(Bytes text) {
+  Conduit& out = engine_->to_server();
+  pg::write_query(out.insert(), text);
+  const bool pushed =
+      relay_.expected.push({.request = Request::query, .disposition = Disposition::discard});
+  FB_ASSERT(pushed);
+  send(out);
+}
+
+void ServerLink::orphan(bool session_ends) {
+  client_ = nullptr;
+  session_ends_ = session_ends;
+  drained_ = 0;
+  // Half a message can neither be completed nor taken back.
+  if (dedicated_ || ended_ || relay_.poisoned || !unsent_.empty()) {
+    close();
+    return;
+  }
+  relay_.rest = Disposition::discard;
+  relay_.expected.discard_all();
+  relay_.own_error.clear();
+  stream_->resume();
+  enter(Phase::recovering);
+  const bool running = !relay_.at_rest();
+  if (running) {
+    engine_->counters().recoveries.add();
+    Conduit& out = engine_->to_server();
+    if (relay_.expected.copying_in()) {
+      pg::write_copy_fail(out.insert(), "the client closed the connection");
+      relay_.expected.push_copy_end();
+    }
+    if (relay_.expected.batch_open()) {
+      pg::write_empty(out.insert(), pg::Frontend::Sync);
+      const bool pushed =
+          relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});
+      FB_ASSERT(pushed);
+    }
+    send(out);
+    cancelled_ = false;
+    engine_->timers().arm(timer_, engine_->now() + kCancelAfter);
+  }
+  if (!receiving_) recover_step();
+}
+
+// One step further towards a link that is as good as new.
+void ServerLink::recover_step() {
+  if (relay_.poisoned || ended_ || drained_ > kDrainMax || !relay_.own_error.empty()) {
+    close();
+    return;
+  }
+  if (!relay_.expected.empty() || relay_.framer.rest() > 0 || !received_.empty()) return;
+  if (relay_.status != pg::backend::TransactionStatus::idle) {
+    query("ROLLBACK");
+    return;
+  }
+  if (phase_ == Phase::recovering && session_ends_) {
+    enter(Phase::resetting);
+    engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
+    query("DISCARD ALL");
+    return;
+  }
+  if (phase_ == Phase::resetting) {
+    relay_.settings = engine_->shared().parameter_sets.empty();
+    relay_.statements.clear();
+    relay_.has_settings_statement = false;
+    relay_.unnamed_owner = 0;
+  }
+  recovered();
+}
+
+void ServerLink::recovered() {
+  timer_.cancel();
+  if (cancels_ > 0) {
+    enter(Phase::cooling);
+  } else {
+    engine_->release(*this);
+  }
+}
+
+void ServerLink::end_cancel(bool certain) {
+  FB_ASSERT(cancels_ > 0);
+  --cancels_;
+  // A request of which nobody knows where it is may hit whoever is next.
+  if (!certain) relay_.poisoned = true;
+  if (phase_ == Phase::cooling && cancels_ == 0) engine_->release(*this);
+}
+
+void ServerLink::on_timer(void* self) {
+  auto& link = *static_cast<ServerLink*>(self);
+  switch (link.phase_) {
+    case Phase::opening:
+      link.stream_.reset();
+      link.on_login_failed({{pg::sqlstate::kConnectionFailure,
+                             "the login took longer than server_connect_timeout"},
+                            false,
+                            LinkLogin::Retry::none});
+      return;
+    case Phase::recovering:
+      if (std::exchange(link.cancelled_, true)) {
+        link.close();
+        return;
+      }
+      link.engine_->timers().arm(
+          link.timer_, link.engine_->now() + link.engine_->config().server_recovery_timeout);
+      link.engine_->cancel(link, nullptr);
+      return;
+    case Phase::checking: link.lost("the server did not answer"); return;
+    case Phase::resetting: link.close(); return;
+    default: return;
+  }
+}
+
+// ---------------------------------------------------------------- the end
+
+void ServerLink::lost(const std::string& reason) {
+  engine_->counters().links_lost.add();
+  timer_.cancel();
+  ClientSession* client = std::exchange(client_, nullptr);
+  const Phase was = phase_;
+  const bool said = ended_;
+  const bool in_message = relay_.framer.rest() > 0 && relay_.rest == Disposition::forward;
+  if (was == Phase::parked && !pool_->retire(*this)) {
+    // Another worker took it: it will ask, and hear then.
+    received_.clear(engine_->buffers());
+    unsent_.clear(engine_->buffers());
+    stream_.reset();
+    enter(Phase::closed);
+    return;
+  }
+  close();
+  if (client == nullptr) return;
+  if (was == Phase::linked) {
+    client->link_lost(reason, said, in_message);
+  } else {
+    client->wait_again();
+  }
+}
+
+void ServerLink::close() {
+  FB_ASSERT(phase_ != Phase::closed);
+  const bool counted = counted_;
+  timer_.cancel();
+  if (opening_ != nullptr) {
+    if (opening_->reserved) pool_->open_abandoned();
+    opening_.reset();
+    if (relayed_) engine_->leave_login(pool_);
+  }
+  if (stream_ != nullptr && phase_ != Phase::opening && unsent_.empty() && !ended_) {
+    std::string goodbye;
+    pg::write_empty(goodbye, pg::Frontend::Terminate);
+    const Bytes piece = goodbye;
+    stream_->send({&piece, 1});
+  }
+  received_.clear(engine_->buffers());
+  unsent_.clear(engine_->buffers());
+  stream_.reset();
+  client_ = nullptr;
+  engine_->counters().links_closed.add();
+  enter(Phase::closed);
+  Engine& engine = *engine_;
+  const std::shared_ptr<Pool> pool = pool_;
+  engine.link_closed(*this);
+  if (counted) engine.count_out(*pool);
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,173 @@
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/engine/buffer.hpp"
+#include "core/engine/timer_wheel.hpp"
+#include "core/pool/pool.hpp"
+#include "core/relay/relay_state.hpp"
+#include "core/server/link_login.hpp"
+#include "forebay/base/time.hpp"
+#include "forebay/core/io.hpp"
+
+namespace forebay::core {
+
+class ClientSession;
+class Conduit;
+class Engine;
+
+/// One server connection, from connect to close.
+///
+///     opening --> parked <--> linked --> recovering, resetting --> cooling --> parked
+///        |          |  \--> checking --> linked       (idle for long)
+///        |          |  \--> validating --> linked     (a client's start-up settings)
+///        \          \--> away --> parked, linked      (to another worker, or summoned)
+///         \------------------------------------------> closed   (from everywhere)
+class ServerLink final : public StreamEvents {
+ public:
+  enum class Phase : std::uint8_t {
+    opening,     ///< connecting and logging in; `opening()` knows how far
+    parked,      ///< in the pool, nobody's
+    checking,    ///< idle for long: asked whether it lives, for `client()`
+    validating,  ///< tries the start-up settings of `client()`
+    linked,      ///< with `client()`
+    recovering,  ///< its client vanished: statements are ended, the transaction is rolled back
+    resetting,   ///< its session ended: DISCARD ALL
+    cooling,     ///< clean, but a cancel request is still under way
+    away,        ///< taken by another worker, which will ask for it
+    closed,
+  };
+
+  /// What is needed while the link is opened only.
+  struct Opening {
+    std::unique_ptr<LinkLogin> login;
+    std::size_t host = 0;        ///< index into the pool's hosts
+    std::size_t tried = 0;       ///< hosts tried before this one
+    bool accept_standby = false;  ///< after every host was asked for a primary
+    bool reserved = true;        ///< counted by the pool
+    LinkLogin::Retry retried = LinkLogin::Retry::none;
+    bool with_tls = true;
+    std::uint32_t version = pg::kProtocol3_2;
+    bool standby_seen = false;
+  };
+
+  ServerLink(Engine& engine, std::shared_ptr<Pool> pool);
+  ~ServerLink();
+
+  [[nodiscard]] Phase phase() const noexcept { return phase_; }
+  [[nodiscard]] Parking& parking() noexcept { return parking_; }
+  [[nodiscard]] Pool& pool() noexcept { return *pool_; }
+  [[nodiscard]] LinkRelayState& relay() noexcept { return relay_; }
+  [[nodiscard]] Stream& stream() noexcept { return *stream_; }
+  [[nodiscard]] ClientSession* client() noexcept { return client_; }
+  [[nodiscard]] const Endpoint& host() const noexcept { return host_; }
+  [[nodiscard]] std::uint32_t process_id() const noexcept { return process_id_; }
+  /// Everything that was to be sent was taken.
+  [[nodiscard]] bool sent_all() const noexcept { return unsent_.empty(); }
+
+  // ---- from the engine
+
+  /// Begins to open it. `for_client` answers the server's requests itself (auth = "server"), or has
+  /// the link for itself (`dedicated`, replication), with further start-up parameters.
+  void open(ClientSession* for_client, bool relayed, bool dedicated, bool reserved);
+  /// The client's answer to a Challenge: a whole message.
+  void answer(Bytes message);
+  /// The client showed its password, which is used from here on.
+  void answer_with(auth::Credential credential);
+  /// Its login client went away.
+  void forget_client() noexcept { client_ = nullptr; }
+
+  void park();
+  void link(ClientSession& client);
+  void check(ClientSession& client);
+  void validate(ClientSession& client);
+  /// Its client is gone. Ends in release or close.
+  void orphan(bool session_ends);
+  void go_away() { enter(Phase::away); }
+  /// It has come to this engine's worker, where it belongs to nobody yet.
+  void arrive(Engine& engine);
+  void close();
+
+  /// Sends what `conduit` holds. False when something is left unsent.
+  bool send(Conduit& conduit);
+  void pause() { stream_->pause(); }
+  void resume() { stream_->resume(); }
+
+  void begin_cancel() noexcept { ++cancels_; }
+  void end_cancel(bool certain);
+  [[nodiscard]] std::uint32_t cancels() const noexcept { return cancels_; }
+  [[nodiscard]] const std::string& cancel_key() const noexcept { return key_; }
+  [[nodiscard]] bool secure() const noexcept { return secure_; }
+  [[nodiscard]] bool dedicated() const noexcept { return dedicated_; }
+  /// Too old, or to be closed for another reason, when it is released.
+  [[nodiscard]] bool worn(Instant now) const noexcept;
+  [[nodiscard]] Instant expires() const noexcept { return expires_; }
+
+  void on_connected() override;
+  void on_received(Bytes bytes) override;
+  void on_writable() override;
+  void on_secured() override;
+  void on_end() override;
+  void on_lost(const std::string& reason) override;
+
+  boost::intrusive::list_member_hook<> engine_hook;
+
+ private:
+  void enter(Phase phase) noexcept;
+
+  // Opening.
+  void connect();
+  void opening_received(Bytes bytes);
+  bool handle(LinkLogin::Outcome outcome);
+  void challenged(Bytes message);
+  void on_ready();
+  void in_use();
+  void on_login_failed(LinkLogin::Failed failed);
+  bool try_again(const LinkLogin::Failed& failed);
+  bool try_next_host();
+  void open_failed(Refused reason, bool lasting);
+  [[nodiscard]] LinkLogin::Setup login_setup();
+  void send_raw(std::string bytes);
+
+  // In use.
+  std::size_t relay_received(Bytes bytes);
+  void after_relay();
+  void tried(void (*tell)(ClientSession&, ServerLink&));
+  void recovered();
+  void recover_step();
+  void query(Bytes text);
+  void lost(const std::string& reason);
+  static void on_timer(void* self);
+
+  Engine* engine_;
+  std::shared_ptr<Pool> pool_;
+  std::unique_ptr<Stream> stream_;
+  Parking parking_{*this};
+  LinkRelayState relay_;
+  Stash received_;
+  Stash unsent_;
+  Timer timer_{&ServerLink::on_timer, this};
+  ClientSession* client_ = nullptr;
+  std::unique_ptr<Opening> opening_;
+  ParameterSetRef settings_before_;  ///< validating
+  Endpoint host_;
+  Instant expires_ = kNever;
+  std::string key_;
+  std::uint32_t process_id_ = 0;
+  std::uint32_t cancels_ = 0;
+  std::uint64_t drained_ = 0;  ///< bytes thrown away while recovering
+  Phase phase_ = Phase::opening;
+  bool dedicated_ = false;
+  bool relayed_ = false;  ///< opening: the client answers the server's requests itself
+  bool counted_ = false;  ///< by its pool, as open
+  bool secure_ = false;
+  bool receiving_ = false;
+  bool cancelled_ = false;  ///< recovering: the statement's end was asked for
+  bool session_ends_ = false;  ///< recovering on behalf of a session that had the link for itself
+  bool ended_ = false;         ///< the server said that it will close the connection
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""Writes the hand-made seeds of the fuzz targets into corpus/<target>/.
+
+They are checked in; run this again after adding one. Seeds that a fuzzer found (found-*) are not
+touched. Names that begin with an advisory's number belong to a line of the list of known
+vulnerabilities of other poolers and drivers.
+"""
+
+import pathlib
+import struct
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+
+
+def u8(value):
+    return struct.pack("!B", value)
+
+
+def u16(value):
+    return struct.pack("!H", value & 0xFFFF)
+
+
+def u32(value):
+    return struct.pack("!I", value & 0xFFFFFFFF)
+
+
+def text(value):
+    return value.encode() + b"\0"
+
+
+def message(kind, body=b"", length=None):
+    return kind.encode() + u32(len(body) + 4 if length is None else length) + body
+
+
+def packet(code, body=b"", length=None):
+    return u32(len(body) + 8 if length is None else length) + u32(code) + body
+
+
+V3_0, V3_2, SSL, GSS, CANCEL = 196608, 196610, 80877103, 80877104, 80877102
+
+
+def startup():
+    parameters = text("user") + text("me") + text("database") + text("db")
+    yield "v3_0", packet(V3_0, parameters + b"\0")
+    yield "v3_2", packet(V3_2, parameters + text("_pq_.x") + text("") + b"\0")
+    yield "v3_9999", packet((3 << 16) + 9999, parameters + b"\0")
+    yield "options", packet(V3_0, parameters + text("options") + text("-c a=b") + b"\0")
+    yield "no_parameters", packet(V3_0, b"\0")
+    yield "no_terminator", packet(V3_0, parameters)
+    yield "name_twice", packet(V3_0, parameters + text("user") + text("you") + b"\0")
+    yield "v2", packet(2 << 16, parameters + b"\0")
+    yield "v4", packet(4 << 16, parameters + b"\0")
+    yield "ssl_request", packet(SSL)
+    yield "gss_request", packet(GSS)
+    yield "unknown_request", packet((1234 << 16) + 5681)
+    yield "cancel", packet(CANCEL, u32(4711) + b"abcd")
+    yield "cancel_256", packet(CANCEL, u32(4711) + b"k" * 256)
+    yield "cancel_257", packet(CANCEL, u32(4711) + b"k" * 257)
+    yield "cancel_short", packet(CANCEL, u32(4711) + b"abc")
+    yield "direct_tls", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+    yield "http", b"GET / HTTP/1.1\r\n\r\n"
+    yield "largest", packet(V3_0, text("user") + text("u" * 9985) + b"\0")
+    yield "over_largest", packet(V3_0, text("user") + text("u" * 9986) + b"\0")
+    yield "cve-2021-3935_bytes_behind_ssl_request", packet(SSL) + packet(V3_0, parameters + b"\0")
+    yield "cve-2026-48773_huge_length", packet(V3_0, parameters + b"\0", 0x7FFFFFFF)
+    yield "cve-2026-48773_negative_length", packet(V3_0, parameters + b"\0", 0xFFFFFFFF)
+    yield "length_0", u32(0)
+    yield "length_7", u32(7) + b"\0\3\0"
+    yield "length_8", packet(V3_0)
+
+
+def options():
+    yield "every_spelling", rb"-c a=b -cc=d --e-f=g -c h="
+    yield "backslashes", rb"-c a=one\ two --b=c:\\d\x \-c e=f"
+    yield "backslash_last", b"-c a=b\\"
+    yield "backslash_alone", b"-c a=b \\"
+    yield "blanks", b" \t\n\v\f\r-c\ta=b\n--c=d "
+    yield "no_value", b"-c a"
+    yield "no_name", b"--=b"
+    yield "argument_missing", b"--a=b -c"
+    yield "other_switch", b"-d 5"
+    yield "two_hyphens", b"--"
+    yield "search_path", rb"-c search_path=\"$user\",public -c statement_timeout=5min"
+
+
+def pieces(limit, sizes, stream):
+    """As framer.hpp reads its input: which limit, then the sizes of the pieces, less 1."""
+    return u8(limit) + u8(len(sizes)) + bytes(sizes) + stream
+
+
+def framer_frontend():
+    query = message("Q", text("select 1"))
+    batch = (
+        message("P", text("s1") + text("select $1") + u16(1) + u32(23))
+        + message("B", text("") + text("s1") + u16(0) + u16(1) + u32(1) + b"7" + u16(0))
+        + message("D", b"P" + text(""))
+        + message("E", text("") + u32(0))
+        + message("S")
+    )
+    copy = message("d", b"row\n" * 30) + message("d", b"") + message("c") + message("S")
+    yield "query", pieces(4, [], query + message("X"))
+    yield "batch", pieces(4, [], batch)
+    yield "batch_byte_by_byte", pieces(4, [0], batch)
+    yield "copy", pieces(4, [9, 2], copy)
+    yield "copy_fail", pieces(4, [], message("d", b"x") + message("f", text("no")) + message("S"))
+    yield "password", pieces(4, [3], message("p", text("secret")))
+    yield "head", pieces(2, [200], message("Q", b"x" * 3000) + message("S"))
+    yield "head_limit", pieces(2, [255], message("Q", b"x" * 1019) + message("Q", b"x" * 1020))
+    yield "whole_limit", pieces(3, [255], message("Q", b"x" * 1995) + message("Q", b"x" * 1996))
+    yield "largest", pieces(2, [255], message("Q", b"x" * 1100, 0x3FFFFFFE))
+    yield "over_largest", pieces(2, [], query + message("Q", b"x" * 10, 0x3FFFFFFF))
+    yield "small_over_limit", pieces(4, [], query + message("C", b"S", 10001))
+    yield "function_call", pieces(4, [], message("F", u32(1) + u16(0) + u16(0) + u16(0)))
+    yield "unknown_type", pieces(4, [5], query + message("!", b"abc"))
+    yield "ghsa-7jwh-3vrq-q3m8_length_wraps", pieces(
+        4, [], message("B", text("") + text(""), 0xFFFFFFFF) + query
+    )
+    yield "length_negative", pieces(4, [], query + message("d", b"", 0x80000000))
+    yield "length_3", pieces(4, [], copy + message("Q", b"", 3))
+    yield "length_0", pieces(4, [], copy + message("d", b"", 0))
+
+
+def framer_backend():
+    row = message("D", u16(2) + u32(1) + b"7" + u32(-1))
+    field = text("a") + u32(0) + u16(0) + u32(25) + b"\xff" * 6 + u16(0)
+    description = message("T", u16(1) + field)
+    ready = message("Z", b"I")
+    complete = message("C", text("SELECT 2"))
+    error = message("E", b"S" + text("ERROR") + b"C" + text("42601") + b"M" + text("no") + b"\0")
+    login = (
+        message("R", u32(0))
+        + message("S", text("TimeZone") + text("UTC"))
+        + message("K", u32(1) + b"abcd")
+        + ready
+    )
+    yield "login", pieces(4, [], login)
+    yield "result", pieces(4, [], description + row * 5 + complete + ready)
+    yield "result_byte_by_byte", pieces(4, [0], description + row * 3 + complete + ready)
+    yield "batch", pieces(4, [3], message("1") + message("2") + message("n") + message("3") + ready)
+    yield "error", pieces(4, [7, 1], error + ready)
+    yield "error_head_then_rows", pieces(2, [255], message("E", b"M" * 3000) + row * 4 + ready)
+    yield "copy_out", pieces(
+        4, [11], message("H", b"\0" + u16(1) + u16(0)) + message("d", b"x\n") * 4 + message("c")
+    )
+    yield "copy_both", pieces(4, [], message("W", b"\0" + u16(0)) + message("d", b"w" + b"\0" * 24))
+    yield "asynchronous", pieces(
+        4, [], row + message("A", u32(1) + text("c") + text("p")) + message("N", b"\0") + row
+    )
+    yield "negotiate", pieces(4, [], message("v", u32(0) + u32(1) + text("_pq_.x")))
+    yield "suspended", pieces(4, [], row + message("s") + message("I") + message("V", u32(-1)))
+    yield "key_256", pieces(4, [], message("K", u32(1) + b"k" * 256))
+    yield "key_257", pieces(4, [], message("K", u32(1) + b"k" * 257))
+    yield "row_of_2_gib", pieces(4, [], message("D", u16(1) + u32(0x7FFFFFF5), 0x7FFFFFFF))
+    yield "row_negative", pieces(4, [], row + message("D", u16(1), 0x80000000))
+    yield "row_length_wraps", pieces(4, [], row + message("D", u16(1), 0xFFFFFFFF))
+    yield "row_too_short", pieces(4, [], row + message("D", b"\0") + ready)
+    yield "ready_too_long", pieces(4, [], row + message("Z", b"II"))
+    yield "unknown_type", pieces(4, [2], row + message("Q", text("x")))
+
+
+def frontend_views():
+    scram = text("SCRAM-SHA-256")
+    parse = text("s1") + text("select $1")
+    yield "bind", text("") + text("s1") + u16(0) + u16(1) + u32(1) + b"7" + u16(0)
+    yield "close_statement", b"S" + text("s1")
+    yield "close_portal", b"P" + text("")
+    yield "execute", text("c1") + u32(500)
+    yield "parse", parse + u16(2) + u32(23) + u32(25)
+    yield "parse_65535_types", parse + u16(0xFFFF) + u32(23)
+    yield "query", text("select 1")
+    yield "query_nul_inside", text("select\0 1")
+    yield "query_no_nul", b"select 1"
+    yield "sasl_initial", scram + u32(5) + b"n,,n="
+    yield "sasl_initial_none", scram + u32(-1)
+    yield "sasl_initial_empty", scram + u32(0)
+    yield "cve-2026-6664_sasl_length_max", scram + u32(0x7FFFFFFF) + b"n,,n="
+    yield "cve-2026-6664_sasl_length_minus_2", scram + u32(-2) + b"n,,n="
+    yield "cve-2026-6664_sasl_length_min", scram + u32(0x80000000) + b"n,,n="
+    yield "cve-2026-6664_sasl_length_wraps", scram + u32(0xFFFFFFFB) + b"n,,n="
+
+
+def backend_views():
+    field = text("id") + u32(16384) + u16(1) + u32(23) + u16(4) + u32(-1) + u16(0)
+    yield "authentication_ok", u32(0)
+    yield "authentication_md5", u32(5) + b"salt"
+    scram = text("SCRAM-SHA-256")
+    yield "authentication_sasl", u32(10) + text("SCRAM-SHA-256-PLUS") + scram + b"\0"
+    yield "authentication_sasl_no_end", u32(10) + scram
+    yield "key_4", u32(1) + b"abcd"
+    yield "key_256", u32(1) + b"k" * 256
+    yield "command_complete", text("INSERT 0 1")
+    yield "copy_in", b"\0" + u16(2) + u16(0) + u16(1)
+    yield "copy_in_65535", b"\0" + u16(0xFFFF) + u16(0)
+    yield "row", u16(3) + u32(1) + b"7" + u32(-1) + u32(0)
+    yield "row_value_too_long", u16(1) + u32(0x7FFFFFFF) + b"7"
+    yield "row_value_negative", u16(1) + u32(-2) + b"7"
+    yield "row_65535_columns", u16(0xFFFF) + u32(-1) * 3
+    yield "function_result", u32(3) + b"abc"
+    yield "function_result_negative", u32(0x80000000)
+    yield "negotiate", u32(2) + u32(2) + text("_pq_.a") + text("_pq_.b")
+    yield "negotiate_4294967295", u32(2) + u32(-1) + text("_pq_.a")
+    yield "notification", u32(77) + text("news") + text("it's here")
+    yield "parameter_types", u16(2) + u32(23) + u32(25)
+    yield "parameter_types_65535", u16(0xFFFF) + u32(23)
+    yield "parameter_status", text("TimeZone") + text("UTC")
+    yield "ready", b"T"
+    yield "row_description", u16(2) + field + field
+    yield "row_description_65535", u16(0xFFFF) + field
+    yield "proxysql-4955_short", u16(1) + text("id")
+
+
+def error_fields():
+    common = b"S" + text("FEHLER") + b"V" + text("ERROR")
+    rest = b"D" + text("d") + b"H" + text("h") + b"F" + text("x.c") + b"L" + text("666")
+    yield "error", common + b"C" + text("23505") + b"M" + text("dup") + rest + b"\0"
+    yield "cve-2026-6666_no_sqlstate", common + b"M" + text("no code") + b"\0"
+    yield "no_field", b"\0"
+    yield "no_terminator", common + b"C" + text("23505")
+    yield "value_not_ended", common + b"C2350"
+    codes = b"C" + text("1") + b"C" + text("2")
+    yield "repeated", common * 2 + codes + b"M\0M" + text("m") + b"\0"
+    yield "fatal", b"S" + text("FATAL") + b"C" + text("57P01") + b"M" + text("bye") + b"\0"
+    yield "unknown_codes", bytes(range(1, 65)) + b"\0" + b"\xff" + text("x") + b"\0"
+
+
+TARGETS = [
+    startup,
+    options,
+    framer_frontend,
+    framer_backend,
+    frontend_views,
+    backend_views,
+    error_fields,
+]
+
+
+def main():
+    for target in TARGETS:
+        folder = CORPUS / target.__name__
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if not old.name.startswith("found-"):
+                old.unlink()
+        for name, content in target():
+            (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()

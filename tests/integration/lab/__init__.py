@@ -1,0 +1,1 @@
+"""The laboratory: temporary PostgreSQL clusters, the programs under test, wire clients."""

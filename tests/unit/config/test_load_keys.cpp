@@ -1,0 +1,234 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/keys.hpp"
+#include "fake_environment.hpp"
+
+namespace forebay::config {
+namespace {
+
+using testing::HasSubstr;
+
+/// A value for each general key that is not its default, as the key itself shows it.
+const std::map<std::string, std::string>& other_values() {
+  static const std::map<std::string, std::string> values = {
+      {"forebay.listen", R"(["*:7000", "[::1]:7001", "/run/x/.s.PGSQL.7002"])"},
+      {"forebay.unix_socket_mode", R"("0750")"},
+      {"forebay.workers", "3"},
+      {"forebay.max_client_conn", "1234"},
+      {"forebay.client_login_timeout", R"("11s")"},
+      {"forebay.shutdown_timeout", "0"},
+      {"forebay.auth", R"("md5")"},
+      {"forebay.cleartext_without_tls", "true"},
+      {"forebay.passwordless_from_anywhere", "true"},
+      {"forebay.scram_iterations", "20000"},
+      {"forebay.http", R"("127.0.0.1:9127")"},
+      {"log.level", R"("debug")"},
+      {"log.format", R"("json")"},
+      {"log.file", R"("/var/log/x")"},
+      {"log.connections", "false"},
+      {"tls.client.mode", R"("allow")"},
+      {"tls.client.certificate_file", R"("/c.crt")"},
+      {"tls.client.key_file", R"("/c.key")"},
+      {"tls.client.ca_file", R"("/c.ca")"},
+      {"tls.client.minimum_version", R"("TLSv1.3")"},
+      {"tls.client.ciphers", R"("HIGH")"},
+      {"tls.client.cipher_suites", R"("TLS_AES_128_GCM_SHA256")"},
+      {"tls.server.mode", R"("verify-full")"},
+      {"tls.server.certificate_file", R"("/s.crt")"},
+      {"tls.server.key_file", R"("/s.key")"},
+      {"tls.server.ca_file", R"("/s.ca")"},
+      {"tls.server.minimum_version", R"("TLSv1.3")"},
+      {"tls.server.ciphers", R"("MEDIUM")"},
+      {"tls.server.cipher_suites", R"("TLS_AES_256_GCM_SHA384")"},
+      {"pool.pool_mode", R"("session")"},
+      {"pool.default_pool_size", "21"},
+      {"pool.min_pool_size", "2"},
+      {"pool.server_round_robin", "true"},
+      {"pool.query_wait_timeout", R"("500ms")"},
+      {"pool.server_idle_timeout", R"("7d")"},
+      {"pool.server_lifetime", R"("2h")"},
+      {"pool.server_connect_timeout", R"("5min")"},
+      {"pool.server_unavailable_timeout", R"("12s")"},
+      {"pool.server_check_delay", R"("13s")"},
+      {"pool.max_connecting", "9"},
+      {"pool.max_prepared_statements", "0"},
+      {"pool.server_recovery_timeout", R"("14s")"},
+  };
+  return values;
+}
+
+FakeEnvironment with_certificates() {
+  FakeEnvironment environment;
+  for (const char* path : {"/c.crt", "/c.key", "/c.ca", "/s.crt", "/s.key", "/s.ca"}) {
+    environment.files[path] = "";
+  }
+  return environment;
+}
+
+std::string full_name(const Key<Config>& key) {
+  return std::string(key.section) + "." + std::string(key.name);
+}
+
+TEST(LoadConfig, has_a_test_value_for_every_general_key) {
+  std::set<std::string> named;
+  for (const auto& [name, value] : other_values()) named.insert(name);
+  std::set<std::string> keys;
+  for (const Key<Config>& key : general_keys()) EXPECT_TRUE(keys.insert(full_name(key)).second);
+  EXPECT_EQ(keys, named);
+}
+
+TEST(LoadConfig, sets_every_general_key_and_no_other) {
+  for (const Key<Config>& key : general_keys()) {
+    const std::string& value = other_values().at(full_name(key));
+    std::string text = "[" + std::string(key.section) + "]\n" + std::string(key.name) + " = " +
+                       value + "\n" + kAnyDatabase;
+    // A certificate and its key cannot be without each other.
+    const bool pair = key.name == "certificate_file" || key.name == "key_file";
+    if (pair) {
+      const std::string_view other = key.name == "key_file" ? "certificate_file" : "key_file";
+      text.insert(text.find('\n') + 1,
+                  std::string(other) + " = " +
+                      other_values().at(std::string(key.section) + "." + std::string(other)) +
+                      "\n");
+    }
+    const auto loaded = load_text(text, with_certificates());
+    ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+    for (const Key<Config>& each : general_keys()) {
+      if (&each == &key) {
+        EXPECT_EQ(each.show(*loaded.config), value) << full_name(key);
+        EXPECT_NE(each.show(Config{}), value) << full_name(key);
+      } else if (!(pair && each.section == key.section)) {
+        EXPECT_EQ(each.show(*loaded.config), each.show(Config{}))
+            << full_name(key) << " set " << full_name(each);
+      }
+    }
+  }
+}
+
+TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
+  std::string text;
+  std::string section;
+  for (const Key<Config>& key : general_keys()) {
+    if (section != key.section) text += "[" + (section = std::string(key.section)) + "]\n";
+    text += std::string(key.name) + " = " + other_values().at(full_name(key)) + "\n";
+  }
+  const auto loaded = load_text(text + kAnyDatabase, with_certificates());
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+
+  Config expected;
+  expected.listen = {{"*", 7000}, {"::1", 7001}, {"/run/x/.s.PGSQL.7002", 7002}};
+  expected.unix_socket_mode = 0750;
+  expected.workers = 3;
+  expected.max_client_conn = 1234;
+  expected.client_login_timeout = seconds(11);
+  expected.shutdown_timeout = milliseconds(0);
+  expected.auth = AuthMethod::md5;
+  expected.cleartext_without_tls = true;
+  expected.passwordless_from_anywhere = true;
+  expected.scram_iterations = 20000;
+  expected.client_tls = {TlsMode::allow,          "/c.crt", "/c.key", "/c.ca", "TLSv1.3", "HIGH",
+                         "TLS_AES_128_GCM_SHA256"};
+  expected.server_tls = {TlsMode::verify_full,    "/s.crt", "/s.key", "/s.ca", "TLSv1.3", "MEDIUM",
+                         "TLS_AES_256_GCM_SHA384"};
+  expected.server_connect_timeout = std::chrono::minutes(5);
+  expected.server_unavailable_timeout = seconds(12);
+  expected.server_check_delay = seconds(13);
+  expected.max_connecting = 9;
+  expected.max_prepared_statements = 0;
+  expected.server_recovery_timeout = seconds(14);
+  expected.log_level = LogLevel::debug;
+  expected.log_format = LogFormat::json;
+  expected.log_file = "/var/log/x";
+  expected.log_connections = false;
+  expected.http = Endpoint{"127.0.0.1", 9127};
+  expected.pool = {PoolMode::session,    21, 2, true, milliseconds(500), std::chrono::hours(7 * 24),
+                   std::chrono::hours(2)};
+  expected.databases["any"] = {.hosts = {{"db1", 5432}}, .auth = AuthMethod::server};
+  EXPECT_EQ(*loaded.config, expected);
+}
+
+TEST(LoadConfig, sets_every_key_of_a_database) {
+  FakeEnvironment environment = with_certificates();
+  environment.files["/p"] = "hunter2\n";
+  environment.variables["P"] = "hunter2";
+  const std::string common =
+      "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nauth = \"md5\"\ndbname = \"a\"\n"
+      "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
+      "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
+      "server_lifetime = \"3s\"\nmax_db_connections = 6\n";
+  Database expected;
+  expected.hosts = {{"db1", 5432}, {"db2", 5433}};
+  expected.dbname = "a";
+  expected.user = "u";
+  expected.password = Secret("hunter2");
+  expected.auth = AuthMethod::md5;
+  expected.pool = {PoolMode::statement, 5, 4, true, seconds(1), seconds(2), seconds(3)};
+  expected.max_db_connections = 6;
+  for (const char* password :
+       {"password = \"hunter2\"", "password_env = \"P\"", "password_file = \"/p\""}) {
+    const auto loaded = load_text(common + password, environment);
+    ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+    EXPECT_EQ(loaded.config->databases.at("app"), expected) << password;
+  }
+  // The list of this test is complete: each key is in the text, or is one of the passwords.
+  for (const Key<Database>& key : database_keys()) {
+    if (!key.name.starts_with("password")) {
+      EXPECT_THAT(common, HasSubstr("\n" + std::string(key.name) + " = "));
+    }
+  }
+}
+
+TEST(LoadConfig, sets_every_key_of_a_user) {
+  const std::string text =
+      "[users.alice]\npassword = [\"new\", \"old\"]\npool_mode = \"session\"\npool_size = 5\n"
+      "min_pool_size = 4\nserver_round_robin = true\nquery_wait_timeout = \"1s\"\n"
+      "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\nmax_user_connections = 6\n";
+  const auto loaded = load_text(text + kAnyDatabase);
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+  User expected;
+  expected.passwords = {Secret("new"), Secret("old")};
+  expected.pool = {PoolMode::session, 5, 4, true, seconds(1), seconds(2), seconds(3)};
+  expected.max_user_connections = 6;
+  EXPECT_EQ(loaded.config->users.at("alice"), expected);
+  for (const Key<User>& key : user_keys()) {
+    if (key.name.starts_with("password_")) continue;
+    EXPECT_THAT(text, HasSubstr("\n" + std::string(key.name) + " = "));
+  }
+}
+
+TEST(LoadConfig, lets_a_database_inherit_tls_from_the_general_section) {
+  const auto loaded = load_text(
+      "[databases.app]\nhosts = \"db1\"\nauth = \"server\"\n"
+      "[databases.app.tls]\nmode = \"verify-ca\"\nciphers = \"LOW\"\n"
+      "[databases.plain]\nhosts = \"db1\"\nauth = \"server\"\n"
+      "[tls.server]\nmode = \"require\"\ncertificate_file = \"/s.crt\"\nkey_file = \"/s.key\"\n"
+      "minimum_version = \"TLSv1.3\"\n",
+      with_certificates());
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+  const TlsSettings expected = {TlsMode::verify_ca, "/s.crt", "/s.key", "", "TLSv1.3", "LOW", ""};
+  EXPECT_EQ(loaded.config->databases.at("app").server_tls, expected);
+  EXPECT_EQ(loaded.config->databases.at("plain").server_tls, std::nullopt);
+}
+
+TEST(LoadConfig, takes_auto_for_the_number_of_clients) {
+  const auto loaded = load_text("[forebay]\nmax_client_conn = \"auto\"\n" + kAnyDatabase);
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(loaded.config->max_client_conn, std::nullopt);
+}
+
+TEST(LoadConfig, understands_every_spelling_of_toml) {
+  const auto loaded = load_text(
+      "\xEF\xBB\xBF"  // a byte order mark
+      "forebay.workers = 2\r\n"
+      "pool = { pool_mode = 'session', max_connecting = 0x10 }\r\n"
+      "databases.\"my db\" = { hosts = [ 'db1', ], auth = \"\"\"server\"\"\" }\r\n");
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+  EXPECT_EQ(loaded.config->workers, 2U);
+  EXPECT_EQ(loaded.config->pool.pool_mode, PoolMode::session);
+  EXPECT_EQ(loaded.config->max_connecting, 16U);
+  EXPECT_NE(loaded.config->find_database("my db"), nullptr);
+}
+
+}  // namespace
+}  // namespace forebay::config
