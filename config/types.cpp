@@ -122,7 +122,7 @@ std::optional<std::uint32_t> Count::read(const Value& value, Reading& reading) c
 
 std::optional<CountOrAuto::Held> CountOrAuto::read(const Value& value, Reading& reading) const {
   if (const auto* text = value.as<std::string>()) {
-    if (*text == "auto") return Held(std::nullopt);
+    if (*text == "auto") return std::optional<Held>(std::in_place);  // an empty one
     reading.expected(value, count.range() + ", or \"auto\"");
     return std::nullopt;
   }

@@ -28,11 +28,6 @@ std::size_t worker_count(const config::Config& config) {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kWorkersMax);
 }
 
-bool is_loopback(const Endpoint& endpoint) {
-  return endpoint.is_unix() || endpoint.host == "::1" || endpoint.host == "localhost" ||
-         endpoint.host.starts_with("127.");
-}
-
 }  // namespace
 
 Result<void> Lifecycle::run() {
@@ -159,7 +154,8 @@ void Lifecycle::announce_trust() {
     }
   }
   if (any(config::AuthMethod::trust)) {
-    const bool open = !std::all_of(config_.listen.begin(), config_.listen.end(), is_loopback);
+    const bool open = !std::all_of(config_.listen.begin(), config_.listen.end(),
+                                   [](const Endpoint& listen) { return listen.is_local(); });
     say(core::Weight::warning, "trust",
         std::string("auth = \"trust\": whoever can reach Forebay may use every role without a "
                     "password") +

@@ -13,6 +13,10 @@ struct Endpoint {
   std::uint16_t port = 5432;
 
   [[nodiscard]] bool is_unix() const noexcept { return !host.empty() && host.front() == '/'; }
+  /// Bytes do not leave this machine.
+  [[nodiscard]] bool is_local() const noexcept {
+    return is_unix() || host == "::1" || host == "localhost" || host.starts_with("127.");
+  }
   auto operator<=>(const Endpoint&) const = default;
 };
 

@@ -17,7 +17,7 @@ namespace forebay::net {
 
 struct ReactorOptions {
   /// Where the bytes of every stream arrive; also the most that one on_received brings.
-  std::size_t read_buffer_bytes = 32 * 1024;
+  std::size_t read_buffer_bytes = 48 * 1024;
   /// For connects to host names; null: such connects fail. Must outlive the reactor.
   Resolver* resolver = nullptr;
   /// How long one address may take to answer a connect: the last or only one, and one after which

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/engine/conduit.hpp"
+#include "core/engine/counters.hpp"
 #include "core/relay/expected_replies.hpp"
 #include "core/relay/relay_state.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
@@ -56,6 +57,7 @@ class Relay {
 
   Handled on_message(const Item& item, LinkRelayState* link);
   Handled on_unlinked(const Item& item);
+  Handled parse_unlinked(const Item& item);
   void on_linked(const Item& item, LinkRelayState& link);
   void on_extended(const Item& item, LinkRelayState& link);
 
@@ -90,8 +92,12 @@ class ServerRelay {
  public:
   /// `client` is null when nobody is linked.
   ServerRelay(const RelayRules& rules, LinkRelayState& link, ClientRelayState* client,
-              Conduit& to_client)
-      : rules_(rules), link_(link), client_(client), to_client_(to_client) {}
+              Conduit& to_client, Counters& counters)
+      : rules_(rules),
+        link_(link),
+        client_(client),
+        to_client_(to_client),
+        counters_(counters) {}
 
   enum class Verdict : std::uint8_t {
     fine,
@@ -129,6 +135,7 @@ class ServerRelay {
   LinkRelayState& link_;
   ClientRelayState* client_;
   Conduit& to_client_;
+  Counters& counters_;
   std::string reason_;
 };
 

@@ -28,6 +28,27 @@ NamedDefinition cut_name(const pg::Message& message) {
   return {message.body.substr(0, end), definition, well_formed};
 }
 
+// Whether a text is nothing but the begin or end of a transaction: valid whatever a server's
+// catalog holds.
+bool is_transaction_control(Bytes text) {
+  std::string words;
+  for (const char c : text) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ';';
+    if (!blank) {
+      words.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
+    } else if (!words.empty() && words.back() != ' ') {
+      words.push_back(' ');
+    }
+    if (words.size() > 24) return false;
+  }
+  if (!words.empty() && words.back() == ' ') words.pop_back();
+  for (const Bytes end : {" transaction", " work"}) {
+    if (words.ends_with(end) && words != "start transaction") words.resize(words.size() - end.size());
+  }
+  return words == "begin" || words == "start transaction" || words == "commit" || words == "end" ||
+         words == "rollback" || words == "abort";
+}
+
 std::uint32_t size32(std::size_t size) { return static_cast<std::uint32_t>(size); }
 
 }  // namespace
@@ -100,6 +121,7 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
     case Frontend::Flush:
     case Frontend::CopyDone:  // ignored outside COPY
     case Frontend::CopyFail: return Handled::yes;
+    case Frontend::Parse: return parse_unlinked(item);
     case Frontend::Close: {
       const auto close = pg::frontend::Close::parse(message.body);
       if (!close || !rules_.share_statements) return Handled::need_link;
@@ -115,6 +137,23 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
     }
     default: return Handled::need_link;
   }
+}
+
+// A client that prepares its BEGIN before it has a link does not wait for one: many prepare in a
+// blocking call, and would never come to end the transaction that keeps the last link busy.
+Relay::Handled Relay::parse_unlinked(const Item& item) {
+  const auto parse = pg::frontend::Parse::parse(item.message.body);
+  const bool known = parse && client_.statements != nullptr &&
+                     client_.statements->find(parse->statement) != nullptr;
+  if (!parse || !rules_.share_statements || parse->statement.empty() || known ||
+      !is_transaction_control(parse->text)) {
+    return Handled::need_link;
+  }
+  if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
+  client_.statements->set(parse->statement,
+                          {rules_.catalog.find_or_make(parse->definition), false});
+  pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
+  return Handled::yes;
 }
 
 void Relay::on_linked(const Item& item, LinkRelayState& link) {

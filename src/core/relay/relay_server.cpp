@@ -115,6 +115,10 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
   if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
 
   pass(item, taken.disposition);
+  if (type == Backend::ReadyForQuery && taken.disposition == Disposition::forward) {
+    counters_.statements.add();
+    if (link_.status == pg::backend::TransactionStatus::idle) counters_.transactions.add();
+  }
   if (taken.effect == Effect::done) {
     on_done(taken.expected);
     if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);

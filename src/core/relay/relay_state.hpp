@@ -48,14 +48,6 @@ struct RelayRules {
   std::uint32_t max_prepared_statements = 200;
 };
 
-/// Counts of one worker, for metrics. Plain numbers on the worker's own cache lines.
-struct RelayCounters {
-  std::uint64_t statements = 0;
-  std::uint64_t transactions = 0;
-  std::uint64_t parses_injected = 0;
-  std::uint64_t parses_supplied = 0;
-};
-
 /// What is remembered of a client between turns.
 struct ClientRelayState {
   pg::Framer framer{pg::Sender::client};

@@ -105,7 +105,7 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   const RelayRules& rules =
       engine_->rules(client == nullptr ? config::PoolMode::session : client->mode());
   ServerRelay relay(rules, relay_, client == nullptr ? nullptr : &client->relay(),
-                    engine_->to_client());
+                    engine_->to_client(), engine_->counters());
   const ServerRelay::Progress progress = relay.from_server(bytes);
   if (progress.verdict == ServerRelay::Verdict::ending) ended_ = true;
   if (client != nullptr) client->server_spoke();

@@ -51,7 +51,7 @@ LinkLogin::Setup ServerLink::login_setup() {
     opening_->with_tls = false;
   }
   setup.begin_with_tls = opening_->with_tls;
-  setup.cleartext_allowed = host_.is_unix() || engine_->config().cleartext_without_tls;
+  setup.cleartext_allowed = host_.is_local() || engine_->config().cleartext_without_tls;
   if (!relayed_) setup.credential = pool_->credential().value_or(auth::NoCredential{});
   if (dedicated_) {
     const StartupFacts& facts = client_->startup();

@@ -247,6 +247,12 @@ TEST(CheckConfig, warns_of_a_minimum_that_does_not_fit_for_one_user) {
               IsEmpty());
 }
 
+TEST(CheckConfig, warns_of_no_mix_with_what_is_wrong_by_itself) {
+  const auto loaded = load_text(kAnyDatabase + "min_pool_size = 30\n[users.u]\npool_size = 25\n");
+  EXPECT_THAT(texts(loaded.errors), ElementsAre(HasSubstr("[databases.any] min_pool_size: ")));
+  EXPECT_THAT(texts(loaded.warnings), IsEmpty());
+}
+
 TEST(CheckConfig, sorts_warnings_by_position) {
   const auto warnings = warnings_of(
       "[databases.a]\nhosts = \"db1\"\nauth = \"md5\"\n[forebay]\nauth = \"trust\"\n"

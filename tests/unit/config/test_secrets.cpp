@@ -242,6 +242,18 @@ TEST(Secrets, appear_in_no_message_when_the_text_is_cut_or_damaged_anywhere) {
   }
 }
 
+TEST(Secrets, appear_not_even_by_one_character_in_a_syntax_error) {
+  const std::string rest = " (nothing else in the file was judged)";
+  EXPECT_THAT(errors_of("password = \"a\"hunter2\n"),
+              ElementsAre("f.toml:1:15: this is not TOML: in this key-value pair: expected a "
+                          "comment or whitespace" +
+                          rest));
+  EXPECT_THAT(errors_of("password = 2020-13-01\n"),
+              ElementsAre(HasSubstr("expected month between 1 and 12 (inclusive)" + rest)));
+  EXPECT_THAT(errors_of("password = 99999999999999999999\n"),
+              ElementsAre(HasSubstr("this is not representable in 64 bits" + rest)));
+}
+
 TEST(Secrets, appear_in_no_message_about_a_uri) {
   const std::string secret = "Zq7vXw9";
   for (const char* separator : {"", "@", "/", ":", "?", "%", "%00", "%zz", "#", "[", "]", ",", "=",
@@ -257,6 +269,13 @@ TEST(Secrets, appear_in_no_message_about_a_uri) {
       if (!result) expect_nothing_of(secret, {result.error().message}, uri);
     }
   }
+  // What looks like a parameter's name is part of a password whose "/" should be escaped.
+  const auto misread = endpoints_from_uri("postgresql://u:1/?hunter=2@h/d");
+  ASSERT_FALSE(misread);
+  EXPECT_THAT(misread.error().message, HasSubstr("it has an unknown parameter; the known ones"));
+  const auto odd = endpoints_from_uri("postgresql://u@h/d?Hunter2=x");
+  ASSERT_FALSE(odd);
+  EXPECT_THAT(odd.error().message, HasSubstr("it has an unknown parameter; the known ones"));
 }
 
 }  // namespace
