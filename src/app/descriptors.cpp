@@ -47,14 +47,13 @@ Result<std::uint32_t> provide_descriptors(const config::Config& config, std::siz
   }
   const std::uint64_t fits = limit.rlim_cur > others ? limit.rlim_cur - others : 0;
   if (config.max_client_conn || fits == 0) {
-    return failure("max_client_conn = " +
-                   std::to_string(config.max_client_conn.value_or(kClientsDefault)) + " needs " +
-                   std::to_string(wanted) + " open files (clients, " + std::to_string(others) +
-                   " for servers and ourselves), but the limit is " +
-                   std::to_string(limit.rlim_cur) +
-                   ": raise it (ulimit -n, LimitNOFILE= in a systemd unit) or lower "
-                   "max_client_conn to " +
-                   std::to_string(fits));
+    return failure(
+        "max_client_conn = " + std::to_string(config.max_client_conn.value_or(kClientsDefault)) +
+        " needs " + std::to_string(wanted) + " open files (clients, " + std::to_string(others) +
+        " for servers and ourselves), but the limit is " + std::to_string(limit.rlim_cur) +
+        ": raise it (ulimit -n, LimitNOFILE= in a systemd unit) or lower "
+        "max_client_conn to " +
+        std::to_string(fits));
   }
   return static_cast<std::uint32_t>(fits);
 }

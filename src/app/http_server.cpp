@@ -138,8 +138,7 @@ class BeastServer final : public HttpServer {
 }  // namespace
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(boost::asio::io_context& control,
-                                                       const Endpoint& endpoint,
-                                                       HttpPages pages) {
+                                                       const Endpoint& endpoint, HttpPages pages) {
   auto server = std::make_unique<BeastServer>(control, std::move(pages));
   if (const auto opened = server->open(endpoint); opened.has_error()) return opened.error();
   return std::unique_ptr<HttpServer>(std::move(server));

@@ -98,8 +98,8 @@ void Lifecycle::say(core::Weight weight, std::string_view event, const std::stri
 void Lifecycle::announce(const std::vector<std::string>& notes) {
   say(core::Weight::normal, "starting",
       "forebay " FOREBAY_VERSION ", " + std::to_string(shared_->workers) + " worker" +
-          (shared_->workers == 1 ? "" : "s") + ", " + std::to_string(runtime_->config.max_client_conn.value_or(0)) +
-          " clients at most");
+          (shared_->workers == 1 ? "" : "s") + ", " +
+          std::to_string(runtime_->config.max_client_conn.value_or(0)) + " clients at most");
   for (const auto& listener : listeners_) {
     say(core::Weight::normal, "listening",
         "clients come in at " + to_string(listener->endpoint()) +
@@ -109,12 +109,13 @@ void Lifecycle::announce(const std::vector<std::string>& notes) {
   }
   for (const auto& [name, database] : config_.databases) {
     std::string hosts;
-    for (const Endpoint& host : database.hosts) hosts += (hosts.empty() ? "" : ", ") + to_string(host);
+    for (const Endpoint& host : database.hosts)
+      hosts += (hosts.empty() ? "" : ", ") + to_string(host);
     const auto settings = config_.pool_settings(database, nullptr);
     const auto& tls = database.server_tls ? *database.server_tls : config_.server_tls;
     say(core::Weight::normal, "database",
-        (name == "*" ? std::string("every database") : "database \"" + name + "\"") + " at " + hosts +
-            ", " + std::string(config::to_string(settings.pool_mode)) + " pooling, " +
+        (name == "*" ? std::string("every database") : "database \"" + name + "\"") + " at " +
+            hosts + ", " + std::string(config::to_string(settings.pool_mode)) + " pooling, " +
             std::to_string(settings.pool_size) + " connections for each role, TLS " +
             std::string(config::to_string(tls.mode)));
   }
@@ -141,16 +142,17 @@ void Lifecycle::announce_trust() {
           "whoever can reach Forebay may use every role for which the server asks Forebay for no "
           "password");
     } else {
-      const bool by_unix = std::any_of(
-          config_.databases.begin(), config_.databases.end(), [](const auto& entry) {
+      const bool by_unix =
+          std::any_of(config_.databases.begin(), config_.databases.end(), [](const auto& entry) {
             return std::any_of(entry.second.hosts.begin(), entry.second.hosts.end(),
                                [](const Endpoint& host) { return host.is_unix(); });
           });
       say(core::Weight::normal, "trust",
-          by_unix ? "where the server asks Forebay for no password, only this operating-system user "
-                    "may come in without one, through a Unix-domain socket"
-                  : "where the server asks Forebay for no password, clients of this machine may come "
-                    "in without one, others are refused");
+          by_unix
+              ? "where the server asks Forebay for no password, only this operating-system user "
+                "may come in without one, through a Unix-domain socket"
+              : "where the server asks Forebay for no password, clients of this machine may come "
+                "in without one, others are refused");
     }
   }
   if (any(config::AuthMethod::trust)) {
@@ -183,7 +185,9 @@ void Lifecycle::on_signal(int signal) {
       say(core::Weight::warning, "reload",
           "SIGHUP: this version reads its configuration at start only; restart to apply changes");
       return;
-    case SIGQUIT: stop(); return;
+    case SIGQUIT:
+      stop();
+      return;
     default:
       if (draining_) {
         say(core::Weight::normal, "stopping", "asked again: ending every connection now");
@@ -197,8 +201,9 @@ void Lifecycle::on_signal(int signal) {
 void Lifecycle::drain(const char* why) {
   draining_ = true;
   say(core::Weight::normal, "draining",
-      std::string(why) + ": no new clients; those between transactions are let go, the others when "
-                         "theirs ends, for at most " +
+      std::string(why) +
+          ": no new clients; those between transactions are let go, the others when "
+          "theirs ends, for at most " +
           std::to_string(config_.shutdown_timeout.count()) + " ms");
   workers_->stop_accepting();
   listeners_.clear();

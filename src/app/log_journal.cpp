@@ -14,20 +14,28 @@ constexpr std::size_t kQueueLines = 8192;
 
 spdlog::level::level_enum level_of(core::Weight weight) {
   switch (weight) {
-    case core::Weight::detail: return spdlog::level::debug;
-    case core::Weight::normal: return spdlog::level::info;
-    case core::Weight::warning: return spdlog::level::warn;
-    case core::Weight::error: return spdlog::level::err;
+    case core::Weight::detail:
+      return spdlog::level::debug;
+    case core::Weight::normal:
+      return spdlog::level::info;
+    case core::Weight::warning:
+      return spdlog::level::warn;
+    case core::Weight::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
 
 spdlog::level::level_enum level_of(config::LogLevel level) {
   switch (level) {
-    case config::LogLevel::debug: return spdlog::level::debug;
-    case config::LogLevel::info: return spdlog::level::info;
-    case config::LogLevel::warning: return spdlog::level::warn;
-    case config::LogLevel::error: return spdlog::level::err;
+    case config::LogLevel::debug:
+      return spdlog::level::debug;
+    case config::LogLevel::info:
+      return spdlog::level::info;
+    case config::LogLevel::warning:
+      return spdlog::level::warn;
+    case config::LogLevel::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -71,8 +79,10 @@ void append_json(std::string& line, std::string_view value) {
 }
 
 using Member = std::pair<std::string_view, std::string_view core::Fact::*>;
-constexpr Member kMembers[] = {{"database", &core::Fact::database}, {"user", &core::Fact::user},
-                               {"client", &core::Fact::peer},       {"server", &core::Fact::host},
+constexpr Member kMembers[] = {{"database", &core::Fact::database},
+                               {"user", &core::Fact::user},
+                               {"client", &core::Fact::peer},
+                               {"server", &core::Fact::host},
                                {"sqlstate", &core::Fact::sqlstate}};
 
 }  // namespace
@@ -118,16 +128,16 @@ Result<std::unique_ptr<LogJournal>> LogJournal::open(const config::Config& confi
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(config.log_file);
     }
     spdlog::init_thread_pool(kQueueLines, 1);
-    journal->logger_ = std::make_shared<spdlog::async_logger>(
-        "forebay", std::move(sink), spdlog::thread_pool(),
-        spdlog::async_overflow_policy::overrun_oldest);
+    journal->logger_ =
+        std::make_shared<spdlog::async_logger>("forebay", std::move(sink), spdlog::thread_pool(),
+                                               spdlog::async_overflow_policy::overrun_oldest);
     journal->logger_->set_level(level_of(config.log_level));
     journal->logger_->flush_on(spdlog::level::warn);
     spdlog::register_logger(journal->logger_);
     spdlog::flush_every(std::chrono::seconds(1));
-    journal->logger_->set_pattern(
-        journal->json_ ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
-                       : "%Y-%m-%d %H:%M:%S.%e %z %l %v");
+    journal->logger_->set_pattern(journal->json_
+                                      ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
+                                      : "%Y-%m-%d %H:%M:%S.%e %z %l %v");
   } catch (const std::exception& error) {
     return failure("cannot write the log to \"" + config.log_file + "\": " + error.what());
   }
@@ -146,8 +156,12 @@ void LogJournal::note(const core::Fact& fact) {
   logger_->log(level, json_ ? json_line(fact) : text_line(fact));
 }
 
-void LogJournal::flush() { logger_->flush(); }
+void LogJournal::flush() {
+  logger_->flush();
+}
 
-std::size_t LogJournal::lost() const { return spdlog::thread_pool()->overrun_counter(); }
+std::size_t LogJournal::lost() const {
+  return spdlog::thread_pool()->overrun_counter();
+}
 
 }  // namespace forebay::app

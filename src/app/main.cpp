@@ -51,8 +51,11 @@ int run(int argc, char** argv) {
   const Options options = parse_options(argc, argv, exit_code);
   if (exit_code) return *exit_code;
   switch (options.command) {
-    case Options::Command::sample: std::cout << config::sample_config(); return 0;
-    case Options::Command::check: return check(options.config_file);
+    case Options::Command::sample:
+      std::cout << config::sample_config();
+      return 0;
+    case Options::Command::check:
+      return check(options.config_file);
     case Options::Command::serve: {
       auto config = read(options.config_file);
       return config ? serve(std::move(*config)) : 1;

@@ -147,8 +147,9 @@ Result<config::Config> config_for_run(const Options& options) {
           "all clients share one role, use a configuration file (forebay config)");
     }
     if (!database.hosts.empty() && (uri->dbname != name || uri->tls != config.server_tls)) {
-      return failure("--to: several servers are hosts of one cluster, so that database name and "
-                     "TLS parameters must be the same for all");
+      return failure(
+          "--to: several servers are hosts of one cluster, so that database name and "
+          "TLS parameters must be the same for all");
     }
     name = uri->dbname;
     config.server_tls = uri->tls;

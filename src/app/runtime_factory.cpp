@@ -36,7 +36,8 @@ Result<void> make_secrets(core::Runtime& runtime, std::vector<std::string>& note
     if (secrets.has_error()) {
       return failure("[users." + name + "]: " + secrets.error().message);
     }
-    for (const std::string& note : secrets->notes()) notes.push_back("user \"" + name + "\": " + note);
+    for (const std::string& note : secrets->notes())
+      notes.push_back("user \"" + name + "\": " + note);
     if (!secrets->verifiers().empty() && secrets->password_of(0) == nullptr) ++verifiers;
     runtime.secrets.emplace(name,
                             std::make_shared<const auth::UserSecrets>(std::move(secrets.value())));

@@ -52,10 +52,9 @@ Result<void> Workers::add(std::size_t count, std::shared_ptr<const core::Runtime
 void Workers::listen(const std::vector<std::shared_ptr<const net::Listener>>& listeners) {
   for (const auto& worker : workers_) {
     for (std::size_t i = 0; i < listeners.size(); ++i) {
-      worker->reactor().listen(listeners[i], core::ListenerId(static_cast<std::uint16_t>(i)),
-                               [this](core::ListenerId) -> net::Reactor& {
-                                 return least_busy().reactor();
-                               });
+      worker->reactor().listen(
+          listeners[i], core::ListenerId(static_cast<std::uint16_t>(i)),
+          [this](core::ListenerId) -> net::Reactor& { return least_busy().reactor(); });
     }
   }
 }
@@ -96,6 +95,8 @@ void Workers::stop() {
   for (const auto& worker : workers_) worker->join();
 }
 
-void Workers::send(core::WorkerId to, core::Mail mail) { workers_[to.value()]->post(std::move(mail)); }
+void Workers::send(core::WorkerId to, core::Mail mail) {
+  workers_[to.value()]->post(std::move(mail));
+}
 
 }  // namespace forebay::app

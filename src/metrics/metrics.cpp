@@ -47,15 +47,12 @@ constexpr CounterLine kCounters[] = {
      &core::Counters::clients_accepted},
     {"client_logins_total", "Clients that logged in.", &core::Counters::clients_logged_in},
     {"client_logins_failed_total", "Logins that were refused.", &core::Counters::logins_failed},
-    {"client_disconnects_total", "Client connections that ended.",
-     &core::Counters::clients_closed},
+    {"client_disconnects_total", "Client connections that ended.", &core::Counters::clients_closed},
     {"statements_total", "Statements, or batches up to a Sync, that servers answered.",
      &core::Counters::statements},
     {"transactions_total", "Transactions that servers finished.", &core::Counters::transactions},
-    {"client_received_bytes_total", "Bytes received from clients.",
-     &core::Counters::client_bytes},
-    {"server_received_bytes_total", "Bytes received from servers.",
-     &core::Counters::server_bytes},
+    {"client_received_bytes_total", "Bytes received from clients.", &core::Counters::client_bytes},
+    {"server_received_bytes_total", "Bytes received from servers.", &core::Counters::server_bytes},
     {"server_connections_opened_total", "Server connections that logged in.",
      &core::Counters::links_opened},
     {"server_connections_failed_total", "Attempts to open a server connection that failed.",
@@ -66,8 +63,7 @@ constexpr CounterLine kCounters[] = {
      &core::Counters::links_lost},
     {"server_connections_moved_total", "Server connections that went to another worker.",
      &core::Counters::links_moved},
-    {"waits_total", "Statements that had to wait for a server connection.",
-     &core::Counters::waits},
+    {"waits_total", "Statements that had to wait for a server connection.", &core::Counters::waits},
     {"waits_failed_total", "Waits for a server connection that ended without one.",
      &core::Counters::waits_failed},
     {"cancels_total", "Cancel requests that were carried out.", &core::Counters::cancels},
@@ -76,10 +72,10 @@ constexpr CounterLine kCounters[] = {
 };
 
 void add_pools(const core::Shared& shared, std::vector<MetricFamily>& families) {
-  MetricFamily links = family("server_connections", "Server connections, by state.",
-                              MetricType::Gauge);
-  MetricFamily limit = family("pool_size", "Server connections that the pool may open.",
-                              MetricType::Gauge);
+  MetricFamily links =
+      family("server_connections", "Server connections, by state.", MetricType::Gauge);
+  MetricFamily limit =
+      family("pool_size", "Server connections that the pool may open.", MetricType::Gauge);
   MetricFamily waiting = family("pool_waiting_clients",
                                 "Clients that wait for a server connection.", MetricType::Gauge);
   MetricFamily clients = family("pool_clients", "Clients that are logged in.", MetricType::Gauge);

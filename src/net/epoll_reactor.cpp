@@ -60,6 +60,13 @@ void EpollReactor::stop() {
   post([this] { stopping_ = true; });
 }
 
+void EpollReactor::post(Task task) {
+  // What is posted may be done, and lead to our end, before the posting thread is out of here: the
+  // mailbox stays for it.
+  const std::shared_ptr<Mailbox> mailbox = mailbox_;
+  mailbox->post(std::move(task));
+}
+
 void EpollReactor::turn(core::Driven& driven, Duration longest_wait) {
   driven_ = &driven;
   const int count = wait(longest_wait);

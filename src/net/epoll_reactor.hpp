@@ -44,7 +44,7 @@ class EpollReactor final : public Reactor {
   void run(core::Driven& driven) override;
   void turn(core::Driven& driven, Duration longest_wait) override;
   void stop() override;
-  void post(Task task) override { mailbox_->post(std::move(task)); }
+  void post(Task task) override;
   void listen(std::shared_ptr<const Listener> listener, core::ListenerId id, Pick pick) override;
   void stop_accepting() override { acceptor_.close(); }
   [[nodiscard]] const ReactorCounters& counters() const override { return counters_; }

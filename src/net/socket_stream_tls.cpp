@@ -97,6 +97,9 @@ void SocketStream::start_tls_client(std::shared_ptr<const core::TlsContext> cont
 /// The first step is made here; the owner is told about it in a later turn.
 void SocketStream::start_tls(Result<std::unique_ptr<TlsSession>> session) {
   if (!session) return doom(session.error().message);
+  if (receiving_ == Receiving::ended) {
+    return doom("TLS handshake failed: the peer closed the connection before it");
+  }
   tls_ = std::move(*session);
   tls_->wire().count_in(&reactor_->counted());
   if (tls_->handshake() != TlsSession::Progress::waits) queue();

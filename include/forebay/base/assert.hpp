@@ -37,7 +37,7 @@ namespace forebay {
 /// States an invariant of our own code. Stays on in release builds: a pooler that does not know
 /// its own state must not go on handing out connections. What a peer or the system does wrong is
 /// never an assertion, it is a value.
-#define FB_ASSERT(expression)                                            \
-  (__builtin_expect(static_cast<bool>(expression), 1)                    \
-       ? static_cast<void>(0)                                            \
+#define FB_ASSERT(expression)                         \
+  (__builtin_expect(static_cast<bool>(expression), 1) \
+       ? static_cast<void>(0)                         \
        : ::forebay::invariant_broken(#expression, std::source_location::current()))

@@ -83,8 +83,7 @@ void ClientSession::on_startup(StartupFacts facts) {
     return;
   }
   if (!admitted()) {
-    fatal({pg::sqlstate::kTooManyConnections,
-           "sorry, too many clients already",
+    fatal({pg::sqlstate::kTooManyConnections, "sorry, too many clients already",
            "The limit is max_client_conn = " + std::to_string(engine_.runtime().max_client_conn) +
                ".",
            "Raise max_client_conn in [forebay]."});
@@ -112,8 +111,7 @@ bool ClientSession::admitted() {
 void ClientSession::authenticate() {
   const Runtime& runtime = engine_.runtime();
   const config::Database* entry = runtime.config.find_database(login_->facts.database);
-  const AuthMethod method =
-      entry != nullptr && entry->auth ? *entry->auth : runtime.config.auth;
+  const AuthMethod method = entry != nullptr && entry->auth ? *entry->auth : runtime.config.auth;
   const std::string& user = login_->facts.user;
   const TlsFacts* tls = stream_->tls();
   if (runtime.config.client_tls.mode == TlsMode::verify_full && tls != nullptr &&
@@ -228,8 +226,7 @@ void ClientSession::challenged(Bytes message, const LinkLogin& login) {
   // A clear-text password goes through us in any case; SCRAM between two TLS connections fails for
   // clients that know of channel binding, so that the password is asked for inside TLS instead.
   const bool in_clear = request == AuthenticationCode::CleartextPassword;
-  const bool tls_on_both_sides =
-      request == AuthenticationCode::SASL && secure_ && login.secure();
+  const bool tls_on_both_sides = request == AuthenticationCode::SASL && secure_ && login.secure();
   if (!in_clear && !tls_on_both_sides) {
     engine_.to_client().insert().append(message);
     send_own();
@@ -289,8 +286,8 @@ bool ClientSession::may_enter_without_password() const {
   if (engine_.config().passwordless_from_anywhere) return true;
   const PeerFacts peer = stream_->peer();
   const auto& hosts = pool_->target().hosts;
-  const bool by_unix = std::any_of(hosts.begin(), hosts.end(),
-                                   [](const Endpoint& host) { return host.is_unix(); });
+  const bool by_unix =
+      std::any_of(hosts.begin(), hosts.end(), [](const Endpoint& host) { return host.is_unix(); });
   if (by_unix) return peer.uid && *peer.uid == engine_.runtime().own_uid;
   return peer.loopback;
 }

@@ -33,7 +33,9 @@ void ClientSession::enter(Phase phase) noexcept {
   phase_ = phase;
 }
 
-const RelayRules& ClientSession::rules() const noexcept { return engine_.rules(mode_); }
+const RelayRules& ClientSession::rules() const noexcept {
+  return engine_.rules(mode_);
+}
 
 void ClientSession::begin() {
   engine_.io().set_owner(*stream_, *this);
@@ -81,14 +83,19 @@ void ClientSession::continue_input() {
 // Gives how many bytes were taken; the rest has to wait.
 std::size_t ClientSession::receive(Bytes bytes) {
   switch (phase_) {
-    case Phase::starting: return start_received(bytes);
+    case Phase::starting:
+      return start_received(bytes);
     case Phase::authenticating:
-    case Phase::relayed_login: return authentication_received(bytes);
+    case Phase::relayed_login:
+      return authentication_received(bytes);
     case Phase::idle:
-    case Phase::linked: return relay_received(bytes);
+    case Phase::linked:
+      return relay_received(bytes);
     case Phase::closing:
-    case Phase::closed: return bytes.size();
-    default: return 0;
+    case Phase::closed:
+      return bytes.size();
+    default:
+      return 0;
   }
 }
 
@@ -308,30 +315,38 @@ bool ClientSession::cancel(Bytes key, std::unique_ptr<Stream>& requester) {
 
 void ClientSession::drain() {
   switch (phase_) {
-    case Phase::waiting: goodbye_ = true; return;
+    case Phase::waiting:
+      goodbye_ = true;
+      return;
     case Phase::linked:
       goodbye_ = true;
       server_done();
       return;
     case Phase::closing:
-    case Phase::closed: return;
+    case Phase::closed:
+      return;
     default:
-      fatal({pg::sqlstate::kAdminShutdown,
-             "terminating connection due to administrator command"});
+      fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
   }
 }
 
 void ClientSession::on_end() {
   ended_ = true;
   switch (phase_) {
-    case Phase::closing: finish(); return;
-    case Phase::closed: return;
-    case Phase::waiting: probe(); return;
+    case Phase::closing:
+      finish();
+      return;
+    case Phase::closed:
+      return;
+    case Phase::waiting:
+      probe();
+      return;
     case Phase::linked:
       if (link_->relay().expected.empty() && unsent_.empty()) break;
       probe();
       return;
-    default: break;
+    default:
+      break;
   }
   close("the client closed the connection");
 }
@@ -365,7 +380,9 @@ void ClientSession::on_timer(void* self) {
                       "All connections of the pool are in use: raise pool_size, or look for "
                       "transactions that stay open."});
       return;
-    case Phase::closing: session.close("the client did not hang up"); return;
+    case Phase::closing:
+      session.close("the client did not hang up");
+      return;
     default:
       session.note(Weight::warning, "login_timeout", "login took longer than client_login_timeout");
       session.fatal({pg::sqlstate::kInvalidAuthorization,
@@ -414,9 +431,15 @@ void ClientSession::let_go_of_link() {
   ServerLink* link = std::exchange(link_, nullptr);
   if (link == nullptr) return;
   switch (link->phase()) {
-    case ServerLink::Phase::opening: link->close(); return;
-    case ServerLink::Phase::linked: link->orphan(mode_ == config::PoolMode::session); return;
-    default: link->forget_client(); return;
+    case ServerLink::Phase::opening:
+      link->close();
+      return;
+    case ServerLink::Phase::linked:
+      link->orphan(mode_ == config::PoolMode::session);
+      return;
+    default:
+      link->forget_client();
+      return;
   }
 }
 
@@ -454,8 +477,8 @@ void ClientSession::link_lost(const std::string& reason, bool said, bool in_mess
 
 void ClientSession::note(Weight weight, std::string_view event, std::string text) {
   const PeerFacts peer = stream_->peer();
-  const std::string address = peer.unix_socket ? std::string("unix")
-                                               : to_string(Endpoint{peer.address, peer.port});
+  const std::string address =
+      peer.unix_socket ? std::string("unix") : to_string(Endpoint{peer.address, peer.port});
   std::string database;
   std::string user;
   if (login_ != nullptr) {

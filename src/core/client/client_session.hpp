@@ -43,7 +43,7 @@ class ClientSession final : public StreamEvents {
     idle,             ///< has no link
     waiting,          ///< has said something that needs a link
     linked,
-    closing,          ///< the last bytes are on their way
+    closing,  ///< the last bytes are on their way
     closed,
   };
 
@@ -123,7 +123,7 @@ class ClientSession final : public StreamEvents {
     ClientStart start;
     StartupFacts facts;
     std::optional<auth::ClientAuthentication> authentication;
-    ParameterSetRef checked;  ///< the settings that a server has to accept
+    ParameterSetRef checked;      ///< the settings that a server has to accept
     bool asked_password = false;  ///< in the server's place
   };
 

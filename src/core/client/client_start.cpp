@@ -24,7 +24,9 @@ std::optional<Replication> replication_of(Bytes value) {
 }
 
 // PostgreSQL cuts names to what fits its catalogs.
-std::string cut(Bytes name) { return std::string(name.substr(0, pg::kNameMax)); }
+std::string cut(Bytes name) {
+  return std::string(name.substr(0, pg::kNameMax));
+}
 
 }  // namespace
 
@@ -85,7 +87,8 @@ ClientStart::Outcome ClientStart::on_startup(const pg::StartupMessage& message,
     pg::write_negotiate_protocol_version(out, facts.version, unknown);
   }
   if (policy.tls_required && !secure_) {
-    return Refused{pg::sqlstate::kInvalidAuthorization, "this connection must use TLS",
+    return Refused{pg::sqlstate::kInvalidAuthorization,
+                   "this connection must use TLS",
                    {},
                    "Connect with sslmode=require, or set tls.client.mode to \"prefer\"."};
   }
@@ -102,11 +105,11 @@ ClientStart::Outcome ClientStart::on_startup(const pg::StartupMessage& message,
     } else if (name == "replication") {
       const auto replication = replication_of(value);
       if (!replication) {
-        return Refused{"22023",
-                       "invalid value for parameter \"replication\": \"" + std::string(value) +
-                           "\"",
-                       {},
-                       "Valid values are: \"false\", 0, \"true\", 1, \"database\"."};
+        return Refused{
+            "22023",
+            "invalid value for parameter \"replication\": \"" + std::string(value) + "\"",
+            {},
+            "Valid values are: \"false\", 0, \"true\", 1, \"database\"."};
       }
       facts.replication = *replication;
       facts.replication_value = value;

@@ -18,7 +18,9 @@ constexpr std::size_t class_of(std::size_t size) {
   return (static_cast<std::size_t>(std::bit_width((size - 1) / kSmallest)) + 1) / 2;
 }
 
-constexpr std::size_t class_size(std::size_t index) { return kSmallest << (2 * index); }
+constexpr std::size_t class_size(std::size_t index) {
+  return kSmallest << (2 * index);
+}
 
 static_assert(class_of(256) == 0 && class_of(257) == 1 && class_of(1024) == 1);
 static_assert(class_of(1025) == 2 && class_of(65536) == 4 && class_of(65537) == 5);
@@ -69,7 +71,9 @@ void BufferPool::put(Block* block) noexcept {
   }
 }
 
-Stash::~Stash() { FB_ASSERT(block_ == nullptr); }
+Stash::~Stash() {
+  FB_ASSERT(block_ == nullptr);
+}
 
 void Stash::append(BufferPool& pool, Bytes bytes) {
   if (bytes.empty()) return;

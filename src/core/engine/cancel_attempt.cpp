@@ -40,14 +40,20 @@ void CancelAttempt::on_received(Bytes bytes) {
   stream_->start_tls_client(tls_, host_.host, false);
 }
 
-void CancelAttempt::on_secured() { send_request(); }
+void CancelAttempt::on_secured() {
+  send_request();
+}
 
 void CancelAttempt::on_writable() {}
 
-void CancelAttempt::on_end() { end(sent_); }
+void CancelAttempt::on_end() {
+  end(sent_);
+}
 
 // Some servers end the connection with a reset: the request was read all the same, or never.
-void CancelAttempt::on_lost(const std::string&) { end(sent_); }
+void CancelAttempt::on_lost(const std::string&) {
+  end(sent_);
+}
 
 void CancelAttempt::send_request() {
   sent_ = true;
@@ -67,6 +73,8 @@ void CancelAttempt::end(bool certain) {
   engine_.cancel_ended(*this);
 }
 
-void CancelAttempt::on_timer(void* self) { static_cast<CancelAttempt*>(self)->end(false); }
+void CancelAttempt::on_timer(void* self) {
+  static_cast<CancelAttempt*>(self)->end(false);
+}
 
 }  // namespace forebay::core

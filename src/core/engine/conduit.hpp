@@ -30,8 +30,8 @@ class Conduit {
   /// Bytes collected so far.
   [[nodiscard]] std::size_t size() const noexcept;
 
-  /// Sends everything to `to`, or behind `unsent` when that holds bytes already, and is empty again.
-  /// Gives true when nothing is left unsent.
+  /// Sends everything to `to`, or behind `unsent` when that holds bytes already, and is empty
+  /// again. Gives true when nothing is left unsent.
   bool flush(Stream& to, Stash& unsent, BufferPool& pool);
   /// Forgets everything.
   void clear() noexcept;

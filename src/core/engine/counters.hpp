@@ -12,7 +12,7 @@ struct alignas(64) Counters {
   Counter clients_logged_in;
   Counter logins_failed;
   Counter clients_closed;
-  Counter statements;    ///< Query, FunctionCall and Sync that a server answered
+  Counter statements;  ///< Query, FunctionCall and Sync that a server answered
   Counter transactions;
   Counter client_bytes;  ///< received from clients
   Counter server_bytes;  ///< received from servers
@@ -20,11 +20,11 @@ struct alignas(64) Counters {
   Counter links_failed;  ///< attempts that came to nothing
   Counter links_closed;
   Counter links_lost;
-  Counter waits;         ///< statements that had to wait for a link
+  Counter waits;  ///< statements that had to wait for a link
   Counter waits_failed;
   Counter cancels;
-  Counter recoveries;    ///< links made clean after their client vanished
-  Counter links_moved;   ///< to another worker
+  Counter recoveries;   ///< links made clean after their client vanished
+  Counter links_moved;  ///< to another worker
 };
 
 }  // namespace forebay::core

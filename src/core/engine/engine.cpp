@@ -56,9 +56,13 @@ void Engine::end_turn() {
   dead_cancels_.clear();
 }
 
-Instant Engine::next_deadline() const { return timers_.next(now_); }
+Instant Engine::next_deadline() const {
+  return timers_.next(now_);
+}
 
-void Engine::on_tick(void* self) { static_cast<Engine*>(self)->tick(); }
+void Engine::on_tick(void* self) {
+  static_cast<Engine*>(self)->tick();
+}
 
 void Engine::tick() {
   timers_.arm(tick_timer_, now_ + (waiting_ ? kTickBusy : kTickIdle));

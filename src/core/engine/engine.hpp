@@ -103,9 +103,9 @@ class Engine final : public Driven {
 
  private:
   using SessionList = boost::intrusive::list<
-      ClientSession, boost::intrusive::member_hook<ClientSession,
-                                                   boost::intrusive::list_member_hook<>,
-                                                   &ClientSession::engine_hook>>;
+      ClientSession,
+      boost::intrusive::member_hook<ClientSession, boost::intrusive::list_member_hook<>,
+                                    &ClientSession::engine_hook>>;
   using LinkList = boost::intrusive::list<
       ServerLink, boost::intrusive::member_hook<ServerLink, boost::intrusive::list_member_hook<>,
                                                 &ServerLink::engine_hook>>;

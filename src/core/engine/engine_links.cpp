@@ -33,16 +33,16 @@ ServerLink* Engine::acquire(ClientSession& session) {
       open_links(session.pool(), acquired.open);
       if (acquired.starved_by != nullptr) make_room(*acquired.starved_by, pool);
       return nullptr;
-    case Pool::Acquired::Kind::hopeless: break;
+    case Pool::Acquired::Kind::hopeless:
+      break;
   }
   // Told later: the session is in the middle of something.
-  hopeless_.push_back({session.key(),
-                       {pg::sqlstate::kConnectionFailure,
-                        "there is no server connection for database \"" + pool.key().database +
-                            "\", user \"" + pool.key().user +
-                            "\", and none can be opened without a new login",
-                        "The server asks for a password, which Forebay does not keep.",
-                        "Connect again."}});
+  hopeless_.push_back(
+      {session.key(),
+       {pg::sqlstate::kConnectionFailure,
+        "there is no server connection for database \"" + pool.key().database + "\", user \"" +
+            pool.key().user + "\", and none can be opened without a new login",
+        "The server asks for a password, which Forebay does not keep.", "Connect again."}});
   return nullptr;
 }
 
@@ -54,15 +54,17 @@ void Engine::open_links(const std::shared_ptr<Pool>& pool, std::uint32_t count) 
 }
 
 void Engine::release(ServerLink& link) {
-  const Pool::Released released =
-      link.pool().release(link, id_, now_, link.worn(now_));
+  const Pool::Released released = link.pool().release(link, id_, now_, link.worn(now_));
   switch (released.kind) {
     case Pool::Released::Kind::parked:
       link.park();
       if (draining_ && link.pool().retire(link)) link.close();
       return;
-    case Pool::Released::Kind::close: link.close(); return;
-    case Pool::Released::Kind::give: break;
+    case Pool::Released::Kind::close:
+      link.close();
+      return;
+    case Pool::Released::Kind::give:
+      break;
   }
   if (released.to.worker != id_) {
     counters_.links_moved.add();
@@ -76,7 +78,9 @@ void Engine::release(ServerLink& link) {
   }
 }
 
-void Engine::hand_over(ServerLink& link, ClientSession& session) { session.take_link(link); }
+void Engine::hand_over(ServerLink& link, ClientSession& session) {
+  session.take_link(link);
+}
 
 ServerLink& Engine::adopt(std::unique_ptr<ServerLink> link) {
   links_.push_back(*link);
@@ -137,12 +141,12 @@ void Engine::bury_lost(ServerLink& link) {
 }
 
 void Engine::count_out(Pool& pool) {
-  tell(pool.closed(), {pg::sqlstate::kConnectionFailure,
-                       "the last server connection for database \"" + pool.key().database +
-                           "\", user \"" + pool.key().user +
-                           "\" was lost, and none can be opened without a new login",
-                       {},
-                       "Connect again."});
+  tell(pool.closed(),
+       {pg::sqlstate::kConnectionFailure,
+        "the last server connection for database \"" + pool.key().database + "\", user \"" +
+            pool.key().user + "\" was lost, and none can be opened without a new login",
+        {},
+        "Connect again."});
   feed_starved(pool);
   open_links(pool.shared_from_this(), pool.plan(now_, !draining_));
 }

@@ -21,8 +21,7 @@ class Timer {
 
  private:
   friend class TimerWheel;
-  boost::intrusive::list_member_hook<
-      boost::intrusive::link_mode<boost::intrusive::auto_unlink>>
+  boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>
       hook_;
   Instant at_ = kNever;
   void (*fire_)(void*);
@@ -45,8 +44,7 @@ class TimerWheel {
 
  private:
   using Slot = boost::intrusive::list<
-      Timer,
-      boost::intrusive::member_hook<Timer, decltype(Timer::hook_), &Timer::hook_>,
+      Timer, boost::intrusive::member_hook<Timer, decltype(Timer::hook_), &Timer::hook_>,
       boost::intrusive::constant_time_size<false>>;
   static constexpr std::size_t kSlots = 1024;  ///< a power of two
   static constexpr std::size_t kWord = 64;

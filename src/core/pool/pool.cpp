@@ -45,8 +45,8 @@ Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
       Parking& parking = list->front();
       acquired.home = parking.home;
       acquired.link = &parking.link;
-      acquired.kind = parking.home == ticket.session.worker ? Acquired::Kind::here
-                                                            : Acquired::Kind::elsewhere;
+      acquired.kind =
+          parking.home == ticket.session.worker ? Acquired::Kind::here : Acquired::Kind::elsewhere;
       list->pop_front();
       return acquired;
     }
@@ -79,9 +79,9 @@ Pool::ParkedList* Pool::choose(WorkerId here) {
   ParkedList* best = nullptr;
   for (ParkedList& list : parked_) {
     if (list.empty()) continue;
-    const bool better = best == nullptr ||
-                        (settings_.server_round_robin ? list.front().since < best->front().since
-                                                      : list.size() > best->size());
+    const bool better =
+        best == nullptr || (settings_.server_round_robin ? list.front().since < best->front().since
+                                                         : list.size() > best->size());
     if (better) best = &list;
   }
   return best;
@@ -140,8 +140,7 @@ std::uint32_t Pool::plan(Instant now, bool refill, std::shared_ptr<Quota>* starv
   return plan_locked(now, refill, starved_by);
 }
 
-std::uint32_t Pool::plan_locked(Instant now, bool refill,
-                                std::shared_ptr<Quota>* starved_by) {
+std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by) {
   if (!can_open() || now < next_open_) return 0;
   const auto waiting = static_cast<std::uint32_t>(waiters_.size());
   // After a failure one attempt at a time shows whether the server is back.
@@ -200,8 +199,8 @@ std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bo
   release_quotas();
   const auto pause = std::min(kBackoffMax, kBackoffMin * (1u << std::min(failures_, 5u)));
   ++failures_;
-  next_open_ = now + milliseconds(static_cast<std::int64_t>(
-                         static_cast<double>(pause.count()) * (0.5 + 0.5 * jitter)));
+  next_open_ = now + milliseconds(static_cast<std::int64_t>(static_cast<double>(pause.count()) *
+                                                            (0.5 + 0.5 * jitter)));
   if (unavailable_since_ == kNever) unavailable_since_ = now;
   last_refusal_ = reason;
   last_lasting_ = lasting;
@@ -263,8 +262,7 @@ void Pool::learn_credential(auth::Credential credential) {
   learned_ = true;
 }
 
-auth::ScramKeys Pool::scram_keys(const auth::Password& password,
-                                 const auth::KeyRequest& request) {
+auth::ScramKeys Pool::scram_keys(const auth::Password& password, const auth::KeyRequest& request) {
   {
     const std::lock_guard lock(mutex_);
     if (const auth::ScramKeys* keys = keys_.find(request)) return *keys;

@@ -28,8 +28,8 @@ struct Parking {
   explicit Parking(ServerLink& the_link) noexcept : link(the_link) {}
   ServerLink& link;
   boost::intrusive::list_member_hook<> hook;
-  WorkerId home;         ///< the worker that the link lives on
-  Instant since{};       ///< when it was parked
+  WorkerId home;    ///< the worker that the link lives on
+  Instant since{};  ///< when it was parked
 };
 
 /// Which pool: as the client knows it, and the login towards the server.
@@ -177,11 +177,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void client_went();
 
  private:
-  using ParkedList =
-      boost::intrusive::list<Parking,
-                             boost::intrusive::member_hook<Parking,
-                                                           boost::intrusive::list_member_hook<>,
-                                                           &Parking::hook>>;
+  using ParkedList = boost::intrusive::list<
+      Parking,
+      boost::intrusive::member_hook<Parking, boost::intrusive::list_member_hook<>, &Parking::hook>>;
 
   // All of these need the mutex.
   std::uint32_t plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by);

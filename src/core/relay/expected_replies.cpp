@@ -11,8 +11,7 @@ enum class Step : std::uint8_t { wrong, part, done };
 
 // A reply to these ends with ReadyForQuery, also after an error.
 bool ends_with_ready(Request request) {
-  return request == Request::query || request == Request::function_call ||
-         request == Request::sync;
+  return request == Request::query || request == Request::function_call || request == Request::sync;
 }
 
 bool is_copy(pg::Backend type) {
@@ -21,8 +20,10 @@ bool is_copy(pg::Backend type) {
     case pg::Backend::CopyOutResponse:
     case pg::Backend::CopyBothResponse:
     case pg::Backend::CopyData:
-    case pg::Backend::CopyDone: return true;
-    default: return false;
+    case pg::Backend::CopyDone:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -31,18 +32,23 @@ Step step_of_query(pg::Backend type) {
     case pg::Backend::RowDescription:
     case pg::Backend::DataRow:
     case pg::Backend::CommandComplete:
-    case pg::Backend::EmptyQueryResponse: return Step::part;
-    default: return is_copy(type) ? Step::part : Step::wrong;
+    case pg::Backend::EmptyQueryResponse:
+      return Step::part;
+    default:
+      return is_copy(type) ? Step::part : Step::wrong;
   }
 }
 
 Step step_of_execute(pg::Backend type) {
   switch (type) {
-    case pg::Backend::DataRow: return Step::part;
+    case pg::Backend::DataRow:
+      return Step::part;
     case pg::Backend::CommandComplete:
     case pg::Backend::EmptyQueryResponse:
-    case pg::Backend::PortalSuspended: return Step::done;
-    default: return is_copy(type) ? Step::part : Step::wrong;
+    case pg::Backend::PortalSuspended:
+      return Step::done;
+    default:
+      return is_copy(type) ? Step::part : Step::wrong;
   }
 }
 
@@ -58,17 +64,24 @@ Step step_of_describe(Request request, pg::Backend type) {
 Step step_of(Request request, pg::Backend type) {
   if (ends_with_ready(request) && type == pg::Backend::ReadyForQuery) return Step::done;
   switch (request) {
-    case Request::query: return step_of_query(type);
-    case Request::execute: return step_of_execute(type);
+    case Request::query:
+      return step_of_query(type);
+    case Request::execute:
+      return step_of_execute(type);
     case Request::describe_statement:
-    case Request::describe_portal: return step_of_describe(request, type);
-    case Request::parse: return type == pg::Backend::ParseComplete ? Step::done : Step::wrong;
-    case Request::bind: return type == pg::Backend::BindComplete ? Step::done : Step::wrong;
-    case Request::close: return type == pg::Backend::CloseComplete ? Step::done : Step::wrong;
+    case Request::describe_portal:
+      return step_of_describe(request, type);
+    case Request::parse:
+      return type == pg::Backend::ParseComplete ? Step::done : Step::wrong;
+    case Request::bind:
+      return type == pg::Backend::BindComplete ? Step::done : Step::wrong;
+    case Request::close:
+      return type == pg::Backend::CloseComplete ? Step::done : Step::wrong;
     case Request::function_call:
       return type == pg::Backend::FunctionCallResponse ? Step::part : Step::wrong;
     case Request::sync:
-    case Request::copy_end: return Step::wrong;
+    case Request::copy_end:
+      return Step::wrong;
   }
   return Step::wrong;
 }
@@ -119,7 +132,8 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
     return taken;
   }
   switch (step_of(request, type)) {
-    case Step::wrong: return taken;
+    case Step::wrong:
+      return taken;
     case Step::part:
       taken.effect = Effect::part;
       if (type == pg::Backend::CopyInResponse || type == pg::Backend::CopyBothResponse) {

@@ -60,11 +60,11 @@ struct Expected {
 class ExpectedReplies {
  public:
   enum class Effect : std::uint8_t {
-    part,         ///< one of several messages of the reply at the head
-    done,         ///< the reply at the head is complete: `expected` holds it
-    batch_failed, ///< an error: what was expected up to the next Sync is in `voided`
-    error,        ///< an error whose ReadyForQuery is still to come
-    unexpected,   ///< nobody asked for this message: the connection cannot be trusted any more
+    part,          ///< one of several messages of the reply at the head
+    done,          ///< the reply at the head is complete: `expected` holds it
+    batch_failed,  ///< an error: what was expected up to the next Sync is in `voided`
+    error,         ///< an error whose ReadyForQuery is still to come
+    unexpected,    ///< nobody asked for this message: the connection cannot be trusted any more
   };
 
   struct Taken {

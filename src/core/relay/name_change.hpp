@@ -12,11 +12,11 @@ namespace forebay::core {
 /// not happen.
 struct NameChange {
   enum class Kind : std::uint8_t {
-    client_parse,    ///< the client prepared `name`; undo: it has no such statement
-    client_close,    ///< the client closed `name`; undo: it has it again
-    link_parse,      ///< the link got `statement`; undo: it lacks it
-    link_close,      ///< the link dropped `statement`; undo: it has it again
-    reference,       ///< nothing changes; `name` is what the client calls `statement`, for errors
+    client_parse,  ///< the client prepared `name`; undo: it has no such statement
+    client_close,  ///< the client closed `name`; undo: it has it again
+    link_parse,    ///< the link got `statement`; undo: it lacks it
+    link_close,    ///< the link dropped `statement`; undo: it has it again
+    reference,     ///< nothing changes; `name` is what the client calls `statement`, for errors
   };
 
   Kind kind;

@@ -6,7 +6,9 @@ namespace forebay::core {
 namespace {
 
 // Names that differ only behind so many bytes are the same name to PostgreSQL.
-Bytes significant(Bytes name) { return name.substr(0, pg::kNameMax); }
+Bytes significant(Bytes name) {
+  return name.substr(0, pg::kNameMax);
+}
 
 }  // namespace
 

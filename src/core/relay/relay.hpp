@@ -31,11 +31,11 @@ class Relay {
       : rules_(rules), client_(client), out_(output) {}
 
   enum class ClientStop : std::uint8_t {
-    need_bytes,   ///< all that is whole was handled
-    need_link,    ///< the message at the front needs a server, and there is no link
-    full,         ///< so much is in flight that the client has to wait
-    terminate,    ///< the client said Terminate
-    violation,    ///< the client does not speak the protocol: `violation()` says how
+    need_bytes,  ///< all that is whole was handled
+    need_link,   ///< the message at the front needs a server, and there is no link
+    full,        ///< so much is in flight that the client has to wait
+    terminate,   ///< the client said Terminate
+    violation,   ///< the client does not speak the protocol: `violation()` says how
   };
   struct ClientProgress {
     std::size_t consumed = 0;
@@ -93,11 +93,7 @@ class ServerRelay {
   /// `client` is null when nobody is linked.
   ServerRelay(const RelayRules& rules, LinkRelayState& link, ClientRelayState* client,
               Conduit& to_client, Counters& counters)
-      : rules_(rules),
-        link_(link),
-        client_(client),
-        to_client_(to_client),
-        counters_(counters) {}
+      : rules_(rules), link_(link), client_(client), to_client_(to_client), counters_(counters) {}
 
   enum class Verdict : std::uint8_t {
     fine,

@@ -43,13 +43,16 @@ bool is_transaction_control(Bytes text) {
   }
   if (!words.empty() && words.back() == ' ') words.pop_back();
   for (const Bytes end : {" transaction", " work"}) {
-    if (words.ends_with(end) && words != "start transaction") words.resize(words.size() - end.size());
+    if (words.ends_with(end) && words != "start transaction")
+      words.resize(words.size() - end.size());
   }
   return words == "begin" || words == "start transaction" || words == "commit" || words == "end" ||
          words == "rollback" || words == "abort";
 }
 
-std::uint32_t size32(std::size_t size) { return static_cast<std::uint32_t>(size); }
+std::uint32_t size32(std::size_t size) {
+  return static_cast<std::uint32_t>(size);
+}
 
 }  // namespace
 
@@ -63,7 +66,8 @@ Relay::ClientProgress Relay::from_client(Bytes bytes, LinkRelayState* link) {
     const pg::Framer before = client_.framer;
     const Item item = client_.framer.next(bytes.substr(progress.consumed), kInspectionMax);
     switch (item.kind) {
-      case Kind::need: return progress;
+      case Kind::need:
+        return progress;
       case Kind::run:
         if (link != nullptr && !client_.drop_rest) out_.to_server.pass(item.bytes);
         if (client_.framer.rest() == 0) client_.drop_rest = false;
@@ -78,13 +82,18 @@ Relay::ClientProgress Relay::from_client(Bytes bytes, LinkRelayState* link) {
       case Kind::message:
       case Kind::head:
         switch (on_message(item, link)) {
-          case Handled::yes: break;
+          case Handled::yes:
+            break;
           case Handled::need_link:
             client_.framer = before;
             progress.stop = ClientStop::need_link;
             return progress;
-          case Handled::terminate: progress.stop = ClientStop::terminate; return progress;
-          case Handled::violation: progress.stop = ClientStop::violation; return progress;
+          case Handled::terminate:
+            progress.stop = ClientStop::terminate;
+            return progress;
+          case Handled::violation:
+            progress.stop = ClientStop::violation;
+            return progress;
         }
         break;
     }
@@ -120,8 +129,10 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
       return Handled::yes;
     case Frontend::Flush:
     case Frontend::CopyDone:  // ignored outside COPY
-    case Frontend::CopyFail: return Handled::yes;
-    case Frontend::Parse: return parse_unlinked(item);
+    case Frontend::CopyFail:
+      return Handled::yes;
+    case Frontend::Parse:
+      return parse_unlinked(item);
     case Frontend::Close: {
       const auto close = pg::frontend::Close::parse(message.body);
       if (!close || !rules_.share_statements) return Handled::need_link;
@@ -135,7 +146,8 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
       pg::write_empty(out_.to_client.insert(), pg::Backend::CloseComplete);
       return Handled::yes;
     }
-    default: return Handled::need_link;
+    default:
+      return Handled::need_link;
   }
 }
 
@@ -175,23 +187,40 @@ void Relay::on_linked(const Item& item, LinkRelayState& link) {
                .unnamed_version = client_.unnamed.version});
       client_.unnamed.exists = false;
       return;
-    case Frontend::Sync: forward(item, link, {.request = Request::sync}); return;
+    case Frontend::Sync:
+      forward(item, link, {.request = Request::sync});
+      return;
     case Frontend::FunctionCall:
       forward(item, link, {.request = Request::function_call});
       return;
-    case Frontend::Flush: out_.to_server.pass(item.bytes); return;
-    default: on_extended(item, link); return;
+    case Frontend::Flush:
+      out_.to_server.pass(item.bytes);
+      return;
+    default:
+      on_extended(item, link);
+      return;
   }
 }
 
 void Relay::on_extended(const Item& item, LinkRelayState& link) {
   switch (static_cast<Frontend>(item.message.type)) {
-    case Frontend::Parse: on_parse(item, link); return;
-    case Frontend::Bind: on_bind(item, link); return;
-    case Frontend::Describe: on_describe(item, link); return;
-    case Frontend::Close: on_close(item, link); return;
-    case Frontend::Execute: forward(item, link, {.request = Request::execute}); return;
-    default: FB_ASSERT(false);
+    case Frontend::Parse:
+      on_parse(item, link);
+      return;
+    case Frontend::Bind:
+      on_bind(item, link);
+      return;
+    case Frontend::Describe:
+      on_describe(item, link);
+      return;
+    case Frontend::Close:
+      on_close(item, link);
+      return;
+    case Frontend::Execute:
+      forward(item, link, {.request = Request::execute});
+      return;
+    default:
+      FB_ASSERT(false);
   }
 }
 
@@ -204,9 +233,8 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
     forward(item, link, {.request = Request::parse});
   } else if (parse.name.empty()) {
     parse_unnamed(item, parse.definition, link);
-  } else if (const auto* known = client_.statements == nullptr
-                                     ? nullptr
-                                     : client_.statements->find(parse.name)) {
+  } else if (const auto* known =
+                 client_.statements == nullptr ? nullptr : client_.statements->find(parse.name)) {
     parse_duplicate(item, parse.name, parse.definition, known->statement, link);
   } else {
     parse_named(item, parse.name, parse.definition, link);
@@ -233,8 +261,8 @@ void Relay::parse_named(const Item& item, Bytes name, Bytes definition, LinkRela
       .followed_by(rest);
   out_.to_server.pass(definition);
   push(link, {.request = Request::parse,
-              .change = std::make_unique<NameChange>(NameChange{
-                  NameChange::Kind::client_parse, std::string(name), statement, true})});
+              .change = std::make_unique<NameChange>(
+                  NameChange{NameChange::Kind::client_parse, std::string(name), statement, true})});
 }
 
 // The server itself refuses the name (42P05), after it looked at the text as it always does: it is
@@ -267,9 +295,10 @@ void Relay::parse_unnamed(const Item& item, Bytes definition, LinkRelayState& li
   }
   link.unnamed_owner = client_.serial;
   link.unnamed_version = unnamed.version;
-  forward(item, link, {.request = Request::parse,
-                       .unnamed = UnnamedChange::parsed,
-                       .unnamed_version = unnamed.version});
+  forward(item, link,
+          {.request = Request::parse,
+           .unnamed = UnnamedChange::parsed,
+           .unnamed_version = unnamed.version});
 }
 
 // ---------------------------------------------------------------- Bind, Describe, Close
@@ -297,8 +326,8 @@ void Relay::on_bind(const Item& item, LinkRelayState& link) {
     need_statement(known->statement, link);
     server_name = known->statement->server_name();
     if (known->pending) {
-      expected.change = std::make_unique<NameChange>(NameChange{
-          NameChange::Kind::reference, std::string(bind->statement), known->statement});
+      expected.change = std::make_unique<NameChange>(
+          NameChange{NameChange::Kind::reference, std::string(bind->statement), known->statement});
     }
   }
   const std::size_t names = bind->portal.size() + bind->statement.size() + 2;
@@ -352,10 +381,10 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
     return;
   }
   if (close->name.empty()) {
-    forward(item, link, {.request = Request::close,
-                         .unnamed = client_.unnamed.exists ? UnnamedChange::dropped
-                                                           : UnnamedChange::none,
-                         .unnamed_version = client_.unnamed.version});
+    forward(item, link,
+            {.request = Request::close,
+             .unnamed = client_.unnamed.exists ? UnnamedChange::dropped : UnnamedChange::none,
+             .unnamed_version = client_.unnamed.version});
     client_.unnamed.exists = false;
     client_.unpin(PinReason::large_statement);
     return;
@@ -452,7 +481,9 @@ void Relay::forward(const Item& item, LinkRelayState& link, Expected&& expected)
   push(link, std::move(expected));
 }
 
-void Relay::drop(const Item& item) { client_.drop_rest = item.kind == Kind::head; }
+void Relay::drop(const Item& item) {
+  client_.drop_rest = item.kind == Kind::head;
+}
 
 void Relay::supply(LinkRelayState& link, Request request, NameChange::Kind kind, Bytes name,
                    StatementRef statement) {

@@ -18,7 +18,9 @@ bool announces_end(const pg::backend::Fields& notice) {
 }
 
 // Errors that do not come from what the client sent, but from outside.
-bool from_outside(Bytes sqlstate) { return sqlstate.starts_with("57") || sqlstate == "25P03"; }
+bool from_outside(Bytes sqlstate) {
+  return sqlstate.starts_with("57") || sqlstate == "25P03";
+}
 
 }  // namespace
 
@@ -50,7 +52,8 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
     const std::uint32_t rest = link_.framer.rest();
     const Item item = link_.framer.next(bytes.substr(progress.consumed), kInspectionMax);
     switch (item.kind) {
-      case Kind::need: return progress;
+      case Kind::need:
+        return progress;
       case Kind::run: {
         // The rest of the message at hand first, then messages of the reply at the head.
         const Bytes begun = item.bytes.substr(0, std::min<std::size_t>(rest, item.bytes.size()));
@@ -66,7 +69,9 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
         }
         break;
       }
-      case Kind::malformed: progress.verdict = violation(item); return progress;
+      case Kind::malformed:
+        progress.verdict = violation(item);
+        return progress;
       case Kind::message:
       case Kind::head: {
         const Verdict verdict = on_message(item);
@@ -86,16 +91,23 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
 ServerRelay::Verdict ServerRelay::on_message(const Item& item) {
   const auto type = static_cast<Backend>(item.message.type);
   switch (type) {
-    case Backend::NoticeResponse: on_notice(item); return Verdict::fine;
+    case Backend::NoticeResponse:
+      on_notice(item);
+      return Verdict::fine;
     case Backend::NotificationResponse:
       pass(item, Disposition::forward);
       return Verdict::fine;
-    case Backend::ParameterStatus: on_parameter_status(item); return Verdict::fine;
-    case Backend::ErrorResponse: return on_error(item);
+    case Backend::ParameterStatus:
+      on_parameter_status(item);
+      return Verdict::fine;
+    case Backend::ErrorResponse:
+      return on_error(item);
     case Backend::Authentication:
     case Backend::BackendKeyData:
-    case Backend::NegotiateProtocolVersion: return violation(item);
-    default: return on_reply(item, type);
+    case Backend::NegotiateProtocolVersion:
+      return violation(item);
+    default:
+      return on_reply(item, type);
   }
 }
 
@@ -134,8 +146,11 @@ void ServerRelay::on_done(const Expected& expected) {
       if (client_ != nullptr && client_->statements) client_->statements->confirm(change.name);
       if (change.link_got_it) link_.statements.confirm(change.statement);
       break;
-    case NameChange::Kind::link_parse: link_.statements.confirm(change.statement); break;
-    default: break;
+    case NameChange::Kind::link_parse:
+      link_.statements.confirm(change.statement);
+      break;
+    default:
+      break;
   }
 }
 
@@ -164,7 +179,8 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   }
 
   // Looked up before what it names is undone.
-  const bool rewritten = disposition == Disposition::forward && rewrite_error(item, fields.sqlstate);
+  const bool rewritten =
+      disposition == Disposition::forward && rewrite_error(item, fields.sqlstate);
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
   if (!rewritten) pass(item, disposition);
@@ -206,9 +222,9 @@ void ServerRelay::on_parameter_status(const Item& item) {
   if (disposition != Disposition::forward || client_ == nullptr) return;
   const bool same = client_->settings == link_.settings;
   link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
-  client_->settings = same ? link_.settings
-                           : rules_.parameter_sets.with(*client_->settings, status->name,
-                                                        status->value);
+  client_->settings =
+      same ? link_.settings
+           : rules_.parameter_sets.with(*client_->settings, status->name, status->value);
 }
 
 void ServerRelay::pass(const Item& item, Disposition disposition) {
@@ -276,9 +292,14 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
           client->statements->set(change.name, {change.statement, false});
         }
         break;
-      case NameChange::Kind::link_parse: link.statements.remove(change.statement); break;
-      case NameChange::Kind::link_close: link.statements.add(change.statement, false); break;
-      case NameChange::Kind::reference: break;
+      case NameChange::Kind::link_parse:
+        link.statements.remove(change.statement);
+        break;
+      case NameChange::Kind::link_close:
+        link.statements.add(change.statement, false);
+        break;
+      case NameChange::Kind::reference:
+        break;
     }
   }
   voided.clear();
@@ -295,8 +316,8 @@ ServerRelay::Verdict ServerRelay::violation(const Item& item) {
                std::to_string(static_cast<unsigned char>(item.message.type)) + ", length " +
                std::to_string(item.message.body_size);
   } else {
-    reason_ += std::string(name == nullptr ? "an unknown message" : name) +
-               ", which nobody asked for";
+    reason_ +=
+        std::string(name == nullptr ? "an unknown message" : name) + ", which nobody asked for";
   }
   return Verdict::violation;
 }

@@ -23,7 +23,9 @@ StatementRef::~StatementRef() {
   statement_->catalog_.drop(statement_);
 }
 
-StatementCatalog::~StatementCatalog() { FB_ASSERT(size() == 0); }
+StatementCatalog::~StatementCatalog() {
+  FB_ASSERT(size() == 0);
+}
 
 StatementRef StatementCatalog::find_or_make(Bytes definition) {
   FB_ASSERT(!definition.empty());

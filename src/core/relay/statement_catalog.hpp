@@ -75,7 +75,8 @@ class StatementRef {
 /// All prepared statements that some client or link holds. Thread-safe. Outlives every reference.
 class StatementCatalog {
  public:
-  /// What every server-side name begins with. No name of a client's that begins so reaches a server.
+  /// What every server-side name begins with. No name of a client's that begins so reaches a
+  /// server.
   static constexpr std::string_view kNamePrefix = "_forebay_";
 
   StatementCatalog() = default;

@@ -57,13 +57,13 @@ void LinkLogin::start_up(std::string& out) {
 }
 
 void LinkLogin::begin_authentication() {
-  authentication_.emplace(auth::ServerAuthentication::Setup{
-      .user = setup_.user,
-      .credential = *setup_.credential,
-      .tls = secure_,
-      .end_point = end_point_,
-      .cleartext_allowed = cleartext_allowed(),
-      .nonce = setup_.nonce});
+  authentication_.emplace(
+      auth::ServerAuthentication::Setup{.user = setup_.user,
+                                        .credential = *setup_.credential,
+                                        .tls = secure_,
+                                        .end_point = end_point_,
+                                        .cleartext_allowed = cleartext_allowed(),
+                                        .nonce = setup_.nonce});
 }
 
 LinkLogin::Outcome LinkLogin::receive(Bytes in, std::size_t& consumed, std::string& out) {
@@ -83,7 +83,8 @@ LinkLogin::Outcome LinkLogin::receive(Bytes in, std::size_t& consumed, std::stri
   }
   const pg::Framer::Item item = framer_.next(in, kInspectionMax);
   switch (item.kind) {
-    case pg::Framer::Kind::need: return Continue{};
+    case pg::Framer::Kind::need:
+      return Continue{};
     case pg::Framer::Kind::message:
       consumed = item.bytes.size();
       answered_ = true;
@@ -114,9 +115,12 @@ LinkLogin::Outcome LinkLogin::on_tls_answer(char answer, std::string& out) {
 LinkLogin::Outcome LinkLogin::on_message(const pg::Message& message, Bytes whole,
                                          std::string& out) {
   switch (static_cast<Backend>(message.type)) {
-    case Backend::ErrorResponse: return on_error(message.body);
-    case Backend::NoticeResponse: return Continue{};
-    case Backend::NegotiateProtocolVersion: return on_negotiate(message.body);
+    case Backend::ErrorResponse:
+      return on_error(message.body);
+    case Backend::NoticeResponse:
+      return Continue{};
+    case Backend::NegotiateProtocolVersion:
+      return on_negotiate(message.body);
     case Backend::Authentication:
       if (phase_ == Phase::authenticating) return on_authentication(message.body, whole, out);
       break;
@@ -144,7 +148,8 @@ LinkLogin::Outcome LinkLogin::on_message(const pg::Message& message, Bytes whole
       phase_ = Phase::over;
       return Ready{};
     }
-    default: break;
+    default:
+      break;
   }
   return fail("the server broke the protocol during login", pg::sqlstate::kProtocolViolation, true);
 }
@@ -165,10 +170,12 @@ LinkLogin::Outcome LinkLogin::on_authentication(Bytes body, Bytes whole, std::st
 
 // Only what the client can answer in our place is passed on. Channel binding is not: it would bind
 // to our certificate, which the server does not have.
-LinkLogin::Outcome LinkLogin::on_relayed_authentication(
-    const pg::backend::Authentication& request, Bytes whole) {
+LinkLogin::Outcome LinkLogin::on_relayed_authentication(const pg::backend::Authentication& request,
+                                                        Bytes whole) {
   switch (request.code) {
-    case AuthenticationCode::Ok: phase_ = Phase::introducing; return Authenticated{};
+    case AuthenticationCode::Ok:
+      phase_ = Phase::introducing;
+      return Authenticated{};
     case AuthenticationCode::CleartextPassword:
     case AuthenticationCode::MD5Password:
     case AuthenticationCode::SASLContinue:
@@ -183,7 +190,8 @@ LinkLogin::Outcome LinkLogin::on_relayed_authentication(
       pg::write_authentication_sasl(challenge_, {auth::kScramSha256});
       return Challenge{challenge_};
     }
-    default: break;
+    default:
+      break;
   }
   return fail("the server asks for an authentication method that cannot be passed on to a client",
               pg::sqlstate::kInvalidAuthorization, true);

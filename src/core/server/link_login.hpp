@@ -41,19 +41,19 @@ class LinkLogin {
   /// What to try next, on a new connection, before the failure is final.
   enum class Retry : std::uint8_t { none, with_tls, without_tls, version_3_0 };
 
-  struct Continue {};   ///< send what was written; wait
-  struct StartTls {};   ///< the server agreed: begin the handshake; everything received is consumed
-  struct Challenge {    ///< to be passed on to the client: a whole Authentication message
+  struct Continue {};  ///< send what was written; wait
+  struct StartTls {};  ///< the server agreed: begin the handshake; everything received is consumed
+  struct Challenge {   ///< to be passed on to the client: a whole Authentication message
     Bytes message;
   };
-  struct NeedKeys {     ///< `supply` them
+  struct NeedKeys {  ///< `supply` them
     auth::KeyRequest request;
   };
   struct Authenticated {};  ///< the server is content; it goes on to introduce itself
   struct Ready {};          ///< logged in: see `welcome` and `key`
   struct Failed {
-    Refused reason;         ///< the server's own words where it said any
-    bool lasting = false;   ///< trying again would not help
+    Refused reason;        ///< the server's own words where it said any
+    bool lasting = false;  ///< trying again would not help
     Retry retry = Retry::none;
   };
   using Outcome =
@@ -70,8 +70,7 @@ class LinkLogin {
   Outcome receive(Bytes in, std::size_t& consumed, std::string& out);
   Outcome supply(const auth::ScramKeys& keys, std::string& out);
   /// The client has shown us its password: from here on we answer, the last challenge first.
-  Outcome answer_with(auth::Credential credential, const auth::ScramNonce& nonce,
-                      std::string& out);
+  Outcome answer_with(auth::Credential credential, const auth::ScramNonce& nonce, std::string& out);
   /// The connection ended before it was ready.
   [[nodiscard]] Failed lost(const std::string& why) const;
 
@@ -114,7 +113,7 @@ class LinkLogin {
   pg::Framer framer_{pg::Sender::server};
   std::optional<auth::ServerAuthentication> authentication_;
   std::string end_point_;
-  std::string challenge_;  ///< a challenge that was rewritten
+  std::string challenge_;     ///< a challenge that was rewritten
   std::string request_body_;  ///< the server's first request, for answer_with
   Welcome welcome_;
   std::uint32_t process_id_ = 0;

@@ -128,7 +128,9 @@ void ServerLink::after_relay() {
     return;
   }
   switch (phase_) {
-    case Phase::linked: client_->server_done(); return;
+    case Phase::linked:
+      client_->server_done();
+      return;
     case Phase::parked:
       if (worn(engine_->now()) && pool_->retire(*this)) close();
       return;
@@ -144,11 +146,14 @@ void ServerLink::after_relay() {
       tried([](ClientSession& client, ServerLink& self) { client.settings_tried(self); });
       return;
     case Phase::recovering:
-    case Phase::resetting: recover_step(); return;
+    case Phase::resetting:
+      recover_step();
+      return;
     case Phase::cooling:
       if (worn(engine_->now())) close();
       return;
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -170,12 +175,15 @@ void ServerLink::on_writable() {
   }
 }
 
-void ServerLink::on_end() { on_lost("the server closed the connection unexpectedly"); }
+void ServerLink::on_end() {
+  on_lost("the server closed the connection unexpectedly");
+}
 
 void ServerLink::on_lost(const std::string& reason) {
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::opening) {
-    on_login_failed(opening_->login == nullptr ? LinkLogin::Failed{} : opening_->login->lost(reason));
+    on_login_failed(opening_->login == nullptr ? LinkLogin::Failed{}
+                                               : opening_->login->lost(reason));
     return;
   }
   lost(reason);
@@ -275,10 +283,10 @@ void ServerLink::on_timer(void* self) {
   switch (link.phase_) {
     case Phase::opening:
       link.stream_.reset();
-      link.on_login_failed({{pg::sqlstate::kConnectionFailure,
-                             "the login took longer than server_connect_timeout"},
-                            false,
-                            LinkLogin::Retry::none});
+      link.on_login_failed(
+          {{pg::sqlstate::kConnectionFailure, "the login took longer than server_connect_timeout"},
+           false,
+           LinkLogin::Retry::none});
       return;
     case Phase::recovering:
       if (std::exchange(link.cancelled_, true)) {
@@ -289,9 +297,14 @@ void ServerLink::on_timer(void* self) {
           link.timer_, link.engine_->now() + link.engine_->config().server_recovery_timeout);
       link.engine_->cancel(link, nullptr);
       return;
-    case Phase::checking: link.lost("the server did not answer"); return;
-    case Phase::resetting: link.close(); return;
-    default: return;
+    case Phase::checking:
+      link.lost("the server did not answer");
+      return;
+    case Phase::resetting:
+      link.close();
+      return;
+    default:
+      return;
   }
 }
 

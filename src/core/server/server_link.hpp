@@ -44,10 +44,10 @@ class ServerLink final : public StreamEvents {
   /// What is needed while the link is opened only.
   struct Opening {
     std::unique_ptr<LinkLogin> login;
-    std::size_t host = 0;        ///< index into the pool's hosts
-    std::size_t tried = 0;       ///< hosts tried before this one
+    std::size_t host = 0;         ///< index into the pool's hosts
+    std::size_t tried = 0;        ///< hosts tried before this one
     bool accept_standby = false;  ///< after every host was asked for a primary
-    bool reserved = true;        ///< counted by the pool
+    bool reserved = true;         ///< counted by the pool
     LinkLogin::Retry retried = LinkLogin::Retry::none;
     bool with_tls = true;
     std::uint32_t version = pg::kProtocol3_2;
@@ -165,7 +165,7 @@ class ServerLink final : public StreamEvents {
   bool counted_ = false;  ///< by its pool, as open
   bool secure_ = false;
   bool receiving_ = false;
-  bool cancelled_ = false;  ///< recovering: the statement's end was asked for
+  bool cancelled_ = false;     ///< recovering: the statement's end was asked for
   bool session_ends_ = false;  ///< recovering on behalf of a session that had the link for itself
   bool ended_ = false;         ///< the server said that it will close the connection
 };

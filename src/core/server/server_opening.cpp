@@ -177,12 +177,13 @@ void ServerLink::on_ready() {
   if (relayed_ && login.asked_nothing()) pool_->learn_credential(auth::NoCredential{});
   if (relayed_ && !login.relayed()) pool_->learn_credential(login.credential());
   engine_->counters().links_opened.add();
-  engine_->note({.weight = Weight::detail,
-                 .event = "server_connected",
-                 .text = secure_ ? "logged in to the server, inside TLS" : "logged in to the server",
-                 .database = pool_->key().database,
-                 .user = pool_->key().user,
-                 .host = to_string(host_)});
+  engine_->note(
+      {.weight = Weight::detail,
+       .event = "server_connected",
+       .text = secure_ ? "logged in to the server, inside TLS" : "logged in to the server",
+       .database = pool_->key().database,
+       .user = pool_->key().user,
+       .host = to_string(host_)});
   in_use();
 }
 

@@ -13,11 +13,13 @@ from .postgres import password_of
 from .process import PATIENCE, Child, LabError
 from .target import Database, Target, end, wait_for_listener
 
-# Which table of the TOML file a key of `Settings.options` stands in.
-POOL_KEYS = {
-    "default_pool_size", "min_pool_size", "pool_mode", "server_round_robin", "query_wait_timeout",
-    "server_idle_timeout", "server_lifetime",
+# Which table of the TOML file a key of `Settings.options` stands in: [pool] unless it is here.
+FOREBAY_KEYS = {
+    "unix_socket_mode", "workers", "max_client_conn", "client_login_timeout", "shutdown_timeout",
+    "cleartext_without_tls", "passwordless_from_anywhere", "scram_iterations", "http",
 }
+LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections"}
+NOT_OURS = {"server_login_retry"}           # PgBouncer's only
 
 REPORTS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|"
                      r"LeakSanitizer|[Aa]ssertion .* failed|terminate called")
@@ -130,9 +132,13 @@ class Forebay(Target):
         pool: dict[str, Any] = {"pool_mode": settings.mode,
                                 "default_pool_size": settings.pool_size,
                                 "server_round_robin": settings.round_robin}
+        log: dict[str, Any] = {}
         for key, value in settings.options.items():
-            (pool if key in POOL_KEYS else top)[key] = value
-        text = table("forebay", top) + table("pool", pool)
+            if key in LOG_KEYS:
+                log[LOG_KEYS[key]] = value
+            elif key not in NOT_OURS:
+                (top if key in FOREBAY_KEYS else pool)[key] = value
+        text = table("forebay", top) + table("log", log) + table("pool", pool)
         client: dict[str, Any] = {"mode": "disable"}
         server: dict[str, Any] = {"mode": "disable"}
         if settings.tls:
@@ -146,7 +152,8 @@ class Forebay(Target):
         if settings.wildcard:
             text += self._database("*", Database())
         for name, secret in settings.all_users().items():
-            text += table(f"users.{toml(name)}", {"password": secret})
+            text += table(f"users.{toml(name)}",
+                          {"password": secret, **settings.user_options.get(name, {})})
         return text
 
     def _database(self, name: str, database: Database) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
-from . import messages as m
 from .certificates import Certificates
 from .postgres import Postgres, password_of
 from .process import Child, LabError, wait_until
@@ -36,6 +35,7 @@ class Settings:
     entry: str = "serve"                    # or "run": no configuration file
     auth: str = "scram-sha-256"             # how clients log in; "server": PostgreSQL decides
     users: Optional[dict[str, str]] = None  # name -> password, md5 hash or SCRAM verifier
+    user_options: dict[str, dict[str, Any]] = field(default_factory=dict)   # by user, our words
     databases: Optional[dict[str, Database]] = None
     wildcard: bool = False                  # serve every other database too
     options: dict[str, Any] = field(default_factory=dict)       # keys by PgBouncer's words
@@ -207,7 +207,3 @@ def end(child: Child, check: bool, number: int = signal.SIGTERM) -> Optional[int
         if check:
             raise
         return None
-
-
-__all__ = ["Database", "Direct", "Settings", "Target", "accepts", "end", "m", "seconds",
-           "wait_for_listener"]

@@ -162,8 +162,7 @@ TEST(Connect, AnAddressThatDoesNotAnswerIsLeftForTheNext) {
 
 TEST(Connect, TheStreamMayGoBeforeTheAnswer) {
   Resolver::Answer later;
-  Resolver resolver(
-      [&](const std::string&, const Resolver::Answer& answer) { later = answer; });
+  Resolver resolver([&](const std::string&, const Resolver::Answer& answer) { later = answer; });
   Owner owner;
   Owner other;
   {

@@ -140,9 +140,8 @@ TEST_P(Lifetime, DescriptorsAndSlotsAreReusedWithinABatch) {
   }
   crowd.all_speak();
   ASSERT_TRUE(loop.until([&] {
-    return fresh.size() == 19 && std::ranges::all_of(fresh, [](const Owner& one) {
-             return one.connected == 1;
-           });
+    return fresh.size() == 19 &&
+           std::ranges::all_of(fresh, [](const Owner& one) { return one.connected == 1; });
   }));
   loop.settle();
   EXPECT_EQ(told, 1);
@@ -172,7 +171,9 @@ TEST_P(Lifetime, OwnerChangesWithinACallback) {
   Loop loop;
   Served served(loop, GetParam());
   Owner second;
-  served.server.when_received = [&](Bytes) { loop.reactor->set_owner(*served.server.stream, second); };
+  served.server.when_received = [&](Bytes) {
+    loop.reactor->set_owner(*served.server.stream, second);
+  };
   served.peer->send("one");
   ASSERT_TRUE(loop.until([&] { return served.server.received == "one"; }));
   served.peer->send("two");

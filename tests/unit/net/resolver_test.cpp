@@ -29,8 +29,7 @@ struct Asked {
 struct Told {
   Resolver::Answer note() {
     return [this](const Result<Addresses>& result) {
-      all.push_back(result ? (result->empty() ? "none" : result->front())
-                           : result.error().message);
+      all.push_back(result ? (result->empty() ? "none" : result->front()) : result.error().message);
     };
   }
   std::vector<std::string> all;
@@ -79,9 +78,9 @@ TEST(Resolver, AFailureIsNotKept) {
   asked.answers.at(0)(failure("Name or service not known"));
   resolver.resolve("db", told.note());
   asked.answers.at(1)(Addresses{"192.0.2.1"});
-  EXPECT_EQ(told.all, (std::vector<std::string>{
-                          "could not resolve host name \"db\": Name or service not known",
-                          "192.0.2.1"}));
+  EXPECT_EQ(told.all,
+            (std::vector<std::string>{
+                "could not resolve host name \"db\": Name or service not known", "192.0.2.1"}));
 }
 
 TEST(Resolver, ANameWithoutAddresses) {

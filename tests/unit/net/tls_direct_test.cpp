@@ -126,8 +126,7 @@ TEST(OrdinaryTls, NeedsNoAlpnButNotAWrongOne) {
   EXPECT_EQ(with.server.stream->tls()->alpn, "postgresql");
   Served other(loop, Family::v4);
   other.server.stream->start_tls_server(plain_server_context(), {});
-  TlsPeer tls(*other.peer, TlsPeer::Role::client,
-              [](SSL_CTX* context) { offer(context, "h2"); });
+  TlsPeer tls(*other.peer, TlsPeer::Role::client, [](SSL_CTX* context) { offer(context, "h2"); });
   ASSERT_TRUE(loop.until([&] {
     tls.handshake();
     return other.server.losses == 1;
@@ -155,8 +154,7 @@ TEST(DirectTls, ToAServerThatAgrees) {
     couple.server.stream->start_tls_server(plain_server_context(), bytes);
   };
   couple.client.stream->start_tls_client(plain_client_context(), "db.test", true);
-  ASSERT_TRUE(
-      loop.until([&] { return couple.client.secured == 1 && couple.server.secured == 1; }));
+  ASSERT_TRUE(loop.until([&] { return couple.client.secured == 1 && couple.server.secured == 1; }));
 }
 
 TEST(DirectTls, ToAServerThatDoesNotKnowOfIt) {

@@ -135,7 +135,8 @@ TEST_P(Tls, OffersAgainInOtherPieces) {
     while (sent < text.size()) {
       step = step * 7 % 50'021 + 1;
       const Bytes some = Bytes(text).substr(sent, step);
-      const Bytes pieces[] = {some.substr(0, step / 3), some.substr(std::min(step / 3, some.size()))};
+      const Bytes pieces[] = {some.substr(0, step / 3),
+                              some.substr(std::min(step / 3, some.size()))};
       const std::size_t taken = served.server.stream->send(pieces);
       sent += taken;
       if (taken < some.size()) return;
@@ -475,6 +476,16 @@ TEST(TlsHandshake, PeerGoes) {
             "TLS handshake failed: the peer closed the connection during it");
 }
 
+TEST(TlsHandshake, PeerWentBefore) {
+  Loop loop;
+  Served served(loop, Family::v4);
+  served.peer->shut_down_sending();
+  ASSERT_TRUE(loop.until([&] { return served.server.ended == 1; }));
+  served.server.stream->start_tls_server(plain_server_context(), {});
+  ASSERT_TRUE(loop.until([&] { return served.server.losses == 1; }));
+  EXPECT_EQ(served.server.lost, "TLS handshake failed: the peer closed the connection before it");
+}
+
 TEST(TlsHandshake, PeerResets) {
   Loop loop;
   FailingServer failing(loop, plain_server_context());
@@ -562,8 +573,7 @@ TEST(TlsHandshake, TheServerMayRefuse) {
     tls.handshake();
     return owner.losses == 1;
   }));
-  EXPECT_EQ(owner.lost,
-            "TLS handshake failed: the peer refused: sslv3 alert handshake failure");
+  EXPECT_EQ(owner.lost, "TLS handshake failed: the peer refused: sslv3 alert handshake failure");
 }
 
 TEST(TlsHandshake, SendBeforeItIsSecuredWaits) {

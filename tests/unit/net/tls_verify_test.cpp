@@ -156,8 +156,8 @@ TEST(ServerCertificate, VerifyFullNeedsAHost) {
   for (const std::string host : {"", "/run/postgresql/.s.PGSQL.5432"}) {
     Loop loop;
     Couple couple(loop, Family::v4);
-    couple.client.stream->start_tls_client(
-        client_in(TlsMode::verify_full, authority().root.file()), host, false);
+    couple.client.stream->start_tls_client(client_in(TlsMode::verify_full, authority().root.file()),
+                                           host, false);
     EXPECT_EQ(couple.client.losses, 0);
     ASSERT_TRUE(loop.until([&] { return couple.client.losses == 1; }));
     EXPECT_EQ(couple.client.lost,
@@ -199,8 +199,7 @@ TEST(ClientCertificate, NoneIsEnoughUnlessItIsVerified) {
     if (required) {
       EXPECT_EQ(attempt.server_says(),
                 "TLS handshake failed: the client sent no certificate, and one is required");
-      EXPECT_EQ(attempt.client_says(),
-                "TLS: the peer refused: tlsv13 alert certificate required");
+      EXPECT_EQ(attempt.client_says(), "TLS: the peer refused: tlsv13 alert certificate required");
     } else {
       EXPECT_EQ(attempt.couple.server.stream->tls()->peer_common_name, "");
     }

@@ -46,13 +46,13 @@ Certificate::Certificate(const CertificateWish& wish, const Certificate* issuer)
   X509_gmtime_adj(X509_getm_notBefore(made), wish.from_seconds);
   X509_gmtime_adj(X509_getm_notAfter(made), wish.to_seconds);
   X509_NAME* const subject = X509_get_subject_name(made);
-  need(X509_NAME_add_entry_by_txt(
-           subject, "CN", MBSTRING_UTF8,
-           reinterpret_cast<const unsigned char*>(wish.common_name.data()),
-           static_cast<int>(wish.common_name.size()), -1, 0) == 1);
+  need(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+                                  reinterpret_cast<const unsigned char*>(wish.common_name.data()),
+                                  static_cast<int>(wish.common_name.size()), -1, 0) == 1);
   X509_set_issuer_name(made, X509_get_subject_name(signer));
   X509_set_pubkey(made, key_.get());
-  add_extension(made, signer, NID_basic_constraints, wish.authority ? "critical,CA:TRUE" : "CA:FALSE");
+  add_extension(made, signer, NID_basic_constraints,
+                wish.authority ? "critical,CA:TRUE" : "CA:FALSE");
   std::string names;
   for (const std::string& name : wish.names) names += (names.empty() ? "" : ",") + name;
   if (!names.empty()) add_extension(made, signer, NID_subject_alt_name, names);
@@ -66,8 +66,8 @@ Certificate::Certificate(const CertificateWish& wish, const Certificate* issuer)
   std::fclose(file);
   const int key_descriptor = ::open(key_file_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   file = ::fdopen(key_descriptor, "w");
-  need(file != nullptr && PEM_write_PrivateKey(file, key_.get(), nullptr, nullptr, 0, nullptr,
-                                               nullptr) == 1);
+  need(file != nullptr &&
+       PEM_write_PrivateKey(file, key_.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1);
   std::fclose(file);
 }
 

@@ -47,9 +47,9 @@ struct Authority {
   explicit Authority(const std::string& name) : root({.common_name = name, .authority = true}) {}
 
   Certificate root;
-  Certificate server{{.common_name = "db.test",
-                      .names = {"DNS:db.test", "DNS:*.pool.test", "IP:127.0.0.1"}},
-                     &root};
+  Certificate server{
+      {.common_name = "db.test", .names = {"DNS:db.test", "DNS:*.pool.test", "IP:127.0.0.1"}},
+      &root};
   Certificate client{{.common_name = "alice"}, &root};
   Certificate expired{{.common_name = "db.test",
                        .names = {"DNS:db.test"},

@@ -78,7 +78,9 @@ bool RawPeer::was_reset() const {
   return ::recv(socket_, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == ECONNRESET;
 }
 
-void RawPeer::shut_down_sending() const { ::shutdown(socket_, SHUT_WR); }
+void RawPeer::shut_down_sending() const {
+  ::shutdown(socket_, SHUT_WR);
+}
 
 void RawPeer::close() {
   if (socket_ >= 0) ::close(std::exchange(socket_, -1));
@@ -106,7 +108,9 @@ RawListener::RawListener(Family family, int backlog) : endpoint_(endpoint_for(fa
   endpoint_.port = ntohs(reinterpret_cast<sockaddr_in&>(address.storage).sin_port);
 }
 
-RawListener::~RawListener() { ::close(socket_); }
+RawListener::~RawListener() {
+  ::close(socket_);
+}
 
 RawPeer RawListener::accept() const {
   const int accepted = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);

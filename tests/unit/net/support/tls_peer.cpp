@@ -105,7 +105,9 @@ void offer(SSL_CTX* context, const std::string& protocol) {
                           static_cast<unsigned int>(wire.size()));
 }
 
-void offer_postgresql(SSL_CTX* context) { offer(context, "postgresql"); }
+void offer_postgresql(SSL_CTX* context) {
+  offer(context, "postgresql");
+}
 
 SecureCouple::SecureCouple(Loop& loop, Family family) : Couple(loop, family) {
   server.stream->start_tls_server(plain_server_context(), {});
