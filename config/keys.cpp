@@ -72,11 +72,11 @@ Keys<Config> forebay_keys() {
           "or the path of a Unix socket. A directory gets \".s.PGSQL.6432\" in it."),
       key(kSection, "unix_socket_mode", &C::unix_socket_mode, FileMode{},
           "Permissions of Unix sockets."),
-      key(kSection, "workers", &C::workers, Count{0, 256},
+      key(kSection, "workers", &C::workers, Count{0, 127},
           "Threads that serve connections; 0 for one per processor core."),
       key(kSection, "max_client_conn", &C::max_client_conn, CountOrAuto{{1, 1'000'000}},
-          "The most client connections at a time. \"auto\" is what the limit of open files allows, "
-          "and at most 10000."),
+          "The most client connections at a time. \"auto\" is what the limit of open files "
+          "allows."),
       key(kSection, "client_login_timeout", &C::client_login_timeout, Time{},
           "How long a client may take to log in."),
       key(kSection, "shutdown_timeout", &C::shutdown_timeout, Time{},

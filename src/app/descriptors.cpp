@@ -8,8 +8,8 @@
 namespace forebay::app {
 namespace {
 
-/// Clients when nothing is said and open files allow it.
-constexpr std::uint64_t kClientsDefault = 10'000;
+/// Open files when nothing is said and the system allows it.
+constexpr std::uint64_t kOpenFilesDefault = 200'000;
 /// For log, HTTP, listeners, and whatever libraries open.
 constexpr std::uint64_t kReserve = 64;
 constexpr std::uint64_t kEachWorker = 4;
@@ -36,26 +36,24 @@ Result<std::uint32_t> provide_descriptors(const config::Config& config, std::siz
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return failure("cannot read the limit of open files");
   const std::uint64_t others = expected_links(config) + kReserve + kEachWorker * workers;
-  const std::uint64_t wanted = config.max_client_conn.value_or(kClientsDefault) + others;
+  const std::uint64_t wanted =
+      config.max_client_conn ? *config.max_client_conn + others : kOpenFilesDefault;
   if (limit.rlim_cur < wanted) {
     limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur >= wanted) {
-    return config.max_client_conn.value_or(static_cast<std::uint32_t>(kClientsDefault));
-  }
   const std::uint64_t fits = limit.rlim_cur > others ? limit.rlim_cur - others : 0;
-  if (config.max_client_conn || fits == 0) {
-    return failure(
-        "max_client_conn = " + std::to_string(config.max_client_conn.value_or(kClientsDefault)) +
-        " needs " + std::to_string(wanted) + " open files (clients, " + std::to_string(others) +
-        " for servers and ourselves), but the limit is " + std::to_string(limit.rlim_cur) +
-        ": raise it (ulimit -n, LimitNOFILE= in a systemd unit) or lower "
-        "max_client_conn to " +
-        std::to_string(fits));
-  }
-  return static_cast<std::uint32_t>(fits);
+  if (!config.max_client_conn && fits > 0) return static_cast<std::uint32_t>(fits);
+  if (config.max_client_conn && *config.max_client_conn <= fits) return *config.max_client_conn;
+  return failure("max_client_conn = " + std::to_string(config.max_client_conn.value_or(1)) +
+                 " needs " + std::to_string(config.max_client_conn.value_or(1) + others) +
+                 " open files (clients, and " + std::to_string(others) +
+                 " for servers and ourselves), but the limit is " +
+                 std::to_string(limit.rlim_cur) +
+                 ": raise it (ulimit -n, LimitNOFILE= in a systemd unit) or lower "
+                 "max_client_conn to " +
+                 std::to_string(fits));
 }
 
 }  // namespace forebay::app

@@ -53,7 +53,7 @@ void add_run(CLI::App& app, Options& options) {
       ->capture_default_str()
       ->type_name("N");
   run->add_option("--max-client-conn", options.max_client_conn,
-                  "Clients at most (default: what open files allow, at most 10000)")
+                  "Clients at most (default: what the limit of open files allows)")
       ->check(CLI::Range(1u, 1000000u))
       ->type_name("N");
   run->add_option("--tls-cert", options.tls_cert, "Certificate for clients that use TLS (PEM)")

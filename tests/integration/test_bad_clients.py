@@ -297,7 +297,7 @@ def everything_in_one_segment(lab: Lab) -> None:
         client.send(m.query("select 1") * 50, m.parse("", "select 2"), m.bind("", ""),
                     m.execute(""), m.sync(), m.terminate())
         answer = client.until_end()
-        assert answer.count(Message(b"Z", b"I")) == 51, m.names(answer)
+        assert answer.count(Message(b"Z", b"I")) == 51, f"got only: {m.names(answer)}"
 
 
 @test(modes=("transaction",), targets=("pgbouncer", "forebay"), within=60)

@@ -57,9 +57,10 @@ def sessions(lab: Lab, protocol: str) -> None:
 
 @test(modes=("session",), targets=POOLERS)
 def sessions_wait_for_a_link(lab: Lab) -> None:
-    """With -C every transaction is a session of its own: eight of them take turns on two links."""
+    """With -C every transaction is a session of its own: eight of them take turns on two links.
+    Each has a thread, since pgbench logs in with a blocking call."""
     target = lab.target(pool_size=2)
-    pgbench(target, "-S", "-C", "-c", 8, "-j", 2, "-t", 20)
+    pgbench(target, "-S", "-C", "-c", 8, "-j", 8, "-t", 20)
 
 
 @test(modes=("transaction",), tls=TLS, targets=("direct", "forebay"))
@@ -99,6 +100,6 @@ def three_hundred_clients(lab: Lab) -> None:
     """The same, small enough for sanitized builds."""
     if lab.variant.mode == "session":
         target = lab.target(pool_size=20)
-        pgbench(target, "-S", "-C", "-c", 60, "-j", 2, "-t", 5)
+        pgbench(target, "-S", "-C", "-c", 60, "-j", 60, "-t", 5)
     else:
         _many(lab, "prepared", 300, 5)

@@ -158,8 +158,8 @@ def statement_mode(lab: Lab) -> None:
         assert client.value("select 1") == "1"
         answer = client.messages(m.query("select 1; select 2"))
         assert len(m.only(answer, b"D")) == 2
-        client.send(m.query("begin"))
-        answer = client.until_ready_or_end()
+        client.send(m.query("begin"), m.query("select 1"))
+        answer = client.until_ready_or_end() + client.until_ready_or_end()
         assert len(m.only(answer, b"E")) == 1, answer
     with target.connect() as client:
         assert client.messages(m.query("select 1"))[-1].body == b"I"

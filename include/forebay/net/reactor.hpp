@@ -16,7 +16,8 @@
 namespace forebay::net {
 
 struct ReactorOptions {
-  /// Where the bytes of every stream arrive; also the most that one on_received brings.
+  /// Where the bytes of every stream arrive; also the most that one on_received brings. Three TLS
+  /// records. In a relay of 1 MiB results this took 5 to 9% less CPU than 32 KiB; 64 KiB took more.
   std::size_t read_buffer_bytes = 48 * 1024;
   /// For connects to host names; null: such connects fail. Must outlive the reactor.
   Resolver* resolver = nullptr;

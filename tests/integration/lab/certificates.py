@@ -24,7 +24,8 @@ class Certificates:
         self._authority("other-ca")
         self._signed("server", "/CN=localhost", "ca",
                      "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1")
-        self._signed("certuser", "/CN=certuser", "ca", "keyUsage=digitalSignature")
+        for name in ("certuser", "machine"):
+            self._signed(name, f"/CN={name}", "ca", "keyUsage=digitalSignature")
         self._signed("stranger", "/CN=certuser", "other-ca", "keyUsage=digitalSignature")
 
     def client(self, name: str) -> tuple[Path, Path]:

@@ -53,7 +53,8 @@ def toml(value: Any) -> str:
         return str(value)
     if isinstance(value, list):
         return "[" + ", ".join(toml(v) for v in value) + "]"
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c >= " " else f"\\u{ord(c):04x}" for c in text) + '"'
 
 
 def table(name: str, values: dict[str, Any]) -> str:
@@ -109,7 +110,8 @@ class Forebay(Target):
         settings = self.settings
         argv = [str(binary()), "run"]
         for host, port in self.servers():
-            argv += ["--to", f"postgresql://{host}:{port}"]
+            socket = host.startswith("/")
+            argv += ["--to", f"{host}:{port}" if socket else f"postgresql://{host}:{port}"]
         argv += ["--listen", f"{self.host}:{self.port}", "--pool-mode", settings.mode,
                  "--pool-size", str(settings.pool_size), "--workers", "2"]
         if settings.round_robin:

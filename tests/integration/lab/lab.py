@@ -181,7 +181,8 @@ class Lab:
             if target.child is not None:
                 yield f"{target.kind}-{number}", target.log
         for number, postgres in enumerate(self._private):
-            yield f"postgres-{number}", postgres.log.read_text(errors="replace")
+            if postgres.log.exists():
+                yield f"postgres-{number}", postgres.log.read_text(errors="replace")
 
     def child(self, name: str, argv: list[Any], **more: Any) -> Child:
         """A program beside the test, with its output in the test's folder."""

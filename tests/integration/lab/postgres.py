@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -38,15 +39,16 @@ SETTINGS = {
     "max_prepared_transactions": "10",
 }
 
-# Who may come in, and how: the role says which method is tried. `postgres` is the laboratory's own.
+# Who may come in, and how: the role decides the method. `postgres` is the laboratory's own.
 HBA = """
-local   all             all                             trust
+local   all,replication postgres,trusted                trust
+local   all             all                             scram-sha-256
 host    all             postgres        samehost        trust
 host    all             trusted         samehost        trust
 host    all             md5user         samehost        md5
 host    all             clearuser       samehost        password
-hostssl all             certuser        samehost        cert
-host    all             certuser        samehost        scram-sha-256
+hostssl all             machine         samehost        cert
+host    all             machine         samehost        reject
 host    all             rejected        samehost        reject
 hostssl all             tlsuser         samehost        scram-sha-256
 host    replication     repl            samehost        scram-sha-256
@@ -60,6 +62,7 @@ create role tlsuser login password 'tlsuser-secret';
 create role trusted login;
 create role clearuser login password 'clearuser-secret';
 create role certuser login password 'certuser-secret';
+create role machine login;
 create role rejected login password 'rejected-secret';
 create role expired login password 'expired-secret' valid until '2020-01-01';
 create role nologin password 'nologin-secret';
@@ -116,7 +119,7 @@ class Postgres:
             admin.run("create database other owner other")
             admin.run("create database bench owner app")
         run(["pgbench", "-i", "-s", "1", "-q", "-h", self.sockets, "-p", self.port, "-U", "app",
-             "bench"])
+             "bench"], env={**os.environ, "PGPASSWORD": password_of("app")})
         self.stop()
 
     def copy_from(self, template: "Postgres") -> "Postgres":

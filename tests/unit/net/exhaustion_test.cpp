@@ -94,10 +94,9 @@ struct Clients {
   peers.front().send("hello");
   need(loop.until([&] { return clients.owners.front()->received == "hello"; }), "served");
   // One goes, and the next comes in at once.
-  const auto begun = steady_clock::now();
   clients.owners.front()->stream.reset();
-  need(loop.until([&] { return clients.owners.size() == 4; }), "the next comes in");
-  need(steady_clock::now() - begun < milliseconds(90), "without waiting");
+  for (int i = 0; i < 3; ++i) loop.reactor->turn(loop.driven, Duration::zero());
+  need(clients.owners.size() == 4, "the next comes in");
   need(loop.driven.resumed == 1, "told that accepting goes on");
   // Room from elsewhere is found by trying.
   need(loop.until([&] { return loop.driven.paused.size() == 2; }), "told again, later");

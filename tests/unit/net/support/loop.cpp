@@ -83,6 +83,10 @@ std::string name_of(Family family) {
   return "?";
 }
 
+void PrintTo(Family family, std::ostream* out) {
+  *out << name_of(family);
+}
+
 Endpoint endpoint_for(Family family) {
   static std::atomic<int> number = 0;
   switch (family) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -132,6 +133,7 @@ class LoopThread {
 /// Where test servers listen: 127.0.0.1, ::1, or a file in a directory that goes with the test.
 enum class Family { v4, v6, unix_file };
 std::string name_of(Family family);
+void PrintTo(Family family, std::ostream* out);  // GoogleTest's name for it
 Endpoint endpoint_for(Family family);
 std::shared_ptr<const Listener> listen_for(Family family);
 
