@@ -1,0 +1,193 @@
+"""Listeners, descriptors, and what happens when there is too much of something."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from lab import messages as m
+from lab import ports
+from lab.declare import FOREBAY, POOLERS, test
+from lab.lab import Lab
+from lab.process import LabError, run, wait_until
+from lab.wire import Connection, Ended, ServerError, refused
+
+
+# Listeners.
+
+@test(modes=("transaction", "session"), targets=POOLERS)
+def unix_socket(lab: Lab) -> None:
+    folder = lab.folder / "sockets"
+    folder.mkdir()
+    if lab.kind == "forebay":
+        path = f"{folder}/.s.PGSQL.6432"
+        target = lab.target(listen=[path])
+    else:
+        target = lab.target()
+        path = f"{target.folder}/.s.PGSQL.{target.port}"
+    with target.connect(address=path) as client:
+        assert client.value("select 1") == "1"
+    host, port = os.path.dirname(path), path.rsplit(".", 1)[1]
+    done = run(["psql", "-XAtqc", "select 'by psql'"],
+               env=target.environment(PGHOST=host, PGPORT=port))
+    assert done.out == "by psql\n", done
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def unix_socket_of_a_folder(lab: Lab) -> None:
+    """A folder gets the name that libpq looks for; permissions are as configured; it goes with the
+    process, and one that a dead process left behind is in nobody's way."""
+    folder = lab.folder / "sockets"
+    folder.mkdir()
+    path = f"{folder}/.s.PGSQL.6432"
+    target = lab.target(listen=[str(folder)], options={"unix_socket_mode": "0700"})
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+    with target.connect(address=path) as client:
+        assert client.value("select 1") == "1"
+    target.running.send_signal(9)
+    target.running.wait()
+    target.started = False
+    assert os.path.exists(path)
+    again = lab.target(listen=[str(folder)])
+    with again.connect(address=path) as client:
+        assert client.value("select 1") == "1"
+    again.stop()
+    assert not os.path.exists(path)
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def several_listeners(lab: Lab) -> None:
+    second, third = ports.claim(), ports.claim()
+    path = f"{lab.folder}/socket"
+    target = lab.target(listen=[f"127.0.0.1:{second}", f"[::1]:{third}", path])
+    for address in (target.address, ("127.0.0.1", second), ("::1", third), path):
+        with target.connect(address=address) as client:
+            assert client.value("select 1") == "1", address
+    target.stop()
+    for port in (second, third):
+        ports.release(port)
+
+
+@test(modes=("transaction",), tls=(True,), targets=FOREBAY)
+def unix_socket_needs_no_tls(lab: Lab) -> None:
+    """Where TLS is required, the Unix socket is as good; libpq asks for none there."""
+    path = f"{lab.folder}/.s.PGSQL.6432"
+    target = lab.target(listen=[path])
+    with target.connect(address=path, tls=None) as client:
+        assert client.value("select 1") == "1"
+
+
+@test(modes=("transaction",), entries=("run",), targets=FOREBAY)
+def server_behind_a_unix_socket(lab: Lab) -> None:
+    target = lab.target(servers=[(str(lab.postgres.sockets), lab.postgres.port)])
+    with target.connect() as client:
+        assert client.value("select inet_server_addr() is null") == "t"
+
+
+@test(modes=("transaction",), entries=("run",), targets=FOREBAY)
+def trust_in_our_operating_system_user(lab: Lab) -> None:
+    """What the server grants to the user that the proxy runs as is not passed on to everybody."""
+    server = (str(lab.postgres.sockets), lab.postgres.port)
+    target = lab.target(servers=[server])
+    error = refused(lambda: target.connect("trusted", "app", password=""))
+    assert error.fields()["S"] == "FATAL" and error.sqlstate == "28000", error
+    told = lab.target(servers=[server], arguments=["--passwordless-from-anywhere"])
+    with told.connect("trusted", "app", password="") as client:
+        assert client.value("select current_user") == "trusted"
+
+
+# Descriptors.
+
+@test(modes=("transaction",), targets=POOLERS)
+def descriptors_run_out(lab: Lab) -> None:
+    """More connections than descriptors: no busy loop, the others are served, and when some leave
+    there is room again."""
+    target = lab.target(pool_size=3, open_files=128,
+                        options={"max_client_conn": 2000} if lab.kind == "pgbouncer" else {})
+    served = lab.keep(target.connect())
+    assert served.value("select 1") == "1"
+    crowd: list[Connection] = []
+    for _ in range(300):
+        try:
+            crowd.append(Connection(target.address, 5))
+        except OSError:
+            break
+    time.sleep(0.3)
+    before = target.running.cpu_seconds()
+    time.sleep(1)
+    used = target.running.cpu_seconds() - before
+    assert used < (1.0 if lab.sanitized else 0.4), f"{used:.2f} s of processor time in one second"
+    assert served.value("select 2") == "2"
+    for connection in crowd:
+        connection.close()
+
+    def healthy() -> bool:
+        try:
+            target.check_healthy()
+            return True
+        except (ServerError, Ended, OSError):
+            return False
+    wait_until(healthy, "there is room again", within=20)
+    assert served.value("select 3") == "3"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def more_clients_than_descriptors_are_refused_at_the_start(lab: Lab) -> None:
+    """A limit that cannot be kept is said at the start, with advice, not found out later."""
+    try:
+        target = lab.target(open_files=100, options={"max_client_conn": 5000})
+    except LabError as error:
+        text = str(error)
+        assert "5000" in text and ("descriptor" in text or "open files" in text
+                                   or "ulimit" in text or "nofile" in text.lower()), text
+        return
+    raise LabError(f"it started: {target.log}")
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def clients_beyond_the_limit_are_told(lab: Lab) -> None:
+    """53300 in PostgreSQL's words, after their start-up packet, so that they show it."""
+    target = lab.target(options={"max_client_conn": 2})
+    clients = [lab.keep(target.connect()) for _ in range(2)]
+    for _ in range(20):
+        try:
+            with target.connect():
+                raise LabError("was let in")
+        except ServerError as error:
+            assert error.sqlstate == "53300" and error.error.fields()["S"] == "FATAL", error
+    for client in clients:
+        assert client.value("select 1") == "1"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def connections_that_say_nothing(lab: Lab) -> None:
+    """They hold no memory to speak of, and are ended by client_login_timeout."""
+    target = lab.target(options={"client_login_timeout": "2s"})
+    before = target.running.memory_kib("VmRSS")
+    silent = [target.open(within=30) for _ in range(500)]
+    target.check_healthy()
+    growth = target.running.memory_kib("VmRSS") - before
+    if not lab.sanitized:
+        assert growth < 500 * 16, f"{growth / 500:.1f} KiB for each silent connection"
+    for connection in silent:
+        connection.raw_until_end()
+        connection.close()
+    target.check_healthy()
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def statement_names_and_texts_without_end(lab: Lab) -> None:
+    """A client that prepares ever new statements does not fill the memory, nor the server's."""
+    target = lab.target(pool_size=1, options={"max_prepared_statements": 50})
+    with target.connect(within=60) as client:
+        for turn in range(20):
+            pieces = []
+            for n in range(50):
+                pieces += [m.parse(f"s{turn}_{n}", f"select {turn * 50 + n}"),
+                           m.bind("", f"s{turn}_{n}"), m.execute(""),
+                           m.close_statement(f"s{turn}_{n}")]
+            answer = client.messages(*pieces, m.sync())
+            assert not m.only(answer, b"E"), answer
+        held = int(client.value("select count(*) from pg_prepared_statements") or 0)
+        assert held <= 51, f"{held} statements are on the server connection"

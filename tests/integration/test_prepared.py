@@ -1,0 +1,211 @@
+"""Prepared statements in transaction mode, where the server connections change hands."""
+
+from __future__ import annotations
+
+from lab import messages as m
+from lab.declare import FOREBAY, POSTGRES_LIKE, test
+from lab.lab import Lab
+from lab.load import busy
+from lab.process import LabError
+from lab.wire import Client, ServerError
+
+
+def value(answer: list[m.Message]) -> str:
+    errors = m.only(answer, b"E")
+    if errors:
+        raise ServerError(errors[0])
+    return (m.only(answer, b"D")[0].columns()[0] or b"").decode()
+
+
+@test(targets=FOREBAY)
+def same_name_in_many_clients(lab: Lab) -> None:
+    """Each client's "s" is its own statement, on whichever connection it runs."""
+    target = lab.target(pool_size=2)
+
+    def client(number: int) -> None:
+        with target.connect(within=60) as mine:
+            mine.messages(m.parse("s", f"select 'client {number} ' || $1::int"), m.sync())
+            for turn in range(40):
+                answer = mine.messages(m.bind("", "s", [str(turn)]), m.execute(""), m.sync())
+                assert value(answer) == f"client {number} {turn}", answer
+    with busy(lab, target, clients=3):
+        lab.in_parallel(8, client)
+
+
+@test(targets=FOREBAY)
+def unnamed_statement_belongs_to_its_client(lab: Lab) -> None:
+    """Parse, Sync; others come between; Bind, Execute, Sync: still the client's own text."""
+    target = lab.target(pool_size=2)
+
+    def client(number: int) -> None:
+        with target.connect(within=60) as mine:
+            for turn in range(30):
+                mine.messages(m.parse("", f"select '{number} {turn}'"), m.describe_statement(""),
+                              m.sync())
+                assert value(mine.messages(m.bind("", ""), m.execute(""), m.sync())) \
+                    == f"{number} {turn}"
+    with busy(lab, target, clients=3):
+        lab.in_parallel(6, client)
+
+
+@test(targets=FOREBAY)
+def text_is_shared_on_the_server(lab: Lab) -> None:
+    """Clients with the same text use one server-side statement."""
+    target = lab.target(pool_size=1)
+    clients = [lab.keep(target.connect()) for _ in range(10)]
+    for number, client in enumerate(clients):
+        client.messages(m.parse(f"n{number}", "select 'shared'"), m.bind("", f"n{number}"),
+                        m.execute(""), m.sync())
+    count = clients[0].value("select count(*) from pg_prepared_statements where statement = "
+                             "'select ''shared'''")
+    assert count == "1", count
+
+
+@test(targets=FOREBAY)
+def many_statements_on_few_places(lab: Lab) -> None:
+    """More statements than max_prepared_statements, used in turn: old ones are put away and come
+    back when they are needed, also many in one batch."""
+    target = lab.target(pool_size=2, options={"max_prepared_statements": 5})
+    with busy(lab, target, clients=2), target.connect(within=60) as client:
+        for n in range(20):
+            client.messages(m.parse(f"s{n}", f"select {n} + $1::int"), m.sync())
+        for turn in range(5):
+            for n in range(20):
+                answer = client.messages(m.bind("", f"s{n}", [str(turn)]), m.execute(""), m.sync())
+                assert value(answer) == str(n + turn)
+        answer = client.messages(*[piece for n in range(20) for piece in
+                                   (m.bind("", f"s{n}", ["1"]), m.execute(""))], m.sync())
+        got = [int(row.columns()[0] or b"") for row in m.only(answer, b"D")]
+        assert got == [n + 1 for n in range(20)], answer
+
+
+def change(client: Client) -> None:
+    client.run("alter table changing add b text default 'new'")
+
+
+@test(targets=POSTGRES_LIKE)
+def new_clients_after_a_change_of_a_table(lab: Lab) -> None:
+    """"cached plan must not change result type" may come to who prepared before the change, never
+    to a client that came after it."""
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        client.run("create table changing (a int); insert into changing values (1)")
+    old = lab.keep(target.connect())
+    for _ in range(4):
+        old.messages(m.parse("all", "select * from changing"), m.bind("", "all"), m.execute(""),
+                     m.close_statement("all"), m.sync())
+    change(old)
+    for _ in range(6):
+        with target.connect() as client:
+            answer = client.messages(m.parse("all", "select * from changing"),
+                                     m.describe_statement("all"), m.bind("", "all"), m.execute(""),
+                                     m.sync())
+            assert not m.only(answer, b"E"), answer
+            assert m.only(answer, b"D")[0].columns() == [b"1", b"new"], answer
+
+
+@test(targets=POSTGRES_LIKE)
+def deallocate_by_sql(lab: Lab) -> None:
+    """SQL's DEALLOCATE and the protocol share one namespace."""
+    target = lab.target(pool_size=2)
+    with busy(lab, target, clients=2), target.connect() as client:
+        for turn in range(10):
+            client.messages(m.parse("gone", f"select {turn}"), m.sync())
+            client.run("begin")
+            assert value(client.messages(m.bind("", "gone"), m.execute(""), m.sync())) == str(turn)
+            client.run("deallocate gone")
+            client.run("commit")
+            error = client.error(m.bind("", "gone"), m.execute(""), m.sync())
+            assert error.sqlstate == "26000", error
+
+
+@test(targets=POSTGRES_LIKE)
+def deallocate_all_by_sql(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with target.connect() as client, target.connect() as other:
+        other.messages(m.parse("kept", "select 'kept'"), m.sync())
+        client.messages(m.parse("gone", "select 1"), m.sync())
+        for statement in ("deallocate all", "discard plans", "discard all"):
+            client.run(statement)
+            if statement != "discard plans":
+                assert client.error(m.bind("", "gone"), m.sync()).sqlstate == "26000"
+            client.messages(m.close_statement("gone"), m.parse("gone", "select 1"), m.sync())
+            assert value(client.messages(m.bind("", "gone"), m.execute(""), m.sync())) == "1"
+            # Another client's statements are its own.
+            assert value(other.messages(m.bind("", "kept"), m.execute(""), m.sync())) == "kept"
+
+
+@test(targets=FOREBAY)
+def statement_of_another_client_is_not_found(lab: Lab) -> None:
+    target = lab.target(pool_size=1)
+    with target.connect() as owner, target.connect() as thief:
+        owner.messages(m.parse("mine", "select 'mine'"), m.sync())
+        assert thief.error(m.bind("", "mine"), m.sync()).sqlstate == "26000"
+        # Nor by the name that it has on the server.
+        names = owner.rows("select name from pg_prepared_statements")
+        for (name,) in names:
+            try:
+                answer = thief.messages(m.bind("", str(name)), m.execute(""), m.sync())
+            except AssertionError:
+                continue
+            if m.only(answer, b"D"):
+                raise LabError(f"{name} was found")
+
+
+@test(targets=FOREBAY)
+def errors_leave_the_names_in_order(lab: Lab) -> None:
+    """Failed and skipped Parse messages, many times, on connections that change."""
+    target = lab.target(pool_size=2)
+    with busy(lab, target, clients=2), target.connect(within=60) as client:
+        for turn in range(30):
+            answer = client.messages(m.parse("bad", "selec"), m.parse("skipped", "select 1"),
+                                     m.sync())
+            assert m.names(answer) == "ErrorResponse ReadyForQuery", answer
+            for name in ("bad", "skipped"):
+                assert client.error(m.bind("", name), m.sync()).sqlstate == "26000"
+            client.messages(m.parse("bad", f"select {turn}"), m.sync())
+            assert value(client.messages(m.bind("", "bad"), m.execute(""), m.sync())) == str(turn)
+            client.messages(m.close_statement("bad"), m.sync())
+
+
+@test(targets=FOREBAY)
+def prepared_within_a_transaction_that_rolls_back(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with busy(lab, target, clients=2), target.connect() as client:
+        for turn in range(10):
+            client.run("begin")
+            client.messages(m.parse("kept", f"select {turn}"), m.sync())
+            client.run("rollback")
+            assert value(client.messages(m.bind("", "kept"), m.execute(""), m.sync())) == str(turn)
+            client.messages(m.close_statement("kept"), m.sync())
+
+
+@test(targets=FOREBAY)
+def types_make_a_statement_another_one(lab: Lab) -> None:
+    target = lab.target(pool_size=1)
+    with target.connect() as one, target.connect() as two:
+        one.messages(m.parse("t", "select $1", [23]), m.sync())
+        two.messages(m.parse("t", "select $1", [25]), m.sync())
+        answer = one.messages(m.describe_statement("t"), m.sync())
+        assert answer[0].body == b"\0\1\0\0\0\x17", answer
+        answer = two.messages(m.describe_statement("t"), m.sync())
+        assert answer[0].body == b"\0\1\0\0\0\x19", answer
+
+
+@test(targets=FOREBAY)
+def after_a_change_of_search_path(lab: Lab) -> None:
+    """A statement was prepared for one client's search_path; another client's is another."""
+    target = lab.target(pool_size=1)
+    with target.connect() as client:
+        client.run("create schema one; create table one.place (n text); "
+                   "insert into one.place values ('one')")
+        client.run("create schema two; create table two.place (n text); "
+                   "insert into two.place values ('two')")
+    with target.connect(options="-c search_path=one") as one, \
+            target.connect(options="-c search_path=two") as two:
+        for client in (one, two):
+            client.messages(m.parse("s", "select n from place"), m.sync())
+        for _ in range(4):
+            for client, expected in ((one, "one"), (two, "two")):
+                assert value(client.messages(m.bind("", "s"), m.execute(""), m.sync())) == expected
+    lab.postgres.rows("drop schema one cascade; drop schema two cascade", "app")
