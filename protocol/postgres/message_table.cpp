@@ -14,7 +14,7 @@ struct Line {
 constexpr std::uint32_t kSmall = kSmallMessageMax - 4;
 constexpr std::uint32_t kLarge = kMessageMax - 4;
 // A server's rows may be a little larger than kMessageMax, and we keep none of them.
-constexpr std::uint32_t kRow = 0x7fffffff - 4;
+constexpr std::uint32_t kRow = 0x3fffffff;
 
 // Every message that a client may send after start-up.
 constexpr Line kFrontendLines[] = {

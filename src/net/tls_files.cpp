@@ -41,21 +41,16 @@ Result<void> check_readable(const std::string& what, const std::string& file) {
   return {};
 }
 
-/// PostgreSQL's rule: nobody else may read it, except that root's may be read by a group.
+/// PostgreSQL's rule: nobody but the owner may read it, except that root's may be read by a group.
+/// Whose it is does not matter: who runs as root may use a key that belongs to the database's user.
 Result<void> check_key_permissions(const std::string& file, const struct stat& facts) {
   if (!S_ISREG(facts.st_mode)) {
     return failure("the private key file " + file + " is not a regular file");
   }
-  if (facts.st_uid != ::geteuid() && facts.st_uid != 0) {
-    return failure("the private key file " + file +
-                   " belongs to another user (it must be root's or that of the user we run as)");
-  }
-  const mode_t forbidden =
-      facts.st_uid == ::geteuid() ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO;
+  const mode_t forbidden = facts.st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
   if ((facts.st_mode & forbidden) != 0) {
     return failure("the private key file " + file +
-                   " can be read by others (chmod 0600, or 0640 when root owns it and we do not "
-                   "run as root)");
+                   " can be read by others (chmod 0600, or 0640 when root owns it)");
   }
   return {};
 }

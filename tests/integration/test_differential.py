@@ -59,6 +59,11 @@ def over_tls(lab: Lab) -> None:
 
 def compare_all(lab: Lab, target: Target) -> None:
     direct = prepare(lab)
+    found = []
     for chosen in SESSIONS.values():
         if lab.variant.mode in chosen.modes:
-            compare(chosen, direct, target, lab.postgres, lab.variant.mode, repeats=1)
+            try:
+                compare(chosen, direct, target, lab.postgres, lab.variant.mode, repeats=1)
+            except AssertionError as error:
+                found.append(str(error))
+    assert not found, f"{len(found)} sessions differ:\n" + "\n".join(found)

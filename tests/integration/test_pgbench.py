@@ -35,8 +35,10 @@ def check_books(target: Target) -> None:
 
 @test(modes=("transaction",), tls=TLS, targets=("direct", "forebay"), params=PROTOCOLS)
 def more_clients_than_links(lab: Lab, protocol: str) -> None:
+    # A thread for each client: pgbench prepares with a blocking call, and a thread that waits for a
+    # server connection while another of its clients holds one in a transaction waits for ever.
     target = lab.target(pool_size=4)
-    pgbench(target, "-M", protocol, "-c", 16, "-j", 2, "-t", 60)
+    pgbench(target, "-M", protocol, "-c", 16, "-j", 16, "-t", 60)
     pgbench(target, "-M", protocol, "-S", "-c", 16, "-j", 2, "-t", 300)
     check_books(target)
 
@@ -73,7 +75,7 @@ def pipeline(lab: Lab) -> None:
                       "end;\nselect :n;\n\\endpipeline\n")
     target = lab.target(pool_size=3)
     for protocol in ("extended", "prepared"):
-        pgbench(target, "-f", script, "-M", protocol, "-c", 8, "-j", 2, "-t", 100)
+        pgbench(target, "-f", script, "-M", protocol, "-c", 8, "-j", 8, "-t", 100)
 
 
 def _many(lab: Lab, protocol: str, clients: int, transactions: int) -> None:

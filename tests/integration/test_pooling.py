@@ -418,3 +418,25 @@ def many_clients_come_and_go(lab: Lab) -> None:
         before = target.child.descriptors()
         lab.in_parallel(5, visit)
         wait_until(lambda: target.running.descriptors() <= before + 5, "descriptors are given back")
+
+
+@test(modes=("transaction",), tls=TLS, targets=POOLERS, within=90)
+def nobody_is_forgotten(lab: Lab) -> None:
+    """More clients than connections, on several threads of the proxy, for some seconds: every one
+    of their short transactions is served soon."""
+    target = lab.target(pool_size=3)
+    end = time.monotonic() + 6
+
+    def client(number: int) -> int:
+        done = 0
+        with target.connect() as mine:
+            while time.monotonic() < end:
+                answer = mine.messages(m.query("begin"), m.query(f"select {number}"),
+                                       m.query("commit"), readies=3, within=10)
+                assert m.only(answer, b"D")[0].columns() == [str(number).encode()], answer
+                done += 1
+                if done % 7 == number % 7:
+                    time.sleep(0.001)
+        return done
+    done = lab.in_parallel(7, client)
+    assert min(done) > 10, f"some were hardly served: {done}"

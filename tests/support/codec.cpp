@@ -1,5 +1,6 @@
 #include <array>
 #include <functional>
+#include <utility>
 #include <stdexcept>
 
 #include "forebay/protocol/postgres/message_table.hpp"
@@ -189,6 +190,34 @@ class Encoder {
   std::string body_;
 };
 
+// The manual gives each kind of Authentication message a name of its own.
+constexpr std::pair<const char*, std::uint32_t> kAuthentication[] = {
+    {"AuthenticationOk", 0},           {"AuthenticationCleartextPassword", 3},
+    {"AuthenticationMD5Password", 5},  {"AuthenticationSASL", 10},
+    {"AuthenticationSASLContinue", 11}, {"AuthenticationSASLFinal", 12},
+};
+
+Words unnamed_authentication(Words message) {
+  for (const auto& [name, code] : kAuthentication) {
+    if (message.at(0).text != name) continue;
+    message[0].text = "Authentication";
+    message.insert(message.begin() + 1, {std::to_string(code), {}, false});
+    return message;
+  }
+  return message;
+}
+
+Words named_authentication(Words message) {
+  for (const auto& [name, code] : kAuthentication) {
+    if (message.size() < 2 || message[0].text != "Authentication") return message;
+    if (message[1].text != std::to_string(code)) continue;
+    message[0].text = name;
+    message.erase(message.begin() + 1);
+    return message;
+  }
+  return message;
+}
+
 template <std::size_t N>
 std::string encode(const Spec (&specs)[N], const Words& message) {
   if (message.at(0).text == "hex") {
@@ -346,7 +375,9 @@ std::string all_text(std::string bytes, const std::function<Words(std::string&)>
 }  // namespace
 
 std::string encode_frontend(const Words& message) { return encode(kFrontend, message); }
-std::string encode_backend(const Words& message) { return encode(kBackend, message); }
+std::string encode_backend(const Words& message) {
+  return encode(kBackend, unnamed_authentication(message));
+}
 
 std::string frontend(std::string_view text) {
   std::string bytes;
@@ -361,7 +392,7 @@ std::string backend(std::string_view text) {
 }
 
 Words take_frontend(std::string& bytes) { return take(kFrontend, bytes); }
-Words take_backend(std::string& bytes) { return take(kBackend, bytes); }
+Words take_backend(std::string& bytes) { return named_authentication(take(kBackend, bytes)); }
 
 std::string frontend_text(std::string bytes) { return all_text(std::move(bytes), take_frontend); }
 std::string backend_text(std::string bytes) { return all_text(std::move(bytes), take_backend); }

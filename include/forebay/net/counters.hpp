@@ -1,23 +1,8 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
+#include "forebay/base/counter.hpp"
 
 namespace forebay::net {
-
-/// Counted by one thread, read by any.
-class Counter {
- public:
-  void add(std::uint64_t more = 1) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
-  }
-  [[nodiscard]] std::uint64_t value() const noexcept {
-    return value_.load(std::memory_order_relaxed);
-  }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
 
 /// What one reactor has asked of the system, in calls unless said, since it was made. May be read
 /// by any thread; the figures of one moment need not fit each other.

@@ -90,7 +90,10 @@ void ClientSession::on_startup(StartupFacts facts) {
     return;
   }
   pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), startup.database, startup.user);
-  if (pool_ != nullptr) mode_ = pool_->settings().pool_mode;
+  if (pool_ != nullptr) {
+    mode_ = pool_->settings().pool_mode;
+    relay_.pool = pool_->serial();
+  }
   if (startup.replication != Replication::none) mode_ = config::PoolMode::session;
   authenticate();
 }

@@ -118,7 +118,10 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
       arm(pool_->settings().query_wait_timeout);
     }
     send_both();
-    if (progress.stop == Relay::ClientStop::terminate) close("the client said goodbye");
+    if (progress.stop == Relay::ClientStop::terminate) {
+      ended_ = true;
+      consumed = bytes.size();
+    }
     if (progress.stop == Relay::ClientStop::violation) {
       fatal({pg::sqlstate::kProtocolViolation, relay.violation()});
     }
@@ -136,8 +139,22 @@ void ClientSession::link_up(ServerLink& link) {
 
 // The last thing after every event.
 void ClientSession::settle() {
-  if (ended_ && phase_ == Phase::idle) close("the client closed the connection");
+  if (ended_) leave();
   if (phase_ != Phase::closed) update_reading();
+}
+
+// The client will say no more. What it asked for is answered, then it goes.
+void ClientSession::leave() {
+  if (phase_ == Phase::linked) {
+    const LinkRelayState& link = link_->relay();
+    if (!link.expected.empty() && !link.expected.batch_open()) return;
+  } else if (phase_ != Phase::idle) {
+    return;
+  }
+  if (engine_.shared().journal.wants_connections()) {
+    note(Weight::normal, "client_disconnected", "the client closed the connection");
+  }
+  close_after_sending();
 }
 
 // Sends what the turn has for both sides. What the server does not take holds the client up.
@@ -220,10 +237,6 @@ void ClientSession::server_done() {
 bool ClientSession::after_transaction() {
   if (goodbye_) {
     fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
-    return false;
-  }
-  if (ended_ && stash_.empty()) {
-    close("the client closed the connection");
     return false;
   }
   if (relay_.pins != 0) return true;
@@ -333,22 +346,19 @@ void ClientSession::drain() {
 void ClientSession::on_end() {
   ended_ = true;
   switch (phase_) {
-    case Phase::closing:
-      finish();
-      return;
-    case Phase::closed:
-      return;
-    case Phase::waiting:
-      probe();
-      return;
+    case Phase::closing: finish(); return;
+    case Phase::closed: return;
+    case Phase::waiting: probe(); break;
     case Phase::linked:
-      if (link_->relay().expected.empty() && unsent_.empty()) break;
-      probe();
-      return;
-    default:
+      if (!link_->relay().expected.empty()) probe();
       break;
+    case Phase::idle: break;
+    default:
+      // Somebody who sends all that it has to say at once is served to the end, too.
+      if (stash_.empty()) close("the client closed the connection");
+      return;
   }
-  close("the client closed the connection");
+  settle();
 }
 
 // The client will send no more, but its statement is not answered. If it has merely shut down its

@@ -54,6 +54,10 @@ void Engine::open_links(const std::shared_ptr<Pool>& pool, std::uint32_t count) 
 }
 
 void Engine::release(ServerLink& link) {
+  if (link.cancels() > 0) {
+    link.cool();
+    return;
+  }
   const Pool::Released released = link.pool().release(link, id_, now_, link.worn(now_));
   switch (released.kind) {
     case Pool::Released::Kind::parked:

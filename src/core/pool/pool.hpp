@@ -63,6 +63,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     config::milliseconds unavailable_timeout{10'000};
     std::vector<std::shared_ptr<Quota>> quotas;
     std::size_t workers = 1;
+    std::uint64_t serial = 0;  ///< unique in the process, not 0
     /// What to log in with. Nothing: not known until a client has shown it.
     std::optional<auth::Credential> credential;
   };
@@ -73,6 +74,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   ~Pool();
 
   [[nodiscard]] const PoolKey& key() const noexcept { return key_; }
+  [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
   [[nodiscard]] const PoolTarget& target() const noexcept { return target_; }
   [[nodiscard]] const config::PoolSettings& settings() const noexcept { return settings_; }
   [[nodiscard]] const std::vector<std::shared_ptr<Quota>>& quotas() const noexcept {
@@ -191,6 +193,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] std::uint32_t established() const noexcept { return total_ - opening_; }
 
   const PoolKey key_;
+  const std::uint64_t serial_;
   const PoolTarget target_;
   const config::PoolSettings settings_;
   const std::uint32_t max_connecting_;

@@ -59,6 +59,7 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
                                  settings_of->max_user_connections));
   }
   setup.workers = workers_;
+  setup.serial = ++serials_;
   setup.credential = configured_credential(runtime, *entry, server_user);
   setup.key = key;
   auto pool = std::make_shared<Pool>(std::move(setup));

@@ -41,6 +41,7 @@ class PoolDirectory {
   std::map<PoolKey, std::shared_ptr<Pool>> pools_;
   std::map<std::string, std::shared_ptr<Quota>> quotas_;
   std::uint64_t version_ = 0;
+  std::uint64_t serials_ = 0;
 };
 
 }  // namespace forebay::core

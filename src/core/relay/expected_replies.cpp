@@ -104,6 +104,7 @@ bool ExpectedReplies::push(Expected&& expected) {
     return false;
   }
   batch_open_ = !ends_with_ready(expected.request);
+  if (expected.request == Request::sync) ++batch_;
   append(std::move(expected));
   return true;
 }
@@ -160,21 +161,25 @@ Expected ExpectedReplies::pop_supplied() {
 void ExpectedReplies::discard_all() {
   const std::size_t old_count = count_;
   for (std::size_t i = 0; i < old_count; ++i) {
-    Expected expected = std::move(at(0));
-    first_ = (first_ + 1) & (ring_.size() - 1);
-    --count_;
+    Expected expected = drop_head();
     if (expected.disposition == Disposition::supply) continue;
     expected.disposition = Disposition::discard;
     append(std::move(expected));
   }
 }
 
-Expected ExpectedReplies::pop_head() {
+Expected ExpectedReplies::drop_head() {
   Expected expected = std::move(head());
-  do {  // a copy_end that no copy claimed: the server ignores the message, too
-    first_ = (first_ + 1) & (ring_.size() - 1);
-    --count_;
-  } while (count_ > 0 && head().request == Request::copy_end);
+  first_ = (first_ + 1) & (ring_.size() - 1);
+  --count_;
+  if (expected.request == Request::sync) --syncs_;
+  return expected;
+}
+
+Expected ExpectedReplies::pop_head() {
+  Expected expected = drop_head();
+  // A copy_end that no copy claimed: the server ignores the message, too.
+  while (count_ > 0 && head().request == Request::copy_end) drop_head();
   return expected;
 }
 
@@ -185,6 +190,7 @@ void ExpectedReplies::append(Expected&& expected) {
     ring_ = std::move(larger);
     first_ = 0;
   }
+  if (expected.request == Request::sync) ++syncs_;
   at(count_) = std::move(expected);
   ++count_;
 }
@@ -199,6 +205,7 @@ void ExpectedReplies::begin_copy_in() {
   for (; next < count_ && copying_in_; ++next) {
     if (at(next).request == Request::sync) {
       ++swallowed_syncs_;
+      --syncs_;
     } else {
       copying_in_ = false;
       if (at(next).request != Request::copy_end) voided_.push_back(std::move(at(next)));
@@ -215,11 +222,7 @@ ExpectedReplies::Taken ExpectedReplies::fail() {
   Taken taken;
   taken.effect = Effect::batch_failed;
   taken.disposition = head().disposition;
-  while (count_ > 0 && head().request != Request::sync) {
-    voided_.push_back(std::move(head()));
-    first_ = (first_ + 1) & (ring_.size() - 1);
-    --count_;
-  }
+  while (count_ > 0 && head().request != Request::sync) voided_.push_back(drop_head());
   if (count_ == 0) {
     skipping_ = true;
     batch_open_ = true;

@@ -34,8 +34,13 @@ enum class Disposition : std::uint8_t {
   supply,   ///< the server was not asked; we answer for it when its turn comes
 };
 
-/// What a message does to the client's unnamed statement, where a NameChange would be too dear.
-enum class UnnamedChange : std::uint8_t { none, parsed, dropped };
+/// What a message does to the unnamed statement, where a NameChange would be too dear.
+enum class UnnamedChange : std::uint8_t {
+  none,
+  parsed,   ///< the client made a new one
+  dropped,  ///< the client's is gone
+  ours,     ///< the server's is another one; the client's is what it was
+};
 
 /// One reply that is owed.
 struct Expected {
@@ -43,6 +48,7 @@ struct Expected {
   Disposition disposition = Disposition::forward;
   UnnamedChange unnamed = UnnamedChange::none;
   std::uint32_t unnamed_version = 0;  ///< of the statement that was parsed or dropped
+  std::uint32_t unnamed_change = 0;   ///< LinkRelayState::unnamed_change, as this message made it
   /// What the reply confirms, or what its absence takes back; often nothing.
   std::unique_ptr<NameChange> change = nullptr;
 };
@@ -111,6 +117,11 @@ class ExpectedReplies {
 
   /// The server reads CopyData from the client.
   [[nodiscard]] bool copying_in() const noexcept { return copying_in_; }
+  /// The batch that the next request belongs to: a Sync begins a new one, and an error voids
+  /// requests up to the end of its batch only.
+  [[nodiscard]] std::uint32_t batch() const noexcept { return batch_; }
+  /// Whether an earlier batch is not answered to its end.
+  [[nodiscard]] bool owes_sync() const noexcept { return syncs_ > 0; }
   /// Whether the last request that was pushed leaves a batch open: its Sync is still to come.
   [[nodiscard]] bool batch_open() const noexcept { return batch_open_; }
   /// Whether a batch failed whose Sync is still to come: the server skips everything until then.
@@ -128,6 +139,7 @@ class ExpectedReplies {
     return ring_[(first_ + index) & (ring_.size() - 1)];
   }
   Expected pop_head();
+  Expected drop_head();
   void append(Expected&& expected);
   void begin_copy_in();
   Taken fail();
@@ -137,6 +149,8 @@ class ExpectedReplies {
   std::size_t count_ = 0;
   std::vector<Expected> voided_;
   std::uint32_t swallowed_syncs_ = 0;
+  std::uint32_t batch_ = 0;
+  std::uint32_t syncs_ = 0;  ///< in the ring
   bool skipping_ = false;
   bool batch_open_ = false;
   bool copying_in_ = false;

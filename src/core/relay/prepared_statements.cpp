@@ -1,5 +1,7 @@
 #include "core/relay/prepared_statements.hpp"
 
+#include <algorithm>
+
 #include "forebay/protocol/postgres/message_table.hpp"
 
 namespace forebay::core {
@@ -45,6 +47,11 @@ void ClientStatements::deallocate_all() {
   std::erase_if(by_name_, [](const auto& entry) { return !entry.second.pending; });
 }
 
+bool ClientStatements::hold_unkept() const {
+  return std::any_of(by_name_.begin(), by_name_.end(),
+                     [](const auto& entry) { return entry.second.statement->unkept(); });
+}
+
 bool LinkStatements::use(const StatementRef& statement) {
   const auto found = where_.find(statement.get());
   if (found == where_.end()) return false;
@@ -52,10 +59,10 @@ bool LinkStatements::use(const StatementRef& statement) {
   return true;
 }
 
-void LinkStatements::add(StatementRef statement, bool pending) {
+void LinkStatements::add(StatementRef statement, std::uint32_t batch) {
   if (use(statement)) return;
   const Statement* key = statement.get();
-  order_.push_front({std::move(statement), pending});
+  order_.push_front({std::move(statement), true, batch});
   where_.emplace(key, order_.begin());
 }
 
@@ -74,6 +81,38 @@ void LinkStatements::remove(const StatementRef& statement) {
 void LinkStatements::clear() noexcept {
   where_.clear();
   order_.clear();
+  closing_.clear();
+}
+
+// One that cannot be prepared again stays; so does one of which nobody knows yet whether the server
+// has it.
+StatementRef LinkStatements::evict(std::uint32_t batch) {
+  for (auto held = order_.rbegin(); held != order_.rend(); ++held) {
+    if (held->statement->unkept() || (held->pending && held->batch != batch)) continue;
+    StatementRef statement = held->statement;
+    remove(statement);
+    closing_.push_back({statement, true, batch});
+    return statement;
+  }
+  return {};
+}
+
+void LinkStatements::evicted(const StatementRef& statement, bool closed) {
+  const auto found = std::find_if(closing_.begin(), closing_.end(), [&](const Held& held) {
+    return held.statement == statement;
+  });
+  if (found != closing_.end()) closing_.erase(found);
+  if (closed) return;
+  add(statement, 0);
+  confirm(statement);
+}
+
+bool LinkStatements::undecided(const StatementRef& statement, std::uint32_t batch) const {
+  for (const Held& held : closing_) {
+    if (held.statement == statement && held.batch != batch) return true;
+  }
+  const auto found = where_.find(statement.get());
+  return found != where_.end() && found->second->pending && found->second->batch != batch;
 }
 
 void LinkStatements::deallocate_all() {

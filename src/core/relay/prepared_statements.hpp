@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "core/relay/statement_catalog.hpp"
 
@@ -17,6 +18,7 @@ class ClientStatements {
   struct Named {
     StatementRef statement;
     bool pending = true;
+    std::uint32_t batch = 0;  ///< ExpectedReplies::batch of its Parse, while pending
   };
 
   /// What the client calls `name`; null when it has no such statement.
@@ -31,6 +33,8 @@ class ClientStatements {
   /// DEALLOCATE ALL or DISCARD ALL was executed: what was prepared before it is gone. What is
   /// pending was sent after it and stays.
   void deallocate_all();
+  /// Whether some name means a statement that cannot be prepared again.
+  [[nodiscard]] bool hold_unkept() const;
 
   [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
 
@@ -45,30 +49,44 @@ class ClientStatements {
 };
 
 /// The statements that one server connection holds under our names, the one used last first.
+///
+/// What was sent is taken for done at once, for the messages that follow in the same batch: they
+/// are void if it is void. Messages of a later batch are not, so that for them it is *undecided*
+/// until the server has answered.
 class LinkStatements {
  public:
   /// Whether the server has it, or will have when it has read what was sent; if so it counts as
   /// used now.
   bool use(const StatementRef& statement);
-  void add(StatementRef statement, bool pending);
+  /// A Parse for it was sent in this batch.
+  void add(StatementRef statement, std::uint32_t batch);
   void confirm(const StatementRef& statement);
   void remove(const StatementRef& statement);
   void clear() noexcept;
   /// As ClientStatements::deallocate_all.
   void deallocate_all();
 
-  /// The statement that was used longest ago. There is one.
-  [[nodiscard]] const StatementRef& oldest() const noexcept { return order_.back().statement; }
+  /// Takes out the statement that was used longest ago, to be closed in this batch; null when all
+  /// are still needed.
+  StatementRef evict(std::uint32_t batch);
+  /// The server has closed it, or has it again because it did not come to that.
+  void evicted(const StatementRef& statement, bool closed);
+
+  /// Whether it depends on an answer to an earlier batch that the server has the statement.
+  [[nodiscard]] bool undecided(const StatementRef& statement, std::uint32_t batch) const;
+
   [[nodiscard]] std::size_t size() const noexcept { return order_.size(); }
 
  private:
   struct Held {
     StatementRef statement;
     bool pending;
+    std::uint32_t batch;  ///< while pending
   };
   using Order = std::list<Held>;
   Order order_;
   std::unordered_map<const Statement*, Order::iterator> where_;
+  std::vector<Held> closing_;
 };
 
 }  // namespace forebay::core

@@ -151,19 +151,24 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
   }
 }
 
-// A client that prepares its BEGIN before it has a link does not wait for one: many prepare in a
-// blocking call, and would never come to end the transaction that keeps the last link busy.
+// What some server of the pool has accepted before needs none to be prepared again: one will have
+// it when it is used. Many clients prepare in a blocking call, and would never come to end the
+// transaction that keeps the last link busy; so the begin and the end of a transaction, which any
+// server accepts, need none from the first.
 Relay::Handled Relay::parse_unlinked(const Item& item) {
   const auto parse = pg::frontend::Parse::parse(item.message.body);
   const bool known = parse && client_.statements != nullptr &&
                      client_.statements->find(parse->statement) != nullptr;
-  if (!parse || !rules_.share_statements || parse->statement.empty() || known ||
-      !is_transaction_control(parse->text)) {
+  if (!parse || !rules_.share_statements || parse->statement.empty() || known) {
     return Handled::need_link;
   }
+  StatementRef statement = rules_.catalog.find(parse->definition);
+  if (!statement || !statement->was_accepted_by(client_.pool)) {
+    if (!is_transaction_control(parse->text)) return Handled::need_link;
+    statement = rules_.catalog.find_or_make(parse->definition);
+  }
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(parse->statement,
-                          {rules_.catalog.find_or_make(parse->definition), false});
+  client_.statements->set(parse->statement, {std::move(statement), false});
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
 }

@@ -121,6 +121,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
       return Verdict::fine;
     }
   }
+  if (type == Backend::CopyBothResponse && !link_.replication) return violation(item);
   ExpectedReplies::Taken taken = link_.expected.take(type);
   if (taken.effect == Effect::unexpected) return violation(item);
   if (type == Backend::CommandComplete) on_command_complete(item);
@@ -144,7 +145,10 @@ void ServerRelay::on_done(const Expected& expected) {
   switch (change.kind) {
     case NameChange::Kind::client_parse:
       if (client_ != nullptr && client_->statements) client_->statements->confirm(change.name);
-      if (change.link_got_it) link_.statements.confirm(change.statement);
+      if (change.link_got_it) {
+        link_.statements.confirm(change.statement);
+        change.statement->accepted_by(link_.pool);
+      }
       break;
     case NameChange::Kind::link_parse:
       link_.statements.confirm(change.statement);
@@ -236,7 +240,8 @@ void ServerRelay::pass(const Item& item, Disposition disposition) {
 // name. Gives false when there is nothing to rewrite.
 bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   if (sqlstate != pg::sqlstate::kInvalidStatementName &&
-      sqlstate != pg::sqlstate::kDuplicatePreparedStatement) {
+      sqlstate != pg::sqlstate::kDuplicatePreparedStatement &&
+      sqlstate != pg::sqlstate::kProtocolViolation) {
     return false;
   }
   if (client_ == nullptr || !rules_.share_statements || !item.message.whole()) return false;

@@ -57,6 +57,7 @@ struct ClientRelayState {
   bool skip_to_sync = false;
   std::uint8_t pins = 0;
   std::uint64_t serial = 0;  ///< of the session: unique in the process
+  std::uint64_t pool = 0;    ///< the pool's serial number
 
   std::unique_ptr<ClientStatements> statements;  ///< null while there never was one
 
@@ -86,7 +87,9 @@ struct LinkRelayState {
   /// Whose unnamed statement the server has (a session's serial; 0 nobody's), and which.
   std::uint64_t unnamed_owner = 0;
   std::uint32_t unnamed_version = 0;
+  std::uint64_t pool = 0;  ///< the pool's serial number
   bool has_settings_statement = false;
+  bool replication = false;  ///< CopyBoth may begin
 
   ParameterSetRef settings;  ///< what was set on the server; never null after login
   WelcomeRef welcome;        ///< what the server says about itself

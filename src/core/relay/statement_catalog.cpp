@@ -40,6 +40,13 @@ StatementRef StatementCatalog::find_or_make(Bytes definition) {
   return StatementRef(statement.release());
 }
 
+StatementRef StatementCatalog::find(Bytes definition) {
+  Shard& shard = shard_of(definition);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.by_definition.find(definition);
+  return found == shard.by_definition.end() ? StatementRef() : StatementRef(found->second);
+}
+
 StatementRef StatementCatalog::make_unkept() {
   const std::uint64_t id = next_id_.fetch_add(1, std::memory_order_relaxed);
   return StatementRef(new Statement(*this, id, {}));

@@ -27,6 +27,13 @@ class Statement {
   /// As in pg::frontend::Parse; empty for one too large to be kept.
   [[nodiscard]] const std::string& definition() const noexcept { return definition_; }
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  /// Some server of this pool has accepted it. Remembers the pool that said so last.
+  void accepted_by(std::uint64_t pool) const noexcept {
+    accepted_by_.store(pool, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool was_accepted_by(std::uint64_t pool) const noexcept {
+    return accepted_by_.load(std::memory_order_relaxed) == pool;
+  }
   /// Too large to be kept: it cannot be prepared again on another link.
   [[nodiscard]] bool unkept() const noexcept { return definition_.empty(); }
 
@@ -35,6 +42,7 @@ class Statement {
   friend class StatementRef;
 
   std::atomic<std::uint32_t> references_{0};
+  mutable std::atomic<std::uint64_t> accepted_by_{0};
   StatementCatalog& catalog_;
   const std::uint64_t id_;
   const std::string server_name_;
@@ -86,6 +94,8 @@ class StatementCatalog {
 
   /// The statement of this definition, made when nobody has it yet.
   StatementRef find_or_make(Bytes definition);
+  /// The statement of this definition, if somebody has it.
+  StatementRef find(Bytes definition);
   /// A statement too large to be kept, with a name of its own.
   StatementRef make_unkept();
 

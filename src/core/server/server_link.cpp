@@ -21,7 +21,9 @@ constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 }  // namespace
 
 ServerLink::ServerLink(Engine& engine, std::shared_ptr<Pool> pool)
-    : engine_(&engine), pool_(std::move(pool)) {}
+    : engine_(&engine), pool_(std::move(pool)) {
+  relay_.pool = pool_->serial();
+}
 
 ServerLink::~ServerLink() = default;
 
@@ -31,7 +33,8 @@ void ServerLink::enter(Phase phase) noexcept {
 }
 
 bool ServerLink::worn(Instant now) const noexcept {
-  return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() || ended_ ||
+  return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() ||
+         !received_.empty() || ended_ ||
          now >= expires_;
 }
 
@@ -223,6 +226,10 @@ void ServerLink::orphan(bool session_ends) {
       relay_.expected.push_copy_end();
     }
     if (relay_.expected.batch_open()) {
+      // What the batch did must not be committed by the Sync that ends it.
+      pg::write_query(out.insert(), "ROLLBACK");
+      static_cast<void>(relay_.expected.push(
+          {.request = Request::query, .disposition = Disposition::discard}));
       pg::write_empty(out.insert(), pg::Frontend::Sync);
       const bool pushed =
           relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});
@@ -263,11 +270,12 @@ void ServerLink::recover_step() {
 
 void ServerLink::recovered() {
   timer_.cancel();
-  if (cancels_ > 0) {
-    enter(Phase::cooling);
-  } else {
-    engine_->release(*this);
-  }
+  engine_->release(*this);
+}
+
+void ServerLink::cool() {
+  enter(Phase::cooling);
+  client_ = nullptr;
 }
 
 void ServerLink::end_cancel(bool certain) {

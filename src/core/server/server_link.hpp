@@ -86,6 +86,8 @@ class ServerLink final : public StreamEvents {
   void validate(ClientSession& client);
   /// Its client is gone. Ends in release or close.
   void orphan(bool session_ends);
+  /// A cancel request is on its way to it: nobody may have it until that is over.
+  void cool();
   void go_away() { enter(Phase::away); }
   /// It has come to this engine's worker, where it belongs to nobody yet.
   void arrive(Engine& engine);

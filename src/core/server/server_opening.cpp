@@ -20,6 +20,7 @@ void ServerLink::open(ClientSession* for_client, bool relayed, bool dedicated, b
   client_ = for_client;
   relayed_ = relayed;
   dedicated_ = dedicated;
+  relay_.replication = dedicated;
   opening_ = std::make_unique<Opening>();
   opening_->host = pool_->preferred_host();
   opening_->reserved = reserved;
@@ -51,7 +52,9 @@ LinkLogin::Setup ServerLink::login_setup() {
     opening_->with_tls = false;
   }
   setup.begin_with_tls = opening_->with_tls;
-  setup.cleartext_allowed = host_.is_local() || engine_->config().cleartext_without_tls;
+  // A client that answers for itself would have shown it to a server of this machine anyway.
+  setup.cleartext_allowed = host_.is_unix() || (relayed_ && host_.is_local()) ||
+                            engine_->config().cleartext_without_tls;
   if (!relayed_) setup.credential = pool_->credential().value_or(auth::NoCredential{});
   if (dedicated_) {
     const StartupFacts& facts = client_->startup();

@@ -32,10 +32,12 @@ def busy(lab: Lab, target: Target, *, clients: int = 4, protocol: str = "prepare
         return
     if target.kind == "pgbouncer" and target.settings.mode == "transaction":
         protocol = "simple"             # 1.18 keeps no prepared statements
+    # One thread for each client: pgbench prepares with a blocking call, and a thread that waits for
+    # a server connection while another of its clients holds one in a transaction waits for ever.
     script = lab.folder / "busy.sql"
     script.write_text(SCRIPT)
     child = lab.child("busy", ["pgbench", "-n", "-f", script, "-M", protocol, "-c", clients, "-j",
-                               "1", "-T", "600", "-P", "1"],
+                               clients, "-T", "600", "-P", "1"],
                       env=dict(target.environment(database=database)))
     try:
         yield

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -146,6 +147,28 @@ TEST_P(Lifetime, DescriptorsAndSlotsAreReusedWithinABatch) {
   loop.settle();
   EXPECT_EQ(told, 1);
   for (const Owner& one : fresh) EXPECT_EQ(one.losses + one.ended, 0);
+}
+
+/// Streams that got the slots of destroyed ones are not told what epoll said about those.
+TEST(LifetimeOfSlots, OldEventsAreNotForNewStreams) {
+  Loop loop;
+  Crowd crowd(loop, Family::v4, 20);
+  const RawListener silent(Family::v4, 64);
+  RawPeer(::dup(silent.socket())).go_deaf();  // answers no connect
+  std::list<Owner> fresh;
+  for (Owner& owner : crowd.servers) {
+    owner.when_received = [&](Bytes) {
+      for (Owner& other : crowd.servers) {
+        if (&other == &owner) continue;
+        other.stream.reset();
+        Owner& one = fresh.emplace_back();
+        one.stream = loop.reactor->connect(silent.endpoint(), one);
+      }
+    };
+  }
+  crowd.all_speak();
+  ASSERT_TRUE(loop.until([&] { return fresh.size() == 19; }));
+  for (const Owner& one : fresh) EXPECT_EQ(one.connected + one.losses, 0);
 }
 
 TEST_P(Lifetime, OneOfABatchDetachesTheOthers) {

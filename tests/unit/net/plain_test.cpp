@@ -212,6 +212,28 @@ TEST_P(PlainStream, SendToOneWhoWentIsToldLater) {
   EXPECT_EQ(served.server.send("after"), 5U);
 }
 
+TEST_P(PlainStream, LastWordsAreReadAfterASendFailed) {
+  Loop loop;
+  Served served(loop, GetParam());
+  served.peer->send("FATAL: terminating connection");
+  served.peer->close();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(served.server.send("x"), 1U);  // the second one fails
+  ASSERT_TRUE(loop.until([&] { return served.server.losses == 1; }));
+  EXPECT_EQ(served.server.received, "FATAL: terminating connection");
+  EXPECT_EQ(served.server.ended, 0);
+}
+
+TEST_P(PlainStream, PausedStreamWithUnreadBytesCostsNothing) {
+  Loop loop;
+  Served served(loop, GetParam());
+  served.server.stream->pause();
+  served.peer->send("unread");
+  loop.settle();
+  const auto begun = std::chrono::steady_clock::now();
+  loop.reactor->turn(loop.driven, std::chrono::milliseconds(30));
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(25));
+}
+
 class TcpStream : public testing::TestWithParam<Family> {};
 INSTANTIATE_TEST_SUITE_P(Families, TcpStream, testing::Values(Family::v4, Family::v6),
                          [](const auto& family) { return name_of(family.param); });

@@ -1,0 +1,292 @@
+#include <algorithm>
+
+#include "support/fake_postgres.hpp"
+
+// What the model server's statements do.
+namespace forebay::test {
+namespace {
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// The words of a statement; quotes and commas only separate.
+Words words_of(const std::string& text) {
+  Words words;
+  std::string word;
+  for (const char c : text + ' ') {
+    if (c == ' ' || c == '\'' || c == ',' || c == '=') {
+      if (!word.empty()) words.push_back({std::exchange(word, {}), {}, false});
+    } else {
+      word.push_back(c);
+    }
+  }
+  return words;
+}
+
+bool gives_rows(const std::string& text) {
+  const std::string first = lower(text.substr(0, text.find(' ')));
+  return first == "select" || first == "rows" || first == "show" || first == "sleep";
+}
+
+bool ends_block(const std::string& text) {
+  const std::string first = lower(text.substr(0, text.find(' ')));
+  return first == "commit" || first == "rollback" || first == "end" || first == "abort";
+}
+
+// $1, $2, ... are replaced.
+std::string put_in(const std::string& text,
+                   const std::vector<std::optional<std::string>>& parameters) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t number =
+        text[i] == '$' && i + 1 < text.size() ? static_cast<std::size_t>(text[i + 1] - '0') : 0;
+    if (number >= 1 && number <= parameters.size()) {
+      result += parameters[number - 1].value_or("NULL");
+      ++i;
+    } else {
+      result.push_back(text[i]);
+    }
+  }
+  return result;
+}
+
+std::size_t parameter_count(const std::string& text) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    if (text[i] != '$' || text[i + 1] < '1' || text[i + 1] > '9') continue;
+    count = std::max(count, static_cast<std::size_t>(text[i + 1] - '0'));
+  }
+  return count;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- Describe and Execute
+
+void FakeBackend::on_describe(const Words& message) {
+  const std::string name = message[2].text.substr(0, pg::kNameMax);
+  std::string text;
+  if (message[1].text == "S") {
+    const Statement* statement = nullptr;
+    if (name.empty()) {
+      if (!unnamed_) throw Failure{"26000", "unnamed prepared statement does not exist"};
+      statement = &*unnamed_;
+    } else {
+      const auto found = statements_.find(name);
+      if (found == statements_.end()) {
+        throw Failure{"26000", "prepared statement \"" + name + "\" does not exist"};
+      }
+      statement = &found->second;
+    }
+    text = statement->text;
+    std::string types = "ParameterDescription";
+    for (std::size_t i = 0; i < parameter_count(text); ++i) {
+      types += " " + std::to_string(i < statement->types.size() ? statement->types[i] : 25);
+    }
+    put(types);
+  } else {
+    const auto found = portals_.find(name);
+    if (found == portals_.end()) {
+      throw Failure{"34000", "portal \"" + name + "\" does not exist"};
+    }
+    text = found->second.text;
+  }
+  put(gives_rows(text) ? "RowDescription \"c\"" : "NoData");
+}
+
+void FakeBackend::on_execute(const Words& message) {
+  const auto found = portals_.find(message[1].text.substr(0, pg::kNameMax));
+  if (found == portals_.end()) {
+    throw Failure{"34000", "portal \"" + message[1].text + "\" does not exist"};
+  }
+  Portal& portal = found->second;
+  check_allowed(portal.text);
+  if (portal.text.empty()) {
+    put("EmptyQueryResponse");
+    return;
+  }
+  const std::size_t most = message.size() > 2 ? std::stoul(message[2].text) : 0;
+  if (!portal.text.starts_with("rows ")) {
+    const Portal copy = portal;  // the statement may end the transaction, and the portal with it
+    execute(copy.text, copy.parameters, false);
+    return;
+  }
+  const Words words = words_of(portal.text);
+  const std::size_t total = std::stoul(words[1].text);
+  std::size_t sent = 0;
+  for (; portal.next_row < total && (most == 0 || sent < most); ++sent) {
+    ++portal.next_row;
+    put("DataRow " + quote(words[2].text + "-" + std::to_string(portal.next_row)));
+  }
+  const bool suspended = most != 0 && sent == most;
+  put(suspended ? "PortalSuspended" : "CommandComplete " + quote("SELECT " + std::to_string(sent)));
+}
+
+// ---------------------------------------------------------------- statements
+
+void FakeBackend::begin_statement(const std::string&) {
+  if (begun_) return;
+  begun_ = true;
+  before_ = settings_;
+}
+
+void FakeBackend::check_allowed(const std::string& text) const {
+  if (!failed_ || ends_block(text)) return;
+  throw Failure{"25P02",
+                "current transaction is aborted, commands ignored until end of transaction block"};
+}
+
+// The statements of a Query that are left.
+void FakeBackend::run_rest() {
+  while (!rest_.empty()) {
+    const std::string text = rest_.front();
+    rest_.pop_front();
+    begin_statement(text);
+    check_allowed(text);
+    if (!execute(text, {}, true)) return;
+  }
+  end_implicit();
+  ready();
+}
+
+// False when the statement goes on: asleep, or in COPY.
+bool FakeBackend::execute(const std::string& text, const Parameters& parameters, bool simple) {
+  executed_.push_back(put_in(text, parameters));
+  const Words words = words_of(text);
+  const std::string word = lower(words.at(0).text);
+  if (execute_transaction(word)) return true;
+  if (execute_setting(word, words, parameters, simple)) return true;
+  if (word == "copy") return execute_copy(words, simple);
+  if (word == "error") {
+    throw Failure{words.size() > 1 ? words[1].text : "22012", "failed: " + text};
+  }
+  if (word == "fatal") throw Failure{"57P01", "terminating connection: " + text, true};
+  if (word == "insert") {
+    put("CommandComplete \"INSERT 0 1\"");
+  } else if (word == "notice") {
+    put("NoticeResponse NOTICE 00000 " + quote(text));
+    put("CommandComplete \"DO\"");
+  } else if (word == "notify") {
+    put("NotificationResponse " + std::to_string(process_id_) + " \"c\" " + quote(text));
+    put("CommandComplete \"NOTIFY\"");
+  } else if (word == "rows") {
+    if (simple) put("RowDescription \"c\"");
+    const std::size_t total = std::stoul(words.at(1).text);
+    for (std::size_t i = 1; i <= total; ++i) {
+      put("DataRow " + quote(words.at(2).text + "-" + std::to_string(i)));
+    }
+    put("CommandComplete " + quote("SELECT " + std::to_string(total)));
+  } else if (word == "sleep") {
+    sleeping_ = put_in(text, parameters);
+    sleeping_simple_ = simple;
+    return false;
+  } else {
+    put_row(put_in(text, parameters), simple, "SELECT 1");
+  }
+  return true;
+}
+
+void FakeBackend::wake() {
+  put_row(*std::exchange(sleeping_, std::nullopt), sleeping_simple_, "SELECT 1");
+  if (!sleeping_simple_) return;
+  extended_ = false;
+  try {
+    run_rest();
+  } catch (const Failure& failure) {
+    fail(failure);
+  }
+}
+
+void FakeBackend::put_row(const std::string& text, bool simple, const std::string& tag) {
+  if (simple) put("RowDescription \"c\"");
+  put("DataRow " + quote(text));
+  put("CommandComplete " + quote(tag));
+}
+
+bool FakeBackend::execute_transaction(const std::string& word) {
+  if (word == "begin" || word == "start") {
+    in_block_ = true;
+    put("CommandComplete \"BEGIN\"");
+  } else if (word == "commit" || word == "end") {
+    put(failed_ ? "CommandComplete \"ROLLBACK\"" : "CommandComplete \"COMMIT\"");
+    end_transaction(!failed_);
+  } else if (word == "rollback" || word == "abort") {
+    put("CommandComplete \"ROLLBACK\"");
+    end_transaction(false);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool FakeBackend::execute_setting(const std::string& word, const Words& words,
+                                  const Parameters& parameters, bool simple) {
+  if (word == "select" && words.size() > 1 && words[1].text.starts_with("pg_catalog.set_config")) {
+    set(parameters.at(0).value_or(""), parameters.at(1));
+    put_row(parameters.at(1).value_or(""), simple, "SELECT 1");
+  } else if (word == "set") {
+    set(words.at(1).text, words.at(2).text);
+    put("CommandComplete \"SET\"");
+  } else if (word == "show") {
+    put_row(setting(lower(words.at(1).text)), simple, "SHOW");
+  } else if (word == "reset") {
+    if (words.at(1).text == "all") {
+      settings_ = defaults_;
+    } else {
+      set(words[1].text, std::nullopt);
+    }
+    put("CommandComplete \"RESET\"");
+  } else if (word == "deallocate") {
+    statements_.clear();
+    put("CommandComplete \"DEALLOCATE ALL\"");
+  } else if (word == "discard") {
+    if (in_block_) throw Failure{"25001", "DISCARD ALL cannot run inside a transaction block"};
+    statements_.clear();
+    settings_ = defaults_;
+    put("CommandComplete \"DISCARD ALL\"");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool FakeBackend::execute_copy(const Words& words, bool simple) {
+  if (words.at(1).text == "in") {
+    put("CopyInResponse");
+    flush();
+    copied_ = 0;
+    copy_simple_ = simple;
+    return false;
+  }
+  put("CopyOutResponse ; CopyData \"line 1\\n\" ; CopyData \"line 2\\n\" ; CopyDone");
+  put("CommandComplete \"COPY 2\"");
+  return true;
+}
+
+void FakeBackend::set(std::string name, const std::optional<std::string>& value) {
+  name = lower(name);
+  if (!defaults_.contains(name)) {
+    throw Failure{"42704", "unrecognized configuration parameter \"" + name + "\""};
+  }
+  if (value == "bad") {
+    throw Failure{"22023", "invalid value for parameter \"" + name + "\": \"bad\""};
+  }
+  settings_[name] = value.value_or(defaults_[name]);
+}
+
+void FakeBackend::end_transaction(bool commit) {
+  if (!commit && begun_) settings_ = before_;
+  in_block_ = false;
+  failed_ = false;
+  begun_ = false;
+  portals_.clear();
+}
+
+void FakeBackend::end_implicit() {
+  if (!in_block_) end_transaction(true);
+}
+
+}  // namespace forebay::test
