@@ -334,7 +334,7 @@ def cancel_key_must_be_whole(lab: Lab) -> None:
 @test(modes=("transaction", "session"), targets=POSTGRES_LIKE)
 def process_id_is_positive(lab: Lab) -> None:
     """libpq shows it as an int. No two clients have the same."""
-    target = lab.target()
+    target = lab.target(pool_size=10)
     clients = [lab.keep(target.connect()) for _ in range(10)]
     assert all(0 < client.process_id < 2**31 for client in clients)
     assert len({(client.process_id, client.key) for client in clients}) == 10

@@ -1,7 +1,7 @@
 #include <array>
 #include <functional>
-#include <utility>
 #include <stdexcept>
+#include <utility>
 
 #include "forebay/protocol/postgres/message_table.hpp"
 #include "forebay/protocol/postgres/reader.hpp"
@@ -14,19 +14,19 @@ namespace {
 // What stands in a message's body, in order.
 enum class Field : std::uint8_t {
   none,
-  text,     ///< "text" and its NUL
-  letter,   ///< one byte, bare
-  number,   ///< Int32
-  optional, ///< Int32, 0 when left out
-  rest,     ///< "bytes" up to the end
-  types,    ///< Int16 count, Int32 each
-  values,   ///< Int16 count, each with an Int32 length, or null
-  bound,    ///< as values, between two empty lists of formats
-  columns,  ///< names of columns of type text
-  report,   ///< ErrorResponse, NoticeResponse: SEVERITY SQLSTATE "message" X="further field"
-  options,  ///< Int32 count, "text" each
-  copy,     ///< CopyInResponse: text format, no columns
-  argument, ///< FunctionCall: one text argument; FunctionCallResponse: "value" or null
+  text,      ///< "text" and its NUL
+  letter,    ///< one byte, bare
+  number,    ///< Int32
+  optional,  ///< Int32, 0 when left out
+  rest,      ///< "bytes" up to the end
+  types,     ///< Int16 count, Int32 each
+  values,    ///< Int16 count, each with an Int32 length, or null
+  bound,     ///< as values, between two empty lists of formats
+  columns,   ///< names of columns of type text
+  report,    ///< ErrorResponse, NoticeResponse: SEVERITY SQLSTATE "message" X="further field"
+  options,   ///< Int32 count, "text" each
+  copy,      ///< CopyInResponse: text format, no columns
+  argument,  ///< FunctionCall: one text argument; FunctionCallResponse: "value" or null
 };
 
 struct Spec {
@@ -89,7 +89,9 @@ std::string u32(std::size_t value) {
   return bytes;
 }
 
-bool is_null(const Word& word) { return !word.quoted && word.text == "null"; }
+bool is_null(const Word& word) {
+  return !word.quoted && word.text == "null";
+}
 
 std::string value_of(const Word& word) {
   return is_null(word) ? u32(0xffffffff) : u32(word.text.size()) + word.text;
@@ -126,22 +128,37 @@ class Encoder {
 
   void add(Field field) {
     switch (field) {
-      case Field::none: return;
-      case Field::text: body_ += word().text + '\0'; return;
-      case Field::letter: body_ += word().text; return;
-      case Field::number: body_ += u32(number_of(word())); return;
-      case Field::optional: body_ += u32(more() ? number_of(word()) : 0); return;
+      case Field::none:
+        return;
+      case Field::text:
+        body_ += word().text + '\0';
+        return;
+      case Field::letter:
+        body_ += word().text;
+        return;
+      case Field::number:
+        body_ += u32(number_of(word()));
+        return;
+      case Field::optional:
+        body_ += u32(more() ? number_of(word()) : 0);
+        return;
       case Field::rest:
         if (more()) body_ += word().text;
         return;
-      case Field::copy: body_ += '\0' + u16(0); return;
-      case Field::report: add_report(); return;
+      case Field::copy:
+        body_ += '\0' + u16(0);
+        return;
+      case Field::report:
+        add_report();
+        return;
       case Field::bound:
         body_ += u16(0);
         add_list(u16, value_of);
         body_ += u16(0);
         return;
-      case Field::values: add_list(u16, value_of); return;
+      case Field::values:
+        add_list(u16, value_of);
+        return;
       case Field::types:
         add_list(u16, [](const Word& type) { return u32(number_of(type)); });
         return;
@@ -154,7 +171,9 @@ class Encoder {
                  u16(0);
         });
         return;
-      case Field::argument: add_argument(); return;
+      case Field::argument:
+        add_argument();
+        return;
     }
   }
 
@@ -192,9 +211,12 @@ class Encoder {
 
 // The manual gives each kind of Authentication message a name of its own.
 constexpr std::pair<const char*, std::uint32_t> kAuthentication[] = {
-    {"AuthenticationOk", 0},           {"AuthenticationCleartextPassword", 3},
-    {"AuthenticationMD5Password", 5},  {"AuthenticationSASL", 10},
-    {"AuthenticationSASLContinue", 11}, {"AuthenticationSASLFinal", 12},
+    {"AuthenticationOk", 0},
+    {"AuthenticationCleartextPassword", 3},
+    {"AuthenticationMD5Password", 5},
+    {"AuthenticationSASL", 10},
+    {"AuthenticationSASLContinue", 11},
+    {"AuthenticationSASLFinal", 12},
 };
 
 Words unnamed_authentication(Words message) {
@@ -239,8 +261,12 @@ std::string encode(const Spec (&specs)[N], const Words& message) {
 
 // ---------------------------------------------------------------- to words
 
-Word bare(std::string text) { return {std::move(text), {}, false}; }
-Word quoted(Bytes text) { return {std::string(text), {}, true}; }
+Word bare(std::string text) {
+  return {std::move(text), {}, false};
+}
+Word quoted(Bytes text) {
+  return {std::string(text), {}, true};
+}
 
 class Decoder {
  public:
@@ -254,10 +280,17 @@ class Decoder {
  private:
   void take(Field field) {
     switch (field) {
-      case Field::none: return;
-      case Field::text: words_.push_back(quoted(in_.text())); return;
-      case Field::letter: words_.push_back(bare(std::string(in_.bytes(1)))); return;
-      case Field::number: words_.push_back(bare(std::to_string(in_.u32()))); return;
+      case Field::none:
+        return;
+      case Field::text:
+        words_.push_back(quoted(in_.text()));
+        return;
+      case Field::letter:
+        words_.push_back(bare(std::string(in_.bytes(1))));
+        return;
+      case Field::number:
+        words_.push_back(bare(std::to_string(in_.u32())));
+        return;
       case Field::optional:
         if (const std::uint32_t number = in_.u32(); number != 0) {
           words_.push_back(bare(std::to_string(number)));
@@ -266,14 +299,20 @@ class Decoder {
       case Field::rest:
         if (in_.left() > 0) words_.push_back(quoted(in_.rest()));
         return;
-      case Field::copy: expect(0, 1), expect(0, 2); return;
-      case Field::report: take_report(); return;
+      case Field::copy:
+        expect(0, 1), expect(0, 2);
+        return;
+      case Field::report:
+        take_report();
+        return;
       case Field::bound:
         expect(0, 2);
         take_values(in_.u16());
         expect(0, 2);
         return;
-      case Field::values: take_values(in_.u16()); return;
+      case Field::values:
+        take_values(in_.u16());
+        return;
       case Field::types:
         for (std::size_t left = in_.u16(); left > 0 && in_.ok(); --left) {
           words_.push_back(bare(std::to_string(in_.u32())));
@@ -290,7 +329,9 @@ class Decoder {
           in_.bytes(18);
         }
         return;
-      case Field::argument: take_argument(); return;
+      case Field::argument:
+        take_argument();
+        return;
     }
   }
 
@@ -374,7 +415,9 @@ std::string all_text(std::string bytes, const std::function<Words(std::string&)>
 
 }  // namespace
 
-std::string encode_frontend(const Words& message) { return encode(kFrontend, message); }
+std::string encode_frontend(const Words& message) {
+  return encode(kFrontend, message);
+}
 std::string encode_backend(const Words& message) {
   return encode(kBackend, unnamed_authentication(message));
 }
@@ -391,11 +434,19 @@ std::string backend(std::string_view text) {
   return bytes;
 }
 
-Words take_frontend(std::string& bytes) { return take(kFrontend, bytes); }
-Words take_backend(std::string& bytes) { return named_authentication(take(kBackend, bytes)); }
+Words take_frontend(std::string& bytes) {
+  return take(kFrontend, bytes);
+}
+Words take_backend(std::string& bytes) {
+  return named_authentication(take(kBackend, bytes));
+}
 
-std::string frontend_text(std::string bytes) { return all_text(std::move(bytes), take_frontend); }
-std::string backend_text(std::string bytes) { return all_text(std::move(bytes), take_backend); }
+std::string frontend_text(std::string bytes) {
+  return all_text(std::move(bytes), take_frontend);
+}
+std::string backend_text(std::string bytes) {
+  return all_text(std::move(bytes), take_backend);
+}
 
 std::string encode_startup(const Words& packet) {
   const std::string& name = packet.at(0).text;

@@ -9,7 +9,9 @@
 namespace forebay::test {
 namespace {
 
-std::string significant(const std::string& name) { return name.substr(0, pg::kNameMax); }
+std::string significant(const std::string& name) {
+  return name.substr(0, pg::kNameMax);
+}
 
 bool is_extended(const std::string& name) {
   return name == "Parse" || name == "Bind" || name == "Describe" || name == "Execute" ||
@@ -45,7 +47,9 @@ FakeBackend::FakeBackend(FakePostgres& server, std::uint32_t process_id)
                {"work_mem", "4MB"}};
 }
 
-FakeBackend::~FakeBackend() { server_.backends_.erase(process_id_); }
+FakeBackend::~FakeBackend() {
+  server_.backends_.erase(process_id_);
+}
 
 bool FakeBackend::step() {
   if (over_ || wants_tls_ || sleeping_) return false;

@@ -35,11 +35,11 @@ namespace forebay::test {
 class FakeBackend;
 
 struct FakeServerOptions {
-  bool tls = false;                        ///< SSLRequest is answered with S
-  std::uint32_t newest = pg::kProtocol3_2; ///< minor version that is spoken at most
-  std::string password;                    ///< empty: trust
+  bool tls = false;                         ///< SSLRequest is answered with S
+  std::uint32_t newest = pg::kProtocol3_2;  ///< minor version that is spoken at most
+  std::string password;                     ///< empty: trust
   std::string version = "15.0";
-  std::string recovery = "off";            ///< in_hot_standby
+  std::string recovery = "off";  ///< in_hot_standby
 };
 
 /// The server as a whole.
@@ -143,8 +143,8 @@ class FakeBackend {
   void begin_statement(const std::string& text);
   bool execute(const std::string& text, const Parameters& parameters, bool simple);
   bool execute_transaction(const std::string& word);
-  bool execute_setting(const std::string& word, const Words& words,
-                       const Parameters& parameters, bool simple);
+  bool execute_setting(const std::string& word, const Words& words, const Parameters& parameters,
+                       bool simple);
   bool execute_copy(const Words& words, bool simple);
   void put_row(const std::string& text, bool simple, const std::string& tag);
   void set(std::string name, const std::optional<std::string>& value);
@@ -171,19 +171,19 @@ class FakeBackend {
   std::map<std::string, Portal> portals_;
   Settings settings_;
   Settings defaults_;
-  Settings before_;      ///< at the begin of the transaction, explicit or not
+  Settings before_;  ///< at the begin of the transaction, explicit or not
   Settings reported_;
   bool in_block_ = false;
   bool failed_ = false;
-  bool begun_ = false;   ///< before_ holds
+  bool begun_ = false;  ///< before_ holds
 
   bool extended_ = false;  ///< the message at hand is of the extended protocol
   bool skipping_ = false;
   std::optional<std::string> sleeping_;  ///< the row that the running statement gives
   bool sleeping_simple_ = false;
-  std::optional<std::size_t> copied_;    ///< in COPY FROM: bytes so far
+  std::optional<std::size_t> copied_;  ///< in COPY FROM: bytes so far
   bool copy_simple_ = false;
-  std::deque<std::string> rest_;         ///< further statements of a Query
+  std::deque<std::string> rest_;  ///< further statements of a Query
   std::vector<std::string> executed_;
   bool logged_in_ = false;
   bool secure_ = false;

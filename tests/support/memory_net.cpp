@@ -33,11 +33,11 @@ std::size_t MemoryStream::send(std::span<const Bytes> pieces) {
   for (const Bytes piece : pieces) offered += piece.size();
   if (offered == 0) return 0;
   if (channel.broken || channel.lost_told || channel.was_reset) return offered;
-  FB_ASSERT(channel.io != nullptr);       // a detached stream is not used
-  FB_ASSERT(channel.connected);           // nothing is sent before on_connected
-  FB_ASSERT(!channel.handshaking);        // ... and during a handshake
-  FB_ASSERT(!channel.ended);              // ... and after shut_down_sending
-  FB_ASSERT(!channel.short_of_room);      // the rest waits for on_writable
+  FB_ASSERT(channel.io != nullptr);   // a detached stream is not used
+  FB_ASSERT(channel.connected);       // nothing is sent before on_connected
+  FB_ASSERT(!channel.handshaking);    // ... and during a handshake
+  FB_ASSERT(!channel.ended);          // ... and after shut_down_sending
+  FB_ASSERT(!channel.short_of_room);  // the rest waits for on_writable
   std::size_t room = channel.window - std::min(channel.window, channel.outbound.size());
   std::size_t taken = 0;
   for (const Bytes piece : pieces) {
@@ -103,7 +103,9 @@ void FarEnd::secure(core::TlsFacts facts) {
 
 // ---------------------------------------------------------------- a worker's part
 
-MemoryIo::~MemoryIo() { FB_ASSERT(open() == 0); }
+MemoryIo::~MemoryIo() {
+  FB_ASSERT(open() == 0);
+}
 
 std::unique_ptr<core::Stream> MemoryIo::connect(const Endpoint& endpoint,
                                                 core::StreamEvents& owner) {
@@ -152,10 +154,9 @@ std::pair<std::unique_ptr<core::Stream>, FarEnd> MemoryIo::accept(const core::Pe
 }
 
 std::size_t MemoryIo::open() const {
-  return static_cast<std::size_t>(
-      std::count_if(net_.channels.begin(), net_.channels.end(), [this](const auto& channel) {
-        return channel->stream != nullptr && channel->io == this;
-      }));
+  return static_cast<std::size_t>(std::count_if(
+      net_.channels.begin(), net_.channels.end(),
+      [this](const auto& channel) { return channel->stream != nullptr && channel->io == this; }));
 }
 
 std::vector<MemoryIo::Ready> MemoryIo::ready() const {

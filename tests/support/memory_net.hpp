@@ -29,32 +29,32 @@ enum class Reception : std::uint8_t { accept, refuse, hang };
 struct Channel {
   // Towards the engine: sent by the far end and not delivered yet.
   std::string inbound;
-  bool far_ended = false;                ///< nothing comes behind inbound
-  std::optional<std::string> broken;     ///< on_lost is due, with this reason
+  bool far_ended = false;             ///< nothing comes behind inbound
+  std::optional<std::string> broken;  ///< on_lost is due, with this reason
 
   // Towards the far end: taken from the engine and not read yet.
   std::string outbound;
-  std::size_t window = SIZE_MAX;         ///< outbound holds so many bytes at most
-  bool ended = false;                    ///< the engine will send no more
-  bool was_reset = false;                ///< ... and wants the far end to know that it is not whole
+  std::size_t window = SIZE_MAX;  ///< outbound holds so many bytes at most
+  bool ended = false;             ///< the engine will send no more
+  bool was_reset = false;         ///< ... and wants the far end to know that it is not whole
 
   // The engine's end.
-  MemoryStream* stream = nullptr;        ///< null once it is destroyed
-  MemoryIo* io = nullptr;                ///< null while detached
+  MemoryStream* stream = nullptr;  ///< null once it is destroyed
+  MemoryIo* io = nullptr;          ///< null while detached
   core::StreamEvents* owner = nullptr;
-  std::optional<Reception> connecting;   ///< the answer to connect is due
+  std::optional<Reception> connecting;  ///< the answer to connect is due
   bool connected = false;
   bool paused = false;
-  bool short_of_room = false;            ///< a send took less than it was offered
+  bool short_of_room = false;  ///< a send took less than it was offered
   bool handshaking = false;
   bool lost_told = false;
   bool end_told = false;
-  bool tls_wanted = false;               ///< the engine has begun a handshake
+  bool tls_wanted = false;  ///< the engine has begun a handshake
   bool tls_direct = false;
-  std::optional<core::TlsFacts> tls;     ///< after the handshake
+  std::optional<core::TlsFacts> tls;  ///< after the handshake
   core::PeerFacts peer;
-  Endpoint endpoint;                     ///< that was connected to
-  std::size_t sent = 0;                  ///< bytes that the engine sent in all
+  Endpoint endpoint;     ///< that was connected to
+  std::size_t sent = 0;  ///< bytes that the engine sent in all
 };
 
 enum class Event : std::uint8_t { connect, secured, received, writable, end, lost };

@@ -50,16 +50,20 @@ class Scanner {
   char escaped() {
     const char c = next();
     switch (c) {
-      case 'n': return '\n';
-      case 't': return '\t';
-      case '0': return '\0';
+      case 'n':
+        return '\n';
+      case 't':
+        return '\t';
+      case '0':
+        return '\0';
       case 'x': {
         const int high = hex_digit(next());
         const int low = hex_digit(next());
         if (high < 0 || low < 0) unreadable(text_, "\\x without two hex digits");
         return static_cast<char>(16 * high + low);
       }
-      default: return c;
+      default:
+        return c;
     }
   }
 

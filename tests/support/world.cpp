@@ -28,8 +28,7 @@ std::shared_ptr<const core::Runtime> make_runtime(config::Config config) {
     auto secrets = auth::UserSecrets::make(name, user.passwords,
                                            auth::ScramParameters{std::string(16, 's'), 4096});
     FB_ASSERT(secrets.has_value());
-    runtime->secrets.emplace(name,
-                             std::make_shared<const auth::UserSecrets>(std::move(*secrets)));
+    runtime->secrets.emplace(name, std::make_shared<const auth::UserSecrets>(std::move(*secrets)));
   }
   if (!config.client_tls.certificate_file.empty()) {
     runtime->client_tls = std::make_shared<KeylessTls>();
@@ -145,8 +144,8 @@ std::string World::leaks() {
   std::string found;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     const auto buffers = workers_[i]->engine->buffers().in_use();
-    if (buffers != 0) found += "worker " + std::to_string(i) + ": " + std::to_string(buffers) +
-                               " buffers in use; ";
+    if (buffers != 0)
+      found += "worker " + std::to_string(i) + ": " + std::to_string(buffers) + " buffers in use; ";
   }
   if (const auto clients = shared_->clients.load(); clients != 0) {
     found += std::to_string(clients) + " clients counted; ";

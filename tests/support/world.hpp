@@ -59,13 +59,17 @@ class World final : private core::Courier {
   void turn(std::size_t worker, const Choose& choose, std::size_t letters = SIZE_MAX);
 
   /// To one worker, as the life cycle does.
-  void post(std::size_t worker, core::Mail mail) { workers_[worker]->mail.push_back(std::move(mail)); }
+  void post(std::size_t worker, core::Mail mail) {
+    workers_[worker]->mail.push_back(std::move(mail));
+  }
   void drain();
 
   [[nodiscard]] core::Engine& engine(std::size_t worker = 0) { return *workers_[worker]->engine; }
   [[nodiscard]] MemoryIo& io(std::size_t worker = 0) { return workers_[worker]->io; }
   [[nodiscard]] std::size_t workers() const noexcept { return workers_.size(); }
-  [[nodiscard]] std::size_t letters(std::size_t worker) const { return workers_[worker]->mail.size(); }
+  [[nodiscard]] std::size_t letters(std::size_t worker) const {
+    return workers_[worker]->mail.size();
+  }
   [[nodiscard]] core::Shared& shared() noexcept { return *shared_; }
   [[nodiscard]] const core::Runtime& runtime() const noexcept { return *runtime_; }
   /// The pool of a user in "app"; there is one once a client has come.

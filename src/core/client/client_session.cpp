@@ -104,7 +104,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
   for (;;) {
     LinkRelayState* link = link_ == nullptr ? nullptr : &link_->relay();
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
-    if (link != nullptr && link->settings != relay_.settings && link->at_rest()) {
+    if (link != nullptr && !link->has(relay_.settings) && link->at_rest()) {
       relay.link_up(*link);
     }
     const Relay::ClientProgress progress = relay.from_client(bytes.substr(consumed), link);

@@ -99,7 +99,7 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
   }
   // Another pool below the same limit waits for a place.
   for (const auto& quota : quotas_) {
-    if (quota->any_starved()) return {Released::Kind::close, {}};
+    if (quota->starves_another(*this)) return {Released::Kind::close, {}};
   }
   Parking& parking = link.parking();
   parking.home = here;
@@ -151,7 +151,7 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
   std::uint32_t planned = 0;
   while (opening_ < parallel && total_ < settings_.pool_size &&
          (opening_ < waiting || planned < missing)) {
-    if (!reserve_quotas(starved_by)) break;
+    if (!reserve_quotas(opening_ < waiting, starved_by)) break;
     ++opening_;
     ++total_;
     ++planned;
@@ -161,17 +161,20 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
 
 bool Pool::reserve_login() {
   const std::lock_guard lock(mutex_);
-  if (total_ >= settings_.pool_size || !reserve_quotas(nullptr)) return false;
+  if (total_ >= settings_.pool_size || !reserve_quotas(false, nullptr)) return false;
   ++opening_;
   ++total_;
   return true;
 }
 
-bool Pool::reserve_quotas(std::shared_ptr<Quota>* starved_by) {
+// Only for the sake of a waiter may others be asked to give up a link.
+bool Pool::reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by) {
   for (std::size_t i = 0; i < quotas_.size(); ++i) {
     if (quotas_[i]->try_reserve()) continue;
-    if (!waiters_.empty()) quotas_[i]->add_starved(shared_from_this());
-    if (starved_by != nullptr) *starved_by = quotas_[i];
+    if (for_waiter) {
+      quotas_[i]->add_starved(weak_from_this());
+      if (starved_by != nullptr) *starved_by = quotas_[i];
+    }
     while (i > 0) quotas_[--i]->release();
     return false;
   }

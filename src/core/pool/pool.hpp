@@ -185,7 +185,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // All of these need the mutex.
   std::uint32_t plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by);
-  bool reserve_quotas(std::shared_ptr<Quota>* starved_by);
+  bool reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by);
   std::vector<SessionKey> dismiss_waiters();
   void release_quotas();
   ParkedList* choose(WorkerId here);

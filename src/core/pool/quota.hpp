@@ -36,23 +36,41 @@ class Quota {
   }
 
   /// A pool has waiters and got nothing here: it wants to hear when something is free.
-  void add_starved(std::shared_ptr<Pool> pool) {
+  void add_starved(std::weak_ptr<Pool> pool) {
     const std::lock_guard lock(mutex_);
     for (const auto& known : starved_) {
-      if (known == pool) return;
+      if (!known.owner_before(pool) && !pool.owner_before(known)) return;
     }
     starved_.push_back(std::move(pool));
     any_starved_.store(true, std::memory_order_release);
   }
-  /// Those pools, in the order in which they came; forgets them.
+  /// Those pools that are still there, in the order in which they came; forgets them.
   std::vector<std::shared_ptr<Pool>> take_starved() {
     if (!any_starved()) return {};
-    const std::lock_guard lock(mutex_);
-    any_starved_.store(false, std::memory_order_release);
-    return std::exchange(starved_, {});
+    std::vector<std::weak_ptr<Pool>> starved;
+    {
+      const std::lock_guard lock(mutex_);
+      any_starved_.store(false, std::memory_order_release);
+      starved.swap(starved_);
+    }
+    std::vector<std::shared_ptr<Pool>> pools;
+    for (const auto& pool : starved) {
+      if (auto there = pool.lock()) pools.push_back(std::move(there));
+    }
+    return pools;
   }
   [[nodiscard]] bool any_starved() const noexcept {
     return any_starved_.load(std::memory_order_acquire);
+  }
+  /// Whether a pool other than `self` wants to hear: a link of its own helps `self` no further.
+  [[nodiscard]] bool starves_another(const Pool& self) const {
+    if (!any_starved()) return false;
+    const std::lock_guard lock(mutex_);
+    for (const auto& starved : starved_) {
+      const auto pool = starved.lock();
+      if (pool != nullptr && pool.get() != &self) return true;
+    }
+    return false;
   }
 
  private:
@@ -60,8 +78,8 @@ class Quota {
   std::atomic<std::uint32_t> max_;
   std::atomic<std::uint32_t> count_{0};
   std::atomic<bool> any_starved_{false};
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<Pool>> starved_;
+  mutable std::mutex mutex_;
+  std::vector<std::weak_ptr<Pool>> starved_;  ///< pools own their quotas, not the reverse
 };
 
 }  // namespace forebay::core

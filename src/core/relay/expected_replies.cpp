@@ -92,10 +92,8 @@ bool ExpectedReplies::push(Expected&& expected) {
   FB_ASSERT(expected.request != Request::copy_end);
   if (copying_in_) {
     // The server swallows a Sync; anything else aborts the copy and is lost with it.
-    if (expected.request == Request::sync) {
-      ++swallowed_syncs_;
-      sync_while_copying_ = true;
-    }
+    ++taken_by_copy_;
+    if (expected.request != Request::sync) copying_in_ = false;
     return false;
   }
   if (expected.request == Request::sync) {
@@ -126,12 +124,14 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
   const Request request = head().request;
 
   if (type == pg::Backend::ErrorResponse) {
-    doubtful_ = doubtful_ || (copying_in_ && sync_while_copying_);
+    doubtful_ = doubtful_ || taken_by_copy_ > 0;
+    taken_by_copy_ = 0;
     copying_in_ = false;
     if (!ends_with_ready(request)) return fail();
     taken.effect = Effect::error;
     return taken;
   }
+  if (type == pg::Backend::CommandComplete) taken_by_copy_ = 0;  // the copy came to its end
   switch (step_of(request, type)) {
     case Step::wrong:
       return taken;
@@ -147,6 +147,13 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
       return taken;
   }
   return taken;
+}
+
+bool ExpectedReplies::take_ready_in_doubt() noexcept {
+  if (!doubtful_ || count_ > 0) return false;
+  skipping_ = false;
+  batch_open_ = false;
+  return true;
 }
 
 bool ExpectedReplies::supplied_at_head() const noexcept {
@@ -198,18 +205,16 @@ void ExpectedReplies::append(Expected&& expected) {
 void ExpectedReplies::begin_copy_in() {
   // What was sent behind the request before anybody knew that it is a copy: each Sync is swallowed,
   // CopyDone or CopyFail ends it, anything else aborts it and is lost.
-  swallowed_syncs_ = 0;
-  sync_while_copying_ = false;
+  taken_by_copy_ = 0;
   copying_in_ = true;
   std::size_t next = 1;
   for (; next < count_ && copying_in_; ++next) {
-    if (at(next).request == Request::sync) {
-      ++swallowed_syncs_;
-      --syncs_;
-    } else {
-      copying_in_ = false;
-      if (at(next).request != Request::copy_end) voided_.push_back(std::move(at(next)));
-    }
+    const Request request = at(next).request;
+    if (request == Request::sync) --syncs_;
+    if (request != Request::copy_end) ++taken_by_copy_;
+    if (request == Request::sync) continue;
+    copying_in_ = false;
+    if (request != Request::copy_end) voided_.push_back(std::move(at(next)));
   }
   const std::size_t removed = next - 1;
   if (removed == 0) return;

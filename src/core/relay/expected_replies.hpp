@@ -126,11 +126,12 @@ class ExpectedReplies {
   [[nodiscard]] bool batch_open() const noexcept { return batch_open_; }
   /// Whether a batch failed whose Sync is still to come: the server skips everything until then.
   [[nodiscard]] bool skipping() const noexcept { return skipping_; }
-  /// A COPY FROM ended by an error which may have come before or after a Sync that it should have
-  /// swallowed: one ReadyForQuery more may come. Never to be pooled again.
+  /// A COPY FROM ended by an error, which may have come before or after a message that the copy
+  /// should have taken with it, above all a Sync (a trigger fails before any data is read): one
+  /// ReadyForQuery more may come. Never to be pooled again.
   [[nodiscard]] bool doubtful() const noexcept { return doubtful_; }
-  /// An error that is not the client's fault ended the copy (cancel, shutdown): see `doubtful`.
-  void interrupted_copy() noexcept { doubtful_ = doubtful_ || swallowed_syncs_ > 0; }
+  /// A ReadyForQuery that such a copy explains, with nothing expected: takes note of it.
+  [[nodiscard]] bool take_ready_in_doubt() noexcept;
 
  private:
   [[nodiscard]] Expected& head() noexcept { return ring_[first_]; }
@@ -148,13 +149,13 @@ class ExpectedReplies {
   std::size_t first_ = 0;
   std::size_t count_ = 0;
   std::vector<Expected> voided_;
-  std::uint32_t swallowed_syncs_ = 0;
+  /// Messages that the copy at the head has taken with it, if it still ran when they arrived.
+  std::uint32_t taken_by_copy_ = 0;
   std::uint32_t batch_ = 0;
   std::uint32_t syncs_ = 0;  ///< in the ring
   bool skipping_ = false;
   bool batch_open_ = false;
   bool copying_in_ = false;
-  bool sync_while_copying_ = false;
   bool doubtful_ = false;
 };
 

@@ -17,6 +17,7 @@ struct NameChange {
     link_parse,    ///< the link got `statement`; undo: it lacks it
     link_close,    ///< the link dropped `statement`; undo: it has it again
     reference,     ///< nothing changes; `name` is what the client calls `statement`, for errors
+    all_gone,      ///< DEALLOCATE ALL or DISCARD ALL is under way
   };
 
   Kind kind;

@@ -50,6 +50,15 @@ std::vector<ParameterChange> difference(const ParameterSet& has, const Parameter
   return changes;
 }
 
+std::vector<ParameterChange> all_changes(const ParameterSet& has, const ParameterSet& wanted) {
+  std::vector<ParameterChange> changes;
+  for (const auto& [name, value] : has.entries()) {
+    if (wanted.find(name) == nullptr) changes.push_back({name, std::nullopt});
+  }
+  for (const auto& [name, value] : wanted.entries()) changes.push_back({name, value});
+  return changes;
+}
+
 std::string parameter_name(Bytes name) {
   std::string lower(name);
   for (char& c : lower) {

@@ -43,6 +43,9 @@ struct ParameterChange {
 /// The views live as long as both sets.
 std::vector<ParameterChange> difference(const ParameterSet& has, const ParameterSet& wanted);
 
+/// The same where nobody knows what is left of `has`: sets all, and resets all others.
+std::vector<ParameterChange> all_changes(const ParameterSet& has, const ParameterSet& wanted);
+
 /// Lower case, as PostgreSQL compares the names of parameters (ASCII only).
 std::string parameter_name(Bytes name);
 

@@ -98,9 +98,8 @@ StatementRef LinkStatements::evict(std::uint32_t batch) {
 }
 
 void LinkStatements::evicted(const StatementRef& statement, bool closed) {
-  const auto found = std::find_if(closing_.begin(), closing_.end(), [&](const Held& held) {
-    return held.statement == statement;
-  });
+  const auto found = std::find_if(closing_.begin(), closing_.end(),
+                                  [&](const Held& held) { return held.statement == statement; });
   if (found != closing_.end()) closing_.erase(found);
   if (closed) return;
   add(statement, 0);

@@ -58,13 +58,22 @@ class Relay {
   Handled on_message(const Item& item, LinkRelayState* link);
   Handled on_unlinked(const Item& item);
   Handled parse_unlinked(const Item& item);
+  [[nodiscard]] bool must_wait(const pg::Message& message, const LinkRelayState& link) const;
+  [[nodiscard]] bool undecided_name(Bytes name, const LinkRelayState& link) const;
+  [[nodiscard]] bool undecided_parse(Bytes name, Bytes definition,
+                                     const LinkRelayState& link) const;
+  [[nodiscard]] bool undecided_use(Bytes name, const LinkRelayState& link) const;
+
   void on_linked(const Item& item, LinkRelayState& link);
+  void on_query(const Item& item, LinkRelayState& link);
+  UnnamedChange drop_unnamed(LinkRelayState& link);
   void on_extended(const Item& item, LinkRelayState& link);
 
   void on_parse(const Item& item, LinkRelayState& link);
   void parse_named(const Item& item, Bytes name, Bytes definition, LinkRelayState& link);
   void parse_duplicate(const Item& item, Bytes name, Bytes definition, const StatementRef& known,
                        LinkRelayState& link);
+  [[nodiscard]] static bool refuses_parse(const LinkRelayState& link, Bytes definition);
   void parse_unnamed(const Item& item, Bytes definition, LinkRelayState& link);
   void on_bind(const Item& item, LinkRelayState& link);
   void on_describe(const Item& item, LinkRelayState& link);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/relay/relay.hpp"
+#include "core/relay/statement_text.hpp"
 #include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
@@ -12,47 +13,6 @@ using Kind = pg::Framer::Kind;
 
 constexpr std::string_view kSettingsStatement = "_forebay_set";
 constexpr std::string_view kSettingsText = "SELECT pg_catalog.set_config($1, $2, false)";
-
-// The body of a Parse, whole or only its head, cut behind the name.
-struct NamedDefinition {
-  Bytes name;
-  Bytes definition;
-  bool well_formed;
-};
-
-NamedDefinition cut_name(const pg::Message& message) {
-  const std::size_t end = message.body.find('\0');
-  if (end == Bytes::npos) return {{}, {}, false};
-  const Bytes definition = message.body.substr(end + 1);
-  const bool well_formed = !message.whole() || pg::frontend::Parse::parse(message.body).has_value();
-  return {message.body.substr(0, end), definition, well_formed};
-}
-
-// Whether a text is nothing but the begin or end of a transaction: valid whatever a server's
-// catalog holds.
-bool is_transaction_control(Bytes text) {
-  std::string words;
-  for (const char c : text) {
-    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ';';
-    if (!blank) {
-      words.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
-    } else if (!words.empty() && words.back() != ' ') {
-      words.push_back(' ');
-    }
-    if (words.size() > 24) return false;
-  }
-  if (!words.empty() && words.back() == ' ') words.pop_back();
-  for (const Bytes end : {" transaction", " work"}) {
-    if (words.ends_with(end) && words != "start transaction")
-      words.resize(words.size() - end.size());
-  }
-  return words == "begin" || words == "start transaction" || words == "commit" || words == "end" ||
-         words == "rollback" || words == "abort";
-}
-
-std::uint32_t size32(std::size_t size) {
-  return static_cast<std::uint32_t>(size);
-}
 
 }  // namespace
 
@@ -81,6 +41,11 @@ Relay::ClientProgress Relay::from_client(Bytes bytes, LinkRelayState* link) {
         return progress;
       case Kind::message:
       case Kind::head:
+        if (link != nullptr && must_wait(item.message, *link)) {
+          client_.framer = before;
+          progress.stop = ClientStop::full;
+          return progress;
+        }
         switch (on_message(item, link)) {
           case Handled::yes:
             break;
@@ -139,6 +104,7 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
       if (close->target == pg::frontend::Target::statement) {
         if (close->name.empty()) {
           client_.unnamed.exists = false;
+          ++client_.unnamed.version;  // what a link may have of it is not the client's any more
         } else if (client_.statements != nullptr) {
           client_.statements->take(close->name);
         }
@@ -173,6 +139,64 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   return Handled::yes;
 }
 
+// Whether what the message needs depends on the answer to an earlier batch: when that fails, what
+// was put ahead in it did not happen. The answer comes without anything more from the client.
+bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) const {
+  if (!link.expected.owes_sync() && link.all_gone == 0) return false;
+  if (!rules_.share_statements || link.expected.copying_in() || link.expected.skipping()) {
+    return false;
+  }
+  switch (static_cast<Frontend>(message.type)) {
+    case Frontend::Parse: {
+      const NamedDefinition parse = cut_name(message);
+      if (!parse.well_formed || parse.name.empty()) return false;
+      return link.all_gone > 0 || undecided_parse(parse.name, parse.definition, link);
+    }
+    case Frontend::Bind: {
+      const auto bind = pg::frontend::Bind::parse(message.body);
+      return bind && undecided_use(bind->statement, link);
+    }
+    case Frontend::Describe: {
+      const auto describe = pg::frontend::Describe::parse(message.body);
+      return describe && describe->target == pg::frontend::Target::statement &&
+             undecided_use(describe->name, link);
+    }
+    case Frontend::Close: {
+      const auto close = pg::frontend::Close::parse(message.body);
+      if (!close || close->target == pg::frontend::Target::portal || close->name.empty()) {
+        return false;
+      }
+      return link.all_gone > 0 || undecided_name(close->name, link);
+    }
+    default:
+      return false;
+  }
+}
+
+bool Relay::undecided_name(Bytes name, const LinkRelayState& link) const {
+  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
+  return known != nullptr && known->pending && known->batch != link.expected.batch();
+}
+
+bool Relay::undecided_parse(Bytes name, Bytes definition, const LinkRelayState& link) const {
+  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
+  const std::uint32_t batch = link.expected.batch();
+  if (known != nullptr) {
+    return undecided_name(name, link) || link.statements.undecided(known->statement, batch);
+  }
+  const StatementRef statement = rules_.catalog.find(definition);
+  return statement && link.statements.undecided(statement, batch);
+}
+
+bool Relay::undecided_use(Bytes name, const LinkRelayState& link) const {
+  const std::uint32_t batch = link.expected.batch();
+  if (name.empty()) return link.unnamed_pending && link.unnamed_batch != batch;
+  if (link.all_gone > 0) return true;
+  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
+  // Where the client's own Parse has failed, the server says rightly that there is no statement.
+  return known != nullptr && !known->pending && link.statements.undecided(known->statement, batch);
+}
+
 void Relay::on_linked(const Item& item, LinkRelayState& link) {
   const auto type = static_cast<Frontend>(item.message.type);
   if (type == Frontend::CopyDone || type == Frontend::CopyFail) {
@@ -186,11 +210,7 @@ void Relay::on_linked(const Item& item, LinkRelayState& link) {
   }
   switch (type) {
     case Frontend::Query:
-      forward(item, link,
-              {.request = Request::query,
-               .unnamed = client_.unnamed.exists ? UnnamedChange::dropped : UnnamedChange::none,
-               .unnamed_version = client_.unnamed.version});
-      client_.unnamed.exists = false;
+      on_query(item, link);
       return;
     case Frontend::Sync:
       forward(item, link, {.request = Request::sync});
@@ -229,220 +249,25 @@ void Relay::on_extended(const Item& item, LinkRelayState& link) {
   }
 }
 
-// ---------------------------------------------------------------- Parse
-
-void Relay::on_parse(const Item& item, LinkRelayState& link) {
-  const NamedDefinition parse = cut_name(item.message);
-  // The server finds the words for a malformed message; a copy-in is aborted by any message.
-  if (!parse.well_formed || !rules_.share_statements || link.expected.copying_in()) {
-    forward(item, link, {.request = Request::parse});
-  } else if (parse.name.empty()) {
-    parse_unnamed(item, parse.definition, link);
-  } else if (const auto* known =
-                 client_.statements == nullptr ? nullptr : client_.statements->find(parse.name)) {
-    parse_duplicate(item, parse.name, parse.definition, known->statement, link);
-  } else {
-    parse_named(item, parse.name, parse.definition, link);
+// The server drops its unnamed statement for every Query.
+void Relay::on_query(const Item& item, LinkRelayState& link) {
+  Expected expected{.request = Request::query,
+                    .unnamed = drop_unnamed(link),
+                    .unnamed_version = client_.unnamed.version,
+                    .unnamed_change = link.unnamed_change};
+  const auto query = pg::frontend::Query::parse(item.message.body);
+  if (query && rules_.share_statements && is_deallocate_all(query->text)) {
+    ++link.all_gone;
+    expected.change = std::make_unique<NameChange>(NameChange{NameChange::Kind::all_gone, {}, {}});
   }
+  forward(item, link, std::move(expected));
 }
 
-void Relay::parse_named(const Item& item, Bytes name, Bytes definition, LinkRelayState& link) {
-  const bool whole = item.message.whole();
-  const StatementRef statement =
-      whole ? rules_.catalog.find_or_make(definition) : rules_.catalog.make_unkept();
-  if (!whole) client_.pin(PinReason::large_statement);
-  if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(name, {statement, true});
-
-  if (link.statements.use(statement)) {
-    supply(link, Request::parse, NameChange::Kind::client_parse, name, statement);
-    return;
-  }
-  make_room(link);
-  link.statements.add(statement, true);
-  const std::uint32_t rest = size32(item.message.body_size - name.size() - 1);
-  pg::MessageWriter(out_.to_server.insert(), Frontend::Parse)
-      .text(statement->server_name())
-      .followed_by(rest);
-  out_.to_server.pass(definition);
-  push(link, {.request = Request::parse,
-              .change = std::make_unique<NameChange>(
-                  NameChange{NameChange::Kind::client_parse, std::string(name), statement, true})});
-}
-
-// The server itself refuses the name (42P05), after it looked at the text as it always does: it is
-// given the name of the statement that the client already has.
-void Relay::parse_duplicate(const Item& item, Bytes name, Bytes definition,
-                            const StatementRef& known, LinkRelayState& link) {
-  const StatementRef statement = known;
-  need_statement(statement, link);
-  const std::uint32_t rest = size32(item.message.body_size - name.size() - 1);
-  pg::MessageWriter(out_.to_server.insert(), Frontend::Parse)
-      .text(statement->server_name())
-      .followed_by(rest);
-  out_.to_server.pass(definition);
-  push(link, {.request = Request::parse,
-              .change = std::make_unique<NameChange>(
-                  NameChange{NameChange::Kind::reference, std::string(name), statement})});
-}
-
-void Relay::parse_unnamed(const Item& item, Bytes definition, LinkRelayState& link) {
-  auto& unnamed = client_.unnamed;
-  ++unnamed.version;
-  if (item.message.whole()) {
-    unnamed.definition.assign(definition);
-    unnamed.exists = true;
-    client_.unpin(PinReason::large_statement);
-  } else {
-    std::string().swap(unnamed.definition);
-    unnamed.exists = false;
-    client_.pin(PinReason::large_statement);
-  }
-  link.unnamed_owner = client_.serial;
-  link.unnamed_version = unnamed.version;
-  forward(item, link,
-          {.request = Request::parse,
-           .unnamed = UnnamedChange::parsed,
-           .unnamed_version = unnamed.version});
-}
-
-// ---------------------------------------------------------------- Bind, Describe, Close
-
-void Relay::on_bind(const Item& item, LinkRelayState& link) {
-  const auto bind = pg::frontend::Bind::parse(item.message.body);
-  if (!bind || !rules_.share_statements || link.expected.copying_in()) {
-    forward(item, link, {.request = Request::bind});
-    return;
-  }
-  if (bind->statement.empty()) {
-    need_unnamed(link);
-    forward(item, link, {.request = Request::bind});
-    return;
-  }
-  Expected expected{.request = Request::bind};
-  std::string foreign;
-  Bytes server_name;
-  const auto* known =
-      client_.statements == nullptr ? nullptr : client_.statements->find(bind->statement);
-  if (known == nullptr) {
-    foreign = foreign_name(bind->statement);
-    server_name = foreign;
-  } else {
-    need_statement(known->statement, link);
-    server_name = known->statement->server_name();
-    if (known->pending) {
-      expected.change = std::make_unique<NameChange>(
-          NameChange{NameChange::Kind::reference, std::string(bind->statement), known->statement});
-    }
-  }
-  const std::size_t names = bind->portal.size() + bind->statement.size() + 2;
-  pg::MessageWriter(out_.to_server.insert(), Frontend::Bind)
-      .text(bind->portal)
-      .text(server_name)
-      .followed_by(size32(item.message.body_size - names));
-  out_.to_server.pass(bind->values);
-  push(link, std::move(expected));
-}
-
-void Relay::on_describe(const Item& item, LinkRelayState& link) {
-  const auto describe = pg::frontend::Describe::parse(item.message.body);
-  if (!describe || describe->target == pg::frontend::Target::portal) {
-    forward(item, link, {.request = Request::describe_portal});
-    return;
-  }
-  if (!rules_.share_statements || link.expected.copying_in()) {
-    forward(item, link, {.request = Request::describe_statement});
-    return;
-  }
-  if (describe->name.empty()) {
-    need_unnamed(link);
-    forward(item, link, {.request = Request::describe_statement});
-    return;
-  }
-  Expected expected{.request = Request::describe_statement};
-  const auto* known =
-      client_.statements == nullptr ? nullptr : client_.statements->find(describe->name);
-  if (known == nullptr) {
-    const std::string foreign = foreign_name(describe->name);
-    pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement, foreign);
-  } else {
-    const StatementRef statement = known->statement;
-    need_statement(statement, link);
-    if (known->pending) {
-      expected.change = std::make_unique<NameChange>(
-          NameChange{NameChange::Kind::reference, std::string(describe->name), statement});
-    }
-    pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement,
-                       statement->server_name());
-  }
-  push(link, std::move(expected));
-}
-
-void Relay::on_close(const Item& item, LinkRelayState& link) {
-  const auto close = pg::frontend::Close::parse(item.message.body);
-  if (!close || close->target == pg::frontend::Target::portal || !rules_.share_statements ||
-      link.expected.copying_in()) {
-    forward(item, link, {.request = Request::close});
-    return;
-  }
-  if (close->name.empty()) {
-    forward(item, link,
-            {.request = Request::close,
-             .unnamed = client_.unnamed.exists ? UnnamedChange::dropped : UnnamedChange::none,
-             .unnamed_version = client_.unnamed.version});
-    client_.unnamed.exists = false;
-    client_.unpin(PinReason::large_statement);
-    return;
-  }
-  // Closing what does not exist is no error. The shared statement stays on the server.
-  ClientStatements::Named named;
-  if (client_.statements != nullptr) named = client_.statements->take(close->name);
-  supply(link, Request::close, NameChange::Kind::client_close, close->name,
-         std::move(named.statement));
-}
-
-// ---------------------------------------------------------------- what a link must have
-
-void Relay::need_statement(const StatementRef& statement, LinkRelayState& link) {
-  if (link.statements.use(statement) || statement->unkept()) return;
-  make_room(link);
-  link.statements.add(statement, true);
-  pg::write_parse(out_.to_server.insert(), statement->server_name(), statement->definition());
-  push(link, {.request = Request::parse,
-              .disposition = Disposition::precede,
-              .change = std::make_unique<NameChange>(
-                  NameChange{NameChange::Kind::link_parse, {}, statement})});
-}
-
-void Relay::need_unnamed(LinkRelayState& link) {
-  const auto& unnamed = client_.unnamed;
-  const bool has_ours =
-      link.unnamed_owner == client_.serial && link.unnamed_version == unnamed.version;
-  if (has_ours) return;
-  if (unnamed.exists) {
-    pg::write_parse(out_.to_server.insert(), {}, unnamed.definition);
-    push(link, {.request = Request::parse, .disposition = Disposition::precede});
-    link.unnamed_owner = client_.serial;
-    link.unnamed_version = unnamed.version;
-  } else if (link.unnamed_owner != 0) {
-    // Somebody else's unnamed statement must not answer for the one that this client lacks.
-    pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement, {});
-    push(link, {.request = Request::close, .disposition = Disposition::precede});
-    link.unnamed_owner = 0;
-  }
-}
-
-void Relay::make_room(LinkRelayState& link) {
-  while (link.statements.size() >= std::max(1u, rules_.max_prepared_statements)) {
-    const StatementRef oldest = link.statements.oldest();
-    link.statements.remove(oldest);
-    pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement,
-                    oldest->server_name());
-    push(link, {.request = Request::close,
-                .disposition = Disposition::precede,
-                .change = std::make_unique<NameChange>(
-                    NameChange{NameChange::Kind::link_close, {}, oldest})});
-  }
+// What is about to be sent makes the server's unnamed statement go, whosever it is.
+UnnamedChange Relay::drop_unnamed(LinkRelayState& link) {
+  link.change_unnamed(0, 0);
+  return std::exchange(client_.unnamed.exists, false) ? UnnamedChange::dropped
+                                                      : UnnamedChange::ours;
 }
 
 void Relay::link_up(LinkRelayState& link) {
@@ -458,7 +283,12 @@ void Relay::link_up(LinkRelayState& link) {
     }
     client_.welcome = link.welcome;
   }
-  if (client_.settings == link.settings) return;
+  if (link.has(client_.settings)) return;
+  const auto changes = link.settings_doubtful ? all_changes(*link.settings, *client_.settings)
+                                              : difference(*link.settings, *client_.settings);
+  const ParameterSetRef before = std::exchange(link.settings, client_.settings);
+  link.settings_doubtful = false;
+  if (changes.empty()) return;
 
   std::string& out = out_.to_server.insert();
   if (!link.has_settings_statement) {
@@ -466,7 +296,7 @@ void Relay::link_up(LinkRelayState& link) {
     push(link, {.request = Request::parse, .disposition = Disposition::discard});
     link.has_settings_statement = true;
   }
-  for (const ParameterChange& change : difference(*link.settings, *client_.settings)) {
+  for (const ParameterChange& change : changes) {
     const std::pair<Bytes, bool> arguments[] = {{change.name, false},
                                                 {change.value.value_or(""), !change.value}};
     pg::write_bind(out, {}, kSettingsStatement, arguments);
@@ -476,7 +306,6 @@ void Relay::link_up(LinkRelayState& link) {
   }
   pg::write_empty(out, Frontend::Sync);
   push(link, {.request = Request::sync, .disposition = Disposition::discard});
-  link.settings = client_.settings;
 }
 
 // ---------------------------------------------------------------- tools
@@ -505,14 +334,6 @@ void Relay::push(LinkRelayState& link, Expected&& expected) {
   std::vector<Expected> voided;
   voided.push_back(std::move(expected));
   ServerRelay::undo(voided, link, &client_);
-}
-
-// A name that no statement of this client has goes to the server as it is, which finds the words
-// for the error; unless it looks like one of ours, which some other client may have.
-std::string Relay::foreign_name(Bytes name) const {
-  std::string foreign(name);
-  if (name.starts_with("_forebay_")) foreign.insert(0, "_");
-  return foreign;
 }
 
 }  // namespace forebay::core

@@ -17,9 +17,20 @@ bool announces_end(const pg::backend::Fields& notice) {
                                           notice.sqlstate == pg::sqlstate::kCrashShutdown);
 }
 
-// Errors that do not come from what the client sent, but from outside.
-bool from_outside(Bytes sqlstate) {
-  return sqlstate.starts_with("57") || sqlstate == "25P03";
+bool in_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+// Where a name of ours stands in the body of an error, or one with further underscores in front; no
+// mere part of a longer name.
+std::size_t find_server_name(Bytes body) {
+  constexpr Bytes kPrefix = StatementCatalog::kNamePrefix;
+  for (std::size_t at = body.find(kPrefix, 1); at != Bytes::npos; at = body.find(kPrefix, at + 1)) {
+    std::size_t begin = at;
+    while (begin > 0 && body[begin - 1] == '_') --begin;
+    if (begin > 0 && !in_name(body[begin - 1])) return at;
+  }
+  return Bytes::npos;
 }
 
 }  // namespace
@@ -116,7 +127,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     const auto ready = pg::backend::ReadyForQuery::parse(item.message.body);
     if (!ready) return violation(item);
     link_.status = ready->status;
-    if (link_.expected.empty() && link_.expected.doubtful()) {
+    if (link_.expected.take_ready_in_doubt()) {
       pass(item, Disposition::forward);
       return Verdict::fine;
     }
@@ -140,6 +151,9 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
 }
 
 void ServerRelay::on_done(const Expected& expected) {
+  if (expected.unnamed != UnnamedChange::none && expected.unnamed_change == link_.unnamed_change) {
+    link_.unnamed_pending = false;
+  }
   if (expected.change == nullptr) return;
   const NameChange& change = *expected.change;
   switch (change.kind) {
@@ -149,6 +163,12 @@ void ServerRelay::on_done(const Expected& expected) {
         link_.statements.confirm(change.statement);
         change.statement->accepted_by(link_.pool);
       }
+      break;
+    case NameChange::Kind::link_close:
+      link_.statements.evicted(change.statement, true);
+      break;
+    case NameChange::Kind::all_gone:
+      --link_.all_gone;
       break;
     case NameChange::Kind::link_parse:
       link_.statements.confirm(change.statement);
@@ -167,7 +187,6 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     if (!fields.fatal()) link_.poisoned = true;
     return verdict;
   }
-  if (from_outside(fields.sqlstate)) link_.expected.interrupted_copy();
 
   // What failed ahead of the client's own message is the client's answer. What failed for ourselves
   // (a change of settings, above all) leaves the link in a state that the client must not work in.
@@ -203,10 +222,13 @@ void ServerRelay::on_command_complete(const Item& item) {
   const auto complete = pg::backend::CommandComplete::parse(item.message.body);
   if (!complete) return;
   const bool discard = complete->tag == "DISCARD ALL";
+  if (discard || complete->tag == "RESET") link_.settings_doubtful = true;
   if (!discard && complete->tag != "DEALLOCATE ALL") return;
   link_.statements.deallocate_all();
   link_.has_settings_statement = false;
-  if (client_ != nullptr && client_->statements != nullptr) client_->statements->deallocate_all();
+  if (client_ == nullptr || client_->statements == nullptr) return;
+  client_->statements->deallocate_all();
+  client_->unpin_statements();
 }
 
 void ServerRelay::on_parameter_status(const Item& item) {
@@ -246,7 +268,7 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   }
   if (client_ == nullptr || !rules_.share_statements || !item.message.whole()) return false;
   const Bytes body = item.message.body;
-  const std::size_t at = body.find(StatementCatalog::kNamePrefix);
+  const std::size_t at = find_server_name(body);
   if (at == Bytes::npos) return false;
   std::size_t end = at + StatementCatalog::kNamePrefix.size();
   while (end < body.size() && body[end] >= '0' && body[end] <= '9') ++end;
@@ -256,7 +278,7 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   if (name.empty() && client_->statements != nullptr) {
     name = client_->statements->name_of(server_name);
   }
-  const bool escaped = at > 0 && body[at - 1] == '_';
+  const bool escaped = body[at - 1] == '_';
   if (escaped) name = server_name;
   if (name.empty()) return false;
   pg::MessageWriter(to_client_.insert(), Backend::ErrorResponse)
@@ -280,6 +302,11 @@ void ServerRelay::emit_supplied(LinkRelayState& link, ClientRelayState& client,
 void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
                        ClientRelayState* client) {
   for (auto expected = voided.rbegin(); expected != voided.rend(); ++expected) {
+    if (expected->unnamed != UnnamedChange::none &&
+        expected->unnamed_change == link.unnamed_change) {
+      link.unnamed_owner = LinkRelayState::kUnknownOwner;
+      link.unnamed_pending = false;
+    }
     if (client != nullptr && expected->unnamed_version == client->unnamed.version) {
       // A failed Parse leaves no unnamed statement; one that was not dropped after all is there.
       if (expected->unnamed == UnnamedChange::parsed) client->unnamed.exists = false;
@@ -289,19 +316,26 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
     NameChange& change = *expected->change;
     switch (change.kind) {
       case NameChange::Kind::client_parse:
-        if (client != nullptr && client->statements) client->statements->take(change.name);
+        if (client != nullptr && client->statements) {
+          client->statements->take(change.name);
+          client->unpin_statements();
+        }
         if (change.link_got_it) link.statements.remove(change.statement);
         break;
       case NameChange::Kind::client_close:
         if (client != nullptr && client->statements && change.statement) {
           client->statements->set(change.name, {change.statement, false});
+          if (change.statement->unkept()) client->pin(PinReason::large_statement);
         }
         break;
       case NameChange::Kind::link_parse:
         link.statements.remove(change.statement);
         break;
       case NameChange::Kind::link_close:
-        link.statements.add(change.statement, false);
+        link.statements.evicted(change.statement, false);
+        break;
+      case NameChange::Kind::all_gone:
+        --link.all_gone;
         break;
       case NameChange::Kind::reference:
         break;

@@ -37,6 +37,7 @@ enum class PinReason : std::uint8_t {
   none = 0,
   session_mode = 1,     ///< pool_mode = "session", or a replication connection
   large_statement = 2,  ///< a prepared statement too large to be kept in memory
+  large_unnamed = 4,    ///< the same, of the unnamed one
 };
 
 /// What is the same for all pairs of a pool.
@@ -71,6 +72,10 @@ struct ClientRelayState {
   ParameterSetRef settings;  ///< what the client set; never null after login
   WelcomeRef welcome;        ///< what the client was told about its server
 
+  /// A statement that could not be made again keeps its link only as long as it is there.
+  void unpin_statements() noexcept {
+    if (statements == nullptr || !statements->hold_unkept()) unpin(PinReason::large_statement);
+  }
   void pin(PinReason reason) noexcept { pins |= static_cast<std::uint8_t>(reason); }
   void unpin(PinReason reason) noexcept {
     pins = static_cast<std::uint8_t>(pins & ~static_cast<std::uint8_t>(reason));
@@ -87,12 +92,17 @@ struct LinkRelayState {
   /// Whose unnamed statement the server has (a session's serial; 0 nobody's), and which.
   std::uint64_t unnamed_owner = 0;
   std::uint32_t unnamed_version = 0;
-  std::uint64_t pool = 0;  ///< the pool's serial number
+  std::uint32_t unnamed_change = 0;  ///< counts what was sent that changes it
+  std::uint32_t unnamed_batch = 0;   ///< of the last of these, while it is not answered
+  bool unnamed_pending = false;
+  std::uint32_t all_gone = 0;  ///< so many DEALLOCATE ALL are under way
+  std::uint64_t pool = 0;      ///< the pool's serial number
   bool has_settings_statement = false;
   bool replication = false;  ///< CopyBoth may begin
 
-  ParameterSetRef settings;  ///< what was set on the server; never null after login
-  WelcomeRef welcome;        ///< what the server says about itself
+  ParameterSetRef settings;        ///< what was set on the server; never null after login
+  bool settings_doubtful = false;  ///< ... and may have been reset meanwhile, nobody knows which
+  WelcomeRef welcome;              ///< what the server says about itself
   /// Every reported parameter as it is now, with what clients have set.
   Welcome reported;
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
@@ -101,6 +111,20 @@ struct LinkRelayState {
   /// The body of the ErrorResponse with which the server answered something of our own.
   std::string own_error;
 
+  [[nodiscard]] bool has(const ParameterSetRef& wanted) const noexcept {
+    return settings == wanted && !settings_doubtful;
+  }
+  /// The server may have any unnamed statement: a change of it did not happen.
+  static constexpr std::uint64_t kUnknownOwner = ~std::uint64_t{0};
+
+  /// Something is being sent that changes the server's unnamed statement.
+  void change_unnamed(std::uint64_t owner, std::uint32_t version) noexcept {
+    unnamed_owner = owner;
+    unnamed_version = version;
+    unnamed_batch = expected.batch();
+    unnamed_pending = true;
+    ++unnamed_change;
+  }
   /// Nothing is owed, no transaction is open, and no message stands half-way.
   [[nodiscard]] bool at_rest() const noexcept {
     return expected.empty() && !expected.batch_open() && framer.rest() == 0 &&

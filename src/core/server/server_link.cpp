@@ -144,7 +144,10 @@ void ServerLink::after_relay() {
       return;
     case Phase::validating:
       if (!relay_.at_rest()) return;
-      if (!relay_.own_error.empty()) relay_.settings = settings_before_;
+      if (!relay_.own_error.empty()) {
+        relay_.settings = settings_before_;
+        relay_.settings_doubtful = true;
+      }
       settings_before_.reset();
       tried([](ClientSession& client, ServerLink& self) { client.settings_tried(self); });
       return;
@@ -261,6 +264,7 @@ void ServerLink::recover_step() {
   }
   if (phase_ == Phase::resetting) {
     relay_.settings = engine_->shared().parameter_sets.empty();
+    relay_.settings_doubtful = false;
     relay_.statements.clear();
     relay_.has_settings_statement = false;
     relay_.unnamed_owner = 0;

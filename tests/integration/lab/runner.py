@@ -201,7 +201,7 @@ class Runner:
 
 def run_tests(target: str, cases: list[Case], jobs: int, logs: Path, *, anyway: bool = False,
               keep: bool = False) -> int:
-    """Runs the cases; gives the exit code of the program."""
+    """Runs the cases; gives the exit code of the program: 4 when there was nothing to run."""
     if target == "forebay":
         from .forebay import binary
         print(f"testing {binary()}")
@@ -231,4 +231,6 @@ def run_tests(target: str, cases: list[Case], jobs: int, logs: Path, *, anyway: 
         print(f"failed: {id_}")
     print(f"integration against {target}: {runner.passed} passed, {len(runner.failed)} failed "
           f"in {time.monotonic() - begun:.0f} s", flush=True)
-    return 1 if runner.failed or interrupted or not runner.total else 0
+    if runner.failed or interrupted:
+        return 1
+    return 0 if runner.total else 4

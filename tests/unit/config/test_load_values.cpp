@@ -32,9 +32,9 @@ TEST(LoadConfig, says_which_type_was_expected) {
       "\"/run/forebay/.s.PGSQL.6432\"], but this is ";
   const std::vector<Wrong> cases = {
       {"forebay", "workers = \"3\"",
-       "expected a whole number from 0 to 256 such as 25, but this is a string"},
+       "expected a whole number from 0 to 127 such as 12, but this is a string"},
       {"forebay", "workers = 3.0",
-       "expected a whole number from 0 to 256 such as 25, but this is a fraction"},
+       "expected a whole number from 0 to 127 such as 12, but this is a fraction"},
       {"forebay", "max_client_conn = true",
        "expected a whole number from 1 to 1000000 such as 100000, but this is a boolean"},
       {"forebay", "max_client_conn = \"many\"",
@@ -82,7 +82,7 @@ TEST(LoadConfig, says_which_range_a_number_must_be_in) {
       {"forebay", "scram_iterations = 100001",
        "100001 is out of range; expected a whole number from 4096 to 100000"},
       {"forebay", "workers = 4294967297",
-       "4294967297 is out of range; expected a whole number from 0 to 256"},
+       "4294967297 is out of range; expected a whole number from 0 to 127"},
       {"forebay", "unix_socket_mode = \"1000\"",
        "expected permissions as an octal string such as \"0770\", from \"0000\" to \"0777\""},
       {"forebay", "unix_socket_mode = \"0799\"",

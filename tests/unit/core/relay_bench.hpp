@@ -2,16 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/relay/relay.hpp"
 #include "support/words.hpp"
 
 namespace forebay::core {
 
-/// Takes everything, or nothing.
-class SinkStream final : public Stream {
+/// Takes everything.
+class SinkStream : public Stream {
  public:
   std::size_t send(std::span<const Bytes> pieces) override {
     std::size_t taken = 0;
@@ -37,6 +39,8 @@ class SinkStream final : public Stream {
 struct Heard {
   std::string server;  ///< messages as text
   std::string client;
+  std::string server_bytes;
+  std::string client_bytes;
   Relay::ClientStop stop = Relay::ClientStop::need_bytes;
   ServerRelay::Verdict verdict = ServerRelay::Verdict::fine;
   std::size_t consumed = 0;
@@ -46,11 +50,16 @@ struct Heard {
 /// Clients and links without an engine: who is linked to whom is the test's decision.
 class RelayBench {
  public:
+  /// Bytes come in pieces of this size, as from a network.
+  static constexpr std::size_t kPiece = 48 * 1024;
+
   struct Client {
     ClientRelayState state;
+    std::string waiting;
   };
   struct Link {
     LinkRelayState state;
+    std::string waiting;
   };
 
   RelayBench() : rules{sets, catalog, true, 200} {}
@@ -74,34 +83,50 @@ class RelayBench {
     return made;
   }
 
+  /// What is not consumed waits for the next call, as in the engine.
   Heard client_sends(Client& client, Link* link, Bytes bytes) {
-    Conduit to_client;
-    Conduit to_server;
-    Relay relay(rules, client.state, {to_client, to_server});
-    const auto progress = relay.from_client(bytes, link == nullptr ? nullptr : &link->state);
     Heard heard;
-    heard.stop = progress.stop;
-    heard.consumed = progress.consumed;
-    heard.complaint = relay.violation();
-    take(to_client, to_server, heard);
+    do {
+      client.waiting += bytes.substr(0, kPiece);
+      bytes.remove_prefix(std::min(kPiece, bytes.size()));
+      Conduit to_client;
+      Conduit to_server;
+      Relay relay(rules, client.state, {to_client, to_server});
+      const auto progress =
+          relay.from_client(client.waiting, link == nullptr ? nullptr : &link->state);
+      heard.stop = progress.stop;
+      heard.complaint = relay.violation();
+      heard.consumed += progress.consumed;
+      take(to_client, to_server, heard);
+      client.waiting.erase(0, progress.consumed);
+    } while (!bytes.empty());
+    show(heard);
     return heard;
   }
+  /// What waited may go on.
+  Heard client_goes_on(Client& client, Link* link) { return client_sends(client, link, {}); }
   /// `says` is messages as text.
   Heard client_says(Client& client, Link* link, std::string_view says) {
     return client_sends(client, link, test::frontend(says));
   }
 
   Heard server_sends(Link& link, Client* client, Bytes bytes) {
-    Conduit to_client;
-    Conduit to_server;
-    ServerRelay relay(rules, link.state, client == nullptr ? nullptr : &client->state, to_client,
-                      counters);
-    const auto progress = relay.from_server(bytes);
     Heard heard;
-    heard.verdict = progress.verdict;
-    heard.consumed = progress.consumed;
-    heard.complaint = relay.reason();
-    take(to_client, to_server, heard);
+    do {
+      link.waiting += bytes.substr(0, kPiece);
+      bytes.remove_prefix(std::min(kPiece, bytes.size()));
+      Conduit to_client;
+      Conduit to_server;
+      ServerRelay relay(rules, link.state, client == nullptr ? nullptr : &client->state, to_client,
+                        counters);
+      const auto progress = relay.from_server(link.waiting);
+      if (progress.verdict != ServerRelay::Verdict::fine) heard.verdict = progress.verdict;
+      heard.complaint = relay.reason();
+      heard.consumed += progress.consumed;
+      take(to_client, to_server, heard);
+      link.waiting.erase(0, progress.consumed);
+    } while (!bytes.empty() && heard.verdict != ServerRelay::Verdict::violation);
+    show(heard);
     return heard;
   }
   Heard server_says(Link& link, Client* client, std::string_view says) {
@@ -114,6 +139,7 @@ class RelayBench {
     Relay(rules, client.state, {to_client, to_server}).link_up(link.state);
     Heard heard;
     take(to_client, to_server, heard);
+    show(heard);
     return heard;
   }
 
@@ -132,8 +158,12 @@ class RelayBench {
     BufferPool pool;
     to_client.flush(client, none, pool);
     to_server.flush(server, none, pool);
-    heard.client = test::backend_text(client.bytes);
-    heard.server = test::frontend_text(server.bytes);
+    heard.client += client.bytes;
+    heard.server += server.bytes;
+  }
+  static void show(Heard& heard) {
+    heard.client_bytes = std::exchange(heard.client, test::backend_text(heard.client));
+    heard.server_bytes = std::exchange(heard.server, test::frontend_text(heard.server));
   }
 
   std::uint64_t serials_ = 0;

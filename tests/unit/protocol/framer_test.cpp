@@ -201,10 +201,12 @@ TEST(Framer, refuses_lengths_outside_the_bounds_of_the_message) {
 
 TEST(Framer, counts_the_largest_row_without_wrapping) {
   Framer framer(Sender::server);
-  const Framer::Item item = framer.next(Exact("D"s + u32(0x7fffffff) + "ab"), kLimit);
+  const Framer::Item item = framer.next(Exact("D"s + u32(0x40000003) + "ab"), kLimit);
   EXPECT_EQ(item.kind, Kind::run);
   EXPECT_EQ(item.bytes.size(), 7U);
-  EXPECT_EQ(framer.rest(), 0x80000000U - 7);
+  EXPECT_EQ(framer.rest(), 0x40000004U - 7);
+  EXPECT_EQ(Framer(Sender::server).next(Exact("D"s + u32(0x40000004) + "ab"), kLimit).kind,
+            Kind::malformed);
 }
 
 TEST(Framer, counts_the_largest_head_without_wrapping) {

@@ -1,0 +1,48 @@
+#include "core/relay/statement_text.hpp"
+
+#include <string>
+
+#include "core/relay/parameter_set.hpp"
+#include "forebay/protocol/postgres/frontend.hpp"
+
+namespace forebay::core {
+
+NamedDefinition cut_name(const pg::Message& message) {
+  const std::size_t end = message.body.find('\0');
+  if (end == Bytes::npos) return {{}, {}, false};
+  const Bytes definition = message.body.substr(end + 1);
+  const bool well_formed = !message.whole() || pg::frontend::Parse::parse(message.body).has_value();
+  return {message.body.substr(0, end), definition, well_formed};
+}
+
+bool is_transaction_control(Bytes text) {
+  const std::size_t last = text.find_last_not_of(" \t\n\r;");
+  std::string words;
+  for (const char c : text.substr(0, last == Bytes::npos ? 0 : last + 1)) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (!blank) {
+      words.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
+    } else if (!words.empty() && words.back() != ' ') {
+      words.push_back(' ');
+    }
+    if (words.size() > 24) return false;
+  }
+  if (!words.empty() && words.back() == ' ') words.pop_back();
+  for (const Bytes end : {" transaction", " work"}) {
+    if (!words.ends_with(end) || words == "start transaction") continue;
+    words.resize(words.size() - end.size());
+    break;
+  }
+  return words == "begin" || words == "start transaction" || words == "commit" || words == "end" ||
+         words == "rollback" || words == "abort";
+}
+
+bool is_deallocate_all(Bytes text) {
+  constexpr std::size_t kLongest = 64;
+  if (text.size() > kLongest) return false;
+  const std::string lower = parameter_name(text);
+  return lower.find("deallocate") != std::string::npos ||
+         lower.find("discard") != std::string::npos;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "forebay/base/bytes.hpp"
+#include "forebay/protocol/postgres/framer.hpp"
+
+namespace forebay::core {
+
+/// The body of a Parse, whole or only its head, cut behind the name.
+struct NamedDefinition {
+  Bytes name;
+  Bytes definition;
+  bool well_formed;
+};
+
+NamedDefinition cut_name(const pg::Message& message);
+
+/// Whether a text is nothing but the begin or end of a transaction: valid whatever a server's
+/// catalog holds.
+bool is_transaction_control(Bytes text);
+
+/// Whether a text may make every prepared statement go.
+bool is_deallocate_all(Bytes text);
+
+}  // namespace forebay::core
