@@ -147,7 +147,9 @@ void ClientSession::settle() {
 void ClientSession::leave() {
   if (phase_ == Phase::linked) {
     const LinkRelayState& link = link_->relay();
-    if (!link.expected.empty() && !link.expected.batch_open()) return;
+    // A walsender ends at once with its client, without a last answer.
+    const bool streams = link.streaming && link_->sent_all();
+    if (!streams && !link.expected.empty() && !link.expected.batch_open()) return;
   } else if (phase_ != Phase::idle) {
     return;
   }
@@ -353,9 +355,15 @@ void ClientSession::on_end() {
       if (!link_->relay().expected.empty()) probe();
       break;
     case Phase::idle: break;
-    default:
+    case Phase::relayed_login:
+    case Phase::awaiting_server:
+    case Phase::validating:
       // Somebody who sends all that it has to say at once is served to the end, too.
       if (stash_.empty()) close("the client closed the connection");
+      return;
+    default:
+      // What is here is not enough to go on with, and nothing more will come.
+      close("the client closed the connection");
       return;
   }
   settle();

@@ -125,6 +125,9 @@ class ClientSession final : public StreamEvents {
     std::optional<auth::ClientAuthentication> authentication;
     ParameterSetRef checked;      ///< the settings that a server has to accept
     bool asked_password = false;  ///< in the server's place
+    [[nodiscard]] bool replicates() const noexcept {
+      return facts.replication != Replication::none;
+    }
   };
 
   void enter(Phase phase) noexcept;

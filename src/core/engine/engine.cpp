@@ -28,9 +28,16 @@ Engine::Engine(Setup setup)
       io_(setup.io),
       shared_(setup.shared),
       runtime_(std::move(setup.runtime)),
-      sharing_rules_{shared_.parameter_sets, shared_.statements, true,
-                     runtime_->config.max_prepared_statements},
-      session_rules_{shared_.parameter_sets, shared_.statements, false, 0},
+      sharing_rules_{.parameter_sets = shared_.parameter_sets,
+                     .catalog = shared_.statements,
+                     .max_prepared_statements = runtime_->config.max_prepared_statements},
+      statement_rules_{.parameter_sets = shared_.parameter_sets,
+                       .catalog = shared_.statements,
+                       .one_at_a_time = true,
+                       .max_prepared_statements = runtime_->config.max_prepared_statements},
+      session_rules_{.parameter_sets = shared_.parameter_sets,
+                     .catalog = shared_.statements,
+                     .share_statements = false},
       counters_(shared_.counters[id_.value()]) {}
 
 Engine::~Engine() {

@@ -164,6 +164,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Which host answered last: where to begin.
   [[nodiscard]] std::size_t preferred_host() const;
   void prefer_host(std::size_t index);
+  /// A host is a standby, or not there: logins begin with another for a while. False when no host
+  /// is left to begin with: this one is as good as any.
+  bool avoid_host(std::size_t index, Instant now);
 
   struct Counts {
     std::uint32_t total = 0;
@@ -220,6 +223,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   auth::ScramKeyCache keys_;
   Instant trusted_until_{};
   std::size_t preferred_host_ = 0;
+  std::vector<Instant> avoided_until_;  ///< for each host
 };
 
 }  // namespace forebay::core

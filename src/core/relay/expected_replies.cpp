@@ -156,6 +156,11 @@ bool ExpectedReplies::take_ready_in_doubt() noexcept {
   return true;
 }
 
+bool ExpectedReplies::owes_client() const noexcept {
+  if (count_ == 0 || batch_open_) return false;
+  return ring_[(first_ + count_ - 1) & (ring_.size() - 1)].disposition == Disposition::forward;
+}
+
 bool ExpectedReplies::supplied_at_head() const noexcept {
   return count_ > 0 && head().disposition == Disposition::supply;
 }

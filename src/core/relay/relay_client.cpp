@@ -142,6 +142,9 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
 // Whether what the message needs depends on the answer to an earlier batch: when that fails, what
 // was put ahead in it did not happen. The answer comes without anything more from the client.
 bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) const {
+  if (rules_.one_at_a_time && link.expected.owes_client() && !link.expected.copying_in()) {
+    return true;
+  }
   if (!link.expected.owes_sync() && link.all_gone == 0) return false;
   if (!rules_.share_statements || link.expected.copying_in() || link.expected.skipping()) {
     return false;

@@ -132,7 +132,10 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
       return Verdict::fine;
     }
   }
-  if (type == Backend::CopyBothResponse && !link_.replication) return violation(item);
+  if (type == Backend::CopyBothResponse) {
+    if (!link_.replication) return violation(item);
+    link_.streaming = true;
+  }
   ExpectedReplies::Taken taken = link_.expected.take(type);
   if (taken.effect == Effect::unexpected) return violation(item);
   if (type == Backend::CommandComplete) on_command_complete(item);

@@ -46,6 +46,8 @@ struct RelayRules {
   StatementCatalog& catalog;
   /// Named statements are shared and renamed: transaction and statement mode.
   bool share_statements = true;
+  /// Statement mode: what comes behind a statement waits until that is answered.
+  bool one_at_a_time = false;
   std::uint32_t max_prepared_statements = 200;
 };
 
@@ -99,6 +101,7 @@ struct LinkRelayState {
   std::uint64_t pool = 0;      ///< the pool's serial number
   bool has_settings_statement = false;
   bool replication = false;  ///< CopyBoth may begin
+  bool streaming = false;    ///< CopyBoth has begun
 
   ParameterSetRef settings;        ///< what was set on the server; never null after login
   bool settings_doubtful = false;  ///< ... and may have been reset meanwhile, nobody knows which

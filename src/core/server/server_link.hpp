@@ -52,6 +52,7 @@ class ServerLink final : public StreamEvents {
     bool with_tls = true;
     std::uint32_t version = pg::kProtocol3_2;
     bool standby_seen = false;
+    bool client_asked = false;  ///< relayed: the client was shown what this host asks
   };
 
   ServerLink(Engine& engine, std::shared_ptr<Pool> pool);
@@ -126,6 +127,7 @@ class ServerLink final : public StreamEvents {
   bool handle(LinkLogin::Outcome outcome);
   void challenged(Bytes message);
   void on_ready();
+  bool leave_standby();
   void in_use();
   void on_login_failed(LinkLogin::Failed failed);
   bool try_again(const LinkLogin::Failed& failed);

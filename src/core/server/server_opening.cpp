@@ -108,9 +108,10 @@ void ServerLink::opening_received(Bytes bytes) {
 void ServerLink::challenged(Bytes message) {
   if (client_ == nullptr) {
     close();
-  } else {
-    client_->challenged(message, *opening_->login);
+    return;
   }
+  opening_->client_asked = true;
+  client_->challenged(message, *opening_->login);
 }
 
 // Does what a step of the login asks for. False when the login is over, or begins anew.
@@ -159,11 +160,7 @@ void ServerLink::answer_with(auth::Credential credential) {
 
 void ServerLink::on_ready() {
   LinkLogin& login = *opening_->login;
-  if (login.standby() && !opening_->accept_standby && pool_->target().hosts.size() > 1) {
-    // Writes need the primary: a standby serves only when no other host does better.
-    opening_->standby_seen = true;
-    if (client_ == nullptr && try_next_host()) return;
-  }
+  if (login.standby() && leave_standby()) return;
   timer_.cancel();
   relay_.settings = engine_->shared().parameter_sets.empty();
   relay_.reported = login.welcome();
@@ -188,6 +185,35 @@ void ServerLink::on_ready() {
        .user = pool_->key().user,
        .host = to_string(host_)});
   in_use();
+}
+
+// Writes need the primary: a standby serves only when no other host does better. True when the
+// login goes on elsewhere.
+bool ServerLink::leave_standby() {
+  if (opening_->accept_standby || pool_->target().hosts.size() < 2) return false;
+  opening_->standby_seen = true;
+  if (client_ == nullptr) return try_next_host();
+  if (dedicated_ || !pool_->avoid_host(opening_->host, engine_->now())) return false;
+  LinkLogin& login = *opening_->login;
+  if (login.relayed()) {
+    // The exchange was the client's own, and cannot be had twice.
+    open_failed({pg::sqlstate::kCannotConnectNow,
+                 "server \"" + to_string(host_) + "\" is a standby",
+                 "The next login goes to another host of the cluster.",
+                 "Connect again."},
+                false);
+    return true;
+  }
+  // What the client showed opens the others, too.
+  if (login.asked_nothing()) {
+    pool_->learn_credential(auth::NoCredential{});
+  } else {
+    pool_->learn_credential(login.credential());
+  }
+  ClientSession* client = std::exchange(client_, nullptr);
+  close();
+  client->login_done();
+  return true;
 }
 
 // Logged in: whose is it now?
@@ -224,8 +250,12 @@ void ServerLink::in_use() {
 void ServerLink::on_login_failed(LinkLogin::Failed failed) {
   if (try_again(failed)) return;
   if (failed.reason.sqlstate.empty()) failed.reason.sqlstate = pg::sqlstate::kConnectionFailure;
-  // A host that cannot be reached is no reason to give up; what a server says of us is.
-  if (!failed.lasting && client_ == nullptr && try_next_host()) return;
+  // A host that cannot be reached is no reason to give up; what a server says of us is. A client
+  // that has begun to answer one host cannot begin anew with another.
+  if (!failed.lasting && (client_ == nullptr || !opening_->client_asked)) {
+    if (client_ != nullptr) pool_->avoid_host(opening_->host, engine_->now());
+    if (try_next_host()) return;
+  }
   const bool own_words = relayed_ || !failed.reason.sqlstate.starts_with("28");
   if (failed.reason.sqlstate.starts_with("08") || !own_words) {
     failed.reason.message = "could not connect to server \"" + to_string(host_) +
