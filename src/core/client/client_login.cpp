@@ -93,6 +93,7 @@ void ClientSession::on_startup(StartupFacts facts) {
   if (pool_ != nullptr) {
     mode_ = pool_->settings().pool_mode;
     relay_.pool = pool_->serial();
+    relay_.catalog = &pool_->catalog();
   }
   if (startup.replication != Replication::none) mode_ = config::PoolMode::session;
   authenticate();

@@ -23,6 +23,7 @@ constexpr std::size_t kAcceptedMax = 1000;
 Pool::Pool(Setup setup)
     : key_(std::move(setup.key)),
       serial_(setup.serial),
+      catalog_(std::move(setup.catalog)),
       target_(std::move(setup.target)),
       settings_(setup.settings),
       max_connecting_(std::max(1u, setup.max_connecting)),

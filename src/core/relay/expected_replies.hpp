@@ -122,7 +122,8 @@ class ExpectedReplies {
   [[nodiscard]] std::uint32_t batch() const noexcept { return batch_; }
   /// Whether an earlier batch is not answered to its end.
   [[nodiscard]] bool owes_sync() const noexcept { return syncs_ > 0; }
-  /// Whether the last thing asked was the client's own, is complete, and is not answered to its end.
+  /// Whether the last thing asked was the client's own, is complete, and is not answered to its
+  /// end.
   [[nodiscard]] bool owes_client() const noexcept;
   /// Whether the last request that was pushed leaves a batch open: its Sync is still to come.
   [[nodiscard]] bool batch_open() const noexcept { return batch_open_; }

@@ -79,6 +79,8 @@ class Relay {
   void on_describe(const Item& item, LinkRelayState& link);
   void on_close(const Item& item, LinkRelayState& link);
 
+  void drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link);
+  void close_on_link(const StatementRef& statement, LinkRelayState& link);
   void need_statement(const StatementRef& statement, LinkRelayState& link);
   void need_unnamed(LinkRelayState& link);
   void make_room(LinkRelayState& link);
@@ -130,6 +132,7 @@ class ServerRelay {
   Verdict on_error(const Item& item);
   void on_done(const Expected& expected);
   void on_command_complete(const Item& item);
+  void catalog_changed();
   void on_parameter_status(const Item& item);
   void on_notice(const Item& item);
   void pass(const Item& item, Disposition disposition);

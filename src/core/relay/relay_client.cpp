@@ -128,8 +128,9 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   if (!parse || !rules_.share_statements || parse->statement.empty() || known) {
     return Handled::need_link;
   }
+  const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
   StatementRef statement = rules_.catalog.find(parse->definition);
-  if (!statement || !statement->was_accepted_by(client_.pool)) {
+  if (!statement || !statement->was_accepted_by(client_.pool, epoch)) {
     if (!is_transaction_control(parse->text)) return Handled::need_link;
     statement = rules_.catalog.find_or_make(parse->definition);
   }

@@ -17,6 +17,12 @@ bool announces_end(const pg::backend::Fields& notice) {
                                           notice.sqlstate == pg::sqlstate::kCrashShutdown);
 }
 
+// Whether the command may have changed the catalog for others. DO and CALL may do anything.
+bool changes_catalog(Bytes tag) {
+  return tag.starts_with("CREATE ") || tag.starts_with("ALTER ") || tag.starts_with("DROP ") ||
+         tag == "DO" || tag == "CALL" || tag.starts_with("IMPORT ") || tag.starts_with("REFRESH ");
+}
+
 bool in_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -127,6 +133,10 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     const auto ready = pg::backend::ReadyForQuery::parse(item.message.body);
     if (!ready) return violation(item);
     link_.status = ready->status;
+    if (link_.catalog_changed && ready->status == pg::backend::TransactionStatus::idle) {
+      link_.catalog_changed = false;
+      catalog_changed();  // what was prepared elsewhere meanwhile did not see it either
+    }
     if (link_.expected.take_ready_in_doubt()) {
       pass(item, Disposition::forward);
       return Verdict::fine;
@@ -164,7 +174,7 @@ void ServerRelay::on_done(const Expected& expected) {
       if (client_ != nullptr && client_->statements) client_->statements->confirm(change.name);
       if (change.link_got_it) {
         link_.statements.confirm(change.statement);
-        change.statement->accepted_by(link_.pool);
+        change.statement->accepted_by(link_.pool, link_.epoch());
       }
       break;
     case NameChange::Kind::link_close:
@@ -204,6 +214,12 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     }
   }
 
+  if (fields.sqlstate == pg::sqlstate::kFeatureNotSupported &&
+      fields.message == "cached plan must not change result type") {
+    // Somebody has changed the catalog unseen: nothing from before is to be trusted.
+    catalog_changed();
+    link_.stale_before = link_.epoch();
+  }
   // Looked up before what it names is undone.
   const bool rewritten =
       disposition == Disposition::forward && rewrite_error(item, fields.sqlstate);
@@ -224,6 +240,10 @@ void ServerRelay::on_notice(const Item& item) {
 void ServerRelay::on_command_complete(const Item& item) {
   const auto complete = pg::backend::CommandComplete::parse(item.message.body);
   if (!complete) return;
+  if (changes_catalog(complete->tag)) {
+    link_.catalog_changed = true;
+    catalog_changed();
+  }
   const bool discard = complete->tag == "DISCARD ALL";
   if (discard || complete->tag == "RESET") link_.settings_doubtful = true;
   if (!discard && complete->tag != "DEALLOCATE ALL") return;
@@ -232,6 +252,10 @@ void ServerRelay::on_command_complete(const Item& item) {
   if (client_ == nullptr || client_->statements == nullptr) return;
   client_->statements->deallocate_all();
   client_->unpin_statements();
+}
+
+void ServerRelay::catalog_changed() {
+  if (link_.catalog != nullptr) link_.catalog->advance();
 }
 
 void ServerRelay::on_parameter_status(const Item& item) {

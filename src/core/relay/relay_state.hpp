@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/relay/catalog_epoch.hpp"
 #include "core/relay/expected_replies.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/prepared_statements.hpp"
@@ -59,8 +60,9 @@ struct ClientRelayState {
   /// An error was answered in a server's place: everything up to the next Sync is dropped.
   bool skip_to_sync = false;
   std::uint8_t pins = 0;
-  std::uint64_t serial = 0;  ///< of the session: unique in the process
-  std::uint64_t pool = 0;    ///< the pool's serial number
+  std::uint64_t serial = 0;               ///< of the session: unique in the process
+  std::uint64_t pool = 0;                 ///< the pool's serial number
+  const CatalogEpoch* catalog = nullptr;  ///< of the pool's database
 
   std::unique_ptr<ClientStatements> statements;  ///< null while there never was one
 
@@ -97,8 +99,12 @@ struct LinkRelayState {
   std::uint32_t unnamed_change = 0;  ///< counts what was sent that changes it
   std::uint32_t unnamed_batch = 0;   ///< of the last of these, while it is not answered
   bool unnamed_pending = false;
-  std::uint32_t all_gone = 0;  ///< so many DEALLOCATE ALL are under way
-  std::uint64_t pool = 0;      ///< the pool's serial number
+  std::uint32_t all_gone = 0;       ///< so many DEALLOCATE ALL are under way
+  std::uint64_t pool = 0;           ///< the pool's serial number
+  CatalogEpoch* catalog = nullptr;  ///< of the pool's database; null where nobody counts
+  /// What was prepared before this epoch is not used any more: it was found to be stale.
+  std::uint64_t stale_before = 0;
+  bool catalog_changed = false;  ///< the open transaction has done so
   bool has_settings_statement = false;
   bool replication = false;  ///< CopyBoth may begin
   bool streaming = false;    ///< CopyBoth has begun
@@ -114,6 +120,9 @@ struct LinkRelayState {
   /// The body of the ErrorResponse with which the server answered something of our own.
   std::string own_error;
 
+  [[nodiscard]] std::uint64_t epoch() const noexcept {
+    return catalog == nullptr ? 0 : catalog->now();
+  }
   [[nodiscard]] bool has(const ParameterSetRef& wanted) const noexcept {
     return settings == wanted && !settings_doubtful;
   }

@@ -43,6 +43,7 @@ void Relay::parse_named(const Item& item, Bytes name, Bytes definition, LinkRela
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
   client_.statements->set(name, {statement, true, link.expected.batch()});
 
+  drop_older(statement, link.epoch(), link);
   const bool has_it = link.statements.use(statement);
   if (has_it && !refuses_parse(link, definition)) {
     supply(link, Request::parse, NameChange::Kind::client_parse, name, statement);
@@ -50,7 +51,7 @@ void Relay::parse_named(const Item& item, Bytes name, Bytes definition, LinkRela
   }
   if (!has_it) {
     make_room(link);
-    link.statements.add(statement, link.expected.batch());
+    link.statements.add(statement, link.expected.batch(), link.epoch());
   }
   const std::uint32_t rest = size32(item.message.body_size - name.size() - 1);
   pg::MessageWriter(out_.to_server.insert(), Frontend::Parse)
@@ -205,10 +206,26 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
 
 // ---------------------------------------------------------------- what a link must have
 
+// What the server prepared before a change of the catalog would answer as if that had not been.
+void Relay::drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link) {
+  if (!link.statements.older(statement, epoch)) return;
+  if (link.statements.evict(statement, link.expected.batch())) close_on_link(statement, link);
+}
+
+void Relay::close_on_link(const StatementRef& statement, LinkRelayState& link) {
+  pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement,
+                  statement->server_name());
+  push(link, {.request = Request::close,
+              .disposition = Disposition::precede,
+              .change = std::make_unique<NameChange>(
+                  NameChange{NameChange::Kind::link_close, {}, statement})});
+}
+
 void Relay::need_statement(const StatementRef& statement, LinkRelayState& link) {
+  if (link.stale_before > 0) drop_older(statement, link.stale_before, link);
   if (link.statements.use(statement) || statement->unkept()) return;
   make_room(link);
-  link.statements.add(statement, link.expected.batch());
+  link.statements.add(statement, link.expected.batch(), link.epoch());
   pg::write_parse(out_.to_server.insert(), statement->server_name(), statement->definition());
   push(link, {.request = Request::parse,
               .disposition = Disposition::precede,
@@ -243,12 +260,7 @@ void Relay::make_room(LinkRelayState& link) {
   while (link.statements.size() >= std::max(1u, rules_.max_prepared_statements)) {
     const StatementRef oldest = link.statements.evict(link.expected.batch());
     if (!oldest) return;
-    pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement,
-                    oldest->server_name());
-    push(link, {.request = Request::close,
-                .disposition = Disposition::precede,
-                .change = std::make_unique<NameChange>(
-                    NameChange{NameChange::Kind::link_close, {}, oldest})});
+    close_on_link(oldest, link);
   }
 }
 

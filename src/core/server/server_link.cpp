@@ -23,6 +23,7 @@ constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 ServerLink::ServerLink(Engine& engine, std::shared_ptr<Pool> pool)
     : engine_(&engine), pool_(std::move(pool)) {
   relay_.pool = pool_->serial();
+  relay_.catalog = &pool_->catalog();
 }
 
 ServerLink::~ServerLink() = default;
