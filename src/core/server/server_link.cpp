@@ -174,7 +174,7 @@ void ServerLink::tried(void (*tell)(ClientSession&, ServerLink&)) {
 }
 
 void ServerLink::on_writable() {
-  if (phase_ == Phase::closed || phase_ == Phase::opening) return;
+  if (phase_ == Phase::closed) return;
   if (Conduit::resend(*stream_, unsent_, engine_->buffers()) && client_ != nullptr &&
       phase_ == Phase::linked) {
     client_->link_writable();
