@@ -70,6 +70,8 @@ TEST_P(Scripted, ThreeWorkers) {
 TEST_P(Scripted, FailsAtEveryStep) {
   constexpr std::pair<Failure::Kind, const char*> kKinds[] = {
       {Failure::Kind::reset, "reset"}, {Failure::Kind::end, "end"}, {Failure::Kind::half, "half"}};
+  const std::pair<const char*, Way> kWays[] = {
+      {"in one piece", {}}, {"byte by byte", {.most = 1}}, {"slow readers", {.window = 1}}};
   for (std::size_t step = 0; step < script_.steps.size(); ++step) {
     for (const std::string& peer : script_.peers()) {
       for (const auto& [kind, name] : kKinds) {
@@ -77,11 +79,11 @@ TEST_P(Scripted, FailsAtEveryStep) {
             (script_.steps[step].kind != Step::Kind::send || script_.steps[step].peer != peer)) {
           continue;
         }
-        for (const std::size_t most : {std::size_t{SIZE_MAX}, std::size_t{1}}) {
+        for (const auto& [how, way] : kWays) {
           const Failure failure{step, peer, kind};
-          ASSERT_EQ(Stage(script_, Way{.most = most}, failure).play(), "")
-              << name << " of " << peer << " before line " << script_.steps[step].line
-              << (most == 1 ? ", byte by byte" : "");
+          ASSERT_EQ(Stage(script_, way, failure).play(), "")
+              << name << " of " << peer << " before line " << script_.steps[step].line << ", "
+              << how;
         }
       }
     }
