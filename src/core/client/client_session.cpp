@@ -243,6 +243,8 @@ bool ClientSession::after_transaction() {
   }
   if (relay_.pins != 0) return true;
   ServerLink* link = std::exchange(link_, nullptr);
+  // It waited for this client to read; whoever has it next does not.
+  if (!unsent_.empty()) link->resume();
   enter(Phase::idle);
   engine_.release(*link);
   return true;

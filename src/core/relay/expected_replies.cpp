@@ -170,12 +170,12 @@ Expected ExpectedReplies::pop_supplied() {
   return pop_head();
 }
 
-void ExpectedReplies::discard_all() {
+void ExpectedReplies::abandon_all() {
   const std::size_t old_count = count_;
   for (std::size_t i = 0; i < old_count; ++i) {
     Expected expected = drop_head();
     if (expected.disposition == Disposition::supply) continue;
-    expected.disposition = Disposition::discard;
+    if (expected.disposition != Disposition::discard) expected.disposition = Disposition::abandon;
     append(std::move(expected));
   }
 }

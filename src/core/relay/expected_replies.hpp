@@ -29,6 +29,7 @@ enum class Request : std::uint8_t {
 enum class Disposition : std::uint8_t {
   forward,  ///< to the client: it asked
   discard,  ///< nobody sees it: we asked
+  abandon,  ///< nobody sees it: whoever asked is gone
   precede,  ///< we asked, ahead of the client's own message: success is nobody's, an error is the
             ///< client's, because the server then skips the client's message
   supply,   ///< the server was not asked; we answer for it when its turn comes
@@ -98,8 +99,8 @@ class ExpectedReplies {
   [[nodiscard]] bool supplied_at_head() const noexcept;
   Expected pop_supplied();
 
-  /// From now on nobody sees any reply (the client is gone). Supplied ones are forgotten.
-  void discard_all();
+  /// From now on nobody sees any reply: the client is gone. Supplied ones are forgotten.
+  void abandon_all();
 
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   [[nodiscard]] std::size_t size() const noexcept { return count_; }

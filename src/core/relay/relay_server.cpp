@@ -271,6 +271,11 @@ void ServerRelay::on_parameter_status(const Item& item) {
     if (client_ != nullptr) client_->welcome = link_.welcome;
     return;
   }
+  if (disposition == Disposition::abandon) {
+    // Set by somebody who is gone: whoever is next does not want it.
+    link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
+    return;
+  }
   // While we change settings ourselves, the client's are already what they shall be.
   if (disposition != Disposition::forward || client_ == nullptr) return;
   const bool same = client_->settings == link_.settings;

@@ -34,9 +34,8 @@ void ServerLink::enter(Phase phase) noexcept {
 }
 
 bool ServerLink::worn(Instant now) const noexcept {
-  return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() ||
-         !received_.empty() || ended_ ||
-         now >= expires_;
+  return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() || !received_.empty() ||
+         ended_ || now >= expires_;
 }
 
 // ---------------------------------------------------------------- who it belongs to
@@ -175,7 +174,7 @@ void ServerLink::tried(void (*tell)(ClientSession&, ServerLink&)) {
 }
 
 void ServerLink::on_writable() {
-  if (phase_ == Phase::closed || phase_ == Phase::opening) return;
+  if (phase_ == Phase::closed) return;
   if (Conduit::resend(*stream_, unsent_, engine_->buffers()) && client_ != nullptr &&
       phase_ == Phase::linked) {
     client_->link_writable();
@@ -216,8 +215,8 @@ void ServerLink::orphan(bool session_ends) {
     close();
     return;
   }
-  relay_.rest = Disposition::discard;
-  relay_.expected.discard_all();
+  relay_.rest = Disposition::abandon;
+  relay_.expected.abandon_all();
   relay_.own_error.clear();
   stream_->resume();
   enter(Phase::recovering);
@@ -232,8 +231,8 @@ void ServerLink::orphan(bool session_ends) {
     if (relay_.expected.batch_open()) {
       // What the batch did must not be committed by the Sync that ends it.
       pg::write_query(out.insert(), "ROLLBACK");
-      static_cast<void>(relay_.expected.push(
-          {.request = Request::query, .disposition = Disposition::discard}));
+      static_cast<void>(
+          relay_.expected.push({.request = Request::query, .disposition = Disposition::discard}));
       pg::write_empty(out.insert(), pg::Frontend::Sync);
       const bool pushed =
           relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});
