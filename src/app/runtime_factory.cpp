@@ -78,6 +78,7 @@ Result<std::shared_ptr<const core::Runtime>> make_runtime(config::Config config,
                  static_cast<int>(auth::Key::kSize)) != 1) {
     return failure("the system gives no random numbers");
   }
+  runtime->max_client_conn = runtime->config.max_client_conn.value_or(runtime->max_client_conn);
   runtime->own_uid = geteuid();
   if (const auto made = make_secrets(*runtime, notes); made.has_error()) return made.error();
   if (const auto made = make_tls(*runtime); made.has_error()) return made.error();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "forebay/base/assert.hpp"
 #include "net/socket_stream.hpp"
@@ -169,11 +170,19 @@ void EpollReactor::set_owner(core::Stream& stream, core::StreamEvents& owner) {
 }
 
 void EpollReactor::entropy(std::span<char> into) {
-  while (!into.empty()) {
-    const ssize_t size = ::getrandom(into.data(), std::min<std::size_t>(into.size(), 256), 0);
-    FB_ASSERT(size > 0 || errno == EINTR);  // the system has no other reason to refuse
-    if (size > 0) into = into.subspan(static_cast<std::size_t>(size));
+  for (char& byte : into) {
+    if (entropy_left_ == 0) fetch_entropy();
+    byte = std::exchange(entropy_[--entropy_left_], '\0');
   }
+}
+
+// A login takes several keys; one call serves many of them. What was given out is not kept.
+void EpollReactor::fetch_entropy() {
+  ssize_t size = 0;
+  while ((size = ::getrandom(entropy_.data(), entropy_.size(), 0)) < 0) {
+    FB_ASSERT(errno == EINTR);  // the system has no other reason to refuse
+  }
+  entropy_left_ = static_cast<std::size_t>(size);
 }
 
 // What is watched.

@@ -65,6 +65,8 @@ class EpollReactor final : public Reactor {
   void queue(SlotId id) { due_.push_back(id); }
   void sent(SlotId id) noexcept { peer_watch_.sent(slots_.at(id)); }
   void heard(SlotId id) noexcept { PeerWatch::heard(slots_.at(id)); }
+  /// Whether something was sent since the peer was heard from.
+  [[nodiscard]] bool unanswered(SlotId id) noexcept { return slots_.at(id).unanswered; }
   void connection_closed() noexcept { acceptor_.room_may_be(); }
 
   /// False, with errno, when the system has no room to watch one more.
@@ -85,11 +87,14 @@ class EpollReactor final : public Reactor {
  private:
   /// Ready descriptors in one turn.
   static constexpr int kEvents = 256;
+  /// Random bytes in one call: what the system gives without fail.
+  static constexpr std::size_t kEntropy = 256;
   /// The key of the mailbox: generation 0, and an index that no listening socket has.
   static constexpr std::uint32_t kMailboxIndex = 0xffffffff;
 
   int wait(Duration longest_wait);
   [[nodiscard]] int timeout_in_ms(Duration longest_wait);
+  void fetch_entropy();
   void do_mail();
   void do_due();
   void do_events(int count);
@@ -107,6 +112,8 @@ class EpollReactor final : public Reactor {
   std::vector<char> read_buffer_;
   std::vector<char> scratch_;
   std::array<epoll_event, kEvents> events_{};
+  std::array<char, kEntropy> entropy_{};  ///< its first entropy_left_ bytes are unused
+  std::size_t entropy_left_ = 0;
   core::Driven* driven_ = nullptr;
   Instant now_;
   bool stopping_ = false;

@@ -45,7 +45,8 @@ SocketStream::SocketStream(Descriptor descriptor, const PeerAddress& peer)
 SocketStream::~SocketStream() {
   if (phase_ == Phase::over) return;
   if (tls_ && (sending_ == Sending::open || sending_ == Sending::blocked)) tls_->close_notify();
-  if (phase_ == Phase::open && receiving_ == Receiving::open) {
+  const bool last_words = reactor_ == nullptr || reactor_->unanswered(slot_);
+  if (phase_ == Phase::open && receiving_ == Receiving::open && last_words) {
     discard_received(descriptor_.get());
   }
   close();

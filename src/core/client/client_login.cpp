@@ -135,7 +135,9 @@ void ClientSession::authenticate() {
   setup.user = user;
   setup.secrets = runtime.find_secrets(user);
   setup.unknown_kind = runtime.usual_secret;
-  setup.mock = {auth::made_up_salt(runtime.salt_secret, user), runtime.config.scram_iterations};
+  if (method != AuthMethod::trust && method != AuthMethod::cert) {
+    setup.mock = {auth::made_up_salt(runtime.salt_secret, user), runtime.config.scram_iterations};
+  }
   setup.tls = tls != nullptr;
   if (tls != nullptr) {
     setup.end_point = tls->server_end_point;
@@ -203,7 +205,6 @@ void ClientSession::on_authentication(auth::ClientAuthentication::Outcome outcom
 void ClientSession::let_in() {
   login_->authentication.reset();
   pg::write_authentication(engine_.to_client().insert(), AuthenticationCode::Ok);
-  send_own();
 }
 
 // ---------------------------------------------------------------- authentication by the server
@@ -284,6 +285,7 @@ void ClientSession::let_in_by_server(const LinkLogin& login) {
     pool_->learn_trusted(engine_.now() + kTrustFor);
   }
   let_in();
+  send_own();
 }
 
 // What the server grants to us it would not always grant to the client: it sees our address, and
@@ -313,11 +315,12 @@ void ClientSession::login_link_ready(ServerLink& link) {
 
 // ---------------------------------------------------------------- the greeting
 
-// The client is let in: now it is told who its server is.
+// The client is let in: now it is told who its server is. Both in one send where that is known.
 void ClientSession::meet_server() {
   const StartupFacts& facts = login_->facts;
   enter(Phase::awaiting_server);
   if (facts.replication != Replication::none) {
+    send_own();
     engine_.open_for(*this, false, true);
     return;
   }
@@ -343,6 +346,7 @@ void ClientSession::meet_server() {
     fatal(*refused);
     return;
   }
+  send_own();
   if (ServerLink* link = engine_.acquire(*this)) meet(*link);
 }
 

@@ -15,15 +15,35 @@ constexpr std::size_t kScratchMax = 256 * 1024;
 
 void Conduit::pass(Bytes run) {
   if (run.empty()) return;
-  seal();
-  if (!segments_.empty()) {
+  if (sealed_ == inserted_.size() && !segments_.empty()) {
     Segment& last = segments_.back();
     if (last.data != nullptr && last.data + last.size == run.data()) {
       last.size += run.size();
       return;
     }
+    absorb();
   }
+  // Runs side by side count as one: a result in many small rows is not copied row by row.
+  copied_ = run.data() == copied_end_ ? copied_ + run.size() : run.size();
+  if (empty() || copied_ >= kGatherMin) {
+    borrow(run);
+  } else {
+    copied_end_ = run.data() + run.size();
+    inserted_.append(run);
+  }
+}
+
+void Conduit::borrow(Bytes run) {
+  seal();
   segments_.push_back({run.data(), 0, run.size()});
+}
+
+// A small run that is no longer alone is copied after all.
+void Conduit::absorb() {
+  const Segment last = segments_.back();
+  if (last.data == nullptr || last.size >= kGatherMin) return;
+  segments_.pop_back();
+  inserted_.append(last.data, last.size);
 }
 
 std::size_t Conduit::size() const noexcept {
@@ -33,10 +53,15 @@ std::size_t Conduit::size() const noexcept {
 }
 
 bool Conduit::flush(Stream& to, Stash& unsent, BufferPool& pool) {
+  if (empty()) return unsent.empty();
   seal();
-  if (segments_.empty()) return unsent.empty();
-
-  const std::span<const Bytes> pieces = gather();
+  const Bytes first = bytes_of(segments_.front());
+  std::span<const Bytes> pieces(&first, 1);
+  if (segments_.size() > 1) {
+    pieces_.clear();
+    for (const Segment& segment : segments_) pieces_.push_back(bytes_of(segment));
+    pieces = pieces_;
+  }
   std::size_t taken = unsent.empty() ? to.send(pieces) : 0;
   for (const Bytes piece : pieces) {
     if (taken >= piece.size()) {
@@ -60,52 +85,25 @@ bool Conduit::resend(Stream& to, Stash& unsent, BufferPool& pool) {
 void Conduit::clear() noexcept {
   segments_.clear();
   inserted_.clear();
-  flat_.clear();
   sealed_ = 0;
+  copied_end_ = nullptr;
   if (inserted_.capacity() > kScratchMax) std::string().swap(inserted_);
-  if (flat_.capacity() > kScratchMax) std::string().swap(flat_);
 }
 
 void Conduit::seal() {
   const std::size_t fresh = inserted_.size() - sealed_;
   if (fresh == 0) return;
-  segments_.push_back({nullptr, sealed_, fresh});
+  if (!segments_.empty() && segments_.back().data == nullptr) {
+    segments_.back().size += fresh;  // what stands before it was absorbed
+  } else {
+    segments_.push_back({nullptr, sealed_, fresh});
+  }
   sealed_ = inserted_.size();
 }
 
 Bytes Conduit::bytes_of(const Segment& segment) const noexcept {
   const char* data = segment.data != nullptr ? segment.data : inserted_.data() + segment.offset;
   return {data, segment.size};
-}
-
-std::span<const Bytes> Conduit::gather() {
-  pieces_.clear();
-  if (segments_.size() == 1) {
-    pieces_.push_back(bytes_of(segments_.front()));
-    return pieces_;
-  }
-  std::size_t small = 0;
-  for (const Segment& segment : segments_) {
-    if (segment.size < kGatherMin) small += segment.size;
-  }
-  flat_.clear();
-  flat_.reserve(small);  // views into it stay valid while it fills
-  for (const Segment& segment : segments_) {
-    const Bytes bytes = bytes_of(segment);
-    if (bytes.size() >= kGatherMin) {
-      pieces_.push_back(bytes);
-      continue;
-    }
-    const char* at = flat_.data() + flat_.size();
-    flat_.append(bytes);
-    if (!pieces_.empty() && pieces_.back().data() + pieces_.back().size() == at &&
-        pieces_.back().size() > 0 && pieces_.back().data() >= flat_.data()) {
-      pieces_.back() = Bytes(pieces_.back().data(), pieces_.back().size() + bytes.size());
-    } else {
-      pieces_.push_back({at, bytes.size()});
-    }
-  }
-  return pieces_;
 }
 
 }  // namespace forebay::core

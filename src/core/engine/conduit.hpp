@@ -14,15 +14,18 @@ namespace forebay::core {
 /// between them, in order. At the end of the turn all of it leaves in one send; what the peer does
 /// not take moves to the peer's stash of unsent bytes.
 ///
-/// Runs are borrowed: they must stay where they are until `flush`. Small ones are copied next to
-/// what was inserted, large ones are gathered: copying some hundred bytes costs less than one more
-/// element of a gather write.
+/// A run that goes alone is borrowed: it must stay where it is until `flush`. Beside bytes of our
+/// own, small runs are copied next to them at once, and large ones are gathered: copying some
+/// hundred bytes costs less than one more element of a gather write.
 class Conduit {
  public:
   /// These bytes, which stand in the receive buffer, go next.
   void pass(Bytes run);
   /// To be appended to: what is appended goes next. Valid until the next other call.
-  std::string& insert() noexcept { return inserted_; }
+  std::string& insert() {
+    if (sealed_ == inserted_.size() && !segments_.empty()) absorb();
+    return inserted_;
+  }
 
   [[nodiscard]] bool empty() const noexcept {
     return segments_.empty() && sealed_ == inserted_.size();
@@ -47,14 +50,17 @@ class Conduit {
     std::size_t size;
   };
 
+  void borrow(Bytes run);
+  void absorb();
   void seal();
   [[nodiscard]] Bytes bytes_of(const Segment& segment) const noexcept;
-  std::span<const Bytes> gather();
 
   std::vector<Segment> segments_;
   std::string inserted_;
   std::size_t sealed_ = 0;  ///< bytes of inserted_ that are in segments_
-  std::string flat_;
+  /// The end of the run that was copied last, and how much of what ends there was copied.
+  const char* copied_end_ = nullptr;
+  std::size_t copied_ = 0;
   std::vector<Bytes> pieces_;
 };
 

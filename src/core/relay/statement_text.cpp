@@ -2,10 +2,26 @@
 
 #include <string>
 
-#include "core/relay/parameter_set.hpp"
 #include "forebay/protocol/postgres/frontend.hpp"
 
 namespace forebay::core {
+namespace {
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+// Whether `text`, in whatever case, has `word` in it, which is in lower case.
+bool contains(Bytes text, Bytes word) {
+  for (std::size_t at = 0; at + word.size() <= text.size(); ++at) {
+    std::size_t same = 0;
+    while (same < word.size() && lower(text[at + same]) == word[same]) ++same;
+    if (same == word.size()) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 NamedDefinition cut_name(const pg::Message& message) {
   const std::size_t end = message.body.find('\0');
@@ -21,7 +37,7 @@ bool is_transaction_control(Bytes text) {
   for (const char c : text.substr(0, last == Bytes::npos ? 0 : last + 1)) {
     const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
     if (!blank) {
-      words.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
+      words.push_back(lower(c));
     } else if (!words.empty() && words.back() != ' ') {
       words.push_back(' ');
     }
@@ -39,10 +55,7 @@ bool is_transaction_control(Bytes text) {
 
 bool is_deallocate_all(Bytes text) {
   constexpr std::size_t kLongest = 64;
-  if (text.size() > kLongest) return false;
-  const std::string lower = parameter_name(text);
-  return lower.find("deallocate") != std::string::npos ||
-         lower.find("discard") != std::string::npos;
+  return text.size() <= kLongest && (contains(text, "deallocate") || contains(text, "discard"));
 }
 
 }  // namespace forebay::core
