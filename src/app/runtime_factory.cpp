@@ -73,7 +73,6 @@ Result<std::shared_ptr<const core::Runtime>> make_runtime(config::Config config,
                                                           std::vector<std::string>& notes) {
   auto runtime = std::make_shared<core::Runtime>();
   runtime->config = std::move(config);
-  runtime->max_client_conn = runtime->config.max_client_conn.value_or(runtime->max_client_conn);
   if (RAND_bytes(reinterpret_cast<unsigned char*>(runtime->salt_secret.data()),
                  static_cast<int>(auth::Key::kSize)) != 1) {
     return failure("the system gives no random numbers");

@@ -326,6 +326,7 @@ void ClientSession::meet_server() {
   }
   ParameterSets& sets = engine_.shared().parameter_sets;
   relay_.settings = sets.make(facts.settings);
+  relay_.startup = relay_.settings;
   auto checked = facts.settings;
   std::erase_if(checked, [](const auto& setting) {
     return parameter_name(setting.first) == kApplicationName;

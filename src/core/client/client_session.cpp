@@ -241,6 +241,14 @@ bool ClientSession::after_transaction() {
     fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
     return false;
   }
+  if (relay_.look && !link_->dedicated()) {
+    // Statements that hide what they do, or that may have ended what pins: the server knows.
+    relay_.look = false;
+    relay_.pin(PinReason::looking);
+    Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+        .take_inventory(link_->relay());
+    link_->send(engine_.to_server());
+  }
   if (relay_.pins != 0) return true;
   ServerLink* link = std::exchange(link_, nullptr);
   // It waited for this client to read; whoever has it next does not.
@@ -350,13 +358,19 @@ void ClientSession::drain() {
 void ClientSession::on_end() {
   ended_ = true;
   switch (phase_) {
-    case Phase::closing: finish(); return;
-    case Phase::closed: return;
-    case Phase::waiting: probe(); break;
+    case Phase::closing:
+      finish();
+      return;
+    case Phase::closed:
+      return;
+    case Phase::waiting:
+      probe();
+      break;
     case Phase::linked:
       if (!link_->relay().expected.empty()) probe();
       break;
-    case Phase::idle: break;
+    case Phase::idle:
+      break;
     case Phase::relayed_login:
     case Phase::awaiting_server:
     case Phase::validating:
@@ -455,12 +469,23 @@ void ClientSession::let_go_of_link() {
       link->close();
       return;
     case ServerLink::Phase::linked:
-      link->orphan(mode_ == config::PoolMode::session);
+      link->orphan(residue(link->relay()));
       return;
     default:
       link->forget_client();
       return;
   }
+}
+
+// What the session leaves on its link.
+Residue ClientSession::residue(const LinkRelayState& link) const {
+  if (mode_ == config::PoolMode::session) return {.everything = true};
+  Residue residue;
+  residue.pins = static_cast<Pins>(relay_.pins & kResiduePins);
+  residue.everything = relay_.undo != nullptr || relay_.look ||
+                       link.expected.changes_session() ||
+                       (residue.pins & ~kVisiblePins) != 0;
+  return residue;
 }
 
 void ClientSession::close(std::string_view why) {

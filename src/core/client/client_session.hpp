@@ -23,6 +23,7 @@ namespace forebay::core {
 
 class Engine;
 class LinkLogin;
+struct Residue;
 class ServerLink;
 
 /// One client connection, from accept to close.
@@ -166,6 +167,7 @@ class ClientSession final : public StreamEvents {
   void close_after_sending();
   void finish();
   void let_go_of_link();
+  [[nodiscard]] Residue residue(const LinkRelayState& link) const;
   void note(Weight weight, std::string_view event, std::string text);
   void arm(config::milliseconds delay);
   static void on_timer(void* self);

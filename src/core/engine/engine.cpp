@@ -21,6 +21,15 @@ constexpr milliseconds kLookAfter{1000};
 constexpr std::uint32_t kSlotBits = 24;
 constexpr std::uint32_t kSlotMask = (1u << kSlotBits) - 1;
 
+/// What a worker remembers of statements takes so much at most.
+constexpr std::size_t kFactsBytes = 16 * 1024 * 1024;
+
+sql::HashSeed hash_seed(Io& io) {
+  sql::HashSeed seed;
+  io.entropy({reinterpret_cast<char*>(&seed), sizeof seed});
+  return seed;
+}
+
 }  // namespace
 
 Engine::Engine(Setup setup)
@@ -28,16 +37,20 @@ Engine::Engine(Setup setup)
       io_(setup.io),
       shared_(setup.shared),
       runtime_(std::move(setup.runtime)),
+      reader_{{kFactsBytes, hash_seed(setup.io)}, {}},
       sharing_rules_{.parameter_sets = shared_.parameter_sets,
                      .catalog = shared_.statements,
-                     .max_prepared_statements = runtime_->config.max_prepared_statements},
+                     .max_prepared_statements = runtime_->config.max_prepared_statements,
+                     .reader = &reader_},
       statement_rules_{.parameter_sets = shared_.parameter_sets,
                        .catalog = shared_.statements,
                        .one_at_a_time = true,
-                       .max_prepared_statements = runtime_->config.max_prepared_statements},
+                       .max_prepared_statements = runtime_->config.max_prepared_statements,
+                       .reader = &reader_},
       session_rules_{.parameter_sets = shared_.parameter_sets,
                      .catalog = shared_.statements,
-                     .share_statements = false},
+                     .share_statements = false,
+                     .reader = &reader_},
       counters_(shared_.counters[id_.value()]) {}
 
 Engine::~Engine() {

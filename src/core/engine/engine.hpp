@@ -69,9 +69,12 @@ class Engine final : public Driven {
   /// Rules for pools that share their links between transactions, and for those that do not.
   [[nodiscard]] const RelayRules& rules(config::PoolMode mode) const noexcept {
     switch (mode) {
-      case config::PoolMode::session: return session_rules_;
-      case config::PoolMode::statement: return statement_rules_;
-      default: return sharing_rules_;
+      case config::PoolMode::session:
+        return session_rules_;
+      case config::PoolMode::statement:
+        return statement_rules_;
+      default:
+        return sharing_rules_;
     }
   }
 
@@ -147,6 +150,7 @@ class Engine final : public Driven {
   Io& io_;
   Shared& shared_;
   std::shared_ptr<const Runtime> runtime_;
+  StatementReader reader_;
   RelayRules sharing_rules_;
   RelayRules statement_rules_;
   RelayRules session_rules_;

@@ -120,7 +120,7 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
   Taken taken;
   if (count_ == 0) return taken;
   FB_ASSERT(head().disposition != Disposition::supply);
-  taken.disposition = head().disposition;
+  taken.disposition = disposition();
   const Request request = head().request;
 
   if (type == pg::Backend::ErrorResponse) {
@@ -159,6 +159,14 @@ bool ExpectedReplies::take_ready_in_doubt() noexcept {
 bool ExpectedReplies::owes_client() const noexcept {
   if (count_ == 0 || batch_open_) return false;
   return ring_[(first_ + count_ - 1) & (ring_.size() - 1)].disposition == Disposition::forward;
+}
+
+bool ExpectedReplies::changes_session() const noexcept {
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Expected& expected = ring_[(first_ + i) & (ring_.size() - 1)];
+    if (expected.special != nullptr && expected.special->work != nullptr) return true;
+  }
+  return false;
 }
 
 bool ExpectedReplies::supplied_at_head() const noexcept {

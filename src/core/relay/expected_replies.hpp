@@ -1,10 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/relay/name_change.hpp"
+#include "core/relay/session_work.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/message_table.hpp"
 
@@ -43,6 +46,26 @@ enum class UnnamedChange : std::uint8_t {
   ours,     ///< the server's is another one; the client's is what it was
 };
 
+/// What few requests have, and those have all of: what the text does to the session, and which of
+/// its results the client did not ask for.
+struct SpecialReply {
+  SessionWorkRef work;
+  std::uint16_t completed = 0;        ///< statements of the client's text
+  std::uint16_t answered = 0;         ///< statements of the text that was sent, which may be more
+  std::vector<std::uint16_t> hidden;  ///< those that are ours, of the text that was sent
+  bool inventory = false;             ///< ours: the number of rows says what the link holds
+  bool may_fail = false;              ///< ours: an error is nobody's
+  bool withhold_ready = false;        ///< what follows puts right what the client should not see
+  bool starts_again = false;          ///< ... and this ends it: the client's start-up settings hold
+  bool undecided_names = false;       ///< names of prepared statements change
+  /// Where the text that was sent differs in length: characters of it, and how many more.
+  std::vector<std::pair<std::uint32_t, std::int32_t>> shifts;
+
+  [[nodiscard]] bool hides_now() const noexcept {
+    return std::find(hidden.begin(), hidden.end(), answered) != hidden.end();
+  }
+};
+
 /// One reply that is owed.
 struct Expected {
   Request request = Request::query;
@@ -52,6 +75,7 @@ struct Expected {
   std::uint32_t unnamed_change = 0;   ///< LinkRelayState::unnamed_change, as this message made it
   /// What the reply confirms, or what its absence takes back; often nothing.
   std::unique_ptr<NameChange> change = nullptr;
+  std::unique_ptr<SpecialReply> special = nullptr;
 };
 
 /// The replies that a server connection still owes, in order, each with what to do with it. The
@@ -107,8 +131,23 @@ class ExpectedReplies {
   /// What to do with bytes that arrive now: the disposition of the reply at the head. `forward`
   /// when nothing is owed.
   [[nodiscard]] Disposition disposition() const noexcept {
+    if (count_ == 0) return Disposition::forward;
+    const Expected& expected = head();
+    const bool hidden = expected.special != nullptr && expected.special->hides_now();
+    return hidden && expected.disposition == Disposition::forward ? Disposition::discard
+                                                                  : expected.disposition;
+  }
+  /// The same for an error, which is the client's even where it comes from what we put into its
+  /// text.
+  [[nodiscard]] Disposition error_disposition() const noexcept {
     return count_ == 0 ? Disposition::forward : head().disposition;
   }
+  /// What is special about the reply at the head; null for nothing.
+  [[nodiscard]] SpecialReply* special() noexcept {
+    return count_ == 0 ? nullptr : head().special.get();
+  }
+  /// Some request under way changes the session.
+  [[nodiscard]] bool changes_session() const noexcept;
   /// The request whose reply is at the head. There is one.
   [[nodiscard]] Request head_request() const noexcept { return head().request; }
   /// What the client calls the statement that the request at the head speaks of, where noted.

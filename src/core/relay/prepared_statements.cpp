@@ -21,7 +21,7 @@ const ClientStatements::Named* ClientStatements::find(Bytes name) const {
 
 std::string ClientStatements::name_of(std::string_view server_name) const {
   for (const auto& [name, named] : by_name_) {
-    if (named.statement->server_name() == server_name) return name;
+    if (named.statement && named.statement->server_name() == server_name) return name;
   }
   return {};
 }
@@ -48,8 +48,9 @@ void ClientStatements::deallocate_all() {
 }
 
 bool ClientStatements::hold_unkept() const {
-  return std::any_of(by_name_.begin(), by_name_.end(),
-                     [](const auto& entry) { return entry.second.statement->unkept(); });
+  return std::any_of(by_name_.begin(), by_name_.end(), [](const auto& entry) {
+    return entry.second.statement && entry.second.statement->unkept();
+  });
 }
 
 bool LinkStatements::use(const StatementRef& statement) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/relay/session_work.hpp"
 #include "core/relay/statement_catalog.hpp"
 
 namespace forebay::core {
@@ -18,7 +19,8 @@ class ClientStatements {
   struct Named {
     StatementRef statement;
     bool pending = true;
-    std::uint32_t batch = 0;  ///< ExpectedReplies::batch of its Parse, while pending
+    std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
+    SessionWorkRef work = nullptr;  ///< what executing it does to the session
   };
 
   /// What the client calls `name`; null when it has no such statement.

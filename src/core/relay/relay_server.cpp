@@ -17,12 +17,6 @@ bool announces_end(const pg::backend::Fields& notice) {
                                           notice.sqlstate == pg::sqlstate::kCrashShutdown);
 }
 
-// Whether the command may have changed the catalog for others. DO and CALL may do anything.
-bool changes_catalog(Bytes tag) {
-  return tag.starts_with("CREATE ") || tag.starts_with("ALTER ") || tag.starts_with("DROP ") ||
-         tag == "DO" || tag == "CALL" || tag.starts_with("IMPORT ") || tag.starts_with("REFRESH ");
-}
-
 bool in_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -148,13 +142,16 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
   }
   ExpectedReplies::Taken taken = link_.expected.take(type);
   if (taken.effect == Effect::unexpected) return violation(item);
-  if (type == Backend::CommandComplete) on_command_complete(item);
+  SpecialReply* special =
+      taken.effect == Effect::done ? taken.expected.special.get() : link_.expected.special();
+  if (type == Backend::CommandComplete || type == Backend::EmptyQueryResponse) {
+    on_statement_complete(item, taken.disposition, special);
+  }
   if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
-
-  pass(item, taken.disposition);
-  if (type == Backend::ReadyForQuery && taken.disposition == Disposition::forward) {
-    counters_.statements.add();
-    if (link_.status == pg::backend::TransactionStatus::idle) counters_.transactions.add();
+  if (type == Backend::ReadyForQuery) {
+    on_ready(item, taken.disposition, special);
+  } else {
+    pass(item, taken.disposition);
   }
   if (taken.effect == Effect::done) {
     on_done(taken.expected);
@@ -167,6 +164,7 @@ void ServerRelay::on_done(const Expected& expected) {
   if (expected.unnamed != UnnamedChange::none && expected.unnamed_change == link_.unnamed_change) {
     link_.unnamed_pending = false;
   }
+  if (expected.special != nullptr && expected.special->undecided_names) --link_.all_gone;
   if (expected.change == nullptr) return;
   const NameChange& change = *expected.change;
   switch (change.kind) {
@@ -203,15 +201,19 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
 
   // What failed ahead of the client's own message is the client's answer. What failed for ourselves
   // (a change of settings, above all) leaves the link in a state that the client must not work in.
-  Disposition disposition = link_.expected.disposition();
+  SpecialReply* const special = link_.expected.special();
+  Disposition disposition = link_.expected.error_disposition();
   if (disposition == Disposition::precede || fields.fatal()) disposition = Disposition::forward;
-  if (disposition == Disposition::discard) {
+  if (disposition == Disposition::discard && (special == nullptr || !special->may_fail)) {
     link_.own_error = item.message.body;
     if (client_ != nullptr) {
       link_.poisoned = true;
       reason_ = "the server refused the settings of the session: " + std::string(fields.message);
       return Verdict::violation;
     }
+  }
+  if (disposition == Disposition::forward && client_ != nullptr) {
+    SessionChanges(rules_.parameter_sets, *client_, link_).failed();
   }
 
   if (fields.sqlstate == pg::sqlstate::kFeatureNotSupported &&
@@ -221,8 +223,9 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     link_.stale_before = link_.epoch();
   }
   // Looked up before what it names is undone.
-  const bool rewritten =
-      disposition == Disposition::forward && rewrite_error(item, fields.sqlstate);
+  const bool rewritten = disposition == Disposition::forward &&
+                         (rewrite_error(item, fields.sqlstate) ||
+                          (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
   if (!rewritten) pass(item, disposition);
@@ -237,52 +240,8 @@ void ServerRelay::on_notice(const Item& item) {
   if (announces_end(pg::backend::Fields::parse(item.message.body))) link_.poisoned = true;
 }
 
-void ServerRelay::on_command_complete(const Item& item) {
-  const auto complete = pg::backend::CommandComplete::parse(item.message.body);
-  if (!complete) return;
-  if (changes_catalog(complete->tag)) {
-    link_.catalog_changed = true;
-    catalog_changed();
-  }
-  const bool discard = complete->tag == "DISCARD ALL";
-  if (discard || complete->tag == "RESET") link_.settings_doubtful = true;
-  if (!discard && complete->tag != "DEALLOCATE ALL") return;
-  link_.statements.deallocate_all();
-  link_.has_settings_statement = false;
-  if (client_ == nullptr || client_->statements == nullptr) return;
-  client_->statements->deallocate_all();
-  client_->unpin_statements();
-}
-
 void ServerRelay::catalog_changed() {
   if (link_.catalog != nullptr) link_.catalog->advance();
-}
-
-void ServerRelay::on_parameter_status(const Item& item) {
-  const auto status = pg::backend::ParameterStatus::parse(item.message.body);
-  const Disposition disposition = link_.expected.disposition();
-  pass(item, disposition);
-  if (!status || link_.settings == nullptr) return;
-  link_.reported.set(status->name, status->value);
-  if (is_server_fact(status->name)) {
-    Welcome changed = *link_.welcome;
-    changed.set(status->name, status->value);
-    link_.welcome = std::make_shared<const Welcome>(std::move(changed));
-    if (client_ != nullptr) client_->welcome = link_.welcome;
-    return;
-  }
-  if (disposition == Disposition::abandon) {
-    // Set by somebody who is gone: whoever is next does not want it.
-    link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
-    return;
-  }
-  // While we change settings ourselves, the client's are already what they shall be.
-  if (disposition != Disposition::forward || client_ == nullptr) return;
-  const bool same = client_->settings == link_.settings;
-  link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
-  client_->settings =
-      same ? link_.settings
-           : rules_.parameter_sets.with(*client_->settings, status->name, status->value);
 }
 
 void ServerRelay::pass(const Item& item, Disposition disposition) {
@@ -344,6 +303,7 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
       if (expected->unnamed == UnnamedChange::parsed) client->unnamed.exists = false;
       if (expected->unnamed == UnnamedChange::dropped) client->unnamed.exists = true;
     }
+    if (expected->special != nullptr && expected->special->undecided_names) --link.all_gone;
     if (expected->change == nullptr) continue;
     NameChange& change = *expected->change;
     switch (change.kind) {

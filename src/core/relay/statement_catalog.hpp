@@ -27,6 +27,14 @@ class Statement {
   /// As in pg::frontend::Parse; empty for one too large to be kept.
   [[nodiscard]] const std::string& definition() const noexcept { return definition_; }
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  /// Of one that SQL's PREPARE made: what stands behind its name, "(int) AS SELECT $1". Empty for
+  /// others.
+  [[nodiscard]] Bytes sql() const noexcept {
+    const Bytes all = definition_;
+    return all.starts_with(kSqlMark) ? all.substr(kSqlMark.size()) : Bytes();
+  }
+  /// What the definition of such a one begins with; nothing that a Parse can have.
+  static constexpr Bytes kSqlMark{"\1\0P", 3};
   /// Some server of this pool has accepted it, at this CatalogEpoch. Remembers who said so last.
   void accepted_by(std::uint64_t pool, std::uint64_t epoch) const noexcept {
     accepted_by_.store(stamp(pool, epoch), std::memory_order_relaxed);

@@ -18,6 +18,20 @@ constexpr milliseconds kCancelAfter{100};
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
+// Exactly what takes away what is there: others' prepared statements stay.
+std::string cleaning(const Residue& residue) {
+  if (residue.everything) return "DISCARD ALL";
+  std::string text;
+  const auto add = [&](PinReason reason, std::string_view statement) {
+    if ((residue.pins & bit(reason)) != 0) text.append(statement);
+  };
+  add(PinReason::held_cursor, "CLOSE ALL;");
+  add(PinReason::listen, "UNLISTEN *;");
+  add(PinReason::advisory_lock, "SELECT pg_catalog.pg_advisory_unlock_all();");
+  add(PinReason::temporary, "DISCARD TEMP;");
+  return text;
+}
+
 }  // namespace
 
 ServerLink::ServerLink(Engine& engine, std::shared_ptr<Pool> pool)
@@ -206,12 +220,13 @@ void ServerLink::query(Bytes text) {
   send(out);
 }
 
-void ServerLink::orphan(bool session_ends) {
+void ServerLink::orphan(const Residue& residue) {
   client_ = nullptr;
-  session_ends_ = session_ends;
+  residue_ = residue;
   drained_ = 0;
   // Half a message can neither be completed nor taken back.
-  if (dedicated_ || ended_ || relay_.poisoned || !unsent_.empty()) {
+  if (dedicated_ || ended_ || (residue.pins & bit(PinReason::library)) != 0 || relay_.poisoned ||
+      !unsent_.empty()) {
     close();
     return;
   }
@@ -256,13 +271,13 @@ void ServerLink::recover_step() {
     query("ROLLBACK");
     return;
   }
-  if (phase_ == Phase::recovering && session_ends_) {
+  if (phase_ == Phase::recovering && (residue_.everything || residue_.pins != 0)) {
     enter(Phase::resetting);
     engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
-    query("DISCARD ALL");
+    query(cleaning(residue_));
     return;
   }
-  if (phase_ == Phase::resetting) {
+  if (phase_ == Phase::resetting && residue_.everything) {
     relay_.settings = engine_->shared().parameter_sets.empty();
     relay_.settings_doubtful = false;
     relay_.statements.clear();

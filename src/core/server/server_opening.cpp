@@ -53,8 +53,8 @@ LinkLogin::Setup ServerLink::login_setup() {
   }
   setup.begin_with_tls = opening_->with_tls;
   // A client that answers for itself would have shown it to a server of this machine anyway.
-  setup.cleartext_allowed = host_.is_unix() || (relayed_ && host_.is_local()) ||
-                            engine_->config().cleartext_without_tls;
+  setup.cleartext_allowed =
+      host_.is_unix() || (relayed_ && host_.is_local()) || engine_->config().cleartext_without_tls;
   if (!relayed_) setup.credential = pool_->credential().value_or(auth::NoCredential{});
   if (dedicated_) {
     const StartupFacts& facts = client_->startup();
@@ -197,11 +197,10 @@ bool ServerLink::leave_standby() {
   LinkLogin& login = *opening_->login;
   if (login.relayed()) {
     // The exchange was the client's own, and cannot be had twice.
-    open_failed({pg::sqlstate::kCannotConnectNow,
-                 "server \"" + to_string(host_) + "\" is a standby",
-                 "The next login goes to another host of the cluster.",
-                 "Connect again."},
-                false);
+    open_failed(
+        {pg::sqlstate::kCannotConnectNow, "server \"" + to_string(host_) + "\" is a standby",
+         "The next login goes to another host of the cluster.", "Connect again."},
+        false);
     return true;
   }
   // What the client showed opens the others, too.

@@ -190,6 +190,8 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
   bool known = false;
   /// For people: why not known.
   std::string reason;
+  /// What somebody who looked at them found, remembered beside them; 0 at first.
+  mutable std::uint8_t memo = 0;
 
   /// What all of it takes in memory.
   [[nodiscard]] std::size_t bytes() const noexcept;
