@@ -52,6 +52,7 @@ void ServerLink::link(ClientSession& client) {
 void ServerLink::check(ClientSession& client) {
   enter(Phase::checking);
   client_ = &client;
+  client.expect_link(*this);
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
   query({});
 }
