@@ -147,7 +147,9 @@ void ClientSession::settle() {
 void ClientSession::leave() {
   if (phase_ == Phase::linked) {
     const LinkRelayState& link = link_->relay();
-    if (!link.expected.empty() && !link.expected.batch_open()) return;
+    // A copy that it does not end any more is ended as failed.
+    const bool copying = link.expected.copying_in();
+    if (!link.expected.empty() && !link.expected.batch_open() && !copying) return;
   } else if (phase_ != Phase::idle) {
     return;
   }
