@@ -268,6 +268,7 @@ void ClientSession::take_link(ServerLink& link) {
 
 void ClientSession::wait_again() {
   link_ = nullptr;
+  if (phase_ == Phase::validating) enter(Phase::awaiting_server);
   if (!wants_link()) return;
   if (ServerLink* link = engine_.acquire(*this)) take_link(*link);
 }
