@@ -200,8 +200,11 @@ void ServerLink::on_lost(const std::string& reason) {
 void ServerLink::query(Bytes text) {
   Conduit& out = engine_->to_server();
   pg::write_query(out.insert(), text);
-  const bool pushed =
-      relay_.expected.push({.request = Request::query, .disposition = Disposition::discard});
+  relay_.change_unnamed(0, 0);  // as every Query
+  const bool pushed = relay_.expected.push({.request = Request::query,
+                                            .disposition = Disposition::discard,
+                                            .unnamed = UnnamedChange::ours,
+                                            .unnamed_change = relay_.unnamed_change});
   FB_ASSERT(pushed);
   send(out);
 }
