@@ -244,8 +244,10 @@ void ServerRelay::on_parameter_status(const Item& item) {
     if (client_ != nullptr) client_->welcome = link_.welcome;
     return;
   }
-  if (disposition == Disposition::abandon) {
-    // Set by somebody who is gone: whoever is next does not want it.
+  // Set by somebody who is gone, or taken back by the Query that rolls back what it left.
+  const bool recovering = client_ == nullptr && !link_.expected.empty() &&
+                          link_.expected.head_request() == Request::query;
+  if (disposition == Disposition::abandon || recovering) {
     link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
     return;
   }
