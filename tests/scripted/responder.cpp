@@ -1,5 +1,7 @@
 #include "scripted/responder.hpp"
 
+#include <utility>
+
 namespace forebay::test {
 namespace {
 
@@ -45,6 +47,7 @@ std::string Responder::answer(std::string& received) {
     if (!take_startup(received).empty()) over_ = true;
     return std::move(out_);
   }
+  if (!std::exchange(alone_, true)) take_over();
   while (!over_) {
     const Words message = take_frontend(received);
     if (message.empty()) break;
@@ -53,22 +56,40 @@ std::string Responder::answer(std::string& received) {
   return std::move(out_);
 }
 
+// What the script left unanswered fails, but for what an unfinished copy still waits for.
+void Responder::take_over() {
+  for (; owed_ > (copy_ == Copy::none ? 0 : 1); --owed_) {
+    if (!std::exchange(failed_, false)) put("ErrorResponse ERROR 57014 \"the script is over\"");
+    if (status_ == "T") status_ = "E";
+    ready();
+  }
+  owed_ = 0;
+}
+
 void Responder::saw(const Words& message) {
   const std::string& name = message[0].text;
   if (name == "Sync") skipping_ = false;
+  if (name == "Query") statements_.erase("");
+  if (name == "Close" && message[1].text == "S") statements_.erase(message[2].text);
   if (name == "Parse") statements_[message[1].text] = message[2].text;
   if (name == "Bind") portals_[message[1].text] = message[2].text;
   if (name == "CopyDone" || name == "CopyFail") copy_ = Copy::none;
   if (name == "CopyData" || name == "CopyDone" || name == "CopyFail" || name == "Flush") return;
+  if (name == "Query" || name == "FunctionCall" || name == "Sync") ++owed_;
   extended_ = name != "Query" && name != "FunctionCall" && name != "Sync";
 }
 
 void Responder::said(const Words& message) {
   const std::string& name = message[0].text;
-  if (name == "ReadyForQuery") status_ = message[1].text;
+  if (name == "ReadyForQuery") {
+    status_ = message[1].text;
+    owed_ -= owed_ > 0 ? 1 : 0;
+    failed_ = false;
+  }
   if (name == "CopyInResponse") copy_ = extended_ ? Copy::extended : Copy::simple;
   if (name == "ErrorResponse") {
     copy_ = Copy::none;
+    failed_ = true;
     skipping_ = extended_;
   }
 }
@@ -84,6 +105,13 @@ void Responder::respond(const Words& message) {
   if (name != "CopyData") saw(message);
   if (name == "Terminate") over_ = true;
   if (name == "Query") on_query(message[1].text);
+  const bool names_statement = name == "Bind" || (name == "Describe" && message[1].text == "S");
+  if (names_statement && !statements_.contains(message[2].text)) {
+    put("ErrorResponse ERROR 26000 \"no such statement\"");
+    if (status_ == "T") status_ = "E";
+    skipping_ = true;
+    return;
+  }
   if (name == "Parse") put("ParseComplete");
   if (name == "Bind") put("BindComplete");
   if (name == "Close") put("CloseComplete");

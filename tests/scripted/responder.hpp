@@ -38,6 +38,7 @@ class Responder {
  private:
   enum class Copy : std::uint8_t { none, simple, extended };
 
+  void take_over();
   void respond(const Words& message);
   void on_query(const std::string& text);
   void on_copy(const std::string& name);
@@ -55,6 +56,9 @@ class Responder {
   bool extended_ = false;  ///< the request seen last is of the extended protocol
   bool skipping_ = false;
   Copy copy_ = Copy::none;
+  std::size_t owed_ = 0;  ///< requests that ReadyForQuery is still to answer
+  bool failed_ = false;   ///< the first of them with an error
+  bool alone_ = false;
   bool logged_in_ = false;
   bool over_ = false;
 };

@@ -60,11 +60,13 @@ void Stage::play_step(const Step& step, std::size_t index) {
       return;
     case Step::Kind::send:
       if (failure_ && failure_->step == index && failure_->kind == Failure::Kind::half) {
-        Peer* peer = find(step.peer);
-        if (peer == nullptr || peer->vanished || peer->off_script) return;
+        if (find(step.peer) == nullptr && is_server(step.peer)) return;
+        Peer* peer = is_server(step.peer) ? find(step.peer) : &client(step.peer);
+        if (peer->vanished || peer->off_script || peer->ended) return;
+        injected_ = true;
         std::string bytes;
         for (const Words& message : step.messages) {
-          if (!is_pseudo(message[0].text)) bytes += encode(*peer, message);
+          if (!is_pseudo(message[0].text)) say(*peer, message, bytes);
         }
         peer->end.send(bytes.substr(0, bytes.size() / 2));
         settle();
@@ -290,7 +292,7 @@ void Stage::check_client(Peer& peer) {
     const std::string& name = message[0].text;
     if (fatal > 0) wrong(peer.name + " got something behind a fatal error: " + all);
     if (name == "hex") wrong(peer.name + " got what is no message: " + all);
-    if (name == "ErrorResponse" && message[1].text == "FATAL") ++fatal;
+    if (name == "ErrorResponse" && message.size() > 1 && message[1].text == "FATAL") ++fatal;
     if (name == "CommandComplete" && message[1].text.starts_with("echo ") &&
         !peer.texts.contains(message[1].text.substr(5))) {
       wrong(peer.name + " got what was not its own: " + all);

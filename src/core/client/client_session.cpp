@@ -147,9 +147,11 @@ void ClientSession::settle() {
 void ClientSession::leave() {
   if (phase_ == Phase::linked) {
     const LinkRelayState& link = link_->relay();
-    // A walsender ends at once with its client, without a last answer.
+    // A walsender ends at once with its client, without a last answer; a copy that the client does
+    // not end any more is ended as failed.
     const bool streams = link.streaming && link_->sent_all();
-    if (!streams && !link.expected.empty() && !link.expected.batch_open()) return;
+    const bool copying = link.expected.copying_in();
+    if (!streams && !copying && !link.expected.empty() && !link.expected.batch_open()) return;
   } else if (phase_ != Phase::idle) {
     return;
   }
@@ -276,6 +278,7 @@ void ClientSession::take_link(ServerLink& link) {
 
 void ClientSession::wait_again() {
   link_ = nullptr;
+  if (phase_ == Phase::validating) enter(Phase::awaiting_server);
   if (!wants_link()) return;
   if (ServerLink* link = engine_.acquire(*this)) take_link(*link);
 }

@@ -29,7 +29,7 @@ class ServerLink;
 /// One client connection, from accept to close.
 ///
 ///     starting --> securing --> starting --> authenticating --> awaiting_server --> idle
-///                                   \--> relayed_login --^         \--> validating --^
+///                                   \--> relayed_login --^         \<-> validating --^
 ///     idle <--> waiting --> linked --> idle
 ///     everything --> closing --> closed
 class ClientSession final : public StreamEvents {

@@ -200,10 +200,10 @@ void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
   if (process_id == 0) return;
   const auto worker = static_cast<std::uint16_t>((process_id - 1) >> kSlotBits);
   mail::Cancel request{(process_id - 1) & kSlotMask, std::move(key), std::move(requester)};
+  io_.detach(*request.requester);
   if (worker == id_.value()) {
     receive(request);
   } else if (worker < shared_.workers) {
-    io_.detach(*request.requester);
     shared_.courier->send(WorkerId(worker), std::move(request));
   }
 }

@@ -107,6 +107,11 @@ class Engine final : public Driven {
   /// A place below these limits is free: pools that wait for one may open.
   void feed_starved(Pool& pool);
   [[nodiscard]] double random_fraction();
+  /// Shows every link that lives here.
+  template <class Look>
+  void each_link(Look look) {
+    for (ServerLink& link : links_) look(link);
+  }
 
  private:
   using SessionList = boost::intrusive::list<

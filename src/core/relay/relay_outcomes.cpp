@@ -160,6 +160,13 @@ void ServerRelay::on_parameter_status(const Item& item) {
     if (client_ != nullptr) client_->welcome = link_.welcome;
     return;
   }
+  // Set by somebody who is gone, or taken back by the Query that rolls back what it left.
+  const bool recovering = client_ == nullptr && !link_.expected.empty() &&
+                          link_.expected.head_request() == Request::query;
+  if (disposition == Disposition::abandon || recovering) {
+    link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
+    return;
+  }
   // While we change settings ourselves, the client's are already what they shall be.
   if (disposition == Disposition::forward && client_ != nullptr) {
     link_.changed.emplace_back(status->name);

@@ -67,6 +67,7 @@ void ServerLink::link(ClientSession& client) {
 void ServerLink::check(ClientSession& client) {
   enter(Phase::checking);
   client_ = &client;
+  client.expect_link(*this);
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
   query({});
 }
@@ -214,8 +215,11 @@ void ServerLink::on_lost(const std::string& reason) {
 void ServerLink::query(Bytes text) {
   Conduit& out = engine_->to_server();
   pg::write_query(out.insert(), text);
-  const bool pushed =
-      relay_.expected.push({.request = Request::query, .disposition = Disposition::discard});
+  relay_.change_unnamed(0, 0);  // as every Query
+  const bool pushed = relay_.expected.push({.request = Request::query,
+                                            .disposition = Disposition::discard,
+                                            .unnamed = UnnamedChange::ours,
+                                            .unnamed_change = relay_.unnamed_change});
   FB_ASSERT(pushed);
   send(out);
 }

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
 #include "core/server/server_link.hpp"
 #include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
@@ -230,8 +231,11 @@ void ServerLink::in_use() {
   enter(Phase::parked);
   // What the server said beyond its greeting is for nobody yet.
   if (!received_.empty()) {
-    const std::size_t consumed = relay_received(received_.view());
-    if (consumed != received_.size()) relay_.poisoned = true;
+    ServerRelay relay(engine_->rules(config::PoolMode::session), relay_, nullptr,
+                      engine_->to_client(), engine_->counters());
+    const ServerRelay::Progress progress = relay.from_server(received_.view());
+    const bool fine = progress.verdict == ServerRelay::Verdict::fine;
+    if (!fine || progress.consumed != received_.size()) relay_.poisoned = true;
     received_.clear(engine_->buffers());
   }
   if (counted_) {
