@@ -33,9 +33,8 @@ void ServerLink::enter(Phase phase) noexcept {
 }
 
 bool ServerLink::worn(Instant now) const noexcept {
-  return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() ||
-         !received_.empty() || ended_ ||
-         now >= expires_;
+  return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() || !received_.empty() ||
+         ended_ || now >= expires_;
 }
 
 // ---------------------------------------------------------------- who it belongs to
@@ -91,7 +90,8 @@ void ServerLink::on_received(Bytes bytes) {
   receiving_ = true;
   if (received_.empty()) {
     const std::size_t consumed = relay_received(bytes);
-    if (phase_ != Phase::closed) received_.append(engine_->buffers(), bytes.substr(consumed));
+    bytes.remove_prefix(consumed);
+    if (phase_ != Phase::closed) received_.append(engine_->buffers(), bytes);
   } else {
     received_.append(engine_->buffers(), bytes);
     const std::size_t consumed = relay_received(received_.view());
@@ -231,8 +231,8 @@ void ServerLink::orphan(bool session_ends) {
     if (relay_.expected.batch_open()) {
       // What the batch did must not be committed by the Sync that ends it.
       pg::write_query(out.insert(), "ROLLBACK");
-      static_cast<void>(relay_.expected.push(
-          {.request = Request::query, .disposition = Disposition::discard}));
+      static_cast<void>(
+          relay_.expected.push({.request = Request::query, .disposition = Disposition::discard}));
       pg::write_empty(out.insert(), pg::Frontend::Sync);
       const bool pushed =
           relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});
