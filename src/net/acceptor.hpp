@@ -57,9 +57,9 @@ class Acceptor {
   EpollReactor& reactor_;
   std::vector<Place> places_;  ///< only ever grows until `close`; the index is the key for epoll
   Instant resume_at_ = kNever;
-  bool told_ = false;            ///< that we pause; until the next connection
-  int batch_ = 1;                ///< connections in this turn
-  std::uint64_t full_turn_ = 0;  ///< the last turn in which so many came
+  bool told_ = false;                            ///< that we pause; until the next connection
+  int batch_ = 1;                                ///< connections in this turn
+  std::uint64_t full_turn_ = ~std::uint64_t{1};  ///< the last turn in which so many came
 };
 
 }  // namespace forebay::net
