@@ -15,13 +15,14 @@ Framer::Item Framer::next(Bytes input, std::size_t whole_max) noexcept {
       at += taken;
     }
     const std::size_t left = input.size() - at;
+    const char* const here = input.data() + at;
     if (left < kHeaderSize) {
       item.need = rest_ > 0 ? 1 : kHeaderSize;  // the last byte of a message may come alone
       break;
     }
-    const char type = input[at];
+    const char type = *here;
     const MessageKind& kind = message_kind(sender_, type);
-    const std::uint32_t length = load_u32(input.data() + at + 1);
+    const std::uint32_t length = load_u32(here + 1);
     if (kind.look == Look::unknown || length < 4 || length - 4 < kind.body_min ||
         length - 4 > kind.body_max) {
       item.kind = Kind::malformed;
@@ -41,14 +42,12 @@ Framer::Item Framer::next(Bytes input, std::size_t whole_max) noexcept {
     if (at > 0) break;  // the run goes first
     const std::size_t taken = total <= whole_max ? total : std::min(total, left);
     item.kind = taken == total ? Kind::message : Kind::head;
-    item.bytes = input.substr(0, taken);
-    item.message = {type, length - 4, item.bytes.substr(kHeaderSize)};
+    item.bytes = Bytes(here, taken);
+    item.message = {type, length - 4, Bytes(here + kHeaderSize, taken - kHeaderSize)};
     rest_ = static_cast<std::uint32_t>(total - taken);
     return item;
   }
-  if (at > 0) {
-    item = {Kind::run, input.substr(0, at), {}, 0};
-  }
+  if (at > 0) item = {Kind::run, Bytes(input.data(), at), {}, 0};
   return item;
 }
 

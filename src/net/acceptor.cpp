@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "net/address.hpp"
@@ -45,10 +46,15 @@ void Acceptor::watch_all() {
 }
 
 void Acceptor::on_ready(std::uint32_t index) {
+  // Whoever is still waiting is reported again: a look for one more than there is costs as much as
+  // most of an accept. Only where one batch follows another are they made larger.
+  const std::uint64_t turn = reactor_.counted().turns.value();
+  batch_ = turn == full_turn_ + 1 ? std::min(2 * batch_, kBatchMax) : 1;
   // What is called may close us, or pause us: each time, look again.
-  for (int i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < batch_; ++i) {
     if (index >= places_.size() || !places_[index].watched || !accept_one(index)) return;
   }
+  full_turn_ = turn;
 }
 
 /// False when there is nobody to accept, or no room.

@@ -38,8 +38,8 @@ class Acceptor {
   void go_on(Instant now);
 
  private:
-  /// Connections accepted in a turn from one socket; the others' turn comes after.
-  static constexpr int kBatch = 16;
+  /// Connections accepted in a turn from one socket, at most; the others' turn comes after.
+  static constexpr int kBatchMax = 16;
   static constexpr std::chrono::milliseconds kPause{100};
 
   struct Place {
@@ -57,7 +57,9 @@ class Acceptor {
   EpollReactor& reactor_;
   std::vector<Place> places_;  ///< only ever grows until `close`; the index is the key for epoll
   Instant resume_at_ = kNever;
-  bool told_ = false;  ///< that we pause; until the next connection
+  bool told_ = false;                            ///< that we pause; until the next connection
+  int batch_ = 1;                                ///< connections in this turn
+  std::uint64_t full_turn_ = ~std::uint64_t{1};  ///< the last turn in which so many came
 };
 
 }  // namespace forebay::net

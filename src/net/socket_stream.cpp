@@ -31,6 +31,22 @@ void discard_received(int socket) {
   }
 }
 
+/// Sends as many pieces as fit into one call, and takes them off. `tried` is what they amount to.
+[[gnu::noinline]] ssize_t gather(int socket, std::span<const Bytes>& pieces, std::size_t& tried) {
+  std::array<iovec, kMostPieces> vectors;
+  const std::size_t count = std::min(pieces.size(), vectors.size());
+  tried = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+    tried += pieces[i].size();
+  }
+  pieces = pieces.subspan(count);
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = count;
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
 int take_error(int socket) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -262,23 +278,12 @@ std::size_t SocketStream::send(std::span<const Bytes> pieces) {
 std::size_t SocketStream::send_plain(std::span<const Bytes> pieces, std::size_t offered) {
   std::size_t taken = 0;
   while (taken < offered) {
-    std::size_t tried = 0;
+    std::size_t tried = pieces[0].size();
     ssize_t size;
     if (pieces.size() == 1) {
-      tried = pieces[0].size();
       size = ::send(descriptor_.get(), pieces[0].data(), tried, MSG_NOSIGNAL);
     } else {
-      std::array<iovec, kMostPieces> vectors;
-      const std::size_t count = std::min(pieces.size(), vectors.size());
-      for (std::size_t i = 0; i < count; ++i) {
-        vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
-        tried += pieces[i].size();
-      }
-      pieces = pieces.subspan(count);
-      msghdr message{};
-      message.msg_iov = vectors.data();
-      message.msg_iovlen = count;
-      size = ::sendmsg(descriptor_.get(), &message, MSG_NOSIGNAL);
+      size = gather(descriptor_.get(), pieces, tried);
     }
     reactor_->counted().send.add();
     if (size < 0 && errno != EAGAIN && errno != EINTR) {

@@ -35,10 +35,9 @@ std::string clean(std::string text) {
 
 std::size_t ClientSession::start_received(Bytes bytes) {
   const TlsMode mode = engine_.config().client_tls.mode;
-  const bool network = !stream_->peer().unix_socket;
   ClientStart::Policy policy;
-  policy.tls_offered = engine_.runtime().client_tls != nullptr && network;
-  policy.tls_required = network && (mode == TlsMode::require || mode == TlsMode::verify_ca ||
+  policy.tls_offered = engine_.runtime().client_tls != nullptr && network_;
+  policy.tls_required = network_ && (mode == TlsMode::require || mode == TlsMode::verify_ca ||
                                     mode == TlsMode::verify_full);
   std::size_t consumed = 0;
   ClientStart::Outcome outcome =
@@ -144,7 +143,7 @@ void ClientSession::authenticate() {
     setup.peer_common_name = tls->peer_common_name;
   }
   setup.cleartext_allowed =
-      tls != nullptr || stream_->peer().unix_socket || runtime.config.cleartext_without_tls;
+      tls != nullptr || !network_ || runtime.config.cleartext_without_tls;
   engine_.io().entropy(setup.nonce);
   engine_.io().entropy(setup.md5_salt);
   enter(Phase::authenticating);

@@ -39,6 +39,7 @@ const RelayRules& ClientSession::rules() const noexcept {
 
 void ClientSession::begin() {
   engine_.io().set_owner(*stream_, *this);
+  network_ = !stream_->peer().unix_socket;
   arm(engine_.config().client_login_timeout);
 }
 
@@ -57,7 +58,8 @@ void ClientSession::on_received(Bytes bytes) {
   if (phase_ == Phase::closing || phase_ == Phase::closed) return;
   if (stash_.empty()) {
     const std::size_t consumed = receive(bytes);
-    if (phase_ != Phase::closed) stash_.append(engine_.buffers(), bytes.substr(consumed));
+    bytes.remove_prefix(consumed);
+    if (phase_ != Phase::closed) stash_.append(engine_.buffers(), bytes);
   } else {
     stash_.append(engine_.buffers(), bytes);
     continue_input();
@@ -107,8 +109,9 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (link != nullptr && !link->has(relay_.settings) && link->at_rest()) {
       relay.link_up(*link);
     }
-    const Relay::ClientProgress progress = relay.from_client(bytes.substr(consumed), link);
+    const Relay::ClientProgress progress = relay.from_client(bytes, link);
     consumed += progress.consumed;
+    bytes.remove_prefix(progress.consumed);
     if (progress.stop == Relay::ClientStop::need_link) {
       enter(Phase::waiting);
       if (ServerLink* fresh = engine_.acquire(*this)) {
@@ -120,7 +123,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     send_both();
     if (progress.stop == Relay::ClientStop::terminate) {
       ended_ = true;
-      consumed = bytes.size();
+      consumed += bytes.size();
     }
     if (progress.stop == Relay::ClientStop::violation) {
       fatal({pg::sqlstate::kProtocolViolation, relay.violation()});

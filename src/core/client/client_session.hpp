@@ -186,6 +186,7 @@ class ClientSession final : public StreamEvents {
   std::array<char, 16> cancel_key_{};
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;
+  bool network_ = false;  ///< not through a Unix-domain socket
   bool secure_ = false;
   bool long_cancel_key_ = false;
   bool reading_ = true;

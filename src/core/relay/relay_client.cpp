@@ -21,7 +21,8 @@ Relay::ClientProgress Relay::from_client(Bytes bytes, LinkRelayState* link) {
       return progress;
     }
     const pg::Framer before = client_.framer;
-    const Item item = client_.framer.next(bytes.substr(progress.consumed), kInspectionMax);
+    const Item item = client_.framer.next(
+        {bytes.data() + progress.consumed, bytes.size() - progress.consumed}, kInspectionMax);
     switch (item.kind) {
       case Kind::need:
         return progress;

@@ -61,14 +61,16 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
   Progress progress;
   while (progress.consumed < bytes.size()) {
     const std::uint32_t rest = link_.framer.rest();
-    const Item item = link_.framer.next(bytes.substr(progress.consumed), kInspectionMax);
+    const Item item = link_.framer.next(
+        {bytes.data() + progress.consumed, bytes.size() - progress.consumed}, kInspectionMax);
     switch (item.kind) {
       case Kind::need:
         return progress;
       case Kind::run: {
         // The rest of the message at hand first, then messages of the reply at the head.
-        const Bytes begun = item.bytes.substr(0, std::min<std::size_t>(rest, item.bytes.size()));
-        const Bytes fresh = item.bytes.substr(begun.size());
+        Bytes fresh = item.bytes;
+        const Bytes begun(fresh.data(), std::min<std::size_t>(rest, fresh.size()));
+        fresh.remove_prefix(begun.size());
         if (link_.rest == Disposition::forward && client_ != nullptr) to_client_.pass(begun);
         if (!fresh.empty()) {
           if (link_.expected.empty()) {

@@ -106,7 +106,8 @@ void ServerLink::on_received(Bytes bytes) {
   receiving_ = true;
   if (received_.empty()) {
     const std::size_t consumed = relay_received(bytes);
-    if (phase_ != Phase::closed) received_.append(engine_->buffers(), bytes.substr(consumed));
+    bytes.remove_prefix(consumed);
+    if (phase_ != Phase::closed) received_.append(engine_->buffers(), bytes);
   } else {
     received_.append(engine_->buffers(), bytes);
     const std::size_t consumed = relay_received(received_.view());

@@ -202,17 +202,33 @@ TEST_P(Shared, StopsAccepting) {
   EXPECT_EQ(accepted, 1);
 }
 
-TEST_P(Shared, ABatchIsBounded) {
+TEST_P(Shared, BatchesGrowWhileMoreWaitAndAreBounded) {
   Loop loop;
   const auto listener = listen_for(GetParam());
   int accepted = 0;
   loop.driven.when_accepted = [&](std::unique_ptr<core::Stream>, core::ListenerId) { ++accepted; };
   loop.reactor->listen(listener, core::ListenerId(0));
   std::vector<RawPeer> peers;
-  for (int i = 0; i < 40; ++i) peers.emplace_back(listener->endpoint());
-  loop.reactor->turn(loop.driven, Duration::zero());
-  EXPECT_EQ(accepted, 16);
-  ASSERT_TRUE(loop.until([&] { return accepted == 40; }));
+  for (int i = 0; i < 60; ++i) peers.emplace_back(listener->endpoint());
+  for (const int batch : {1, 2, 4, 8, 16, 16, 13}) {
+    const int before = accepted;
+    loop.reactor->turn(loop.driven, Duration::zero());
+    EXPECT_EQ(accepted - before, batch);
+  }
+}
+
+TEST_P(Shared, AConnectionThatComesAloneCostsOneAccept) {
+  Loop loop;
+  const auto listener = listen_for(GetParam());
+  int accepted = 0;
+  loop.driven.when_accepted = [&](std::unique_ptr<core::Stream>, core::ListenerId) { ++accepted; };
+  loop.reactor->listen(listener, core::ListenerId(0));
+  for (int i = 1; i <= 3; ++i) {
+    const RawPeer peer(listener->endpoint());
+    ASSERT_TRUE(loop.until([&] { return accepted == i; }));
+    loop.settle();
+  }
+  EXPECT_EQ(loop.reactor->counters().accept.value(), 3u);
 }
 
 }  // namespace

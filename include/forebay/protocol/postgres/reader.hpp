@@ -36,13 +36,13 @@ class Reader {
   Bytes text() noexcept {
     const std::size_t end = ok_ ? rest_.find('\0') : Bytes::npos;
     if (end == Bytes::npos) return fail();
-    const Bytes value = rest_.substr(0, end);
+    const Bytes value(rest_.data(), end);
     rest_.remove_prefix(end + 1);
     return value;
   }
   Bytes bytes(std::size_t count) noexcept {
     if (!has(count)) return {};
-    const Bytes value = rest_.substr(0, count);
+    const Bytes value(rest_.data(), count);
     rest_.remove_prefix(count);
     return value;
   }
