@@ -119,7 +119,7 @@ void Analysis::start(Node* node) {
       facts_.kind = Kind::merge;
       break;
     default:
-      if (!utility(node)) all_seen_ = false;
+      utility(node);
       return;
   }
   facts_.hidden_code = false;

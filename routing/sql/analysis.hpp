@@ -48,11 +48,11 @@ class Analysis {
   static bool push_child(Node* node, Analysis* self);
 
   // utility.cpp: everything else
-  bool utility(Node* node);
+  void utility(Node* node);
   bool session_statement(Node* node);
   bool object_statement(Node* node);
-  bool definition(Node* node);
-  bool named_definition(Node* node);
+  void definition(Node* node);
+  void named_definition(Node* node);
   void transaction(TransactionStmt* statement);
   void discard(DiscardStmt* statement) noexcept;
   void cursor(DeclareCursorStmt* statement);
@@ -84,14 +84,16 @@ class Analysis {
   std::vector<Item> todo_;
   const Scope* scope_ = nullptr;  // for push_child
   const void* skip_ = nullptr;
-  bool write_ = false;            // the statement itself changes something
+  bool write_ = false;  // the statement itself changes something
   bool into_ = false;
   bool all_seen_ = true;
 };
 
 /// pg_temp and its forms with a number.
 bool is_temporary_schema(const char* schema) noexcept;
-inline Bytes bytes_or_empty(const char* text) noexcept { return text == nullptr ? Bytes() : text; }
+inline Bytes bytes_or_empty(const char* text) noexcept {
+  return text == nullptr ? Bytes() : text;
+}
 
 template <class Wanted>
 Wanted* as(Node* node) noexcept {

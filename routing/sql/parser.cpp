@@ -39,29 +39,42 @@ class RawParse {
   PgQueryInternalParsetreeAndError result_;
 };
 
-/// The text as PostgreSQL 15's grammar with its standard strings can read it, byte for byte in the
-/// same places: what would be read differently is replaced inside literals, whose values are not
-/// looked at anyway.
-std::string parseable(Bytes text, StandardStrings standard, const Shape& shape) {
+bool is_quoted(LiteralKind kind) noexcept {
+  return kind != LiteralKind::number && kind != LiteralKind::list &&
+         kind != LiteralKind::dollar_string;
+}
+
+/// Makes one literal readable for libpg_query, byte for byte in the same places. Its value is not
+/// looked at, so any other does.
+void make_readable(const Literal& literal, StandardStrings standard, char* from, char* to) {
+  const Bytes written(from, static_cast<std::size_t>(to - from));
+  if (literal.kind == LiteralKind::number) {
+    // 0x1F and 1_000 are PostgreSQL 16's.
+    const bool based = written.size() > 2 && written[0] == '0' && !is_digit(written[1]);
+    if (based || written.find('_') != Bytes::npos) std::fill(from, to, '1');
+  } else if (is_quoted(literal.kind)) {
+    // Its scanner has standard strings only, and knows no comment between the parts of a string.
+    const bool other = standard == StandardStrings::off && written[0] == '\'';
+    if (!other && written.find("--") == Bytes::npos) return;
+    char* const quote = std::find(from, to, '\'');
+    std::fill(quote + 1, to - 1, '0');
+  }
+}
+
+/// The text as libpg_query can read it.
+std::string readable(Bytes text, StandardStrings standard, const Shape& shape) {
   std::string copy(text);
   for (const Literal& literal : shape.literals()) {
-    const auto from = copy.begin() + literal.span.begin;
-    const auto to = copy.begin() + literal.span.end;
-    if (literal.kind == LiteralKind::number) {
-      // 0x1F and 1_000 are PostgreSQL 16's.
-      if (std::find(from, to, '_') != to || (to - from > 2 && from[0] == '0' && from[1] > '9')) {
-        std::fill(from, to, '1');
-      }
-    } else if (literal.kind == LiteralKind::escape_string && *from == '\'' &&
-               standard == StandardStrings::off) {
-      std::fill(from + 1, to - 1, '_');
-    } else if (literal.kind == LiteralKind::list) {
-      // Elements with signs and strings of all kinds; as many commas and rows.
-      ListReader reader(text, literal, standard);
-      for (ListReader::Element element; reader.next(element);) {
-        if (!element.literal) continue;
-        std::fill(copy.begin() + element.span.begin, copy.begin() + element.span.end, '1');
-      }
+    if (literal.kind != LiteralKind::list) {
+      make_readable(literal, standard, copy.data() + literal.span.begin,
+                    copy.data() + literal.span.end);
+      continue;
+    }
+    ListReader reader(text, literal, standard);
+    for (ListReader::Element element; reader.next(element);) {
+      // With signs and strings of all kinds; a number does for all of them.
+      if (!element.literal) continue;
+      std::fill(copy.begin() + element.span.begin, copy.begin() + element.span.end, '1');
     }
   }
   return copy;
@@ -99,7 +112,7 @@ const char* reason_of(ShapeFault fault) noexcept {
 
 FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape) {
   if (shape.fault() != ShapeFault::none) return unknown(reason_of(shape.fault()));
-  const std::string copy = parseable(text, standard, shape);
+  const std::string copy = readable(text, standard, shape);
   const RawParse parse(copy.c_str());
   if (parse.error() != nullptr) return unknown(parse.error());
   auto* facts = new Facts;

@@ -127,8 +127,8 @@ void Analysis::set(VariableSetStmt* statement) {
   Setting setting;
   setting.local = statement->is_local ? Truth::yes : Truth::no;
   setting.name = lower(bytes_or_empty(statement->name));
-  facts_.kind = statement->kind == VAR_RESET || statement->kind == VAR_RESET_ALL ? Kind::reset
-                                                                                 : Kind::set;
+  facts_.kind =
+      statement->kind == VAR_RESET || statement->kind == VAR_RESET_ALL ? Kind::reset : Kind::set;
   switch (statement->kind) {
     case VAR_SET_VALUE:
       break;
