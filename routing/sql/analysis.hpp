@@ -41,6 +41,8 @@ class Analysis {
   void table(RangeVar* range, Table::Use use);
   void type_named(TypeName* type) noexcept;
   void select_into(IntoClause* into);
+  void setting(Setting setting);
+  bool too_many(std::size_t count, std::size_t most) noexcept;
   void judge();
   void push(void* node, const Scope* scope) {
     if (node != nullptr) todo_.push_back({static_cast<Node*>(node), scope});
@@ -84,6 +86,7 @@ class Analysis {
   std::vector<Item> todo_;
   const Scope* scope_ = nullptr;  // for push_child
   const void* skip_ = nullptr;
+  std::size_t references_ = 0;
   bool write_ = false;  // the statement itself changes something
   bool into_ = false;
   bool all_seen_ = true;

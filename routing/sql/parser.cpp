@@ -1,11 +1,10 @@
 /// The one file that knows libpg_query. Only its raw parse is used: its other entry points recurse
 /// over the tree and can be made to overrun the stack.
-#include <algorithm>
 #include <cstdlib>
 #include <string>
 
 #include "routing/sql/analysis.hpp"
-#include "routing/sql/tokens.hpp"
+#include "routing/sql/readable.hpp"
 
 extern "C" {
 #include <pg_query.h>
@@ -39,47 +38,6 @@ class RawParse {
   PgQueryInternalParsetreeAndError result_;
 };
 
-bool is_quoted(LiteralKind kind) noexcept {
-  return kind != LiteralKind::number && kind != LiteralKind::list &&
-         kind != LiteralKind::dollar_string;
-}
-
-/// Makes one literal readable for libpg_query, byte for byte in the same places. Its value is not
-/// looked at, so any other does.
-void make_readable(const Literal& literal, StandardStrings standard, char* from, char* to) {
-  const Bytes written(from, static_cast<std::size_t>(to - from));
-  if (literal.kind == LiteralKind::number) {
-    // 0x1F and 1_000 are PostgreSQL 16's.
-    const bool based = written.size() > 2 && written[0] == '0' && !is_digit(written[1]);
-    if (based || written.find('_') != Bytes::npos) std::fill(from, to, '1');
-  } else if (is_quoted(literal.kind)) {
-    // Its scanner has standard strings only, and knows no comment between the parts of a string.
-    const bool other = standard == StandardStrings::off && written[0] == '\'';
-    if (!other && written.find("--") == Bytes::npos) return;
-    char* const quote = std::find(from, to, '\'');
-    std::fill(quote + 1, to - 1, '0');
-  }
-}
-
-/// The text as libpg_query can read it.
-std::string readable(Bytes text, StandardStrings standard, const Shape& shape) {
-  std::string copy(text);
-  for (const Literal& literal : shape.literals()) {
-    if (literal.kind != LiteralKind::list) {
-      make_readable(literal, standard, copy.data() + literal.span.begin,
-                    copy.data() + literal.span.end);
-      continue;
-    }
-    ListReader reader(text, literal, standard);
-    for (ListReader::Element element; reader.next(element);) {
-      // With signs and strings of all kinds; a number does for all of them.
-      if (!element.literal) continue;
-      std::fill(copy.begin() + element.span.begin, copy.begin() + element.span.end, '1');
-    }
-  }
-  return copy;
-}
-
 /// Which parts of the text a statement is: those that begin inside it.
 void find_parts(const Shape& shape, Span where, Statement& statement) noexcept {
   const auto parts = shape.parts();
@@ -112,13 +70,16 @@ const char* reason_of(ShapeFault fault) noexcept {
 
 FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape) {
   if (shape.fault() != ShapeFault::none) return unknown(reason_of(shape.fault()));
-  const std::string copy = readable(text, standard, shape);
+  const std::string copy = readable(text, standard);
   const RawParse parse(copy.c_str());
   if (parse.error() != nullptr) return unknown(parse.error());
+  List* const statements = parse.statements();
+  if (list_length(statements) > static_cast<int>(kStatementsMax)) {
+    return unknown("the text has more statements than are looked at");
+  }
   auto* facts = new Facts;
   const FactsPtr result(facts);
   facts->known = true;
-  List* const statements = parse.statements();
   for (int i = 0; i < list_length(statements); ++i) {
     const auto* raw = static_cast<RawStmt*>(list_nth(statements, i));
     Span where{static_cast<std::uint32_t>(raw->stmt_location),

@@ -17,6 +17,15 @@
 /// Names are resolved as PostgreSQL does: folded unless quoted, U&"..." decoded, cut at 63 bytes.
 namespace forebay::sql {
 
+/// What is more is not looked at; the statement is then not `complete`.
+inline constexpr std::size_t kTablesMax = 256;       ///< different ones in a statement
+inline constexpr std::size_t kFunctionsMax = 256;    ///< different ones in a statement
+inline constexpr std::size_t kSettingsMax = 256;     ///< in a statement
+inline constexpr std::size_t kQueriesMax = 256;      ///< of WITH, in a statement
+inline constexpr std::size_t kReferencesMax = 8192;  ///< to tables and functions, in a statement
+/// A text with more statements is unknown.
+inline constexpr std::size_t kStatementsMax = 1024;
+
 enum class Kind : std::uint8_t {
   unknown,  ///< not understood: any effect is possible
   select,   ///< also VALUES and TABLE
@@ -152,7 +161,7 @@ struct Statement {
   /// event triggers; anything unknown. What tables have behind them (triggers, rules, the queries
   /// and functions of views and policies) does not count: any table may have it.
   bool hidden_code = true;
-  /// Everything in the text was looked at: no function or table is missing below.
+  /// Everything in the text was looked at: nothing is missing below.
   bool complete = false;
 
   bool parameters = false;         ///< has $n
@@ -201,8 +210,8 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
 };
 using FactsPtr = boost::intrusive_ptr<const Facts>;
 
-/// Parses. `shape` must be that of `text`. Takes microseconds, and may take two milliseconds for a
-/// hostile text of kTextMax. Any thread; each has its parser.
+/// Parses. `shape` must be that of `text`. Takes microseconds, and may take some milliseconds for a
+/// hostile text of kTextMax; never more than a few KiB of stack. Any thread; each has its parser.
 FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape);
 
 /// Parses some statements and compares: to be called once at start, so that a libpg_query that is
