@@ -19,8 +19,10 @@ void make_string_readable(char* from, char* to, StandardStrings standard) noexce
 /// 0x1F and 1_000 are PostgreSQL 16's.
 void make_number_readable(char* from, char* to) noexcept {
   const Bytes written(from, static_cast<std::size_t>(to - from));
-  const bool based = written.size() > 2 && written[0] == '0' && !is_digit(written[1]);
-  if (based || written.find('_') != Bytes::npos) std::fill(from, to, '1');
+  if (written.size() > 2 && written[0] == '0' && !is_digit(written[1]) && written[1] != '_') {
+    if (written[1] != '.' && (written[1] | 32) != 'e') std::fill(from, to, '1');
+  }
+  std::replace(from, to, '_', '0');
 }
 
 char* word_end(char* at, const char* end) noexcept {
@@ -54,13 +56,13 @@ char* token_end(char* at, char* end, StandardStrings standard) noexcept {
     case Class::double_quote:
       return to(quoted_end(at, end));
     case Class::dollar:
-      if (end - at >= 2 && is_digit(at[1])) break;
+      if (end - at >= 2 && is_digit(at[1])) {
+        std::uint32_t number = 0;
+        return to(parameter_end(at, end, number));
+      }
       return to(dollar_string_end(at, end));
     case Class::op:
-      after = to(blank_end(at, end));
-      if (after == at) return to(operator_end(at, end));
-      std::fill(at, after, ' ');
-      break;
+      return to(operator_end(at, end));
     default:
       break;
   }
@@ -72,7 +74,23 @@ char* token_end(char* at, char* end, StandardStrings standard) noexcept {
 std::string readable(Bytes text, StandardStrings standard) {
   std::string copy(text);
   char* const end = copy.data() + copy.size();
-  for (char* at = copy.data(); at < end;) at = token_end(at, end, standard);
+  bool after_string = false;
+  for (char* at = copy.data(); at < end;) {
+    const char* const blanks = blank_end(at, end);
+    if (blanks != nullptr && blanks > at) {
+      char* const after = at + (blanks - at);
+      // A comment keeps two strings apart that would be one without it. PostgreSQL takes neither.
+      if (!after_string || after == end || *after != '\'') {
+        std::replace_if(
+            at, after, [](char c) { return class_of(c) != Class::blank; }, ' ');
+      }
+      at = after;
+      continue;
+    }
+    after_string =
+        class_of(*at) == Class::quote || (class_of(*at) == Class::prefix && string_begins(at, end));
+    at = token_end(at, end, standard);
+  }
   return copy;
 }
 

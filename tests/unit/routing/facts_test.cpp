@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <set>
 
@@ -113,6 +114,83 @@ TEST(Facts, LimitsAreReached) {
   EXPECT_EQ(printed("SELECT a IN " + open + "1" + close), "select PLAIN no-write");
   EXPECT_EQ(printed("SELECT " + open + "a IN (1)" + close),
             "UNKNOWN the text has too many parentheses open at once");
+}
+
+/// `count` pieces, numbered.
+std::string many(std::string text, std::size_t count, const char* before, const char* after) {
+  for (std::size_t i = 0; i < count; ++i) text += before + std::to_string(i) + after;
+  return text;
+}
+
+TEST(Facts, LimitsOfWhatAStatementNames) {
+  const auto complete = [](const std::string& text) {
+    sql::Shape shape;
+    const sql::FactsPtr facts = facts_of(text, shape);
+    const sql::Statement& statement = facts->statements.at(0);
+    // What was not looked at may do anything.
+    EXPECT_NE(statement.complete, statement.may_write && statement.hidden_code);
+    EXPECT_EQ(statement.complete, statement.plain_read);
+    return statement.complete;
+  };
+  EXPECT_TRUE(complete(many("SELECT 1 FROM a", sql::kTablesMax - 1, ",t", "")));
+  EXPECT_FALSE(complete(many("SELECT 1 FROM a", sql::kTablesMax, ",t", "")));
+  EXPECT_TRUE(complete(many("SELECT a()", sql::kFunctionsMax - 1, ",f", "()")));
+  EXPECT_FALSE(complete(many("SELECT a()", sql::kFunctionsMax, ",f", "()")));
+  EXPECT_TRUE(complete(many("SELECT 1", sql::kSettingsMax, ",set_config(", ",a,b)")));
+  EXPECT_FALSE(complete(many("SELECT 1", sql::kSettingsMax + 1, ",x.set_config($1,", ")")));
+  EXPECT_TRUE(complete(many("WITH a AS (TABLE t)", sql::kQueriesMax - 1, ",q", " AS (TABLE t)") +
+                       "SELECT 1"));
+  EXPECT_FALSE(
+      complete(many("WITH a AS (TABLE t)", sql::kQueriesMax, ",q", " AS (TABLE t)") + "SELECT 1"));
+  std::string calls = "SELECT f()";
+  for (std::size_t i = 1; i < sql::kReferencesMax; ++i) calls += ",f()";
+  EXPECT_TRUE(complete(calls));
+  EXPECT_FALSE(complete(calls + ",f()"));
+
+  const auto statements = [](std::size_t count) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i) text += "SELECT 1;";
+    return printed(text);
+  };
+  EXPECT_TRUE(statements(sql::kStatementsMax).starts_with("select"));
+  EXPECT_EQ(statements(sql::kStatementsMax + 1),
+            "UNKNOWN the text has more statements than are looked at");
+}
+
+/// Nothing recurses over what a client sent, so the smallest stack will do.
+TEST(Facts, DeepTreesNeedNoStack) {
+  const auto repeated = [](std::string text, const char* unit, const char* after) {
+    const std::size_t room = sql::kTextMax - text.size() - std::string(after).size();
+    for (std::size_t i = 0; i < room / std::string(unit).size(); ++i) text += unit;
+    return text + after;
+  };
+  const std::string texts[] = {
+      repeated("SELECT ", "1+", "1"),
+      repeated("SELECT ", "NOT ", "true"),
+      repeated("SELECT ", "- ", "1"),
+      repeated("SELECT 1", "::a", ""),
+      repeated("SELECT 1", " UNION SELECT 1", ""),
+      repeated("SELECT 1 FROM a", " JOIN a ON b", ""),
+      repeated("(SELECT 1 ORDER BY ", "1+", "1) ORDER BY 2"),
+      repeated("SELECT 1 WHERE a", " AND a OR a", ""),
+      repeated("", "EXPLAIN ", "SELECT 1"),
+      repeated("", "PREPARE p AS ", "SELECT 1"),
+      repeated("SELECT ", "CASE WHEN ", "1"),
+  };
+  for (const std::string& text : texts) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 256 * 1024);
+    pthread_t thread;
+    const auto run = [](void* given) -> void* {
+      sql::Shape shape;
+      facts_of(*static_cast<const std::string*>(given), shape);
+      return nullptr;
+    };
+    ASSERT_EQ(pthread_create(&thread, &attributes, run, const_cast<std::string*>(&text)), 0);
+    pthread_join(thread, nullptr);
+    pthread_attr_destroy(&attributes);
+  }
 }
 
 TEST(Facts, BytesCountWhatIsHeld) {

@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cctype>
 #include <memory>
 #include <random>
 #include <unordered_set>
 
+#include "routing/sql/readable.hpp"
 #include "unit/routing/corpus.hpp"
 #include "unit/routing/print_facts.hpp"
 #include "unit/routing/scan_reference.hpp"
@@ -70,6 +72,16 @@ void check_spans(Bytes text, StandardStrings standard, const sql::Shape& shape) 
   }
 }
 
+/// 0b12 and 0x1.5 are a number and another one here, which PostgreSQL calls junk.
+bool has_junk(Bytes text, const sql::Shape& shape) {
+  for (const sql::Literal& literal : shape.literals()) {
+    if (literal.span.end == text.size() || literal.kind != sql::LiteralKind::number) continue;
+    const char next = text[literal.span.end];
+    if (next == '.' || std::isalnum(static_cast<unsigned char>(next)) != 0) return true;
+  }
+  return false;
+}
+
 void check(const std::string& text, StandardStrings standard) {
   // A block of exactly its size, so that AddressSanitizer sees a read past the end.
   const auto block = std::make_unique<char[]>(text.size());
@@ -78,6 +90,16 @@ void check(const std::string& text, StandardStrings standard) {
   sql::Shape shape;
   sql::lex(exact, standard, kSeed, shape);
   if (shape.fault() == sql::ShapeFault::none) check_spans(exact, standard, shape);
+  if (shape.fault() == sql::ShapeFault::none && !has_junk(exact, shape)) {
+    // What the parser is given has the same literals in the same places.
+    sql::Shape given;
+    sql::lex(sql::readable(exact, standard), StandardStrings::on, kSeed, given);
+    ASSERT_EQ(given.parts().size(), shape.parts().size());
+    ASSERT_EQ(given.literals().size(), shape.literals().size());
+    for (std::size_t i = 0; i < shape.literals().size(); ++i) {
+      ASSERT_EQ(given.literals()[i].span, shape.literals()[i].span);
+    }
+  }
   const sql::FactsPtr facts = sql::understand(exact, standard, shape);
   for (const sql::Statement& statement : facts->statements) check_statement(statement, shape);
 }
