@@ -119,7 +119,7 @@ void Analysis::start(Node* node) {
       facts_.kind = Kind::merge;
       break;
     default:
-      if (!utility(node)) all_seen_ = false;
+      utility(node);
       return;
   }
   facts_.hidden_code = false;
@@ -130,8 +130,9 @@ void Analysis::walk() {
   while (!todo_.empty()) {
     const Item item = todo_.back();
     todo_.pop_back();
-    const std::size_t before = todo_.size();
+    std::size_t before = todo_.size();
     visit(item);
+    before = std::min(before, todo_.size());  // it may have given up
     // The list is a stack: what stands first in the text is to come out first.
     std::reverse(todo_.begin() + static_cast<std::ptrdiff_t>(before), todo_.end());
   }
@@ -205,6 +206,9 @@ bool Analysis::push_child(Node* node, Analysis* self) {
 
 const Analysis::Scope* Analysis::open_with(WithClause* with, const Scope* scope) {
   if (with == nullptr) return scope;
+  if (too_many(scopes_.size() + static_cast<std::size_t>(list_length(with->ctes)), kQueriesMax)) {
+    return scope;
+  }
   const Scope* inside = scope;
   std::vector<const Scope*> before;
   for (int i = 0; i < list_length(with->ctes); ++i) {
@@ -244,9 +248,22 @@ void Analysis::select_into(IntoClause* into) {
   if (into->onCommit == ONCOMMIT_DROP) facts_.until_commit = true;
 }
 
+/// Gives up on a statement that has more of something than is looked at.
+bool Analysis::too_many(std::size_t count, std::size_t most) noexcept {
+  if (count <= most) return false;
+  all_seen_ = false;
+  todo_.clear();
+  return true;
+}
+
+void Analysis::setting(Setting setting) {
+  if (too_many(facts_.settings.size() + 1, kSettingsMax)) return;
+  facts_.settings.push_back(std::move(setting));
+}
+
 void Analysis::function_called(FuncCall* call) {
   const int parts = list_length(call->funcname);
-  if (parts == 0) return;
+  if (parts == 0 || too_many(++references_, kReferencesMax)) return;
   Function function;
   function.name = strVal(list_nth(call->funcname, parts - 1));
   if (parts > 1) function.schema = strVal(list_nth(call->funcname, parts - 2));
@@ -258,12 +275,14 @@ void Analysis::function_called(FuncCall* call) {
   }
   if (function.name == "set_config") set_config(call);
   const auto& known = facts_.functions;
-  if (std::find(known.begin(), known.end(), function) == known.end()) {
+  if (std::find(known.begin(), known.end(), function) == known.end() &&
+      !too_many(known.size() + 1, kFunctionsMax)) {
     facts_.functions.push_back(std::move(function));
   }
 }
 
 void Analysis::table(RangeVar* range, Table::Use use) {
+  if (too_many(++references_, kReferencesMax)) return;
   Table table;
   table.schema = bytes_or_empty(range->schemaname);
   table.name = bytes_or_empty(range->relname);
@@ -272,13 +291,14 @@ void Analysis::table(RangeVar* range, Table::Use use) {
   if (is_temporary_schema(range->schemaname)) facts_.names_temporary = true;
   if (use == Table::Use::write && table.name == "pg_settings") {
     // Its rule calls set_config for each row that an UPDATE touches.
-    Setting setting;
-    setting.call = true;
-    setting.values.emplace_back();
-    facts_.settings.push_back(std::move(setting));
+    Setting any;
+    any.call = true;
+    any.values.emplace_back();
+    setting(std::move(any));
   }
   const auto& known = facts_.tables;
-  if (std::find(known.begin(), known.end(), table) == known.end()) {
+  if (std::find(known.begin(), known.end(), table) == known.end() &&
+      !too_many(known.size() + 1, kTablesMax)) {
     facts_.tables.push_back(std::move(table));
   }
 }
@@ -292,6 +312,7 @@ void Analysis::type_named(TypeName* type) noexcept {
 /// What follows from everything that was seen.
 void Analysis::judge() {
   facts_.complete = all_seen_;
+  if (!all_seen_ && facts_.kind != Kind::prepare) facts_.hidden_code = true;
   const bool quiet = all_seen_ && !write_ && !into_ && !facts_.locking && !facts_.writing_cte;
   switch (facts_.kind) {
     case Kind::select:
@@ -307,7 +328,7 @@ void Analysis::judge() {
       const Statement& query = facts_.inner.front();
       facts_.plain_read = facts_.complete && (!facts_.analyze || query.plain_read);
       facts_.may_write = !facts_.complete || (facts_.analyze && query.may_write);
-      facts_.hidden_code = facts_.analyze && query.hidden_code;
+      facts_.hidden_code = !facts_.complete || (facts_.analyze && query.hidden_code);
       break;
     }
     default:

@@ -41,6 +41,8 @@ class Analysis {
   void table(RangeVar* range, Table::Use use);
   void type_named(TypeName* type) noexcept;
   void select_into(IntoClause* into);
+  void setting(Setting setting);
+  bool too_many(std::size_t count, std::size_t most) noexcept;
   void judge();
   void push(void* node, const Scope* scope) {
     if (node != nullptr) todo_.push_back({static_cast<Node*>(node), scope});
@@ -48,11 +50,11 @@ class Analysis {
   static bool push_child(Node* node, Analysis* self);
 
   // utility.cpp: everything else
-  bool utility(Node* node);
+  void utility(Node* node);
   bool session_statement(Node* node);
   bool object_statement(Node* node);
-  bool definition(Node* node);
-  bool named_definition(Node* node);
+  void definition(Node* node);
+  void named_definition(Node* node);
   void transaction(TransactionStmt* statement);
   void discard(DiscardStmt* statement) noexcept;
   void cursor(DeclareCursorStmt* statement);
@@ -84,14 +86,17 @@ class Analysis {
   std::vector<Item> todo_;
   const Scope* scope_ = nullptr;  // for push_child
   const void* skip_ = nullptr;
-  bool write_ = false;            // the statement itself changes something
+  std::size_t references_ = 0;
+  bool write_ = false;  // the statement itself changes something
   bool into_ = false;
   bool all_seen_ = true;
 };
 
 /// pg_temp and its forms with a number.
 bool is_temporary_schema(const char* schema) noexcept;
-inline Bytes bytes_or_empty(const char* text) noexcept { return text == nullptr ? Bytes() : text; }
+inline Bytes bytes_or_empty(const char* text) noexcept {
+  return text == nullptr ? Bytes() : text;
+}
 
 template <class Wanted>
 Wanted* as(Node* node) noexcept {

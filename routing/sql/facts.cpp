@@ -19,7 +19,9 @@ std::size_t bytes_of(const std::vector<T>& items, Inside inside) noexcept {
   return bytes;
 }
 
-std::size_t bytes_of_value(const Value& value) noexcept { return bytes_of(value.text); }
+std::size_t bytes_of_value(const Value& value) noexcept {
+  return bytes_of(value.text);
+}
 
 std::size_t bytes_of_table(const Table& table) noexcept {
   return bytes_of(table.schema) + bytes_of(table.name) + bytes_of(table.alias);
@@ -46,8 +48,7 @@ std::size_t bytes_of_statement(const Statement& statement) noexcept {
 }  // namespace
 
 std::size_t Facts::bytes() const noexcept {
-  return sizeof(Facts) + kAllocation + bytes_of(reason) +
-         bytes_of(statements, bytes_of_statement);
+  return sizeof(Facts) + kAllocation + bytes_of(reason) + bytes_of(statements, bytes_of_statement);
 }
 
 }  // namespace forebay::sql

@@ -65,10 +65,10 @@ class Scanner {
   const char* begin_;
   const char* at_;
   const char* end_;
-  const char* part_ = nullptr;      // where the part at hand begins
+  const char* part_ = nullptr;       // where the part at hand begins
   const char* token_end_ = nullptr;  // where its last token ended
   char* out_;
-  const char* uescape_ = nullptr;    // where the key stood after the word UESCAPE
+  const char* uescape_ = nullptr;  // where the key stood after the word UESCAPE
   Shape& shape_;
   std::uint32_t open_ = 0;
   StandardStrings standard_;

@@ -1,11 +1,10 @@
 /// The one file that knows libpg_query. Only its raw parse is used: its other entry points recurse
 /// over the tree and can be made to overrun the stack.
-#include <algorithm>
 #include <cstdlib>
 #include <string>
 
 #include "routing/sql/analysis.hpp"
-#include "routing/sql/tokens.hpp"
+#include "routing/sql/readable.hpp"
 
 extern "C" {
 #include <pg_query.h>
@@ -39,34 +38,6 @@ class RawParse {
   PgQueryInternalParsetreeAndError result_;
 };
 
-/// The text as PostgreSQL 15's grammar with its standard strings can read it, byte for byte in the
-/// same places: what would be read differently is replaced inside literals, whose values are not
-/// looked at anyway.
-std::string parseable(Bytes text, StandardStrings standard, const Shape& shape) {
-  std::string copy(text);
-  for (const Literal& literal : shape.literals()) {
-    const auto from = copy.begin() + literal.span.begin;
-    const auto to = copy.begin() + literal.span.end;
-    if (literal.kind == LiteralKind::number) {
-      // 0x1F and 1_000 are PostgreSQL 16's.
-      if (std::find(from, to, '_') != to || (to - from > 2 && from[0] == '0' && from[1] > '9')) {
-        std::fill(from, to, '1');
-      }
-    } else if (literal.kind == LiteralKind::escape_string && *from == '\'' &&
-               standard == StandardStrings::off) {
-      std::fill(from + 1, to - 1, '_');
-    } else if (literal.kind == LiteralKind::list) {
-      // Elements with signs and strings of all kinds; as many commas and rows.
-      ListReader reader(text, literal, standard);
-      for (ListReader::Element element; reader.next(element);) {
-        if (!element.literal) continue;
-        std::fill(copy.begin() + element.span.begin, copy.begin() + element.span.end, '1');
-      }
-    }
-  }
-  return copy;
-}
-
 /// Which parts of the text a statement is: those that begin inside it.
 void find_parts(const Shape& shape, Span where, Statement& statement) noexcept {
   const auto parts = shape.parts();
@@ -99,13 +70,16 @@ const char* reason_of(ShapeFault fault) noexcept {
 
 FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape) {
   if (shape.fault() != ShapeFault::none) return unknown(reason_of(shape.fault()));
-  const std::string copy = parseable(text, standard, shape);
+  const std::string copy = readable(text, standard);
   const RawParse parse(copy.c_str());
   if (parse.error() != nullptr) return unknown(parse.error());
+  List* const statements = parse.statements();
+  if (list_length(statements) > static_cast<int>(kStatementsMax)) {
+    return unknown("the text has more statements than are looked at");
+  }
   auto* facts = new Facts;
   const FactsPtr result(facts);
   facts->known = true;
-  List* const statements = parse.statements();
   for (int i = 0; i < list_length(statements); ++i) {
     const auto* raw = static_cast<RawStmt*>(list_nth(statements, i));
     Span where{static_cast<std::uint32_t>(raw->stmt_location),

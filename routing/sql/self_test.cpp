@@ -115,8 +115,9 @@ Result<void> self_test() {
     }
   }
   if (!details_pass()) {
-    return failure("libpg_query's trees are not those that this program was built for; install "
-                   "libpg-query 15");
+    return failure(
+        "libpg_query's trees are not those that this program was built for; install "
+        "libpg-query 15");
   }
   return {};
 }

@@ -124,38 +124,38 @@ Value Analysis::first_literal() const {
 
 void Analysis::set(VariableSetStmt* statement) {
   using Action = Setting::Action;
-  Setting setting;
-  setting.local = statement->is_local ? Truth::yes : Truth::no;
-  setting.name = lower(bytes_or_empty(statement->name));
-  facts_.kind = statement->kind == VAR_RESET || statement->kind == VAR_RESET_ALL ? Kind::reset
-                                                                                 : Kind::set;
+  Setting change;
+  change.local = statement->is_local ? Truth::yes : Truth::no;
+  change.name = lower(bytes_or_empty(statement->name));
+  facts_.kind =
+      statement->kind == VAR_RESET || statement->kind == VAR_RESET_ALL ? Kind::reset : Kind::set;
   switch (statement->kind) {
     case VAR_SET_VALUE:
       break;
     case VAR_SET_DEFAULT:
     case VAR_RESET:
-      setting.action = Action::to_default;
+      change.action = Action::to_default;
       break;
     case VAR_SET_CURRENT:
-      setting.action = Action::from_current;
+      change.action = Action::from_current;
       break;
     case VAR_RESET_ALL:
-      setting.action = Action::reset_all;
+      change.action = Action::reset_all;
       break;
     case VAR_SET_MULTI:
-      setting.action = setting.name == "transaction"            ? Action::transaction
-                       : setting.name == "transaction snapshot" ? Action::snapshot
-                                                                : Action::session_characteristics;
-      if (setting.action != Action::session_characteristics) setting.local = Truth::yes;
-      if (setting.action != Action::snapshot) modes(statement->args);
+      change.action = change.name == "transaction"            ? Action::transaction
+                      : change.name == "transaction snapshot" ? Action::snapshot
+                                                              : Action::session_characteristics;
+      if (change.action != Action::session_characteristics) change.local = Truth::yes;
+      if (change.action != Action::snapshot) modes(statement->args);
       break;
   }
-  if (setting.action == Action::assign || setting.action == Action::snapshot) {
+  if (change.action == Action::assign || change.action == Action::snapshot) {
     for (int i = 0; i < list_length(statement->args); ++i) {
-      setting.values.push_back(value_of(static_cast<Node*>(list_nth(statement->args, i))));
+      change.values.push_back(value_of(static_cast<Node*>(list_nth(statement->args, i))));
     }
   }
-  facts_.settings.push_back(std::move(setting));
+  setting(std::move(change));
 }
 
 /// Of BEGIN and SET TRANSACTION. All of it is keywords, which stay in the key.
@@ -190,21 +190,21 @@ void Analysis::set_config(FuncCall* call) {
     }
     if (place >= 0) arguments[place] = argument;
   }
-  Setting setting;
-  setting.call = true;
+  Setting change;
+  change.call = true;
   // With VARIADIC, and with other arguments than PostgreSQL's own function has, all is possible.
   if (!call->func_variadic && list_length(call->args) == 3) {
-    setting.name_value = value_of(arguments[0]);
-    setting.values.push_back(value_of(arguments[1]));
-    setting.local_value = value_of(arguments[2]);
+    change.name_value = value_of(arguments[0]);
+    change.values.push_back(value_of(arguments[1]));
+    change.local_value = value_of(arguments[2]);
   } else {
-    setting.values.emplace_back();
+    change.values.emplace_back();
   }
-  const Value& local = setting.local_value;
-  setting.local = local.kind != Value::Kind::word ? Truth::by_value
-                  : local.text == "true"          ? Truth::yes
-                                                  : Truth::no;
-  facts_.settings.push_back(std::move(setting));
+  const Value& local = change.local_value;
+  change.local = local.kind != Value::Kind::word ? Truth::by_value
+                 : local.text == "true"          ? Truth::yes
+                                                 : Truth::no;
+  setting(std::move(change));
 }
 
 }  // namespace forebay::sql

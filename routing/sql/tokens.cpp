@@ -14,7 +14,9 @@ bool two(const char* at, const char* end, char first, char second) noexcept {
   return end - at >= 2 && at[0] == first && at[1] == second;
 }
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 /// The end of one part of a string, after its opening quote: just after the closing one.
 const char* part_end(const char* at, const char* end, LiteralKind kind) noexcept {
@@ -161,8 +163,7 @@ const char* dollar_string_end(const char* at, const char* end) noexcept {
   if (tag_end >= end || *tag_end != '$') return nullptr;
   const Bytes tag(at, static_cast<std::size_t>(tag_end + 1 - at));
   const char* from = tag_end + 1;
-  const void* found =
-      memmem(from, static_cast<std::size_t>(end - from), tag.data(), tag.size());
+  const void* found = memmem(from, static_cast<std::size_t>(end - from), tag.data(), tag.size());
   return found == nullptr ? nullptr : static_cast<const char*>(found) + tag.size();
 }
 

@@ -11,21 +11,21 @@
 namespace forebay::sql {
 
 enum class Class : std::uint8_t {
-  other,    ///< begins no token
+  other,  ///< begins no token
   blank,
-  word,     ///< letter, underscore or any byte over 127
-  prefix,   ///< letter that may begin a string: B E N U X
+  word,    ///< letter, underscore or any byte over 127
+  prefix,  ///< letter that may begin a string: B E N U X
   digit,
-  quote,    ///< '
+  quote,  ///< '
   double_quote,
   dollar,
   dot,
   colon,
-  open,     ///< ( [
-  close,    ///< ) ]
+  open,   ///< ( [
+  close,  ///< ) ]
   comma,
   semicolon,
-  op,       ///< one of ~!@#^&|`?+-*/%<>=
+  op,  ///< one of ~!@#^&|`?+-*/%<>=
 };
 
 struct Classes {
@@ -59,9 +59,15 @@ struct Classes {
 
 inline constexpr Classes kClasses;
 
-inline Class class_of(char c) noexcept { return kClasses.of[static_cast<unsigned char>(c)]; }
-inline char folded(char c) noexcept { return kClasses.folded[static_cast<unsigned char>(c)]; }
-inline bool is_digit(char c) noexcept { return class_of(c) == Class::digit; }
+inline Class class_of(char c) noexcept {
+  return kClasses.of[static_cast<unsigned char>(c)];
+}
+inline char folded(char c) noexcept {
+  return kClasses.folded[static_cast<unsigned char>(c)];
+}
+inline bool is_digit(char c) noexcept {
+  return class_of(c) == Class::digit;
+}
 
 /// "--" to the end of the line, which is not part of it.
 const char* line_comment_end(const char* at, const char* end) noexcept;

@@ -25,9 +25,8 @@ bool names_relations(ObjectType type) noexcept {
 
 }  // namespace
 
-/// False where the statement may hold what was not looked at.
-bool Analysis::utility(Node* node) {
-  return session_statement(node) || object_statement(node) || definition(node);
+void Analysis::utility(Node* node) {
+  if (!session_statement(node) && !object_statement(node)) definition(node);
 }
 
 void Analysis::session_only(Kind kind, const char* name) {
@@ -57,7 +56,7 @@ bool Analysis::session_statement(Node* node) {
     case T_PrepareStmt:
       session_only(Kind::prepare, as<PrepareStmt>(node)->name);
       inner(as<PrepareStmt>(node)->query);
-      return facts_.inner.front().complete;
+      return true;
     case T_DeallocateStmt:
       session_only(Kind::deallocate, as<DeallocateStmt>(node)->name);
       facts_.all = as<DeallocateStmt>(node)->name == nullptr;
@@ -97,7 +96,7 @@ bool Analysis::object_statement(Node* node) {
       return true;
     case T_ExplainStmt:
       explain(as<ExplainStmt>(node));
-      return facts_.inner.front().complete;
+      return true;
     case T_ExecuteStmt:
       facts_.kind = Kind::execute;
       facts_.name = bytes_or_empty(as<ExecuteStmt>(node)->name);
@@ -113,7 +112,8 @@ bool Analysis::object_statement(Node* node) {
       return true;
     case T_DoStmt:
       facts_.kind = Kind::do_block;
-      return false;
+      all_seen_ = false;
+      return true;
     case T_LoadStmt:
       facts_.kind = Kind::load;
       facts_.argument = first_literal();
@@ -156,8 +156,9 @@ bool Analysis::object_statement(Node* node) {
 
 /// The rest is DDL. Expressions in it are not looked at, so it is never complete, except where
 /// there are none; but what it makes for the session only is noticed.
-bool Analysis::definition(Node* node) {
+void Analysis::definition(Node* node) {
   facts_.kind = Kind::ddl;
+  all_seen_ = false;
   switch (nodeTag(node)) {
     case T_CreateStmt:
     case T_CreateForeignTableStmt:
@@ -197,14 +198,14 @@ bool Analysis::definition(Node* node) {
       break;
     case T_DropStmt:
       drop(as<DropStmt>(node));
-      return true;
+      all_seen_ = true;
+      break;
     default:
-      return named_definition(node);
+      named_definition(node);
   }
-  return false;
 }
 
-bool Analysis::named_definition(Node* node) {
+void Analysis::named_definition(Node* node) {
   switch (nodeTag(node)) {
     case T_CreateFunctionStmt:
       created_name(as<CreateFunctionStmt>(node)->funcname);
@@ -237,7 +238,6 @@ bool Analysis::named_definition(Node* node) {
     default:
       break;
   }
-  return false;
 }
 
 void Analysis::transaction(TransactionStmt* statement) {
@@ -354,6 +354,7 @@ void Analysis::explain(ExplainStmt* statement) {
 
 void Analysis::inner(Node* node) {
   facts_.inner.push_back(Analysis(text_, shape_, where_).run(node));
+  all_seen_ = facts_.inner.front().complete;
   facts_.parameters = facts_.inner.front().parameters;
   facts_.names_temporary = facts_.inner.front().names_temporary;
 }

@@ -17,6 +17,15 @@
 /// Names are resolved as PostgreSQL does: folded unless quoted, U&"..." decoded, cut at 63 bytes.
 namespace forebay::sql {
 
+/// What is more is not looked at; the statement is then not `complete`.
+inline constexpr std::size_t kTablesMax = 256;       ///< different ones in a statement
+inline constexpr std::size_t kFunctionsMax = 256;    ///< different ones in a statement
+inline constexpr std::size_t kSettingsMax = 256;     ///< in a statement
+inline constexpr std::size_t kQueriesMax = 256;      ///< of WITH, in a statement
+inline constexpr std::size_t kReferencesMax = 8192;  ///< to tables and functions, in a statement
+/// A text with more statements is unknown.
+inline constexpr std::size_t kStatementsMax = 1024;
+
 enum class Kind : std::uint8_t {
   unknown,  ///< not understood: any effect is possible
   select,   ///< also VALUES and TABLE
@@ -79,9 +88,9 @@ enum class Truth : std::uint8_t { no, yes, by_value };
 /// One change of a run-time parameter: SET, RESET, SET TRANSACTION, or a call of set_config.
 struct Setting {
   enum class Action : std::uint8_t {
-    assign,         ///< `values`
-    to_default,     ///< SET x TO DEFAULT, SET TIME ZONE LOCAL, RESET x
-    from_current,   ///< SET x FROM CURRENT
+    assign,        ///< `values`
+    to_default,    ///< SET x TO DEFAULT, SET TIME ZONE LOCAL, RESET x
+    from_current,  ///< SET x FROM CURRENT
     reset_all,
     transaction,  ///< SET TRANSACTION: Statement::modes
     session_characteristics,
@@ -121,7 +130,11 @@ struct Table {
 
 struct TransactionModes {
   enum class Isolation : std::uint8_t {
-    unsaid, read_uncommitted, read_committed, repeatable_read, serializable
+    unsaid,
+    read_uncommitted,
+    read_committed,
+    repeatable_read,
+    serializable
   };
   enum class Choice : std::uint8_t { unsaid, no, yes };
   Isolation isolation = Isolation::unsaid;
@@ -144,25 +157,26 @@ struct Statement {
   bool plain_read = false;
   /// Data, catalogues or files may change; functions called not counted. True wherever in doubt.
   bool may_write = true;
-  /// Runs code that the text does not show: DO, CALL, EXECUTE, FETCH, DDL that evaluates
-  /// expressions or fires triggers; anything unknown.
+  /// Runs code that the text does not show: DO, CALL, EXECUTE, FETCH, DDL with its expressions and
+  /// event triggers; anything unknown. What tables have behind them (triggers, rules, the queries
+  /// and functions of views and policies) does not count: any table may have it.
   bool hidden_code = true;
-  /// Everything in the text was looked at: no function or table is missing below.
+  /// Everything in the text was looked at: nothing is missing below.
   bool complete = false;
 
-  bool parameters = false;            ///< has $n
-  bool locking = false;               ///< FOR UPDATE, FOR SHARE ...
-  bool writing_cte = false;           ///< WITH ... AS (INSERT | UPDATE | DELETE)
-  bool creates_temporary = false;     ///< a table, view, sequence, function ... of the session
-  bool until_commit = false;          ///< of which: ON COMMIT DROP
-  bool names_temporary = false;       ///< the schema pg_temp or pg_temp_n is named
-  bool analyze = false;               ///< of EXPLAIN; true also where a literal decides
-  bool hold = false;                  ///< of DECLARE: WITH HOLD
-  bool chain = false;                 ///< of COMMIT and ROLLBACK: AND CHAIN
-  bool all = false;                   ///< DEALLOCATE ALL, CLOSE ALL, UNLISTEN *, SHOW ALL
+  bool parameters = false;         ///< has $n
+  bool locking = false;            ///< FOR UPDATE, FOR SHARE ...
+  bool writing_cte = false;        ///< WITH ... AS (INSERT | UPDATE | DELETE)
+  bool creates_temporary = false;  ///< a table, view, sequence, function ... of the session
+  bool until_commit = false;       ///< of which: ON COMMIT DROP
+  bool names_temporary = false;    ///< the schema pg_temp or pg_temp_n is named
+  bool analyze = false;            ///< of EXPLAIN; true also where a literal decides
+  bool hold = false;               ///< of DECLARE: WITH HOLD
+  bool chain = false;              ///< of COMMIT and ROLLBACK: AND CHAIN
+  bool all = false;                ///< DEALLOCATE ALL, CLOSE ALL, UNLISTEN *, SHOW ALL
   CopySource copy = CopySource::none;
   DiscardWhat discard = DiscardWhat::none;
-  TransactionModes modes;             ///< of BEGIN, SET TRANSACTION
+  TransactionModes modes;  ///< of BEGIN, SET TRANSACTION
 
   /// Of the savepoint, prepared statement, cursor, channel; the parameter of SHOW.
   std::string name;
@@ -198,8 +212,8 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
 };
 using FactsPtr = boost::intrusive_ptr<const Facts>;
 
-/// Parses. `shape` must be that of `text`. Takes microseconds, and may take two milliseconds for a
-/// hostile text of kTextMax. Any thread; each has its parser.
+/// Parses. `shape` must be that of `text`. Takes microseconds, and may take some milliseconds for a
+/// hostile text of kTextMax; never more than a few KiB of stack. Any thread; each has its parser.
 FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape);
 
 /// Parses some statements and compares: to be called once at start, so that a libpg_query that is

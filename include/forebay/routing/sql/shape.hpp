@@ -148,7 +148,7 @@ class ListReader {
     std::uint32_t row = 0;        ///< from 0; IN (...) has one row
     std::uint32_t column = 0;     ///< from 0
     std::uint32_t parameter = 0;  ///< n of $n
-    bool literal = false;         ///< string or number; else a parameter, NULL, TRUE, FALSE, DEFAULT
+    bool literal = false;  ///< string or number; else a parameter, NULL, TRUE, FALSE, DEFAULT
     LiteralKind kind = LiteralKind::string;  ///< when literal
   };
 
