@@ -32,6 +32,8 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   if (special != nullptr) ++special->answered;
   if (!hidden) on_command(tag, special);
   if (hidden || client_ == nullptr || disposition != Disposition::forward) return;
+  const bool temporary = (client_->pins & bit(PinReason::temporary)) != 0;
+  if (temporary && tag.starts_with("DROP ")) client_->look = true;
   const SessionWork* work = special == nullptr ? nullptr : special->work.get();
   if (work == nullptr && client_->undo == nullptr) return;
   const std::uint16_t statement = special == nullptr ? std::uint16_t{0} : special->completed++;
@@ -115,6 +117,8 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
     return;
   }
   if (special != nullptr && special->starts_again) {
+    // DISCARD ALL took the statement away before it was made anew; if it failed, so did that.
+    link_.has_settings_statement = idle || special->had_statement;
     if (idle && client_->settings == rules_.parameter_sets.empty()) changes.started_again();
     changes.ready(link_.status);
     tell_changes();

@@ -131,13 +131,14 @@ void Relay::restore_startup(const SessionWork& work, LinkRelayState& link) {
 // DISCARD ALL, too; and it cannot have company in its transaction. What follows in a batch of its
 // own puts the session right before the client hears that it is ready.
 void Relay::start_again(LinkRelayState& link) {
-  link.has_settings_statement = false;
+  const bool had_statement = std::exchange(link.has_settings_statement, false);
   std::vector<ParameterChange> changes;
   for (const auto& [name, value] : client_.startup->entries()) changes.push_back({name, value});
   change_settings(changes, link);
   pg::write_empty(out_.to_server.insert(), Frontend::Sync);
   auto special = std::make_unique<SpecialReply>();
   special->starts_again = true;
+  special->had_statement = had_statement;
   push(link, {.request = Request::sync, .special = std::move(special)});
 }
 

@@ -150,11 +150,12 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
 void Relay::on_bind(const Item& item, LinkRelayState& link) {
   const auto bind = pg::frontend::Bind::parse(item.message.body);
   if (bind) open_portal(*bind, item.message.whole());
-  if (!bind || !rules_.share_statements || link.expected.copying_in()) {
+  if (!rules_.share_statements || link.expected.copying_in()) {
     forward(item, link, {.request = Request::bind});
     return;
   }
-  if (bind->statement.empty()) {
+  // The server finds the words for one that is malformed, but of the client's own statement.
+  if (!bind || bind->statement.empty()) {
     need_unnamed(link);
     forward(item, link, {.request = Request::bind});
     return;
