@@ -91,6 +91,21 @@ const Facts& FactsCache::parsed(Bytes text, StandardStrings standard, const Shap
   return *last_;
 }
 
+bool FactsCache::consistent() const noexcept {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t count = 0;
+  std::size_t bytes = slots_.size() * sizeof(Slot);
+  for (std::size_t at = 0; at < slots_.size(); ++at) {
+    if (slots_[at].entry == nullptr) continue;
+    ++count;
+    bytes += slots_[at].entry->bytes;
+    for (std::size_t way = slots_[at].hash.low & mask; way != at; way = (way + 1) & mask) {
+      if (slots_[way].entry == nullptr) return false;
+    }
+  }
+  return count == size_ && bytes == bytes_ && bytes <= byte_max_;
+}
+
 FactsCache::Entry* FactsCache::find(const Hash128& hash, Bytes key, bool text) noexcept {
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t at = hash.low & mask; slots_[at].entry != nullptr; at = (at + 1) & mask) {

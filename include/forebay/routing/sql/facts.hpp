@@ -211,7 +211,9 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
 using FactsPtr = boost::intrusive_ptr<const Facts>;
 
 /// Parses. `shape` must be that of `text`. Takes microseconds, and may take some milliseconds for a
-/// hostile text of kTextMax; never more than a few KiB of stack. Any thread; each has its parser.
+/// hostile text of kTextMax; never more than a few KiB of stack. Any thread; each has its parser,
+/// and takes one of the process's 1,024 pthread keys for good: only threads that live as long as
+/// the program are to call this.
 FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape);
 
 /// Parses some statements and compares: to be called once at start, so that a libpg_query that is
