@@ -52,6 +52,12 @@ TEST(FactsCache, RejectedTextsAreRemembered) {
   EXPECT_EQ(cache.counters().hits.value(), 1U);
   EXPECT_FALSE(cache.facts("SELEC 2", StandardStrings::on, shape).known);
   EXPECT_EQ(cache.counters().misses.value(), 2U);
+  // Whatever their size, they take little.
+  const std::size_t before = cache.bytes();
+  const std::string large = "SELECT 1 a " + std::string(30000, 'x');
+  EXPECT_EQ(cache.facts(large, StandardStrings::on, shape).reason.size(), 200U);
+  EXPECT_EQ(cache.size(), 3U);
+  EXPECT_LT(cache.bytes(), before + 1024);
 }
 
 TEST(FactsCache, WhatIsNotLexedIsRefused) {
