@@ -170,6 +170,7 @@ struct Statement {
   bool creates_temporary = false;  ///< a table, view, sequence, function ... of the session
   bool until_commit = false;       ///< of which: ON COMMIT DROP
   bool names_temporary = false;    ///< the schema pg_temp or pg_temp_n is named
+  bool drops = false;              ///< DROP of what `tables` names
   bool analyze = false;            ///< of EXPLAIN; true also where a literal decides
   bool hold = false;               ///< of DECLARE: WITH HOLD
   bool chain = false;              ///< of COMMIT and ROLLBACK: AND CHAIN
