@@ -13,7 +13,6 @@ bool walker_knows(NodeTag tag) noexcept {
     case T_GroupingFunc:
     case T_SubLink:
     case T_CaseExpr:
-    case T_CaseWhen:
     case T_RowExpr:
     case T_CoalesceExpr:
     case T_MinMaxExpr:
@@ -74,7 +73,6 @@ bool is_leaf(NodeTag tag) noexcept {
     case T_Alias:
     case T_ColumnRef:
     case T_LockingClause:  // names of what FROM has
-    case T_CTESearchClause:
       return true;
     default:
       return false;
@@ -167,10 +165,6 @@ void Analysis::visit(const Item& item) {
       return;
     case T_TypeName:
       return type_named(as<TypeName>(node));
-    case T_CTECycleClause:
-      push(as<CTECycleClause>(node)->cycle_mark_value, item.scope);
-      push(as<CTECycleClause>(node)->cycle_mark_default, item.scope);
-      return;
     case T_FuncCall:
       function_called(as<FuncCall>(node));
       break;
@@ -223,7 +217,6 @@ const Analysis::Scope* Analysis::open_with(WithClause* with, const Scope* scope)
       facts_.writing_cte = true;
     }
     push(query->ctequery, seen);
-    push(query->cycle_clause, seen);
   }
   return inside;
 }
@@ -275,7 +268,9 @@ void Analysis::function_called(FuncCall* call) {
   }
   if (function.name == "set_config") set_config(call);
   const auto& known = facts_.functions;
-  if (std::find(known.begin(), known.end(), function) == known.end() &&
+  // Each call counts where arguments do: a lock taken twice is to be released twice.
+  if ((!function.arguments.empty() ||
+       std::find(known.begin(), known.end(), function) == known.end()) &&
       !too_many(known.size() + 1, kFunctionsMax)) {
     facts_.functions.push_back(std::move(function));
   }

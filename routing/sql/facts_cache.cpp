@@ -15,12 +15,12 @@ constexpr std::size_t kAllocation = 16;
 
 }  // namespace
 
-/// One shape, or one rejected text, with its key behind it in the same block.
+/// One shape with its key behind it in the same block, or one rejected text.
 struct FactsCache::Entry {
   FactsPtr facts;
   std::uint32_t key_size = 0;
   std::uint32_t bytes = 0;
-  bool text = false;  // the key is a whole text, not a shape's
+  bool text = false;  // a rejected text, which has no key
   bool used = false;  // since the hand went past
 
   [[nodiscard]] char* key_begin() noexcept { return reinterpret_cast<char*>(this + 1); }
@@ -29,7 +29,7 @@ struct FactsCache::Entry {
   static Entry* make(Bytes key) {
     Entry* entry = new (::operator new(sizeof(Entry) + key.size())) Entry;
     entry->key_size = static_cast<std::uint32_t>(key.size());
-    std::memcpy(entry->key_begin(), key.data(), key.size());
+    if (!key.empty()) std::memcpy(entry->key_begin(), key.data(), key.size());
     return entry;
   }
   static void end(Entry* entry) noexcept {
@@ -76,7 +76,7 @@ const Facts& FactsCache::facts(Bytes text, StandardStrings standard, Shape& shap
 const Facts& FactsCache::parsed(Bytes text, StandardStrings standard, const Shape& shape) {
   // Only texts that were rejected are kept as texts.
   const Hash128 hash = hash_of(text, {seed_.second, seed_.first});
-  if (Entry* entry = find(hash, text, true)) {
+  if (Entry* entry = find(hash, {}, true)) {
     counters_.hits.add();
     return *entry->facts;
   }
@@ -86,9 +86,24 @@ const Facts& FactsCache::parsed(Bytes text, StandardStrings standard, const Shap
     add(shape.hash(), shape.key(), false, last_);
   } else {
     counters_.rejected.add();
-    add(hash, text, true, last_);
+    add(hash, {}, true, last_);
   }
   return *last_;
+}
+
+bool FactsCache::consistent() const noexcept {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t count = 0;
+  std::size_t bytes = slots_.size() * sizeof(Slot);
+  for (std::size_t at = 0; at < slots_.size(); ++at) {
+    if (slots_[at].entry == nullptr) continue;
+    ++count;
+    bytes += slots_[at].entry->bytes;
+    for (std::size_t way = slots_[at].hash.low & mask; way != at; way = (way + 1) & mask) {
+      if (slots_[way].entry == nullptr) return false;
+    }
+  }
+  return count == size_ && bytes == bytes_ && bytes <= byte_max_;
 }
 
 FactsCache::Entry* FactsCache::find(const Hash128& hash, Bytes key, bool text) noexcept {
@@ -96,7 +111,9 @@ FactsCache::Entry* FactsCache::find(const Hash128& hash, Bytes key, bool text) n
   for (std::size_t at = hash.low & mask; slots_[at].entry != nullptr; at = (at + 1) & mask) {
     if (slots_[at].hash != hash) continue;
     Entry* const entry = slots_[at].entry;
-    if (entry->text == text && entry->key() == key) {
+    // A shape is compared as a whole. Of a rejected text the hash must do: were it another's, that
+    // text would be unknown, which is safe.
+    if (entry->text == text && (text || entry->key() == key)) {
       entry->used = true;
       return entry;
     }

@@ -38,6 +38,8 @@ class RawParse {
   PgQueryInternalParsetreeAndError result_;
 };
 
+constexpr std::size_t kReasonMax = 200;
+
 /// Which parts of the text a statement is: those that begin inside it.
 void find_parts(const Shape& shape, Span where, Statement& statement) noexcept {
   const auto parts = shape.parts();
@@ -49,9 +51,10 @@ void find_parts(const Shape& shape, Span where, Statement& statement) noexcept {
   statement.part_count = last - first;
 }
 
-FactsPtr unknown(std::string reason) {
+/// The reason may quote a token of the client's, as long as the text.
+FactsPtr unknown(Bytes reason) {
   auto* facts = new Facts;
-  facts->reason = std::move(reason);
+  facts->reason = reason.substr(0, kReasonMax);
   return FactsPtr(facts);
 }
 

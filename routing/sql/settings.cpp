@@ -49,9 +49,8 @@ bool Analysis::literal_at(std::uint32_t offset, std::uint32_t& index) const noex
   const auto at = std::lower_bound(
       literals.begin(), literals.end(), offset,
       [](const Literal& literal, std::uint32_t wanted) { return literal.span.begin < wanted; });
-  if (at == literals.end() || at->span.begin != offset || at->kind == LiteralKind::list) {
-    return false;
-  }
+  // A list begins with its parenthesis, so never where a constant does.
+  if (at == literals.end() || at->span.begin != offset) return false;
   index = static_cast<std::uint32_t>(at - literals.begin());
   return true;
 }

@@ -372,6 +372,7 @@ void Analysis::create_as(CreateTableAsStmt* statement) {
 }
 
 void Analysis::drop(DropStmt* statement) {
+  facts_.drops = names_relations(statement->removeType);
   for (int i = 0; i < list_length(statement->objects); ++i) {
     auto* object = static_cast<Node*>(list_nth(statement->objects, i));
     if (nodeTag(object) != T_List || !names_relations(statement->removeType)) continue;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 #include <thread>
 
@@ -51,6 +52,12 @@ TEST(FactsCache, RejectedTextsAreRemembered) {
   EXPECT_EQ(cache.counters().hits.value(), 1U);
   EXPECT_FALSE(cache.facts("SELEC 2", StandardStrings::on, shape).known);
   EXPECT_EQ(cache.counters().misses.value(), 2U);
+  // Whatever their size, they take little.
+  const std::size_t before = cache.bytes();
+  const std::string large = "SELECT 1 a " + std::string(30000, 'x');
+  EXPECT_EQ(cache.facts(large, StandardStrings::on, shape).reason.size(), 200U);
+  EXPECT_EQ(cache.size(), 3U);
+  EXPECT_LT(cache.bytes(), before + 1024);
 }
 
 TEST(FactsCache, WhatIsNotLexedIsRefused) {
@@ -75,6 +82,9 @@ TEST(FactsCache, StaysWithinItsBytes) {
       text += " x" + std::to_string(random() % 5000);  // a shape of its own, or nonsense
       cache.facts(text, StandardStrings::on, shape);
       ASSERT_LE(cache.bytes(), limit);
+      if (round % 64 == 0) {
+        ASSERT_TRUE(cache.consistent());
+      }
     }
     EXPECT_GT(cache.counters().evicted.value(), 1000U);
     EXPECT_GT(cache.bytes(), limit / 2) << "the room is used";
@@ -133,6 +143,38 @@ TEST(FactsCache, OneStatementDoesNotEmptyIt) {
   EXPECT_TRUE(cache.facts(large, StandardStrings::on, shape).known);
   EXPECT_EQ(cache.size(), 1U);
   EXPECT_EQ(cache.counters().evicted.value(), 0U);
+}
+
+/// Who knew the seed could make keys of one hash: a block of 16 bytes that makes both halves forget
+/// what came before. Nobody does, and the cache compares keys all the same.
+TEST(FactsCache, KeysOfOneHashAreToldApart) {
+  __extension__ using Wide = unsigned __int128;
+  const auto fold = [](std::uint64_t a, std::uint64_t b) {
+    const Wide product = static_cast<Wide>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  };
+  std::mt19937_64 random(6);
+  sql::HashSeed seed;
+  std::string block(16, '\0');
+  while (block.find_first_of(std::string("\0\"", 2)) != std::string::npos) {
+    seed = {random(), random()};
+    const std::uint64_t words[2] = {fold(seed.first ^ 0xaef17502108ef2d9, seed.second | 1),
+                                    seed.second ^ 0xd1b54a32d192ed03};
+    std::memcpy(block.data(), words, 16);
+  }
+  const std::string first = "select \"aaaaaaaa" + block + "\" from t";
+  const std::string second = "select \"bbbbbbbb" + block + "\" from t";
+  sql::FactsCache cache(kBytes, seed);
+  sql::Shape shape;
+  cache.facts(first, StandardStrings::on, shape);
+  const sql::Hash128 hash = shape.hash();
+  cache.facts(second, StandardStrings::on, shape);
+  ASSERT_TRUE(shape.hash() == hash) << "the test needs two keys of one hash";
+  EXPECT_EQ(cache.counters().hits.value(), 0U);
+  EXPECT_EQ(cache.size(), 2U);
+  cache.facts(first, StandardStrings::on, shape);
+  cache.facts(second, StandardStrings::on, shape);
+  EXPECT_EQ(cache.counters().hits.value(), 2U);
 }
 
 /// libpg_query keeps its memory for each thread. AddressSanitizer's leak check and

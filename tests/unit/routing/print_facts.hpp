@@ -124,6 +124,7 @@ inline std::string print(const sql::Statement& statement) {
   flag(statement.creates_temporary, "makes-temp");
   flag(statement.until_commit, "until-commit");
   flag(statement.names_temporary, "pg_temp");
+  flag(statement.drops, "drops");
   flag(statement.analyze, "analyze");
   flag(statement.hold, "hold");
   flag(statement.chain, "chain");

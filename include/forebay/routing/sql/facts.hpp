@@ -170,6 +170,7 @@ struct Statement {
   bool creates_temporary = false;  ///< a table, view, sequence, function ... of the session
   bool until_commit = false;       ///< of which: ON COMMIT DROP
   bool names_temporary = false;    ///< the schema pg_temp or pg_temp_n is named
+  bool drops = false;              ///< DROP of what `tables` names
   bool analyze = false;            ///< of EXPLAIN; true also where a literal decides
   bool hold = false;               ///< of DECLARE: WITH HOLD
   bool chain = false;              ///< of COMMIT and ROLLBACK: AND CHAIN
@@ -213,7 +214,9 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
 using FactsPtr = boost::intrusive_ptr<const Facts>;
 
 /// Parses. `shape` must be that of `text`. Takes microseconds, and may take some milliseconds for a
-/// hostile text of kTextMax; never more than a few KiB of stack. Any thread; each has its parser.
+/// hostile text of kTextMax; never more than a few KiB of stack. Any thread; each has its parser,
+/// and takes one of the process's 1,024 pthread keys for good: only threads that live as long as
+/// the program are to call this.
 FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape);
 
 /// Parses some statements and compares: to be called once at start, so that a libpg_query that is

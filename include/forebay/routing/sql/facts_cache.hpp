@@ -33,6 +33,9 @@ class FactsCache {
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
+  /// Whether every entry can be found and the sums are right. Looks at all of it: for tests.
+  [[nodiscard]] bool consistent() const noexcept;
+
   struct Counters {
     Counter hits;
     Counter misses;    ///< not there: parsed

@@ -136,8 +136,8 @@ bool lexable_encoding(Bytes client_encoding) noexcept;
 std::string printable(Bytes key);
 
 /// The value that PostgreSQL's scanner would give a string literal: quotes doubled, escapes and
-/// continuations undone. Numbers, bit strings and lists as written. False where it is no value
-/// (an escape that the server refuses).
+/// continuations undone. Numbers, bit strings and lists as written. False where it is not known: an
+/// escape that the server refuses, or a UESCAPE whose character is not written as 'c'.
 bool literal_value(Bytes text, const Literal& literal, std::string& value);
 
 /// The elements of a literal of kind list, row by row.
