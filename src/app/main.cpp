@@ -6,6 +6,7 @@
 #include "app/runtime_factory.hpp"
 #include "forebay/config/load.hpp"
 #include "forebay/config/sample.hpp"
+#include "forebay/routing/sql/facts.hpp"
 
 namespace forebay::app {
 namespace {
@@ -31,6 +32,10 @@ std::optional<config::Config> read(const std::string& path) {
 }
 
 int serve(config::Config config) {
+  // A parser that is not the one this was built for would say wrong things about every statement.
+  if (const auto tested = sql::self_test(); tested.has_error()) {
+    return complain("the parser of SQL (libpg_query) does not work: " + tested.error().message);
+  }
   const auto ended = Lifecycle(std::move(config)).run();
   return ended.has_error() ? complain(ended.error().message) : 0;
 }

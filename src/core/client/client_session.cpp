@@ -475,7 +475,12 @@ void ClientSession::let_go_of_link() {
       link->close();
       return;
     case ServerLink::Phase::linked:
-      link->orphan(residue(link->relay()));
+      // Half a message on the link can neither be completed nor taken back.
+      if (relay_.framer.rest() > 0 && !relay_.drop_rest) {
+        link->close();
+      } else {
+        link->orphan(residue(link->relay()));
+      }
       return;
     default:
       link->forget_client();

@@ -58,15 +58,19 @@ SessionWorkRef Relay::work_of(Bytes text, const Reading& reading) const {
 
 // The server drops its unnamed statement for every Query.
 void Relay::on_query(const Item& item, LinkRelayState& link) {
+  const auto query = pg::frontend::Query::parse(item.message.body);
+  if (item.message.whole() && !query) {
+    forward(item, link, {.request = Request::query});  // malformed: the server does nothing
+    return;
+  }
   Expected expected{.request = Request::query,
                     .unnamed = drop_unnamed(link),
                     .unnamed_version = client_.unnamed.version,
                     .unnamed_change = link.unnamed_change};
-  const auto query = pg::frontend::Query::parse(item.message.body);
   SessionWorkRef work;
   if (!item.message.whole()) {
     work = rules_.reader == nullptr ? nullptr : unknown_work();
-  } else if (query) {
+  } else {
     work = work_of(query->text, link.reading);
     if (rules_.share_statements && is_deallocate_all(query->text)) {
       ++link.all_gone;

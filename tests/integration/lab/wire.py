@@ -113,7 +113,7 @@ class Connection:
             try:
                 message = self.read(within)
             except Ended as error:
-                raise Ended(f"{error}; before that: {m.names(result)}") from None
+                raise Ended(f"{error}; before that: {result}") from None
             result.append(message)
             if message.type in types:
                 return result
