@@ -38,7 +38,7 @@ std::size_t ClientSession::start_received(Bytes bytes) {
   ClientStart::Policy policy;
   policy.tls_offered = engine_.runtime().client_tls != nullptr && network_;
   policy.tls_required = network_ && (mode == TlsMode::require || mode == TlsMode::verify_ca ||
-                                    mode == TlsMode::verify_full);
+                                     mode == TlsMode::verify_full);
   std::size_t consumed = 0;
   ClientStart::Outcome outcome =
       login_->start.receive(bytes, policy, consumed, engine_.to_client().insert());
@@ -142,8 +142,7 @@ void ClientSession::authenticate() {
     setup.end_point = tls->server_end_point;
     setup.peer_common_name = tls->peer_common_name;
   }
-  setup.cleartext_allowed =
-      tls != nullptr || !network_ || runtime.config.cleartext_without_tls;
+  setup.cleartext_allowed = tls != nullptr || !network_ || runtime.config.cleartext_without_tls;
   engine_.io().entropy(setup.nonce);
   engine_.io().entropy(setup.md5_salt);
   enter(Phase::authenticating);

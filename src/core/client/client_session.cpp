@@ -493,8 +493,7 @@ Residue ClientSession::residue(const LinkRelayState& link) const {
   if (mode_ == config::PoolMode::session) return {.everything = true};
   Residue residue;
   residue.pins = static_cast<Pins>(relay_.pins & kResiduePins);
-  residue.everything = relay_.undo != nullptr || relay_.look ||
-                       link.expected.changes_session() ||
+  residue.everything = relay_.undo != nullptr || relay_.look || link.expected.changes_session() ||
                        (residue.pins & ~kVisiblePins) != 0;
   return residue;
 }
@@ -516,10 +515,22 @@ void ClientSession::close(std::string_view why) {
   engine_.session_closed(*this);
 }
 
-void ClientSession::link_lost(const std::string& reason, bool said, bool in_message) {
+void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool said,
+                              bool in_message) {
   link_ = nullptr;
   if (phase_ != Phase::linked) return;
   enter(Phase::idle);
+  const bool keeps = mode_ != config::PoolMode::session && relay_.pins == 0 && !goodbye_;
+  if (keeps && !said && !in_message && !link.dedicated()) {
+    // All that the session is stands here, not there.
+    note(Weight::warning, "server_connection_lost", reason);
+    Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+        .on_link_lost(link.relay(), reason, link.relay().last_sqlstate);
+    send_own();
+    continue_input();
+    settle();
+    return;
+  }
   if (said) {
     close_after_sending();
   } else if (in_message) {

@@ -178,6 +178,13 @@ Expected ExpectedReplies::pop_supplied() {
   return pop_head();
 }
 
+std::vector<Expected> ExpectedReplies::give_up() {
+  std::vector<Expected> owed;
+  owed.reserve(count_);
+  while (count_ > 0) owed.push_back(drop_head());
+  return owed;
+}
+
 void ExpectedReplies::abandon_all() {
   const std::size_t old_count = count_;
   for (std::size_t i = 0; i < old_count; ++i) {

@@ -72,6 +72,7 @@ struct Expected {
   Request request = Request::query;
   Disposition disposition = Disposition::forward;
   UnnamedChange unnamed = UnnamedChange::none;
+  bool commits = false;               ///< may end a transaction for good
   std::uint32_t unnamed_version = 0;  ///< of the statement that was parsed or dropped
   std::uint32_t unnamed_change = 0;   ///< LinkRelayState::unnamed_change, as this message made it
   /// What the reply confirms, or what its absence takes back; often nothing.
@@ -123,6 +124,9 @@ class ExpectedReplies {
   /// The reply that we supply ourselves, if it stands at the head; takes it off.
   [[nodiscard]] bool supplied_at_head() const noexcept;
   Expected pop_supplied();
+
+  /// No reply will come any more, the connection is lost: gives what was owed, oldest first.
+  std::vector<Expected> give_up();
 
   /// From now on nobody sees any reply: the client is gone. Supplied ones are forgotten.
   void abandon_all();

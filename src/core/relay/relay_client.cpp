@@ -77,7 +77,7 @@ Relay::Handled Relay::on_message(const Item& item, LinkRelayState* link) {
     drop(item);
     return Handled::yes;
   }
-  if (link == nullptr) return on_unlinked(item);
+  if (link == nullptr) return client_.lost == nullptr ? on_unlinked(item) : on_lost(item);
   on_linked(item, *link);
   return Handled::yes;
 }
@@ -126,7 +126,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   if (!parse || !rules_.share_statements || parse->statement.empty() || known) {
     return Handled::need_link;
   }
-  SessionWorkRef work = work_of(parse->text, reading(client_.welcome));
+  auto [work, commits] = understand(parse->text, reading(client_.welcome));
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
   const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
   StatementRef statement = rules_.catalog.find(parse->definition);
@@ -135,7 +135,8 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     statement = rules_.catalog.find_or_make(parse->definition);
   }
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(parse->statement, {std::move(statement), false, 0, std::move(work)});
+  client_.statements->set(parse->statement,
+                          {std::move(statement), false, 0, std::move(work), commits});
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
 }

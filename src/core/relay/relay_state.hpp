@@ -84,7 +84,17 @@ struct ClientRelayState {
     std::uint32_t version = 0;
     bool exists = false;
     SessionWorkRef work;
+    bool commits = false;
   } unnamed;
+  bool portal_commits = false;  ///< the portal bound last may end a transaction for good
+  /// The transaction that was open went with its server connection, and is for the client to end.
+  struct LostTransaction {
+    std::string why;
+    bool told = false;
+    bool ends = false;  ///< a portal of ours that ends it
+    bool over = false;  ///< ended, in the open batch
+  };
+  std::unique_ptr<LostTransaction> lost;
   /// Portals whose statement does something to the session.
   struct Portal {
     std::string name;
@@ -145,6 +155,9 @@ struct LinkRelayState {
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;
+  /// What the server said when it ended the connection, where the client is not to see it.
+  std::string last_words;
+  std::string last_sqlstate;
   /// The body of the ErrorResponse with which the server answered something of our own.
   std::string own_error;
 

@@ -21,6 +21,35 @@ bool contains(Bytes text, Bytes word) {
   return false;
 }
 
+/// No longer text is looked at for words.
+constexpr std::size_t kLongest = 24;
+
+// The words of a short text, folded, without what may be left out; empty for a longer one.
+std::string words_of(Bytes text) {
+  const std::size_t last = text.find_last_not_of(" \t\n\r;");
+  std::string words;
+  for (const char c : text.substr(0, last == Bytes::npos ? 0 : last + 1)) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (!blank) {
+      words.push_back(lower(c));
+    } else if (!words.empty() && words.back() != ' ') {
+      words.push_back(' ');
+    }
+    if (words.size() > kLongest) return {};
+  }
+  if (!words.empty() && words.back() == ' ') words.pop_back();
+  for (const Bytes end : {" transaction", " work"}) {
+    if (!words.ends_with(end) || words == "start transaction") continue;
+    words.resize(words.size() - end.size());
+    break;
+  }
+  return words;
+}
+
+bool ends_transaction(const std::string& words) {
+  return words == "commit" || words == "end" || words == "rollback" || words == "abort";
+}
+
 }  // namespace
 
 NamedDefinition cut_name(const pg::Message& message) {
@@ -31,26 +60,13 @@ NamedDefinition cut_name(const pg::Message& message) {
   return {message.body.substr(0, end), definition, well_formed};
 }
 
+bool is_transaction_end(Bytes text) {
+  return ends_transaction(words_of(text));
+}
+
 bool is_transaction_control(Bytes text) {
-  const std::size_t last = text.find_last_not_of(" \t\n\r;");
-  std::string words;
-  for (const char c : text.substr(0, last == Bytes::npos ? 0 : last + 1)) {
-    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
-    if (!blank) {
-      words.push_back(lower(c));
-    } else if (!words.empty() && words.back() != ' ') {
-      words.push_back(' ');
-    }
-    if (words.size() > 24) return false;
-  }
-  if (!words.empty() && words.back() == ' ') words.pop_back();
-  for (const Bytes end : {" transaction", " work"}) {
-    if (!words.ends_with(end) || words == "start transaction") continue;
-    words.resize(words.size() - end.size());
-    break;
-  }
-  return words == "begin" || words == "start transaction" || words == "commit" || words == "end" ||
-         words == "rollback" || words == "abort";
+  const std::string words = words_of(text);
+  return words == "begin" || words == "start transaction" || ends_transaction(words);
 }
 
 bool is_deallocate_all(Bytes text) {

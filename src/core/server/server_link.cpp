@@ -360,7 +360,8 @@ void ServerLink::lost(const std::string& reason) {
   close();
   if (client == nullptr) return;
   if (was == Phase::linked) {
-    client->link_lost(reason, said, in_message);
+    client->link_lost(*this, relay_.last_words.empty() ? reason : relay_.last_words,
+                      said && relay_.last_words.empty(), in_message);
   } else {
     client->wait_again();
   }
