@@ -351,13 +351,19 @@ void ClientSession::drain() {
 void ClientSession::on_end() {
   ended_ = true;
   switch (phase_) {
-    case Phase::closing: finish(); return;
-    case Phase::closed: return;
-    case Phase::waiting: probe(); break;
+    case Phase::closing:
+      finish();
+      return;
+    case Phase::closed:
+      return;
+    case Phase::waiting:
+      probe();
+      break;
     case Phase::linked:
       if (!link_->relay().expected.empty()) probe();
       break;
-    case Phase::idle: break;
+    case Phase::idle:
+      break;
     default:
       // Somebody who sends all that it has to say at once is served to the end, too.
       if (stash_.empty()) close("the client closed the connection");
@@ -450,7 +456,11 @@ void ClientSession::let_go_of_link() {
       link->close();
       return;
     case ServerLink::Phase::linked:
-      link->orphan(mode_ == config::PoolMode::session);
+      if (relay_.in_message()) {
+        link->break_off();
+      } else {
+        link->orphan(mode_ == config::PoolMode::session);
+      }
       return;
     default:
       link->forget_client();

@@ -213,7 +213,7 @@ void ServerLink::orphan(bool session_ends) {
   client_ = nullptr;
   session_ends_ = session_ends;
   drained_ = 0;
-  // Half a message can neither be completed nor taken back.
+  // What was not sent can neither be completed nor taken back.
   if (dedicated_ || ended_ || relay_.poisoned || !unsent_.empty()) {
     close();
     return;
@@ -246,6 +246,12 @@ void ServerLink::orphan(bool session_ends) {
     engine_->timers().arm(timer_, engine_->now() + kCancelAfter);
   }
   if (!receiving_) recover_step();
+}
+
+void ServerLink::break_off() {
+  client_ = nullptr;
+  stream_->reset();
+  close();
 }
 
 // One step further towards a link that is as good as new.
@@ -340,6 +346,7 @@ void ServerLink::lost(const std::string& reason) {
     enter(Phase::closed);
     return;
   }
+  if (was == Phase::linked && client->relay().in_message()) stream_->reset();
   close();
   if (client == nullptr) return;
   if (was == Phase::linked) {

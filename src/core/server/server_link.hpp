@@ -86,6 +86,8 @@ class ServerLink final : public StreamEvents {
   void validate(ClientSession& client);
   /// Its client is gone. Ends in release or close.
   void orphan(bool session_ends);
+  /// Its client is gone in the middle of a message: whatever we say would be the rest of it.
+  void break_off();
   /// A cancel request is on its way to it: nobody may have it until that is over.
   void cool();
   void go_away() { enter(Phase::away); }
