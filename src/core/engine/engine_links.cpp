@@ -118,6 +118,13 @@ void Engine::receive(mail::SummonLink& summon) {
     shared_.courier->send(summon.session.worker, mail::SummonFailed{summon.session});
     return;
   }
+  // The server spoke after the link was taken: it is not fit for anybody any more, and what it has
+  // received is in this worker's memory.
+  if (link.worn(now_)) {
+    link.close();
+    shared_.courier->send(summon.session.worker, mail::SummonFailed{summon.session});
+    return;
+  }
   shared_.courier->send(summon.session.worker, mail::LinkGiven{send_away(link), summon.session});
 }
 
