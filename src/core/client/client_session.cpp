@@ -255,6 +255,7 @@ bool ClientSession::after_transaction() {
 void ClientSession::take_link(ServerLink& link) {
   FB_ASSERT(wants_link());
   if (phase_ == Phase::awaiting_server) {
+    link_ = nullptr;  // it may have been checked for this client
     meet(link);
     return;
   }

@@ -198,15 +198,24 @@ void ServerLink::on_lost(const std::string& reason) {
 // ---------------------------------------------------------------- its client is gone
 
 void ServerLink::query(Bytes text) {
-  Conduit& out = engine_->to_server();
-  pg::write_query(out.insert(), text);
+  const bool pushed = put_query(text);
+  FB_ASSERT(pushed);
+  send(engine_->to_server());
+}
+
+// False when the server is going to skip it.
+bool ServerLink::put_query(Bytes text) {
+  pg::write_query(engine_->to_server().insert(), text);
   relay_.change_unnamed(0, 0);  // as every Query
   const bool pushed = relay_.expected.push({.request = Request::query,
                                             .disposition = Disposition::discard,
                                             .unnamed = UnnamedChange::ours,
                                             .unnamed_change = relay_.unnamed_change});
-  FB_ASSERT(pushed);
-  send(out);
+  if (!pushed) {
+    relay_.unnamed_owner = LinkRelayState::kUnknownOwner;
+    relay_.unnamed_pending = false;
+  }
+  return pushed;
 }
 
 void ServerLink::orphan(bool session_ends) {
@@ -233,9 +242,7 @@ void ServerLink::orphan(bool session_ends) {
     }
     if (relay_.expected.batch_open()) {
       // What the batch did must not be committed by the Sync that ends it.
-      pg::write_query(out.insert(), "ROLLBACK");
-      static_cast<void>(
-          relay_.expected.push({.request = Request::query, .disposition = Disposition::discard}));
+      static_cast<void>(put_query("ROLLBACK"));
       pg::write_empty(out.insert(), pg::Frontend::Sync);
       const bool pushed =
           relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});

@@ -143,6 +143,7 @@ class ServerLink final : public StreamEvents {
   void recovered();
   void recover_step();
   void query(Bytes text);
+  bool put_query(Bytes text);
   void lost(const std::string& reason);
   static void on_timer(void* self);
 
