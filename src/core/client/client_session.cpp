@@ -143,9 +143,17 @@ void ClientSession::settle() {
   if (phase_ != Phase::closed) update_reading();
 }
 
+// Whether something that the client said waits for the answer to what it said before.
+bool ClientSession::holds_back() const {
+  if (stash_.empty()) return false;
+  pg::Framer framer = relay_.framer;
+  return framer.next(stash_.view(), kInspectionMax).kind != pg::Framer::Kind::need;
+}
+
 // The client will say no more. What it asked for is answered, then it goes.
 void ClientSession::leave() {
   if (phase_ == Phase::linked) {
+    if (holds_back()) return;
     const LinkRelayState& link = link_->relay();
     // A copy that it does not end any more is ended as failed.
     const bool copying = link.expected.copying_in();
@@ -254,8 +262,10 @@ bool ClientSession::after_transaction() {
 
 void ClientSession::take_link(ServerLink& link) {
   FB_ASSERT(wants_link());
+  // Another may be checked for this client: this one was summoned in an earlier wait.
+  if (link_ != nullptr && link_ != &link) link_->forget_client();
+  link_ = nullptr;
   if (phase_ == Phase::awaiting_server) {
-    link_ = nullptr;  // it may have been checked for this client
     meet(link);
     return;
   }

@@ -130,7 +130,9 @@ void Engine::receive(mail::SummonLink& summon) {
 
 void Engine::receive(mail::SummonFailed& failed) {
   ClientSession* session = find(failed.session);
-  if (session != nullptr && session->wants_link() && !session->ticket().waiting) {
+  // It may wait anew, in the queue or for a link that is checked.
+  if (session != nullptr && session->wants_link() && !session->ticket().waiting &&
+      session->link() == nullptr) {
     session->wait_again();
   }
 }
