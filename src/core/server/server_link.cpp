@@ -34,7 +34,7 @@ void ServerLink::enter(Phase phase) noexcept {
 
 bool ServerLink::worn(Instant now) const noexcept {
   return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() || !received_.empty() ||
-         ended_ || now >= expires_;
+         !unsent_.empty() || ended_ || now >= expires_;
 }
 
 // ---------------------------------------------------------------- who it belongs to
