@@ -48,6 +48,7 @@ std::string Simulation::run() {
     }
     quiescent();
   } catch (const std::exception& error) {
+    for (const std::string& fact : world_.journal.facts()) note("journal: " + fact);
     return error.what();
   }
   return {};
@@ -267,7 +268,8 @@ void Simulation::check() {
 void Simulation::check_links() {
   for (std::size_t i = 0; i < world_.workers(); ++i) {
     world_.engine(i).each_link([this](core::ServerLink& link) {
-      if (link.phase() == core::ServerLink::Phase::parked) check_parked(link);
+      // One that another worker has taken is not in the pool any more, though it is still here.
+      if (link.parking().hook.is_linked()) check_parked(link);
       if (link.phase() == core::ServerLink::Phase::linked && link.client()->link() != &link) {
         wrong("a link whose client has another one");
       }
