@@ -146,9 +146,17 @@ void ClientSession::settle() {
   if (phase_ != Phase::closed) update_reading();
 }
 
+// Whether something that the client said waits for the answer to what it said before.
+bool ClientSession::holds_back() const {
+  if (stash_.empty()) return false;
+  pg::Framer framer = relay_.framer;
+  return framer.next(stash_.view(), kInspectionMax).kind != pg::Framer::Kind::need;
+}
+
 // The client will say no more. What it asked for is answered, then it goes.
 void ClientSession::leave() {
   if (phase_ == Phase::linked) {
+    if (holds_back()) return;
     const LinkRelayState& link = link_->relay();
     // A walsender ends at once with its client, without a last answer; a copy that the client does
     // not end any more is ended as failed.
@@ -267,6 +275,9 @@ bool ClientSession::after_transaction() {
 
 void ClientSession::take_link(ServerLink& link) {
   FB_ASSERT(wants_link());
+  // Another may be checked for this client: this one was summoned in an earlier wait.
+  if (link_ != nullptr && link_ != &link) link_->forget_client();
+  link_ = nullptr;
   if (phase_ == Phase::awaiting_server) {
     meet(link);
     return;
@@ -475,9 +486,8 @@ void ClientSession::let_go_of_link() {
       link->close();
       return;
     case ServerLink::Phase::linked:
-      // Half a message on the link can neither be completed nor taken back.
-      if (relay_.framer.rest() > 0 && !relay_.drop_rest) {
-        link->close();
+      if (relay_.in_message()) {
+        link->break_off();
       } else {
         link->orphan(residue(link->relay()));
       }

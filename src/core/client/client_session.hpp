@@ -160,6 +160,7 @@ class ClientSession final : public StreamEvents {
   void stop_waiting();
   void update_reading();
   void settle();
+  [[nodiscard]] bool holds_back() const;
   void leave();
   void send_both();
   void send_own();

@@ -179,15 +179,18 @@ bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) co
 }
 
 bool Relay::undecided_name(Bytes name, const LinkRelayState& link) const {
+  // When the batch with the Close fails, the statement is still there.
+  if (link.expected.closes_in_earlier_batch(name)) return true;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   return known != nullptr && known->pending && known->batch != link.expected.batch();
 }
 
 bool Relay::undecided_parse(Bytes name, Bytes definition, const LinkRelayState& link) const {
+  if (undecided_name(name, link)) return true;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   const std::uint32_t batch = link.expected.batch();
   if (known != nullptr) {
-    return undecided_name(name, link) || link.statements.undecided(known->statement, batch);
+    return link.statements.undecided(known->statement, batch);
   }
   const StatementRef statement = rules_.catalog.find(definition);
   return statement && link.statements.undecided(statement, batch);
@@ -196,7 +199,7 @@ bool Relay::undecided_parse(Bytes name, Bytes definition, const LinkRelayState& 
 bool Relay::undecided_use(Bytes name, const LinkRelayState& link) const {
   const std::uint32_t batch = link.expected.batch();
   if (name.empty()) return link.unnamed_pending && link.unnamed_batch != batch;
-  if (link.all_gone > 0) return true;
+  if (link.all_gone > 0 || link.expected.closes_in_earlier_batch(name)) return true;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   // Where the client's own Parse has failed, the server says rightly that there is no statement.
   return known != nullptr && !known->pending && link.statements.undecided(known->statement, batch);

@@ -107,6 +107,8 @@ struct ClientRelayState {
   std::unique_ptr<SessionUndo> undo;  ///< null while the open transaction has changed nothing
   WelcomeRef welcome;                 ///< what the client was told about its server
 
+  /// Half a message of its is with the server.
+  [[nodiscard]] bool in_message() const noexcept { return framer.rest() > 0 && !drop_rest; }
   /// A statement that could not be made again keeps its link only as long as it is there.
   void unpin_statements() noexcept {
     if (statements == nullptr || !statements->hold_unkept()) unpin(PinReason::large_statement);
