@@ -30,7 +30,7 @@ std::string address_text(int family, const void* bytes) {
 
 // Every client's address comes by here; inet_ntop formats it with printf.
 std::string v4_text(const std::array<unsigned char, 4>& bytes) {
-  std::array<char, 16> text{};
+  std::array<char, 20> text{};
   char* at = text.data();
   for (const unsigned char byte : bytes) {
     at = std::to_chars(at, text.data() + text.size(), static_cast<unsigned>(byte)).ptr;
