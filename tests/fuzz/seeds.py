@@ -223,6 +223,21 @@ def error_fields():
     yield "unknown_codes", bytes(range(1, 65)) + b"\0" + b"\xff" + text("x") + b"\0"
 
 
+def sql():
+    """The first byte: 0 for standard strings, 1 for others."""
+    corpus = CORPUS.parent.parent / "unit" / "routing" / "corpus" / "facts.txt"
+    lines = [line[2:] for line in corpus.read_text().split("\n") if line.startswith("> ")]
+    # Several statements in a seed: mutations of each seed take time.
+    for number in range(0, len(lines), 40):
+        yield f"statements_{number:03}", b"\0" + ";\n".join(lines[number : number + 40]).encode()
+    yield "continued", b"\0SELECT 'a' -- b\n 'c', E'\\''\n'd' UESCAPE '!', N'x', U&'a' /**/\n'b'"
+    yield "not_standard", b"\1SELECT 'a\\', 'b\\'' -- c\n 'd', E'\\\\', $$\\$$"
+    yield "folded", b"\0INSERT INTO t VALUES (1,'a',$1),(-2,NULL,DEFAULT),(f(1)), a IN (1, $2)"
+    yield "operators", b"\0SELECT a-/**/-b, c*-d, e@-f, g--\n||/*/**/*/h, 1..2, .5, 0x1F, 1_0e+1"
+    yield "identifiers", b"\0SELECT \"a\"\"b\", U&\"d!0061\" UESCAPE '!', a$1, $1a, \xc3\xa9\xff"
+    yield "settings", b"\0SET a.b TO -1, 'c'; SELECT set_config($1, 'x'::text, is_local => true)"
+
+
 TARGETS = [
     startup,
     options,
@@ -231,6 +246,7 @@ TARGETS = [
     frontend_views,
     backend_views,
     error_fields,
+    sql,
 ]
 
 

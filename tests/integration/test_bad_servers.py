@@ -6,6 +6,7 @@ from __future__ import annotations
 import ssl
 import struct
 import time
+from threading import Semaphore
 from typing import Callable
 
 from lab import messages as m
@@ -425,19 +426,29 @@ def nothing_leaks_to_the_next_client(lab: Lab, name: str) -> None:
 @test(modes=("transaction",), targets=FOREBAY)
 def notices_to_an_idle_connection(lab: Lab) -> None:
     """57P01 and 57P02 to a parked connection mean its end, and are nobody's notice."""
+    parked, gone = Semaphore(0), Semaphore(0)
+
     def script(c: FakeConnection) -> None:
         c.login()
         message = c.message()
         c.send(echo(message.body.rstrip(b"\0").decode()))
+        if not parked.acquire(timeout=30):
+            return
         c.send(m.message(b"N", m.error_response(S="WARNING", C="57P02", M="LEAK")[5:]))
-        time.sleep(0.2)
-        c.close()
+        try:
+            c.receive(1)                    # the proxy says goodbye, and closes
+        except Gone:
+            pass
+        gone.release()
+
     nonsense = Nonsense(lab, script)
     for turn in range(5):
         with nonsense.target.connect(database="broken", within=25) as client:
             answer = client.messages(m.query(f"select {turn}"))
             seen = b"".join(message.raw for message in client.login_messages + answer)
             assert b"LEAK" not in seen, answer
+        parked.release()
+        assert gone.acquire(timeout=20), "the connection is still there"
     nonsense.check()
 
 

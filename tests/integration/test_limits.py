@@ -42,7 +42,8 @@ def unix_socket_of_a_folder(lab: Lab) -> None:
     folder.mkdir()
     path = f"{folder}/.s.PGSQL.6432"
     target = lab.target(listen=[str(folder)], options={"unix_socket_mode": "0700"})
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+    wait_until(lambda: os.path.exists(path) and stat.S_IMODE(os.stat(path).st_mode) == 0o700,
+               "the socket has its permissions")
     with target.connect(address=path) as client:
         assert client.value("select 1") == "1"
     target.running.send_signal(9)

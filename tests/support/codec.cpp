@@ -98,9 +98,10 @@ std::string value_of(const Word& word) {
 }
 
 std::uint32_t number_of(const Word& word) {
-  if (word.text == "3.0") return pg::kProtocol3_0;
-  if (word.text == "3.2") return pg::kProtocol3_2;
-  return static_cast<std::uint32_t>(std::stoul(word.text));
+  const std::size_t dot = word.text.find('.');  // of a protocol version
+  const auto number = static_cast<std::uint32_t>(std::stoul(word.text));
+  if (dot == std::string::npos) return number;
+  return (number << 16) + static_cast<std::uint32_t>(std::stoul(word.text.substr(dot + 1)));
 }
 
 // ---------------------------------------------------------------- to bytes

@@ -125,8 +125,9 @@ void FakeBackend::on_startup(const Words& packet) {
     server_.cancel(static_cast<std::uint32_t>(std::stoul(packet[1].text)), packet[2].text);
     return;
   }
-  if (packet[1].text == "3.2" && server_.options().newest == pg::kProtocol3_0) {
-    put("NegotiateProtocolVersion 3.0");
+  const std::uint32_t newest = server_.options().newest & 0xffff;
+  if (std::stoul(packet[1].text.substr(2)) > newest) {
+    put("NegotiateProtocolVersion 3." + std::to_string(newest));
   }
   for (std::size_t i = 2; i < packet.size(); ++i) {
     const std::string& name = packet[i].name;

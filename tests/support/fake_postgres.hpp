@@ -19,6 +19,7 @@
 /// flushed, what COPY swallows), for a few statements:
 ///
 ///     begin, commit, rollback          transactions, with what a failed one refuses
+///     savepoint X, rollback to X       of settings, too
 ///     select ...                       one row: the text itself, its $1, $2... replaced
 ///     rows N TAG                       rows TAG-1 to TAG-N
 ///     insert ...                       no rows
@@ -102,6 +103,20 @@ class FakeBackend {
   /// An asynchronous message: "NoticeResponse ...", "ParameterStatus ...", ...
   void say(std::string_view text);
   void cancel(Bytes key);
+  /// As if the right key had come.
+  void cancel() { cancel(key_); }
+  [[nodiscard]] bool has_output() const noexcept { return !flushed_.empty(); }
+  [[nodiscard]] bool in_transaction() const noexcept { return in_block_ || begun_; }
+  /// Reads the data of a COPY FROM.
+  [[nodiscard]] bool copying_in() const noexcept { return copied_.has_value(); }
+  /// What is said so far, flushed or not.
+  std::string take_everything() {
+    flush();
+    return take_output();
+  }
+  [[nodiscard]] const std::string& default_of(const std::string& name) const {
+    return defaults_.at(name);
+  }
 
  private:
   struct Failure {
@@ -142,7 +157,7 @@ class FakeBackend {
   void run_rest();
   void begin_statement(const std::string& text);
   bool execute(const std::string& text, const Parameters& parameters, bool simple);
-  bool execute_transaction(const std::string& word);
+  bool execute_transaction(const std::string& word, const Words& words);
   bool execute_setting(const std::string& word, const Words& words, const Parameters& parameters,
                        bool simple);
   bool execute_copy(const Words& words, bool simple);
@@ -173,6 +188,7 @@ class FakeBackend {
   Settings defaults_;
   Settings before_;  ///< at the begin of the transaction, explicit or not
   Settings reported_;
+  std::map<std::string, Settings> savepoints_;
   bool in_block_ = false;
   bool failed_ = false;
   bool begun_ = false;  ///< before_ holds

@@ -157,7 +157,7 @@ bool FakeBackend::execute(const std::string& text, const Parameters& parameters,
   executed_.push_back(put_in(text, parameters));
   const Words words = words_of(text);
   const std::string word = lower(words.at(0).text);
-  if (execute_transaction(word)) return true;
+  if (execute_transaction(word, words)) return true;
   if (execute_setting(word, words, parameters, simple)) return true;
   if (word == "copy") return execute_copy(words, simple);
   if (word == "error") {
@@ -206,8 +206,18 @@ void FakeBackend::put_row(const std::string& text, bool simple, const std::strin
   put("CommandComplete " + quote(tag));
 }
 
-bool FakeBackend::execute_transaction(const std::string& word) {
-  if (word == "begin" || word == "start") {
+bool FakeBackend::execute_transaction(const std::string& word, const Words& words) {
+  if (word == "savepoint") {
+    if (!in_block_) throw Failure{"25P01", "SAVEPOINT can only be used in transaction blocks"};
+    savepoints_[words.at(1).text] = settings_;
+    put("CommandComplete \"SAVEPOINT\"");
+  } else if (word == "rollback" && words.size() > 2) {
+    const auto found = savepoints_.find(words[2].text);
+    if (found == savepoints_.end()) throw Failure{"3B001", "savepoint does not exist"};
+    settings_ = found->second;
+    failed_ = false;
+    put("CommandComplete \"ROLLBACK\"");
+  } else if (word == "begin" || word == "start") {
     in_block_ = true;
     put("CommandComplete \"BEGIN\"");
   } else if (word == "commit" || word == "end") {
@@ -283,6 +293,7 @@ void FakeBackend::end_transaction(bool commit) {
   failed_ = false;
   begun_ = false;
   portals_.clear();
+  savepoints_.clear();
 }
 
 void FakeBackend::end_implicit() {

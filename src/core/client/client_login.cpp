@@ -117,6 +117,7 @@ void ClientSession::on_startup(StartupFacts facts) {
   if (pool_ != nullptr) {
     mode_ = pool_->settings().pool_mode;
     relay_.pool = pool_->serial();
+    relay_.catalog = &pool_->catalog();
   }
   if (startup.replication != Replication::none) mode_ = config::PoolMode::session;
   authenticate();
@@ -254,14 +255,16 @@ void ClientSession::challenged(Bytes message, const LinkLogin& login) {
   // clients that know of channel binding, so that the password is asked for inside TLS instead.
   const bool in_clear = request == AuthenticationCode::CleartextPassword;
   const bool tls_on_both_sides = request == AuthenticationCode::SASL && secure_ && login.secure();
-  if (!in_clear && !tls_on_both_sides) {
+  const PeerFacts peer = stream_->peer();
+  const bool safe = secure_ || peer.loopback || engine_.config().cleartext_without_tls;
+  // One exchange opens one host; which of several is the primary shows only behind the login.
+  const bool may_need_another = safe && pool_->target().hosts.size() > 1 && !login_->replicates();
+  if (!in_clear && !tls_on_both_sides && !may_need_another) {
     engine_.to_client().insert().append(message);
     send_own();
     return;
   }
-  const PeerFacts peer = stream_->peer();
-  const bool safe = secure_ || peer.loopback || engine_.config().cleartext_without_tls;
-  if (!safe || !login.cleartext_allowed()) {
+  if ((in_clear || tls_on_both_sides) && (!safe || !login.cleartext_allowed())) {
     fatal({pg::sqlstate::kInvalidAuthorization,
            "the server asks for a clear-text password, which is not sent over connections without "
            "TLS",
@@ -346,6 +349,7 @@ void ClientSession::meet_server() {
   }
   ParameterSets& sets = engine_.shared().parameter_sets;
   relay_.settings = sets.make(facts.settings);
+  relay_.startup = relay_.settings;
   auto checked = facts.settings;
   std::erase_if(checked, [](const auto& setting) {
     return parameter_name(setting.first) == kApplicationName;

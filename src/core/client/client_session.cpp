@@ -20,7 +20,7 @@ constexpr milliseconds kLinger{2000};
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 352);
+static_assert(sizeof(ClientSession) <= 416);
 
 }  // namespace
 
@@ -153,7 +153,11 @@ void ClientSession::settle() {
 void ClientSession::leave() {
   if (phase_ == Phase::linked) {
     const LinkRelayState& link = link_->relay();
-    if (!link.expected.empty() && !link.expected.batch_open()) return;
+    // A walsender ends at once with its client, without a last answer; a copy that the client does
+    // not end any more is ended as failed.
+    const bool streams = link.streaming && link_->sent_all();
+    const bool copying = link.expected.copying_in();
+    if (!streams && !copying && !link.expected.empty() && !link.expected.batch_open()) return;
   } else if (phase_ != Phase::idle) {
     return;
   }
@@ -245,8 +249,18 @@ bool ClientSession::after_transaction() {
     fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
     return false;
   }
+  if (relay_.look && !link_->dedicated()) {
+    // Statements that hide what they do, or that may have ended what pins: the server knows.
+    relay_.look = false;
+    relay_.pin(PinReason::looking);
+    Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+        .take_inventory(link_->relay());
+    link_->send(engine_.to_server());
+  }
   if (relay_.pins != 0) return true;
   ServerLink* link = std::exchange(link_, nullptr);
+  // It waited for this client to read; whoever has it next does not.
+  if (!unsent_.empty()) link->resume();
   enter(Phase::idle);
   engine_.release(*link);
   return true;
@@ -270,6 +284,7 @@ void ClientSession::take_link(ServerLink& link) {
 
 void ClientSession::wait_again() {
   link_ = nullptr;
+  if (phase_ == Phase::validating) enter(Phase::awaiting_server);
   if (!wants_link()) return;
   if (ServerLink* link = engine_.acquire(*this)) take_link(*link);
 }
@@ -365,9 +380,15 @@ void ClientSession::on_end() {
       break;
     case Phase::idle:
       break;
-    default:
+    case Phase::relayed_login:
+    case Phase::awaiting_server:
+    case Phase::validating:
       // Somebody who sends all that it has to say at once is served to the end, too.
       if (stash_.empty()) close("the client closed the connection");
+      return;
+    default:
+      // What is here is not enough to go on with, and nothing more will come.
+      close("the client closed the connection");
       return;
   }
   settle();
@@ -457,12 +478,23 @@ void ClientSession::let_go_of_link() {
       link->close();
       return;
     case ServerLink::Phase::linked:
-      link->orphan(mode_ == config::PoolMode::session);
+      link->orphan(residue(link->relay()));
       return;
     default:
       link->forget_client();
       return;
   }
+}
+
+// What the session leaves on its link.
+Residue ClientSession::residue(const LinkRelayState& link) const {
+  if (mode_ == config::PoolMode::session) return {.everything = true};
+  Residue residue;
+  residue.pins = static_cast<Pins>(relay_.pins & kResiduePins);
+  residue.everything = relay_.undo != nullptr || relay_.look ||
+                       link.expected.changes_session() ||
+                       (residue.pins & ~kVisiblePins) != 0;
+  return residue;
 }
 
 void ClientSession::close(std::string_view why) {

@@ -23,12 +23,13 @@ namespace forebay::core {
 
 class Engine;
 class LinkLogin;
+struct Residue;
 class ServerLink;
 
 /// One client connection, from accept to close.
 ///
 ///     starting --> securing --> starting --> authenticating --> awaiting_server --> idle
-///                                   \--> relayed_login --^         \--> validating --^
+///                                   \--> relayed_login --^         \<-> validating --^
 ///     idle <--> waiting --> linked --> idle
 ///     everything --> closing --> closed
 class ClientSession final : public StreamEvents {
@@ -125,6 +126,9 @@ class ClientSession final : public StreamEvents {
     std::optional<auth::ClientAuthentication> authentication;
     ParameterSetRef checked;      ///< the settings that a server has to accept
     bool asked_password = false;  ///< in the server's place
+    [[nodiscard]] bool replicates() const noexcept {
+      return facts.replication != Replication::none;
+    }
   };
 
   void enter(Phase phase) noexcept;
@@ -163,6 +167,7 @@ class ClientSession final : public StreamEvents {
   void close_after_sending();
   void finish();
   void let_go_of_link();
+  [[nodiscard]] Residue residue(const LinkRelayState& link) const;
   void note(Weight weight, std::string_view event, std::string text);
   void arm(config::milliseconds delay);
   static void on_timer(void* self);

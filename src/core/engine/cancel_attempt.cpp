@@ -16,7 +16,7 @@ CancelAttempt::CancelAttempt(Engine& engine, ServerLink& link, std::unique_ptr<S
 }
 
 void CancelAttempt::begin() {
-  if (requester_ != nullptr) engine_.io().set_owner(*requester_, requester_events_);
+  if (requester_ != nullptr) engine_.io().attach(*requester_, requester_events_);
   engine_.timers().arm(timer_, engine_.now() + engine_.config().server_connect_timeout);
   stream_ = engine_.io().connect(host_, *this);
 }

@@ -17,7 +17,7 @@ class ServerLink;
 /// the link must not serve anybody else, who would be hit by it. Encrypted where the link is.
 class CancelAttempt final : public StreamEvents {
  public:
-  /// `requester` is the client's own connection, closed when all is done; may be null.
+  /// `requester` is the client's own connection, detached, closed when all is done; may be null.
   CancelAttempt(Engine& engine, ServerLink& link, std::unique_ptr<Stream> requester);
 
   void begin();

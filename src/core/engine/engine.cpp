@@ -21,6 +21,15 @@ constexpr milliseconds kLookAfter{1000};
 constexpr std::uint32_t kSlotBits = 24;
 constexpr std::uint32_t kSlotMask = (1u << kSlotBits) - 1;
 
+/// What a worker remembers of statements takes so much at most.
+constexpr std::size_t kFactsBytes = 16 * 1024 * 1024;
+
+sql::HashSeed hash_seed(Io& io) {
+  sql::HashSeed seed;
+  io.entropy({reinterpret_cast<char*>(&seed), sizeof seed});
+  return seed;
+}
+
 }  // namespace
 
 Engine::Engine(Setup setup)
@@ -28,9 +37,20 @@ Engine::Engine(Setup setup)
       io_(setup.io),
       shared_(setup.shared),
       runtime_(std::move(setup.runtime)),
-      sharing_rules_{shared_.parameter_sets, shared_.statements, true,
-                     runtime_->config.max_prepared_statements},
-      session_rules_{shared_.parameter_sets, shared_.statements, false, 0},
+      reader_{{kFactsBytes, hash_seed(setup.io)}, {}},
+      sharing_rules_{.parameter_sets = shared_.parameter_sets,
+                     .catalog = shared_.statements,
+                     .max_prepared_statements = runtime_->config.max_prepared_statements,
+                     .reader = &reader_},
+      statement_rules_{.parameter_sets = shared_.parameter_sets,
+                       .catalog = shared_.statements,
+                       .one_at_a_time = true,
+                       .max_prepared_statements = runtime_->config.max_prepared_statements,
+                       .reader = &reader_},
+      session_rules_{.parameter_sets = shared_.parameter_sets,
+                     .catalog = shared_.statements,
+                     .share_statements = false,
+                     .reader = &reader_},
       counters_(shared_.counters[id_.value()]) {}
 
 Engine::~Engine() {
@@ -180,10 +200,10 @@ void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
   if (process_id == 0) return;
   const auto worker = static_cast<std::uint16_t>((process_id - 1) >> kSlotBits);
   mail::Cancel request{(process_id - 1) & kSlotMask, std::move(key), std::move(requester)};
+  io_.detach(*request.requester);
   if (worker == id_.value()) {
     receive(request);
   } else if (worker < shared_.workers) {
-    io_.detach(*request.requester);
     shared_.courier->send(WorkerId(worker), std::move(request));
   }
 }

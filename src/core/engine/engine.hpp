@@ -68,7 +68,14 @@ class Engine final : public Driven {
   [[nodiscard]] Conduit& to_server() noexcept { return to_server_; }
   /// Rules for pools that share their links between transactions, and for those that do not.
   [[nodiscard]] const RelayRules& rules(config::PoolMode mode) const noexcept {
-    return mode == config::PoolMode::session ? session_rules_ : sharing_rules_;
+    switch (mode) {
+      case config::PoolMode::session:
+        return session_rules_;
+      case config::PoolMode::statement:
+        return statement_rules_;
+      default:
+        return sharing_rules_;
+    }
   }
 
   /// Asks for a link: gives one that may be used at once, or null, and the session waits: it is
@@ -100,6 +107,11 @@ class Engine final : public Driven {
   /// A place below these limits is free: pools that wait for one may open.
   void feed_starved(Pool& pool);
   [[nodiscard]] double random_fraction();
+  /// Shows every link that lives here.
+  template <class Look>
+  void each_link(Look look) {
+    for (ServerLink& link : links_) look(link);
+  }
 
  private:
   using SessionList = boost::intrusive::list<
@@ -143,7 +155,9 @@ class Engine final : public Driven {
   Io& io_;
   Shared& shared_;
   std::shared_ptr<const Runtime> runtime_;
+  StatementReader reader_;
   RelayRules sharing_rules_;
+  RelayRules statement_rules_;
   RelayRules session_rules_;
 
   Instant now_{};

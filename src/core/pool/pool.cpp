@@ -13,6 +13,8 @@ using std::chrono::milliseconds;
 /// The first pause after a failed login, and the longest.
 constexpr milliseconds kBackoffMin{50};
 constexpr milliseconds kBackoffMax{1000};
+/// A host that was a standby, or not there, is not where the next login begins for so long.
+constexpr milliseconds kAvoidHost{30'000};
 /// So many accepted sets of settings are remembered.
 constexpr std::size_t kAcceptedMax = 1000;
 
@@ -21,6 +23,7 @@ constexpr std::size_t kAcceptedMax = 1000;
 Pool::Pool(Setup setup)
     : key_(std::move(setup.key)),
       serial_(setup.serial),
+      catalog_(std::move(setup.catalog)),
       target_(std::move(setup.target)),
       settings_(setup.settings),
       max_connecting_(std::max(1u, setup.max_connecting)),
@@ -324,6 +327,19 @@ std::size_t Pool::preferred_host() const {
 void Pool::prefer_host(std::size_t index) {
   const std::lock_guard lock(mutex_);
   preferred_host_ = index;
+}
+
+bool Pool::avoid_host(std::size_t index, Instant now) {
+  const std::lock_guard lock(mutex_);
+  avoided_until_.resize(target_.hosts.size());
+  avoided_until_[index] = now + kAvoidHost;
+  for (std::size_t i = 1; i < target_.hosts.size(); ++i) {
+    const std::size_t next = (index + i) % target_.hosts.size();
+    if (now < avoided_until_[next]) continue;
+    preferred_host_ = next;
+    return true;
+  }
+  return false;
 }
 
 Pool::Counts Pool::counts() const {

@@ -64,6 +64,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::vector<std::shared_ptr<Quota>> quotas;
     std::size_t workers = 1;
     std::uint64_t serial = 0;  ///< unique in the process, not 0
+    std::shared_ptr<CatalogEpoch> catalog = std::make_shared<CatalogEpoch>();
     /// What to log in with. Nothing: not known until a client has shown it.
     std::optional<auth::Credential> credential;
   };
@@ -75,6 +76,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   [[nodiscard]] const PoolKey& key() const noexcept { return key_; }
   [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
+  /// Shared with the other pools of the same database.
+  [[nodiscard]] CatalogEpoch& catalog() const noexcept { return *catalog_; }
   [[nodiscard]] const PoolTarget& target() const noexcept { return target_; }
   [[nodiscard]] const config::PoolSettings& settings() const noexcept { return settings_; }
   [[nodiscard]] const std::vector<std::shared_ptr<Quota>>& quotas() const noexcept {
@@ -164,6 +167,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Which host answered last: where to begin.
   [[nodiscard]] std::size_t preferred_host() const;
   void prefer_host(std::size_t index);
+  /// A host is a standby, or not there: logins begin with another for a while. False when no host
+  /// is left to begin with: this one is as good as any.
+  bool avoid_host(std::size_t index, Instant now);
 
   struct Counts {
     std::uint32_t total = 0;
@@ -194,6 +200,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   const PoolKey key_;
   const std::uint64_t serial_;
+  const std::shared_ptr<CatalogEpoch> catalog_;
   const PoolTarget target_;
   const config::PoolSettings settings_;
   const std::uint32_t max_connecting_;
@@ -220,6 +227,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   auth::ScramKeyCache keys_;
   Instant trusted_until_{};
   std::size_t preferred_host_ = 0;
+  std::vector<Instant> avoided_until_;  ///< for each host
 };
 
 }  // namespace forebay::core

@@ -58,6 +58,10 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
     setup.quotas.push_back(quota("max_user_connections of user \"" + server_user + "\"",
                                  settings_of->max_user_connections));
   }
+  std::shared_ptr<CatalogEpoch>& catalog =
+      catalogs_[to_string(entry->hosts.front()) + '/' + setup.target.database];
+  if (catalog == nullptr) catalog = std::make_shared<CatalogEpoch>();
+  setup.catalog = catalog;
   setup.workers = workers_;
   setup.serial = ++serials_;
   setup.credential = configured_credential(runtime, *entry, server_user);
@@ -105,7 +109,9 @@ void PoolDirectory::drop_unused() {
     // Sessions and links hold references of their own.
     return counts.clients == 0 && counts.total == 0 && entry.second.use_count() == 1;
   });
-  if (dropped > 0) ++version_;
+  if (dropped == 0) return;
+  ++version_;
+  std::erase_if(catalogs_, [](const auto& entry) { return entry.second.use_count() == 1; });
 }
 
 }  // namespace forebay::core

@@ -40,6 +40,7 @@ class PoolDirectory {
   mutable std::mutex mutex_;
   std::map<PoolKey, std::shared_ptr<Pool>> pools_;
   std::map<std::string, std::shared_ptr<Quota>> quotas_;
+  std::map<std::string, std::shared_ptr<CatalogEpoch>> catalogs_;  ///< by host and database
   std::uint64_t version_ = 0;
   std::uint64_t serials_ = 0;
 };

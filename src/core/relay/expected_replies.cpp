@@ -120,7 +120,7 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
   Taken taken;
   if (count_ == 0) return taken;
   FB_ASSERT(head().disposition != Disposition::supply);
-  taken.disposition = head().disposition;
+  taken.disposition = disposition();
   const Request request = head().request;
 
   if (type == pg::Backend::ErrorResponse) {
@@ -156,6 +156,19 @@ bool ExpectedReplies::take_ready_in_doubt() noexcept {
   return true;
 }
 
+bool ExpectedReplies::owes_client() const noexcept {
+  if (count_ == 0 || batch_open_) return false;
+  return ring_[(first_ + count_ - 1) & (ring_.size() - 1)].disposition == Disposition::forward;
+}
+
+bool ExpectedReplies::changes_session() const noexcept {
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Expected& expected = ring_[(first_ + i) & (ring_.size() - 1)];
+    if (expected.special != nullptr && expected.special->work != nullptr) return true;
+  }
+  return false;
+}
+
 bool ExpectedReplies::supplied_at_head() const noexcept {
   return count_ > 0 && head().disposition == Disposition::supply;
 }
@@ -165,12 +178,12 @@ Expected ExpectedReplies::pop_supplied() {
   return pop_head();
 }
 
-void ExpectedReplies::discard_all() {
+void ExpectedReplies::abandon_all() {
   const std::size_t old_count = count_;
   for (std::size_t i = 0; i < old_count; ++i) {
     Expected expected = drop_head();
     if (expected.disposition == Disposition::supply) continue;
-    expected.disposition = Disposition::discard;
+    if (expected.disposition != Disposition::discard) expected.disposition = Disposition::abandon;
     append(std::move(expected));
   }
 }

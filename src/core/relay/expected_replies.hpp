@@ -1,10 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/relay/name_change.hpp"
+#include "core/relay/session_work.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/message_table.hpp"
 
@@ -29,6 +32,7 @@ enum class Request : std::uint8_t {
 enum class Disposition : std::uint8_t {
   forward,  ///< to the client: it asked
   discard,  ///< nobody sees it: we asked
+  abandon,  ///< nobody sees it: whoever asked is gone
   precede,  ///< we asked, ahead of the client's own message: success is nobody's, an error is the
             ///< client's, because the server then skips the client's message
   supply,   ///< the server was not asked; we answer for it when its turn comes
@@ -42,6 +46,27 @@ enum class UnnamedChange : std::uint8_t {
   ours,     ///< the server's is another one; the client's is what it was
 };
 
+/// What few requests have, and those have all of: what the text does to the session, and which of
+/// its results the client did not ask for.
+struct SpecialReply {
+  SessionWorkRef work;
+  std::uint16_t completed = 0;        ///< statements of the client's text
+  std::uint16_t answered = 0;         ///< statements of the text that was sent, which may be more
+  std::vector<std::uint16_t> hidden;  ///< those that are ours, of the text that was sent
+  bool inventory = false;             ///< ours: the number of rows says what the link holds
+  bool may_fail = false;              ///< ours: an error is nobody's
+  bool withhold_ready = false;        ///< what follows puts right what the client should not see
+  bool starts_again = false;          ///< ... and this ends it: the client's start-up settings hold
+  bool had_statement = false;         ///< ... and the link had the statement that sets them before
+  bool undecided_names = false;       ///< names of prepared statements change
+  /// Where the text that was sent differs in length: characters of it, and how many more.
+  std::vector<std::pair<std::uint32_t, std::int32_t>> shifts;
+
+  [[nodiscard]] bool hides_now() const noexcept {
+    return std::find(hidden.begin(), hidden.end(), answered) != hidden.end();
+  }
+};
+
 /// One reply that is owed.
 struct Expected {
   Request request = Request::query;
@@ -51,6 +76,7 @@ struct Expected {
   std::uint32_t unnamed_change = 0;   ///< LinkRelayState::unnamed_change, as this message made it
   /// What the reply confirms, or what its absence takes back; often nothing.
   std::unique_ptr<NameChange> change = nullptr;
+  std::unique_ptr<SpecialReply> special = nullptr;
 };
 
 /// The replies that a server connection still owes, in order, each with what to do with it. The
@@ -98,16 +124,31 @@ class ExpectedReplies {
   [[nodiscard]] bool supplied_at_head() const noexcept;
   Expected pop_supplied();
 
-  /// From now on nobody sees any reply (the client is gone). Supplied ones are forgotten.
-  void discard_all();
+  /// From now on nobody sees any reply: the client is gone. Supplied ones are forgotten.
+  void abandon_all();
 
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   [[nodiscard]] std::size_t size() const noexcept { return count_; }
   /// What to do with bytes that arrive now: the disposition of the reply at the head. `forward`
   /// when nothing is owed.
   [[nodiscard]] Disposition disposition() const noexcept {
+    if (count_ == 0) return Disposition::forward;
+    const Expected& expected = head();
+    const bool hidden = expected.special != nullptr && expected.special->hides_now();
+    return hidden && expected.disposition == Disposition::forward ? Disposition::discard
+                                                                  : expected.disposition;
+  }
+  /// The same for an error, which is the client's even where it comes from what we put into its
+  /// text.
+  [[nodiscard]] Disposition error_disposition() const noexcept {
     return count_ == 0 ? Disposition::forward : head().disposition;
   }
+  /// What is special about the reply at the head; null for nothing.
+  [[nodiscard]] SpecialReply* special() noexcept {
+    return count_ == 0 ? nullptr : head().special.get();
+  }
+  /// Some request under way changes the session.
+  [[nodiscard]] bool changes_session() const noexcept;
   /// The request whose reply is at the head. There is one.
   [[nodiscard]] Request head_request() const noexcept { return head().request; }
   /// What the client calls the statement that the request at the head speaks of, where noted.
@@ -122,6 +163,9 @@ class ExpectedReplies {
   [[nodiscard]] std::uint32_t batch() const noexcept { return batch_; }
   /// Whether an earlier batch is not answered to its end.
   [[nodiscard]] bool owes_sync() const noexcept { return syncs_ > 0; }
+  /// Whether the last thing asked was the client's own, is complete, and is not answered to its
+  /// end.
+  [[nodiscard]] bool owes_client() const noexcept;
   /// Whether the last request that was pushed leaves a batch open: its Sync is still to come.
   [[nodiscard]] bool batch_open() const noexcept { return batch_open_; }
   /// Whether a batch failed whose Sync is still to come: the server skips everything until then.

@@ -1,6 +1,7 @@
 #include "core/relay/parameter_set.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace forebay::core {
 namespace {
@@ -59,6 +60,30 @@ std::vector<ParameterChange> all_changes(const ParameterSet& has, const Paramete
   return changes;
 }
 
+std::vector<ParameterChange> in_order(const ParameterSet& has, const ParameterSet& wanted,
+                                      std::vector<ParameterChange> changes) {
+  constexpr std::string_view kIdentity[] = {"session_authorization", "role"};
+  const auto is_identity = [&](const ParameterChange& change) {
+    return std::find(std::begin(kIdentity), std::end(kIdentity), change.name) !=
+           std::end(kIdentity);
+  };
+  const bool somebody = std::any_of(std::begin(kIdentity), std::end(kIdentity),
+                                    [&](auto name) { return has.find(name) != nullptr; });
+  const bool becomes = std::any_of(changes.begin(), changes.end(), is_identity);
+  if (changes.empty() || (!somebody && !becomes)) return changes;
+  std::vector<ParameterChange> ordered;
+  if (has.find("role") != nullptr) ordered.push_back({"role", std::nullopt});
+  if (has.find("session_authorization") != nullptr) {
+    ordered.push_back({"session_authorization", std::nullopt});
+  }
+  std::copy_if(changes.begin(), changes.end(), std::back_inserter(ordered),
+               [&](const ParameterChange& change) { return !is_identity(change); });
+  for (const std::string_view name : kIdentity) {
+    if (const std::string* value = wanted.find(name)) ordered.push_back({name, *value});
+  }
+  return ordered;
+}
+
 std::string parameter_name(Bytes name) {
   std::string lower(name);
   for (char& c : lower) {
@@ -88,6 +113,12 @@ ParameterSetRef ParameterSets::with(const ParameterSet& set, Bytes name, Bytes v
   std::vector<ParameterSet::Entry> entries = set.entries();
   entries.emplace_back(std::string(name), std::string(value));
   return make(std::move(entries));
+}
+
+ParameterSetRef ParameterSets::without(const ParameterSet& set, Bytes name) {
+  std::vector<ParameterSet::Entry> entries = set.entries();
+  std::erase_if(entries, [&](const ParameterSet::Entry& entry) { return entry.first == name; });
+  return intern(std::move(entries));
 }
 
 std::size_t ParameterSets::size() const {

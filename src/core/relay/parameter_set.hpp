@@ -46,6 +46,11 @@ std::vector<ParameterChange> difference(const ParameterSet& has, const Parameter
 /// The same where nobody knows what is left of `has`: sets all, and resets all others.
 std::vector<ParameterChange> all_changes(const ParameterSet& has, const ParameterSet& wanted);
 
+/// The same changes in an order in which a server takes them: who the session is comes last, since
+/// it decides what the session may set, and is given up first where the link is somebody else.
+std::vector<ParameterChange> in_order(const ParameterSet& has, const ParameterSet& wanted,
+                                      std::vector<ParameterChange> changes);
+
 /// Lower case, as PostgreSQL compares the names of parameters (ASCII only).
 std::string parameter_name(Bytes name);
 
@@ -60,6 +65,8 @@ class ParameterSets {
   ParameterSetRef make(std::vector<ParameterSet::Entry> entries);
   /// The same set with one value more or changed.
   ParameterSetRef with(const ParameterSet& set, Bytes name, Bytes value);
+  /// The same set without a value for this name, which is given in lower case.
+  ParameterSetRef without(const ParameterSet& set, Bytes name);
 
   [[nodiscard]] std::size_t size() const;
 

@@ -21,7 +21,7 @@ const ClientStatements::Named* ClientStatements::find(Bytes name) const {
 
 std::string ClientStatements::name_of(std::string_view server_name) const {
   for (const auto& [name, named] : by_name_) {
-    if (named.statement->server_name() == server_name) return name;
+    if (named.statement && named.statement->server_name() == server_name) return name;
   }
   return {};
 }
@@ -48,8 +48,9 @@ void ClientStatements::deallocate_all() {
 }
 
 bool ClientStatements::hold_unkept() const {
-  return std::any_of(by_name_.begin(), by_name_.end(),
-                     [](const auto& entry) { return entry.second.statement->unkept(); });
+  return std::any_of(by_name_.begin(), by_name_.end(), [](const auto& entry) {
+    return entry.second.statement && entry.second.statement->unkept();
+  });
 }
 
 bool LinkStatements::use(const StatementRef& statement) {
@@ -59,10 +60,10 @@ bool LinkStatements::use(const StatementRef& statement) {
   return true;
 }
 
-void LinkStatements::add(StatementRef statement, std::uint32_t batch) {
+void LinkStatements::add(StatementRef statement, std::uint32_t batch, std::uint64_t epoch) {
   if (use(statement)) return;
   const Statement* key = statement.get();
-  order_.push_front({std::move(statement), true, batch});
+  order_.push_front({std::move(statement), true, batch, epoch});
   where_.emplace(key, order_.begin());
 }
 
@@ -84,25 +85,43 @@ void LinkStatements::clear() noexcept {
   closing_.clear();
 }
 
+bool LinkStatements::older(const StatementRef& statement, std::uint64_t epoch) const {
+  const auto found = where_.find(statement.get());
+  return found != where_.end() && found->second->epoch < epoch;
+}
+
 // One that cannot be prepared again stays; so does one of which nobody knows yet whether the server
 // has it.
+bool LinkStatements::Held::may_go(std::uint32_t now) const {
+  return !statement->unkept() && (!pending || batch == now);
+}
+
 StatementRef LinkStatements::evict(std::uint32_t batch) {
   for (auto held = order_.rbegin(); held != order_.rend(); ++held) {
-    if (held->statement->unkept() || (held->pending && held->batch != batch)) continue;
+    if (!held->may_go(batch)) continue;
     StatementRef statement = held->statement;
-    remove(statement);
-    closing_.push_back({statement, true, batch});
+    evict(statement, batch);
     return statement;
   }
   return {};
 }
 
+bool LinkStatements::evict(const StatementRef& statement, std::uint32_t batch) {
+  const auto found = where_.find(statement.get());
+  if (found == where_.end() || !found->second->may_go(batch)) return false;
+  closing_.push_back({statement, true, batch, found->second->epoch});
+  order_.erase(found->second);
+  where_.erase(found);
+  return true;
+}
+
 void LinkStatements::evicted(const StatementRef& statement, bool closed) {
   const auto found = std::find_if(closing_.begin(), closing_.end(),
                                   [&](const Held& held) { return held.statement == statement; });
+  const std::uint64_t epoch = found == closing_.end() ? 0 : found->epoch;
   if (found != closing_.end()) closing_.erase(found);
   if (closed) return;
-  add(statement, 0);
+  add(statement, 0, epoch);
   confirm(statement);
 }
 

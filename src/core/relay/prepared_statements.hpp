@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/relay/session_work.hpp"
 #include "core/relay/statement_catalog.hpp"
 
 namespace forebay::core {
@@ -18,7 +19,8 @@ class ClientStatements {
   struct Named {
     StatementRef statement;
     bool pending = true;
-    std::uint32_t batch = 0;  ///< ExpectedReplies::batch of its Parse, while pending
+    std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
+    SessionWorkRef work = nullptr;  ///< what executing it does to the session
   };
 
   /// What the client calls `name`; null when it has no such statement.
@@ -58,8 +60,11 @@ class LinkStatements {
   /// Whether the server has it, or will have when it has read what was sent; if so it counts as
   /// used now.
   bool use(const StatementRef& statement);
-  /// A Parse for it was sent in this batch.
-  void add(StatementRef statement, std::uint32_t batch);
+  /// A Parse for it was sent in this batch, at this CatalogEpoch.
+  void add(StatementRef statement, std::uint32_t batch, std::uint64_t epoch);
+  /// Whether the server was asked to prepare it before `epoch`: who prepares it now must not be
+  /// told what was true then.
+  [[nodiscard]] bool older(const StatementRef& statement, std::uint64_t epoch) const;
   void confirm(const StatementRef& statement);
   void remove(const StatementRef& statement);
   void clear() noexcept;
@@ -69,6 +74,8 @@ class LinkStatements {
   /// Takes out the statement that was used longest ago, to be closed in this batch; null when all
   /// are still needed.
   StatementRef evict(std::uint32_t batch);
+  /// Takes out this one, if it may be closed in this batch.
+  bool evict(const StatementRef& statement, std::uint32_t batch);
   /// The server has closed it, or has it again because it did not come to that.
   void evicted(const StatementRef& statement, bool closed);
 
@@ -82,6 +89,8 @@ class LinkStatements {
     StatementRef statement;
     bool pending;
     std::uint32_t batch;  ///< while pending
+    std::uint64_t epoch;
+    [[nodiscard]] bool may_go(std::uint32_t now) const;
   };
   using Order = std::list<Held>;
   Order order_;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/engine/conduit.hpp"
 #include "core/engine/counters.hpp"
@@ -12,6 +13,8 @@
 #include "forebay/protocol/postgres/frontend.hpp"
 
 namespace forebay::core {
+
+class TextEdits;
 
 /// Decides, message by message, what a client and the server link it is linked to exchange. Holds
 /// nothing itself: made for one turn over what the two sides remember and what the turn sends.
@@ -48,6 +51,8 @@ class Relay {
   /// Sends a link what it takes to have the client's settings, and the client what differs between
   /// this server and the one that it was told about. To be called when the two are linked.
   void link_up(LinkRelayState& link);
+  /// Asks what the link holds of the session; the answer unpins.
+  void take_inventory(LinkRelayState& link);
 
  private:
   using Item = pg::Framer::Item;
@@ -65,20 +70,59 @@ class Relay {
   [[nodiscard]] bool undecided_use(Bytes name, const LinkRelayState& link) const;
 
   void on_linked(const Item& item, LinkRelayState& link);
-  void on_query(const Item& item, LinkRelayState& link);
-  UnnamedChange drop_unnamed(LinkRelayState& link);
   void on_extended(const Item& item, LinkRelayState& link);
+  UnnamedChange drop_unnamed(LinkRelayState& link);
 
-  void on_parse(const Item& item, LinkRelayState& link);
-  void parse_named(const Item& item, Bytes name, Bytes definition, LinkRelayState& link);
-  void parse_duplicate(const Item& item, Bytes name, Bytes definition, const StatementRef& known,
+  // Texts that do something to the session.
+  [[nodiscard]] SessionWorkRef work_of(Bytes text, const Reading& reading) const;
+  [[nodiscard]] Reading reading(const WelcomeRef& welcome) const;
+  void on_query(const Item& item, LinkRelayState& link);
+  void edit_query(const SessionWork& work, TextEdits& edits, Expected& expected,
+                  LinkRelayState& link);
+  [[nodiscard]] static sql::Span statement_span(const sql::Shape& shape, std::uint32_t& part,
+                                                std::uint16_t i, std::uint16_t statements);
+  [[nodiscard]] std::string restoring(const SessionStep& step) const;
+  void edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
+                 sql::Span span, std::string& before, Expected& expected, LinkRelayState& link);
+  [[nodiscard]] StatementRef find_statement(Bytes name) const;
+  static void note_name(Expected& expected, const std::string& name, const StatementRef& statement);
+  [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work,
+                                       const LinkRelayState& link) const;
+  void have_names(const SessionWork& work, LinkRelayState& link);
+  void have_ready(const StatementRef& statement, LinkRelayState& link);
+  void prepare_on_link(const StatementRef& statement, Disposition disposition,
                        LinkRelayState& link);
+
+  // What a link is told of the session.
+  void change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link);
+  void restore_startup(const SessionWork& work, LinkRelayState& link);
+  void start_again(LinkRelayState& link);
+
+  // Prepared statements.
+  struct NewStatement {
+    Bytes name;
+    Bytes definition;
+    bool whole = true;
+    bool edited = false;  ///< `definition` is not what stands in the message
+    std::uint32_t body_size = 0;
+    SessionWorkRef work = nullptr;
+  };
+  void on_parse(const Item& item, LinkRelayState& link);
+  void remember_work(const NewStatement& made);
+  void send_parse(const NewStatement& made, Bytes name);
+  void parse_named(const NewStatement& made, LinkRelayState& link);
+  void parse_duplicate(const NewStatement& made, const StatementRef& known, LinkRelayState& link);
   [[nodiscard]] static bool refuses_parse(const LinkRelayState& link, Bytes definition);
-  void parse_unnamed(const Item& item, Bytes definition, LinkRelayState& link);
+  void parse_unnamed(const NewStatement& made, LinkRelayState& link);
+  void open_portal(const pg::frontend::Bind& bind, bool whole);
+  void on_execute(const Item& item, LinkRelayState& link);
+  void on_sync(const Item& item, LinkRelayState& link);
   void on_bind(const Item& item, LinkRelayState& link);
   void on_describe(const Item& item, LinkRelayState& link);
   void on_close(const Item& item, LinkRelayState& link);
 
+  void drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link);
+  void close_on_link(const StatementRef& statement, LinkRelayState& link);
   void need_statement(const StatementRef& statement, LinkRelayState& link);
   void need_unnamed(LinkRelayState& link);
   void make_room(LinkRelayState& link);
@@ -129,7 +173,14 @@ class ServerRelay {
   Verdict on_reply(const Item& item, pg::Backend type);
   Verdict on_error(const Item& item);
   void on_done(const Expected& expected);
-  void on_command_complete(const Item& item);
+  void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
+  void on_command(Bytes tag, const SpecialReply* special);
+  void on_names(const SessionWork& work, std::uint16_t statement);
+  void on_inventory(Bytes tag);
+  void on_ready(const Item& item, Disposition disposition, SpecialReply* special);
+  void tell_changes();
+  bool shift_position(const Item& item, const SpecialReply& special);
+  void catalog_changed();
   void on_parameter_status(const Item& item);
   void on_notice(const Item& item);
   void pass(const Item& item, Disposition disposition);

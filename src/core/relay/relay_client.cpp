@@ -11,9 +11,6 @@ namespace {
 using pg::Frontend;
 using Kind = pg::Framer::Kind;
 
-constexpr std::string_view kSettingsStatement = "_forebay_set";
-constexpr std::string_view kSettingsText = "SELECT pg_catalog.set_config($1, $2, false)";
-
 }  // namespace
 
 Relay::ClientProgress Relay::from_client(Bytes bytes, LinkRelayState* link) {
@@ -129,13 +126,16 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   if (!parse || !rules_.share_statements || parse->statement.empty() || known) {
     return Handled::need_link;
   }
+  SessionWorkRef work = work_of(parse->text, reading(client_.welcome));
+  if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
+  const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
   StatementRef statement = rules_.catalog.find(parse->definition);
-  if (!statement || !statement->was_accepted_by(client_.pool)) {
+  if (!statement || !statement->was_accepted_by(client_.pool, epoch)) {
     if (!is_transaction_control(parse->text)) return Handled::need_link;
     statement = rules_.catalog.find_or_make(parse->definition);
   }
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(parse->statement, {std::move(statement), false});
+  client_.statements->set(parse->statement, {std::move(statement), false, 0, std::move(work)});
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
 }
@@ -143,6 +143,9 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
 // Whether what the message needs depends on the answer to an earlier batch: when that fails, what
 // was put ahead in it did not happen. The answer comes without anything more from the client.
 bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) const {
+  if (rules_.one_at_a_time && link.expected.owes_client() && !link.expected.copying_in()) {
+    return true;
+  }
   if (!link.expected.owes_sync() && link.all_gone == 0) return false;
   if (!rules_.share_statements || link.expected.copying_in() || link.expected.skipping()) {
     return false;
@@ -214,7 +217,7 @@ void Relay::on_linked(const Item& item, LinkRelayState& link) {
       on_query(item, link);
       return;
     case Frontend::Sync:
-      forward(item, link, {.request = Request::sync});
+      on_sync(item, link);
       return;
     case Frontend::FunctionCall:
       forward(item, link, {.request = Request::function_call});
@@ -243,25 +246,11 @@ void Relay::on_extended(const Item& item, LinkRelayState& link) {
       on_close(item, link);
       return;
     case Frontend::Execute:
-      forward(item, link, {.request = Request::execute});
+      on_execute(item, link);
       return;
     default:
       FB_ASSERT(false);
   }
-}
-
-// The server drops its unnamed statement for every Query.
-void Relay::on_query(const Item& item, LinkRelayState& link) {
-  Expected expected{.request = Request::query,
-                    .unnamed = drop_unnamed(link),
-                    .unnamed_version = client_.unnamed.version,
-                    .unnamed_change = link.unnamed_change};
-  const auto query = pg::frontend::Query::parse(item.message.body);
-  if (query && rules_.share_statements && is_deallocate_all(query->text)) {
-    ++link.all_gone;
-    expected.change = std::make_unique<NameChange>(NameChange{NameChange::Kind::all_gone, {}, {}});
-  }
-  forward(item, link, std::move(expected));
 }
 
 // What is about to be sent makes the server's unnamed statement go, whosever it is.
@@ -269,44 +258,6 @@ UnnamedChange Relay::drop_unnamed(LinkRelayState& link) {
   link.change_unnamed(0, 0);
   return std::exchange(client_.unnamed.exists, false) ? UnnamedChange::dropped
                                                       : UnnamedChange::ours;
-}
-
-void Relay::link_up(LinkRelayState& link) {
-  if (client_.welcome != link.welcome) {
-    if (client_.welcome != nullptr) {
-      for (const auto& [name, value] : link.welcome->parameters) {
-        const std::string* told = client_.welcome->find(name);
-        if ((told != nullptr && *told == value) || client_.settings->find(parameter_name(name))) {
-          continue;
-        }
-        pg::write_parameter_status(out_.to_client.insert(), name, value);
-      }
-    }
-    client_.welcome = link.welcome;
-  }
-  if (link.has(client_.settings)) return;
-  const auto changes = link.settings_doubtful ? all_changes(*link.settings, *client_.settings)
-                                              : difference(*link.settings, *client_.settings);
-  const ParameterSetRef before = std::exchange(link.settings, client_.settings);
-  link.settings_doubtful = false;
-  if (changes.empty()) return;
-
-  std::string& out = out_.to_server.insert();
-  if (!link.has_settings_statement) {
-    pg::write_parse_text(out, kSettingsStatement, kSettingsText);
-    push(link, {.request = Request::parse, .disposition = Disposition::discard});
-    link.has_settings_statement = true;
-  }
-  for (const ParameterChange& change : changes) {
-    const std::pair<Bytes, bool> arguments[] = {{change.name, false},
-                                                {change.value.value_or(""), !change.value}};
-    pg::write_bind(out, {}, kSettingsStatement, arguments);
-    push(link, {.request = Request::bind, .disposition = Disposition::discard});
-    pg::write_execute(out, {}, 0);
-    push(link, {.request = Request::execute, .disposition = Disposition::discard});
-  }
-  pg::write_empty(out, Frontend::Sync);
-  push(link, {.request = Request::sync, .disposition = Disposition::discard});
 }
 
 // ---------------------------------------------------------------- tools

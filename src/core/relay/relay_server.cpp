@@ -142,21 +142,31 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     const auto ready = pg::backend::ReadyForQuery::parse(item.message.body);
     if (!ready) return violation(item);
     link_.status = ready->status;
+    if (link_.catalog_changed && ready->status == pg::backend::TransactionStatus::idle) {
+      link_.catalog_changed = false;
+      catalog_changed();  // what was prepared elsewhere meanwhile did not see it either
+    }
     if (link_.expected.take_ready_in_doubt()) {
       pass(item, Disposition::forward);
       return Verdict::fine;
     }
   }
-  if (type == Backend::CopyBothResponse && !link_.replication) return violation(item);
+  if (type == Backend::CopyBothResponse) {
+    if (!link_.replication) return violation(item);
+    link_.streaming = true;
+  }
   ExpectedReplies::Taken taken = link_.expected.take(type);
   if (taken.effect == Effect::unexpected) return violation(item);
-  if (type == Backend::CommandComplete) on_command_complete(item);
+  SpecialReply* special =
+      taken.effect == Effect::done ? taken.expected.special.get() : link_.expected.special();
+  if (type == Backend::CommandComplete || type == Backend::EmptyQueryResponse) {
+    on_statement_complete(item, taken.disposition, special);
+  }
   if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
-
-  pass(item, taken.disposition);
-  if (type == Backend::ReadyForQuery && taken.disposition == Disposition::forward) {
-    counters_.statements.add();
-    if (link_.status == pg::backend::TransactionStatus::idle) counters_.transactions.add();
+  if (type == Backend::ReadyForQuery) {
+    on_ready(item, taken.disposition, special);
+  } else {
+    pass(item, taken.disposition);
   }
   if (taken.effect == Effect::done) {
     on_done(taken.expected);
@@ -169,6 +179,7 @@ void ServerRelay::on_done(const Expected& expected) {
   if (expected.unnamed != UnnamedChange::none && expected.unnamed_change == link_.unnamed_change) {
     link_.unnamed_pending = false;
   }
+  if (expected.special != nullptr && expected.special->undecided_names) --link_.all_gone;
   if (expected.change == nullptr) return;
   const NameChange& change = *expected.change;
   switch (change.kind) {
@@ -176,7 +187,7 @@ void ServerRelay::on_done(const Expected& expected) {
       if (client_ != nullptr && client_->statements) client_->statements->confirm(change.name);
       if (change.link_got_it) {
         link_.statements.confirm(change.statement);
-        change.statement->accepted_by(link_.pool);
+        change.statement->accepted_by(link_.pool, link_.epoch());
       }
       break;
     case NameChange::Kind::link_close:
@@ -205,9 +216,10 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
 
   // What failed ahead of the client's own message is the client's answer. What failed for ourselves
   // (a change of settings, above all) leaves the link in a state that the client must not work in.
-  Disposition disposition = link_.expected.disposition();
+  SpecialReply* const special = link_.expected.special();
+  Disposition disposition = link_.expected.error_disposition();
   if (disposition == Disposition::precede || fields.fatal()) disposition = Disposition::forward;
-  if (disposition == Disposition::discard) {
+  if (disposition == Disposition::discard && (special == nullptr || !special->may_fail)) {
     link_.own_error = item.message.body;
     if (client_ != nullptr) {
       link_.poisoned = true;
@@ -215,10 +227,20 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
       return Verdict::violation;
     }
   }
+  if (disposition == Disposition::forward && client_ != nullptr) {
+    SessionChanges(rules_.parameter_sets, *client_, link_).failed();
+  }
 
+  if (fields.sqlstate == pg::sqlstate::kFeatureNotSupported &&
+      fields.message == "cached plan must not change result type") {
+    // Somebody has changed the catalog unseen: nothing from before is to be trusted.
+    catalog_changed();
+    link_.stale_before = link_.epoch();
+  }
   // Looked up before what it names is undone.
-  const bool rewritten =
-      disposition == Disposition::forward && rewrite_error(item, fields.sqlstate);
+  const bool rewritten = disposition == Disposition::forward &&
+                         (rewrite_error(item, fields.sqlstate) ||
+                          (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
   if (!rewritten) pass(item, disposition);
@@ -233,39 +255,8 @@ void ServerRelay::on_notice(const Item& item) {
   if (announces_end(pg::backend::Fields::parse(item.message.body))) link_.poisoned = true;
 }
 
-void ServerRelay::on_command_complete(const Item& item) {
-  const auto complete = pg::backend::CommandComplete::parse(item.message.body);
-  if (!complete) return;
-  const bool discard = complete->tag == "DISCARD ALL";
-  if (discard || complete->tag == "RESET") link_.settings_doubtful = true;
-  if (!discard && complete->tag != "DEALLOCATE ALL") return;
-  link_.statements.deallocate_all();
-  link_.has_settings_statement = false;
-  if (client_ == nullptr || client_->statements == nullptr) return;
-  client_->statements->deallocate_all();
-  client_->unpin_statements();
-}
-
-void ServerRelay::on_parameter_status(const Item& item) {
-  const auto status = pg::backend::ParameterStatus::parse(item.message.body);
-  const Disposition disposition = link_.expected.disposition();
-  pass(item, disposition);
-  if (!status || link_.settings == nullptr) return;
-  link_.reported.set(status->name, status->value);
-  if (is_server_fact(status->name)) {
-    Welcome changed = *link_.welcome;
-    changed.set(status->name, status->value);
-    link_.welcome = std::make_shared<const Welcome>(std::move(changed));
-    if (client_ != nullptr) client_->welcome = link_.welcome;
-    return;
-  }
-  // While we change settings ourselves, the client's are already what they shall be.
-  if (disposition != Disposition::forward || client_ == nullptr) return;
-  const bool same = client_->settings == link_.settings;
-  link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
-  client_->settings =
-      same ? link_.settings
-           : rules_.parameter_sets.with(*client_->settings, status->name, status->value);
+void ServerRelay::catalog_changed() {
+  if (link_.catalog != nullptr) link_.catalog->advance();
 }
 
 void ServerRelay::pass(const Item& item, Disposition disposition) {
@@ -327,6 +318,7 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
       if (expected->unnamed == UnnamedChange::parsed) client->unnamed.exists = false;
       if (expected->unnamed == UnnamedChange::dropped) client->unnamed.exists = true;
     }
+    if (expected->special != nullptr && expected->special->undecided_names) --link.all_gone;
     if (expected->change == nullptr) continue;
     NameChange& change = *expected->change;
     switch (change.kind) {

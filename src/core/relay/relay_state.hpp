@@ -7,11 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "core/relay/catalog_epoch.hpp"
 #include "core/relay/expected_replies.hpp"
 #include "core/relay/parameter_set.hpp"
+#include "core/relay/pin_reason.hpp"
 #include "core/relay/prepared_statements.hpp"
+#include "core/relay/session_changes.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
+#include "forebay/routing/sql/facts_cache.hpp"
 
 namespace forebay::core {
 
@@ -42,12 +46,16 @@ bool is_server_fact(Bytes name) noexcept;
 
 inline constexpr Bytes kApplicationName = "application_name";
 
-/// Why a client keeps its link beyond the transaction. A set of bits.
-enum class PinReason : std::uint8_t {
-  none = 0,
-  session_mode = 1,     ///< pool_mode = "session", or a replication connection
-  large_statement = 2,  ///< a prepared statement too large to be kept in memory
-  large_unnamed = 4,    ///< the same, of the unnamed one
+/// How a text is to be read: what the session's settings say.
+struct Reading {
+  sql::StandardStrings standard = sql::StandardStrings::on;
+  bool lexable = true;  ///< its encoding lets it be read
+};
+
+/// How a worker reads statements. Used by its thread only.
+struct StatementReader {
+  sql::FactsCache cache;
+  sql::Shape shape;
 };
 
 /// What is the same for all pairs of a pool.
@@ -56,7 +64,11 @@ struct RelayRules {
   StatementCatalog& catalog;
   /// Named statements are shared and renamed: transaction and statement mode.
   bool share_statements = true;
+  /// Statement mode: what comes behind a statement waits until that is answered.
+  bool one_at_a_time = false;
   std::uint32_t max_prepared_statements = 200;
+  /// Null: nobody looks into statements.
+  StatementReader* reader = nullptr;
 };
 
 /// What is remembered of a client between turns.
@@ -66,9 +78,13 @@ struct ClientRelayState {
   bool drop_rest = false;
   /// An error was answered in a server's place: everything up to the next Sync is dropped.
   bool skip_to_sync = false;
-  std::uint8_t pins = 0;
-  std::uint64_t serial = 0;  ///< of the session: unique in the process
-  std::uint64_t pool = 0;    ///< the pool's serial number
+  /// The server is to be asked what the link holds, when the transaction is over.
+  bool look = false;
+  bool discards = false;  ///< the open batch has a DISCARD ALL
+  Pins pins = 0;
+  std::uint64_t serial = 0;               ///< of the session: unique in the process
+  std::uint64_t pool = 0;                 ///< the pool's serial number
+  const CatalogEpoch* catalog = nullptr;  ///< of the pool's database
 
   std::unique_ptr<ClientStatements> statements;  ///< null while there never was one
 
@@ -77,19 +93,26 @@ struct ClientRelayState {
     std::string definition;
     std::uint32_t version = 0;
     bool exists = false;
+    SessionWorkRef work;
   } unnamed;
+  /// Portals whose statement does something to the session.
+  struct Portal {
+    std::string name;
+    SessionWorkRef work;
+  };
+  std::vector<Portal> portals;
 
-  ParameterSetRef settings;  ///< what the client set; never null after login
-  WelcomeRef welcome;        ///< what the client was told about its server
+  ParameterSetRef settings;           ///< what the client set; never null after login
+  ParameterSetRef startup;            ///< what it began with: where RESET and DISCARD go back to
+  std::unique_ptr<SessionUndo> undo;  ///< null while the open transaction has changed nothing
+  WelcomeRef welcome;                 ///< what the client was told about its server
 
   /// A statement that could not be made again keeps its link only as long as it is there.
   void unpin_statements() noexcept {
     if (statements == nullptr || !statements->hold_unkept()) unpin(PinReason::large_statement);
   }
-  void pin(PinReason reason) noexcept { pins |= static_cast<std::uint8_t>(reason); }
-  void unpin(PinReason reason) noexcept {
-    pins = static_cast<std::uint8_t>(pins & ~static_cast<std::uint8_t>(reason));
-  }
+  void pin(PinReason reason) noexcept { pins = static_cast<Pins>(pins | bit(reason)); }
+  void unpin(PinReason reason) noexcept { pins = static_cast<Pins>(pins & ~bit(reason)); }
 };
 
 /// What is remembered of a server connection between turns.
@@ -105,22 +128,39 @@ struct LinkRelayState {
   std::uint32_t unnamed_change = 0;  ///< counts what was sent that changes it
   std::uint32_t unnamed_batch = 0;   ///< of the last of these, while it is not answered
   bool unnamed_pending = false;
-  std::uint32_t all_gone = 0;  ///< so many DEALLOCATE ALL are under way
-  std::uint64_t pool = 0;      ///< the pool's serial number
+  std::uint32_t all_gone = 0;       ///< so many DEALLOCATE ALL are under way
+  std::uint64_t pool = 0;           ///< the pool's serial number
+  CatalogEpoch* catalog = nullptr;  ///< of the pool's database; null where nobody counts
+  /// What was prepared before this epoch is not used any more: it was found to be stale.
+  std::uint64_t stale_before = 0;
+  bool catalog_changed = false;  ///< the open transaction has done so
   bool has_settings_statement = false;
   bool replication = false;  ///< CopyBoth may begin
+  bool streaming = false;    ///< CopyBoth has begun
 
   ParameterSetRef settings;        ///< what was set on the server; never null after login
   bool settings_doubtful = false;  ///< ... and may have been reset meanwhile, nobody knows which
   WelcomeRef welcome;              ///< what the server says about itself
   /// Every reported parameter as it is now, with what clients have set.
   Welcome reported;
+  /// Those that were reported since the last ReadyForQuery outside of a transaction.
+  std::vector<std::string> changed;
+  /// Set while the client is not to see what happens: what it was told last.
+  struct Withheld {
+    std::vector<std::pair<std::string, std::string>> told;
+  };
+  std::unique_ptr<Withheld> withheld;
+  /// How the text at hand is to be read: what the client's settings say, once they are sent.
+  Reading reading;
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;
   /// The body of the ErrorResponse with which the server answered something of our own.
   std::string own_error;
 
+  [[nodiscard]] std::uint64_t epoch() const noexcept {
+    return catalog == nullptr ? 0 : catalog->now();
+  }
   [[nodiscard]] bool has(const ParameterSetRef& wanted) const noexcept {
     return settings == wanted && !settings_doubtful;
   }

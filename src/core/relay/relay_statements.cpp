@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
@@ -12,6 +13,9 @@ namespace {
 
 using pg::Frontend;
 
+/// Of portals whose statement does something to the session, so many are remembered.
+constexpr std::size_t kPortalsMax = 64;
+
 std::uint32_t size32(std::size_t size) {
   return static_cast<std::uint32_t>(size);
 }
@@ -21,45 +25,84 @@ std::uint32_t size32(std::size_t size) {
 // ---------------------------------------------------------------- Parse
 
 void Relay::on_parse(const Item& item, LinkRelayState& link) {
-  const NamedDefinition parse = cut_name(item.message);
+  const NamedDefinition cut = cut_name(item.message);
   // The server finds the words for a malformed message; a copy-in is aborted by any message.
-  if (!parse.well_formed || !rules_.share_statements || link.expected.copying_in()) {
+  if (!cut.well_formed || link.expected.copying_in()) {
     forward(item, link, {.request = Request::parse});
-  } else if (parse.name.empty()) {
-    parse_unnamed(item, parse.definition, link);
-  } else if (const auto* known =
-                 client_.statements == nullptr ? nullptr : client_.statements->find(parse.name)) {
-    parse_duplicate(item, parse.name, parse.definition, known->statement, link);
+    return;
+  }
+  NewStatement made{.name = cut.name,
+                    .definition = cut.definition,
+                    .whole = item.message.whole(),
+                    .body_size = item.message.body_size};
+  const Bytes text = cut.definition.substr(0, cut.definition.find('\0'));
+  if (made.whole) {
+    made.work = work_of(text, link.reading);
+  } else if (rules_.reader != nullptr) {
+    made.work = unknown_work();
+  }
+  std::string edited;
+  if (made.whole) edited = edit_parse(text, made.work, link);
+  if (!edited.empty()) {
+    edited.append(cut.definition.substr(text.size()));
+    made.definition = edited;
+    made.edited = true;
+  }
+  if (!rules_.share_statements) {
+    remember_work(made);
+    forward(item, link, {.request = Request::parse});
+  } else if (made.name.empty()) {
+    parse_unnamed(made, link);
+  } else if (const StatementRef known = find_statement(made.name)) {
+    parse_duplicate(made, known, link);
   } else {
-    parse_named(item, parse.name, parse.definition, link);
+    parse_named(made, link);
   }
 }
 
-void Relay::parse_named(const Item& item, Bytes name, Bytes definition, LinkRelayState& link) {
-  const bool whole = item.message.whole();
-  const StatementRef statement =
-      whole ? rules_.catalog.find_or_make(definition) : rules_.catalog.make_unkept();
-  if (!whole) client_.pin(PinReason::large_statement);
-  if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(name, {statement, true, link.expected.batch()});
+// In session mode names are the server's own; what a statement does to the session is ours to know.
+void Relay::remember_work(const NewStatement& made) {
+  if (made.name.empty()) {
+    client_.unnamed.work = made.work;
+  } else if (made.work != nullptr) {
+    if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
+    client_.statements->set(made.name, {.statement = {}, .pending = false, .work = made.work});
+  } else if (client_.statements != nullptr) {
+    client_.statements->take(made.name);
+  }
+}
 
+void Relay::send_parse(const NewStatement& made, Bytes name) {
+  if (made.edited) {
+    pg::write_parse(out_.to_server.insert(), name, made.definition);
+    return;
+  }
+  const std::size_t rest = made.body_size - made.name.size() - 1;
+  pg::MessageWriter(out_.to_server.insert(), Frontend::Parse).text(name).followed_by(size32(rest));
+  out_.to_server.pass(made.definition);
+}
+
+void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
+  const StatementRef statement =
+      made.whole ? rules_.catalog.find_or_make(made.definition) : rules_.catalog.make_unkept();
+  if (!made.whole) client_.pin(PinReason::large_statement);
+  if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
+  client_.statements->set(made.name, {statement, true, link.expected.batch(), made.work});
+
+  drop_older(statement, link.epoch(), link);
   const bool has_it = link.statements.use(statement);
-  if (has_it && !refuses_parse(link, definition)) {
-    supply(link, Request::parse, NameChange::Kind::client_parse, name, statement);
+  if (has_it && !refuses_parse(link, made.definition)) {
+    supply(link, Request::parse, NameChange::Kind::client_parse, made.name, statement);
     return;
   }
   if (!has_it) {
     make_room(link);
-    link.statements.add(statement, link.expected.batch());
+    link.statements.add(statement, link.expected.batch(), link.epoch());
   }
-  const std::uint32_t rest = size32(item.message.body_size - name.size() - 1);
-  pg::MessageWriter(out_.to_server.insert(), Frontend::Parse)
-      .text(statement->server_name())
-      .followed_by(rest);
-  out_.to_server.pass(definition);
+  send_parse(made, statement->server_name());
   push(link, {.request = Request::parse,
               .change = std::make_unique<NameChange>(NameChange{
-                  NameChange::Kind::client_parse, std::string(name), statement, !has_it})});
+                  NameChange::Kind::client_parse, std::string(made.name), statement, !has_it})});
 }
 
 // In a failed transaction the server refuses to prepare whatever does not end it. It is asked, to
@@ -72,25 +115,21 @@ bool Relay::refuses_parse(const LinkRelayState& link, Bytes definition) {
 
 // The server itself refuses the name (42P05), after it looked at the text as it always does: it is
 // given the name of the statement that the client already has.
-void Relay::parse_duplicate(const Item& item, Bytes name, Bytes definition,
-                            const StatementRef& known, LinkRelayState& link) {
-  const StatementRef statement = known;
-  need_statement(statement, link);
-  const std::uint32_t rest = size32(item.message.body_size - name.size() - 1);
-  pg::MessageWriter(out_.to_server.insert(), Frontend::Parse)
-      .text(statement->server_name())
-      .followed_by(rest);
-  out_.to_server.pass(definition);
+void Relay::parse_duplicate(const NewStatement& made, const StatementRef& known,
+                            LinkRelayState& link) {
+  need_statement(known, link);
+  send_parse(made, known->server_name());
   push(link, {.request = Request::parse,
               .change = std::make_unique<NameChange>(
-                  NameChange{NameChange::Kind::reference, std::string(name), statement})});
+                  NameChange{NameChange::Kind::reference, std::string(made.name), known})});
 }
 
-void Relay::parse_unnamed(const Item& item, Bytes definition, LinkRelayState& link) {
+void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
   auto& unnamed = client_.unnamed;
   ++unnamed.version;
-  if (item.message.whole()) {
-    unnamed.definition.assign(definition);
+  unnamed.work = made.work;
+  if (made.whole) {
+    unnamed.definition.assign(made.definition);
     unnamed.exists = true;
     client_.unpin(PinReason::large_unnamed);
   } else {
@@ -99,22 +138,24 @@ void Relay::parse_unnamed(const Item& item, Bytes definition, LinkRelayState& li
     client_.pin(PinReason::large_unnamed);
   }
   link.change_unnamed(client_.serial, unnamed.version);
-  forward(item, link,
-          {.request = Request::parse,
-           .unnamed = UnnamedChange::parsed,
-           .unnamed_version = unnamed.version,
-           .unnamed_change = link.unnamed_change});
+  send_parse(made, {});
+  push(link, {.request = Request::parse,
+              .unnamed = UnnamedChange::parsed,
+              .unnamed_version = unnamed.version,
+              .unnamed_change = link.unnamed_change});
 }
 
 // ---------------------------------------------------------------- Bind, Describe, Close
 
 void Relay::on_bind(const Item& item, LinkRelayState& link) {
   const auto bind = pg::frontend::Bind::parse(item.message.body);
-  if (!bind || !rules_.share_statements || link.expected.copying_in()) {
+  if (bind) open_portal(*bind, item.message.whole());
+  if (!rules_.share_statements || link.expected.copying_in()) {
     forward(item, link, {.request = Request::bind});
     return;
   }
-  if (bind->statement.empty()) {
+  // The server finds the words for one that is malformed, but of the client's own statement.
+  if (!bind || bind->statement.empty()) {
     need_unnamed(link);
     forward(item, link, {.request = Request::bind});
     return;
@@ -182,6 +223,9 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
   const auto close = pg::frontend::Close::parse(item.message.body);
   if (!close || close->target == pg::frontend::Target::portal || !rules_.share_statements ||
       link.expected.copying_in()) {
+    if (close && close->target == pg::frontend::Target::statement && client_.statements) {
+      client_.statements->take(close->name);
+    }
     forward(item, link, {.request = Request::close});
     return;
   }
@@ -203,17 +247,82 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
          std::move(named.statement));
 }
 
+// ---------------------------------------------------------------- what is executed
+
+// Remembers what the portal's statement does to the session, if anything.
+void Relay::open_portal(const pg::frontend::Bind& bind, bool whole) {
+  SessionWorkRef work;
+  if (bind.statement.empty()) {
+    work = client_.unnamed.work;
+  } else if (client_.statements != nullptr) {
+    const auto* named = client_.statements->find(bind.statement);
+    if (named != nullptr) work = named->work;
+  }
+  auto& portals = client_.portals;
+  if (work == nullptr && portals.empty()) return;
+  std::erase_if(portals, [&](const auto& portal) { return portal.name == bind.portal; });
+  if (work == nullptr || portals.size() >= kPortalsMax) return;
+  if (work->parameters()) work = whole ? bound_work(*work, bind.values) : unknown_work();
+  portals.push_back({std::string(bind.portal), std::move(work)});
+}
+
+void Relay::on_execute(const Item& item, LinkRelayState& link) {
+  SessionWorkRef work;
+  if (!client_.portals.empty()) {
+    if (const auto execute = pg::frontend::Execute::parse(item.message.body)) {
+      const auto found =
+          std::find_if(client_.portals.begin(), client_.portals.end(),
+                       [&](const auto& portal) { return portal.name == execute->portal; });
+      if (found != client_.portals.end()) work = found->work;
+    }
+  }
+  if (work == nullptr) {
+    forward(item, link, {.request = Request::execute});
+    return;
+  }
+  if (rules_.share_statements) have_names(*work, link);
+  Expected expected{.request = Request::execute, .special = std::make_unique<SpecialReply>()};
+  expected.special->work = work;
+  forward(item, link, std::move(expected));
+  restore_startup(*work, link);
+  if (work->has(SessionStep::Kind::discard_all) && client_.startup != nullptr &&
+      !client_.startup->entries().empty()) {
+    client_.discards = true;
+  }
+}
+
+void Relay::on_sync(const Item& item, LinkRelayState& link) {
+  if (!std::exchange(client_.discards, false) || link.expected.copying_in()) {
+    forward(item, link, {.request = Request::sync});
+    return;
+  }
+  Expected expected{.request = Request::sync, .special = std::make_unique<SpecialReply>()};
+  expected.special->withhold_ready = true;
+  forward(item, link, std::move(expected));
+  start_again(link);
+}
+
 // ---------------------------------------------------------------- what a link must have
 
-void Relay::need_statement(const StatementRef& statement, LinkRelayState& link) {
-  if (link.statements.use(statement) || statement->unkept()) return;
-  make_room(link);
-  link.statements.add(statement, link.expected.batch());
-  pg::write_parse(out_.to_server.insert(), statement->server_name(), statement->definition());
-  push(link, {.request = Request::parse,
+// What the server prepared before a change of the catalog would answer as if that had not been.
+void Relay::drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link) {
+  if (!link.statements.older(statement, epoch)) return;
+  if (link.statements.evict(statement, link.expected.batch())) close_on_link(statement, link);
+}
+
+void Relay::close_on_link(const StatementRef& statement, LinkRelayState& link) {
+  pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement,
+                  statement->server_name());
+  push(link, {.request = Request::close,
               .disposition = Disposition::precede,
               .change = std::make_unique<NameChange>(
-                  NameChange{NameChange::Kind::link_parse, {}, statement})});
+                  NameChange{NameChange::Kind::link_close, {}, statement})});
+}
+
+void Relay::need_statement(const StatementRef& statement, LinkRelayState& link) {
+  if (link.stale_before > 0) drop_older(statement, link.stale_before, link);
+  if (link.statements.use(statement) || statement->unkept()) return;
+  prepare_on_link(statement, Disposition::precede, link);
 }
 
 void Relay::need_unnamed(LinkRelayState& link) {
@@ -243,12 +352,7 @@ void Relay::make_room(LinkRelayState& link) {
   while (link.statements.size() >= std::max(1u, rules_.max_prepared_statements)) {
     const StatementRef oldest = link.statements.evict(link.expected.batch());
     if (!oldest) return;
-    pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement,
-                    oldest->server_name());
-    push(link, {.request = Request::close,
-                .disposition = Disposition::precede,
-                .change = std::make_unique<NameChange>(
-                    NameChange{NameChange::Kind::link_close, {}, oldest})});
+    close_on_link(oldest, link);
   }
 }
 

@@ -27,12 +27,20 @@ class Statement {
   /// As in pg::frontend::Parse; empty for one too large to be kept.
   [[nodiscard]] const std::string& definition() const noexcept { return definition_; }
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
-  /// Some server of this pool has accepted it. Remembers the pool that said so last.
-  void accepted_by(std::uint64_t pool) const noexcept {
-    accepted_by_.store(pool, std::memory_order_relaxed);
+  /// Of one that SQL's PREPARE made: what stands behind its name, "(int) AS SELECT $1". Empty for
+  /// others.
+  [[nodiscard]] Bytes sql() const noexcept {
+    const Bytes all = definition_;
+    return all.starts_with(kSqlMark) ? all.substr(kSqlMark.size()) : Bytes();
   }
-  [[nodiscard]] bool was_accepted_by(std::uint64_t pool) const noexcept {
-    return accepted_by_.load(std::memory_order_relaxed) == pool;
+  /// What the definition of such a one begins with; nothing that a Parse can have.
+  static constexpr Bytes kSqlMark{"\1\0P", 3};
+  /// Some server of this pool has accepted it, at this CatalogEpoch. Remembers who said so last.
+  void accepted_by(std::uint64_t pool, std::uint64_t epoch) const noexcept {
+    accepted_by_.store(stamp(pool, epoch), std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool was_accepted_by(std::uint64_t pool, std::uint64_t epoch) const noexcept {
+    return accepted_by_.load(std::memory_order_relaxed) == stamp(pool, epoch);
   }
   /// Too large to be kept: it cannot be prepared again on another link.
   [[nodiscard]] bool unkept() const noexcept { return definition_.empty(); }
@@ -40,6 +48,10 @@ class Statement {
  private:
   friend class StatementCatalog;
   friend class StatementRef;
+
+  static std::uint64_t stamp(std::uint64_t pool, std::uint64_t epoch) noexcept {
+    return pool << 32 | (epoch & 0xffffffff);
+  }
 
   std::atomic<std::uint32_t> references_{0};
   mutable std::atomic<std::uint64_t> accepted_by_{0};

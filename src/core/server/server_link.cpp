@@ -18,13 +18,28 @@ constexpr milliseconds kCancelAfter{100};
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 720);
+static_assert(sizeof(ServerLink) <= 752);
+
+// Exactly what takes away what is there: others' prepared statements stay.
+std::string cleaning(const Residue& residue) {
+  if (residue.everything) return "DISCARD ALL";
+  std::string text;
+  const auto add = [&](PinReason reason, std::string_view statement) {
+    if ((residue.pins & bit(reason)) != 0) text.append(statement);
+  };
+  add(PinReason::held_cursor, "CLOSE ALL;");
+  add(PinReason::listen, "UNLISTEN *;");
+  add(PinReason::advisory_lock, "SELECT pg_catalog.pg_advisory_unlock_all();");
+  add(PinReason::temporary, "DISCARD TEMP;");
+  return text;
+}
 
 }  // namespace
 
 ServerLink::ServerLink(Engine& engine, std::shared_ptr<Pool> pool)
     : engine_(&engine), pool_(std::move(pool)) {
   relay_.pool = pool_->serial();
+  relay_.catalog = &pool_->catalog();
 }
 
 ServerLink::~ServerLink() = default;
@@ -54,6 +69,7 @@ void ServerLink::link(ClientSession& client) {
 void ServerLink::check(ClientSession& client) {
   enter(Phase::checking);
   client_ = &client;
+  client.expect_link(*this);
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
   query({});
 }
@@ -176,7 +192,7 @@ void ServerLink::tried(void (*tell)(ClientSession&, ServerLink&)) {
 }
 
 void ServerLink::on_writable() {
-  if (phase_ == Phase::closed || phase_ == Phase::opening) return;
+  if (phase_ == Phase::closed) return;
   if (Conduit::resend(*stream_, unsent_, engine_->buffers()) && client_ != nullptr &&
       phase_ == Phase::linked) {
     client_->link_writable();
@@ -202,23 +218,27 @@ void ServerLink::on_lost(const std::string& reason) {
 void ServerLink::query(Bytes text) {
   Conduit& out = engine_->to_server();
   pg::write_query(out.insert(), text);
-  const bool pushed =
-      relay_.expected.push({.request = Request::query, .disposition = Disposition::discard});
+  relay_.change_unnamed(0, 0);  // as every Query
+  const bool pushed = relay_.expected.push({.request = Request::query,
+                                            .disposition = Disposition::discard,
+                                            .unnamed = UnnamedChange::ours,
+                                            .unnamed_change = relay_.unnamed_change});
   FB_ASSERT(pushed);
   send(out);
 }
 
-void ServerLink::orphan(bool session_ends) {
+void ServerLink::orphan(const Residue& residue) {
   client_ = nullptr;
-  session_ends_ = session_ends;
+  residue_ = residue;
   drained_ = 0;
   // Half a message can neither be completed nor taken back.
-  if (dedicated_ || ended_ || relay_.poisoned || !unsent_.empty()) {
+  if (dedicated_ || ended_ || (residue.pins & bit(PinReason::library)) != 0 || relay_.poisoned ||
+      !unsent_.empty()) {
     close();
     return;
   }
-  relay_.rest = Disposition::discard;
-  relay_.expected.discard_all();
+  relay_.rest = Disposition::abandon;
+  relay_.expected.abandon_all();
   relay_.own_error.clear();
   stream_->resume();
   enter(Phase::recovering);
@@ -258,13 +278,13 @@ void ServerLink::recover_step() {
     query("ROLLBACK");
     return;
   }
-  if (phase_ == Phase::recovering && session_ends_) {
+  if (phase_ == Phase::recovering && (residue_.everything || residue_.pins != 0)) {
     enter(Phase::resetting);
     engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
-    query("DISCARD ALL");
+    query(cleaning(residue_));
     return;
   }
-  if (phase_ == Phase::resetting) {
+  if (phase_ == Phase::resetting && residue_.everything) {
     relay_.settings = engine_->shared().parameter_sets.empty();
     relay_.settings_doubtful = false;
     relay_.statements.clear();

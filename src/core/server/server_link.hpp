@@ -19,6 +19,12 @@ class ClientSession;
 class Conduit;
 class Engine;
 
+/// What a client leaves on its link when it goes.
+struct Residue {
+  Pins pins = 0;
+  bool everything = false;  ///< or nobody knows: DISCARD ALL
+};
+
 /// One server connection, from connect to close.
 ///
 ///     opening --> parked <--> linked --> recovering, resetting --> cooling --> parked
@@ -52,6 +58,7 @@ class ServerLink final : public StreamEvents {
     bool with_tls = true;
     std::uint32_t version = pg::kProtocol3_2;
     bool standby_seen = false;
+    bool client_asked = false;  ///< relayed: the client was shown what this host asks
   };
 
   ServerLink(Engine& engine, std::shared_ptr<Pool> pool);
@@ -85,7 +92,7 @@ class ServerLink final : public StreamEvents {
   void check(ClientSession& client);
   void validate(ClientSession& client);
   /// Its client is gone. Ends in release or close.
-  void orphan(bool session_ends);
+  void orphan(const Residue& residue);
   /// A cancel request is on its way to it: nobody may have it until that is over.
   void cool();
   void go_away() { enter(Phase::away); }
@@ -126,6 +133,7 @@ class ServerLink final : public StreamEvents {
   bool handle(LinkLogin::Outcome outcome);
   void challenged(Bytes message);
   void on_ready();
+  bool leave_standby();
   void in_use();
   void on_login_failed(LinkLogin::Failed failed);
   bool try_again(const LinkLogin::Failed& failed);
@@ -167,9 +175,9 @@ class ServerLink final : public StreamEvents {
   bool counted_ = false;  ///< by its pool, as open
   bool secure_ = false;
   bool receiving_ = false;
-  bool cancelled_ = false;     ///< recovering: the statement's end was asked for
-  bool session_ends_ = false;  ///< recovering on behalf of a session that had the link for itself
-  bool ended_ = false;         ///< the server said that it will close the connection
+  bool cancelled_ = false;  ///< recovering: the statement's end was asked for
+  Residue residue_;         ///< recovering: what is to be cleaned
+  bool ended_ = false;      ///< the server said that it will close the connection
 };
 
 }  // namespace forebay::core

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
 #include "core/server/server_link.hpp"
 #include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
@@ -53,8 +54,8 @@ LinkLogin::Setup ServerLink::login_setup() {
   }
   setup.begin_with_tls = opening_->with_tls;
   // A client that answers for itself would have shown it to a server of this machine anyway.
-  setup.cleartext_allowed = host_.is_unix() || (relayed_ && host_.is_local()) ||
-                            engine_->config().cleartext_without_tls;
+  setup.cleartext_allowed =
+      host_.is_unix() || (relayed_ && host_.is_local()) || engine_->config().cleartext_without_tls;
   if (!relayed_) setup.credential = pool_->credential().value_or(auth::NoCredential{});
   if (dedicated_) {
     const StartupFacts& facts = client_->startup();
@@ -108,9 +109,10 @@ void ServerLink::opening_received(Bytes bytes) {
 void ServerLink::challenged(Bytes message) {
   if (client_ == nullptr) {
     close();
-  } else {
-    client_->challenged(message, *opening_->login);
+    return;
   }
+  opening_->client_asked = true;
+  client_->challenged(message, *opening_->login);
 }
 
 // Does what a step of the login asks for. False when the login is over, or begins anew.
@@ -159,11 +161,7 @@ void ServerLink::answer_with(auth::Credential credential) {
 
 void ServerLink::on_ready() {
   LinkLogin& login = *opening_->login;
-  if (login.standby() && !opening_->accept_standby && pool_->target().hosts.size() > 1) {
-    // Writes need the primary: a standby serves only when no other host does better.
-    opening_->standby_seen = true;
-    if (client_ == nullptr && try_next_host()) return;
-  }
+  if (login.standby() && leave_standby()) return;
   timer_.cancel();
   relay_.settings = engine_->shared().parameter_sets.empty();
   relay_.reported = login.welcome();
@@ -190,6 +188,34 @@ void ServerLink::on_ready() {
   in_use();
 }
 
+// Writes need the primary: a standby serves only when no other host does better. True when the
+// login goes on elsewhere.
+bool ServerLink::leave_standby() {
+  if (opening_->accept_standby || pool_->target().hosts.size() < 2) return false;
+  opening_->standby_seen = true;
+  if (client_ == nullptr) return try_next_host();
+  if (dedicated_ || !pool_->avoid_host(opening_->host, engine_->now())) return false;
+  LinkLogin& login = *opening_->login;
+  if (login.relayed()) {
+    // The exchange was the client's own, and cannot be had twice.
+    open_failed(
+        {pg::sqlstate::kCannotConnectNow, "server \"" + to_string(host_) + "\" is a standby",
+         "The next login goes to another host of the cluster.", "Connect again."},
+        false);
+    return true;
+  }
+  // What the client showed opens the others, too.
+  if (login.asked_nothing()) {
+    pool_->learn_credential(auth::NoCredential{});
+  } else {
+    pool_->learn_credential(login.credential());
+  }
+  ClientSession* client = std::exchange(client_, nullptr);
+  close();
+  client->login_done();
+  return true;
+}
+
 // Logged in: whose is it now?
 void ServerLink::in_use() {
   counted_ = opening_->reserved || (!dedicated_ && pool_->reserve_login());
@@ -205,8 +231,11 @@ void ServerLink::in_use() {
   enter(Phase::parked);
   // What the server said beyond its greeting is for nobody yet.
   if (!received_.empty()) {
-    const std::size_t consumed = relay_received(received_.view());
-    if (consumed != received_.size()) relay_.poisoned = true;
+    ServerRelay relay(engine_->rules(config::PoolMode::session), relay_, nullptr,
+                      engine_->to_client(), engine_->counters());
+    const ServerRelay::Progress progress = relay.from_server(received_.view());
+    const bool fine = progress.verdict == ServerRelay::Verdict::fine;
+    if (!fine || progress.consumed != received_.size()) relay_.poisoned = true;
     received_.clear(engine_->buffers());
   }
   if (counted_) {
@@ -224,8 +253,12 @@ void ServerLink::in_use() {
 void ServerLink::on_login_failed(LinkLogin::Failed failed) {
   if (try_again(failed)) return;
   if (failed.reason.sqlstate.empty()) failed.reason.sqlstate = pg::sqlstate::kConnectionFailure;
-  // A host that cannot be reached is no reason to give up; what a server says of us is.
-  if (!failed.lasting && client_ == nullptr && try_next_host()) return;
+  // A host that cannot be reached is no reason to give up; what a server says of us is. A client
+  // that has begun to answer one host cannot begin anew with another.
+  if (!failed.lasting && (client_ == nullptr || !opening_->client_asked)) {
+    if (client_ != nullptr) pool_->avoid_host(opening_->host, engine_->now());
+    if (try_next_host()) return;
+  }
   const bool own_words = relayed_ || !failed.reason.sqlstate.starts_with("28");
   if (failed.reason.sqlstate.starts_with("08") || !own_words) {
     failed.reason.message = "could not connect to server \"" + to_string(host_) +

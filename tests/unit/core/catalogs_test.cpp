@@ -134,7 +134,7 @@ TEST(LinkStatements, evict_the_one_used_longest_ago) {
   const StatementRef b = catalog.find_or_make("b");
   const StatementRef c = catalog.find_or_make("c");
   for (const StatementRef& statement : {a, b, c}) {
-    statements.add(statement, 0);
+    statements.add(statement, 0, 0);
     statements.confirm(statement);
   }
   EXPECT_TRUE(statements.use(a));
@@ -149,8 +149,8 @@ TEST(LinkStatements, evict_the_one_used_longest_ago) {
 TEST(LinkStatements, do_not_evict_what_could_not_come_back_or_is_undecided) {
   StatementCatalog catalog;
   LinkStatements statements;
-  statements.add(catalog.make_unkept(), 0);
-  statements.add(catalog.find_or_make("a"), 5);
+  statements.add(catalog.make_unkept(), 0, 0);
+  statements.add(catalog.find_or_make("a"), 5, 0);
   EXPECT_FALSE(statements.evict(6));
   EXPECT_TRUE(statements.evict(5));
 }
@@ -159,7 +159,7 @@ TEST(LinkStatements, are_undecided_for_later_batches_until_answered) {
   StatementCatalog catalog;
   LinkStatements statements;
   const StatementRef a = catalog.find_or_make("a");
-  statements.add(a, 3);
+  statements.add(a, 3, 0);
   EXPECT_FALSE(statements.undecided(a, 3));
   EXPECT_TRUE(statements.undecided(a, 4));
   statements.confirm(a);
@@ -176,7 +176,7 @@ TEST(LinkStatements, an_eviction_that_did_not_happen_brings_it_back) {
   StatementCatalog catalog;
   LinkStatements statements;
   const StatementRef a = catalog.find_or_make("a");
-  statements.add(a, 1);
+  statements.add(a, 1, 0);
   statements.confirm(a);
   statements.evict(2);
   statements.evicted(a, false);

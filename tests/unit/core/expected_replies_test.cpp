@@ -117,19 +117,19 @@ TEST_F(ExpectedRepliesTest, what_is_supplied_waits_for_its_turn) {
   EXPECT_FALSE(queue_.supplied_at_head());
 }
 
-TEST_F(ExpectedRepliesTest, discard_all_keeps_the_order_and_forgets_what_is_supplied) {
+TEST_F(ExpectedRepliesTest, abandon_all_keeps_the_order_and_forgets_what_is_supplied) {
   for (int i = 0; i < 6; ++i) push(Request::query);
   for (int i = 0; i < 6; ++i) take(Backend::ReadyForQuery);
   push(Request::parse);  // the ring wraps around
   push(Request::close, Disposition::supply);
   push(Request::bind, Disposition::precede);
   push(Request::sync);
-  queue_.discard_all();
+  queue_.abandon_all();
   EXPECT_EQ(queue_.size(), 3u);
   EXPECT_TRUE(queue_.owes_sync());
-  EXPECT_EQ(queue_.take(Backend::ParseComplete).disposition, Disposition::discard);
-  EXPECT_EQ(queue_.take(Backend::BindComplete).disposition, Disposition::discard);
-  EXPECT_EQ(queue_.take(Backend::ReadyForQuery).disposition, Disposition::discard);
+  EXPECT_EQ(queue_.take(Backend::ParseComplete).disposition, Disposition::abandon);
+  EXPECT_EQ(queue_.take(Backend::BindComplete).disposition, Disposition::abandon);
+  EXPECT_EQ(queue_.take(Backend::ReadyForQuery).disposition, Disposition::abandon);
   EXPECT_FALSE(queue_.owes_sync());
 }
 

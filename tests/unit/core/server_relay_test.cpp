@@ -365,7 +365,7 @@ TEST_F(ServerRelayTest, after_a_reset_the_next_client_gets_rid_of_what_may_be_le
 TEST_F(ServerRelayTest, answers_for_a_client_that_is_gone_go_nowhere) {
   bench_.prepare(*a_, *one_, "s", "select 1");
   a("Query \"x\" ; Close S \"s\" ; Bind \"\" \"x\" ; Sync");
-  one_->state.expected.discard_all();
+  one_->state.expected.abandon_all();
   const Heard heard = unlinked(
       "RowDescription \"a\" ; DataRow \"1\" ; CommandComplete \"SELECT 1\" ; "
       "ReadyForQuery I ; ErrorResponse ERROR 26000 \"no x\" ; ReadyForQuery I");
@@ -377,7 +377,7 @@ TEST_F(ServerRelayTest, answers_for_a_client_that_is_gone_go_nowhere) {
 TEST_F(ServerRelayTest, what_was_voided_is_undone_without_its_client_too) {
   bench_.prepare(*b_, *one_, "", "select 'b'");
   a("Bind \"\" \"x\" ; Parse \"\" \"select 'a'\" ; Parse \"s\" \"select 1\" ; Sync");
-  one_->state.expected.discard_all();
+  one_->state.expected.abandon_all();
   unlinked("ErrorResponse ERROR 26000 \"no x\" ; ReadyForQuery I");
   EXPECT_EQ(one_->state.statements.size(), 0u);
   const auto c = bench_.client();

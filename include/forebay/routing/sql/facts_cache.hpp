@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "forebay/base/counter.hpp"
+#include "forebay/routing/sql/facts.hpp"
+
+namespace forebay::sql {
+
+/// Facts by shape: one for each worker, used by its thread only. Holds at most so many bytes, keys
+/// and table included; the clock algorithm decides what goes.
+///
+/// A hit compares the whole key, so that a verdict never rests on a hash alone. A text that the
+/// parser rejects is remembered as that text and not as its shape: a client that sends nonsense
+/// in the shape of another's statement changes nothing for the other.
+class FactsCache {
+ public:
+  FactsCache(std::size_t byte_max, HashSeed seed);
+  ~FactsCache();
+  FactsCache(const FactsCache&) = delete;
+  FactsCache& operator=(const FactsCache&) = delete;
+
+  /// The shape of `text` into `shape`, and its facts; parses where it must. The reference is good
+  /// until the next call; keep a FactsPtr for longer.
+  const Facts& facts(Bytes text, StandardStrings standard, Shape& shape);
+
+  void clear() noexcept;
+
+  [[nodiscard]] std::size_t byte_max() const noexcept { return byte_max_; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  /// Whether every entry can be found and the sums are right. Looks at all of it: for tests.
+  [[nodiscard]] bool consistent() const noexcept;
+
+  struct Counters {
+    Counter hits;
+    Counter misses;    ///< not there: parsed
+    Counter rejected;  ///< of the misses: not understood
+    Counter refused;   ///< too large, malformed, too deep: not even looked up
+    Counter evicted;
+  };
+  /// May be read by any thread.
+  [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+
+ private:
+  struct Entry;
+  struct Slot {
+    Hash128 hash;
+    Entry* entry = nullptr;
+  };
+
+  Entry* find(const Hash128& hash, Bytes key, bool text) noexcept;
+  const Facts& parsed(Bytes text, StandardStrings standard, const Shape& shape);
+  void add(const Hash128& hash, Bytes key, bool text, FactsPtr facts);
+  void place(const Hash128& hash, Entry* entry) noexcept;
+  void grow();
+  void evict_one() noexcept;
+  void remove(std::size_t at) noexcept;
+
+  std::size_t byte_max_;
+  HashSeed seed_;
+  std::vector<Slot> slots_;
+  std::size_t size_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t hand_ = 0;
+  FactsPtr last_;  // what was handed out and is not in the table
+  FactsPtr refused_[4];
+  Counters counters_;
+};
+
+}  // namespace forebay::sql

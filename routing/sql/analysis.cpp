@@ -1,0 +1,334 @@
+#include "routing/sql/analysis.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace forebay::sql {
+namespace {
+
+/// Node types that raw_expression_tree_walker of PostgreSQL 15 knows; on any other it would raise
+/// an error of PostgreSQL's, for which nobody here is prepared.
+bool walker_knows(NodeTag tag) noexcept {
+  switch (tag) {
+    case T_GroupingFunc:
+    case T_SubLink:
+    case T_CaseExpr:
+    case T_RowExpr:
+    case T_CoalesceExpr:
+    case T_MinMaxExpr:
+    case T_XmlExpr:
+    case T_NullTest:
+    case T_BooleanTest:
+    case T_JoinExpr:
+    case T_List:
+    case T_InsertStmt:
+    case T_DeleteStmt:
+    case T_UpdateStmt:
+    case T_MergeStmt:
+    case T_MergeWhenClause:
+    case T_SelectStmt:
+    case T_A_Expr:
+    case T_BoolExpr:
+    case T_FuncCall:
+    case T_NamedArgExpr:
+    case T_A_Indices:
+    case T_A_Indirection:
+    case T_A_ArrayExpr:
+    case T_ResTarget:
+    case T_MultiAssignRef:
+    case T_TypeCast:
+    case T_CollateClause:
+    case T_SortBy:
+    case T_WindowDef:
+    case T_RangeSubselect:
+    case T_RangeFunction:
+    case T_RangeTableSample:
+    case T_RangeTableFunc:
+    case T_RangeTableFuncCol:
+    case T_ColumnDef:
+    case T_IndexElem:
+    case T_GroupingSet:
+    case T_XmlSerialize:
+    case T_InferClause:
+    case T_OnConflictClause:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Node types with nothing below them that calls a function or reads a table.
+bool is_leaf(NodeTag tag) noexcept {
+  switch (tag) {
+    case T_SetToDefault:
+    case T_CurrentOfExpr:
+    case T_SQLValueFunction:
+    case T_Integer:
+    case T_Float:
+    case T_Boolean:
+    case T_String:
+    case T_BitString:
+    case T_A_Const:
+    case T_A_Star:
+    case T_Alias:
+    case T_ColumnRef:
+    case T_LockingClause:  // names of what FROM has
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Functions whose arguments somebody wants to know.
+bool arguments_matter(Bytes name) noexcept {
+  if (name.starts_with("pg_advisory_") || name.starts_with("pg_try_advisory_")) return true;
+  return name == "nextval" || name == "setval" || name == "currval" || name == "set_config";
+}
+
+}  // namespace
+
+bool is_temporary_schema(const char* schema) noexcept {
+  const Bytes name = bytes_or_empty(schema);
+  return name == "pg_temp" || name.starts_with("pg_temp_");
+}
+
+Statement Analysis::run(Node* statement) {
+  start(statement);
+  walk();
+  judge();
+  return std::move(facts_);
+}
+
+void Analysis::start(Node* node) {
+  switch (nodeTag(node)) {
+    case T_SelectStmt:
+      facts_.kind = Kind::select;
+      break;
+    case T_InsertStmt:
+      facts_.kind = Kind::insert;
+      break;
+    case T_UpdateStmt:
+      facts_.kind = Kind::update;
+      break;
+    case T_DeleteStmt:
+      facts_.kind = Kind::delete_from;
+      break;
+    case T_MergeStmt:
+      facts_.kind = Kind::merge;
+      break;
+    default:
+      utility(node);
+      return;
+  }
+  facts_.hidden_code = false;
+  push(node, nullptr);
+}
+
+void Analysis::walk() {
+  while (!todo_.empty()) {
+    const Item item = todo_.back();
+    todo_.pop_back();
+    std::size_t before = todo_.size();
+    visit(item);
+    before = std::min(before, todo_.size());  // it may have given up
+    // The list is a stack: what stands first in the text is to come out first.
+    std::reverse(todo_.begin() + static_cast<std::ptrdiff_t>(before), todo_.end());
+  }
+}
+
+void Analysis::visit(const Item& item) {
+  Node* const node = item.node;
+  switch (nodeTag(node)) {
+    case T_SelectStmt:
+      return visit_select(as<SelectStmt>(node), item.scope);
+    case T_InsertStmt:
+      return visit_change(node, as<InsertStmt>(node)->relation, as<InsertStmt>(node)->withClause,
+                          item.scope);
+    case T_UpdateStmt:
+      return visit_change(node, as<UpdateStmt>(node)->relation, as<UpdateStmt>(node)->withClause,
+                          item.scope);
+    case T_DeleteStmt:
+      return visit_change(node, as<DeleteStmt>(node)->relation, as<DeleteStmt>(node)->withClause,
+                          item.scope);
+    case T_MergeStmt:
+      return visit_change(node, as<MergeStmt>(node)->relation, as<MergeStmt>(node)->withClause,
+                          item.scope);
+    case T_RangeVar: {
+      auto* range = as<RangeVar>(node);
+      for (const Scope* scope = item.scope; scope != nullptr; scope = scope->outer) {
+        if (range->schemaname == nullptr && scope->name == range->relname) return;
+      }
+      return table(range, Table::Use::read);
+    }
+    case T_ParamRef:
+      facts_.parameters = true;
+      return;
+    case T_TypeName:
+      return type_named(as<TypeName>(node));
+    case T_FuncCall:
+      function_called(as<FuncCall>(node));
+      break;
+    default:
+      break;
+  }
+  if (is_leaf(nodeTag(node))) return;
+  if (!walker_knows(nodeTag(node))) {
+    all_seen_ = false;
+    return;
+  }
+  children(node, item.scope);
+}
+
+/// Puts what stands directly below `node` on the list.
+void Analysis::children(Node* node, const Scope* scope, const void* skip) {
+  scope_ = scope;
+  skip_ = skip;
+  // C before prototypes: the walker's type says nothing of the arguments.
+  auto* const walker =
+      reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(&Analysis::push_child));
+  raw_expression_tree_walker(node, walker, this);
+}
+
+bool Analysis::push_child(Node* node, Analysis* self) {
+  // WITH has been seen to already, before what can see its names.
+  if (node != nullptr && node != self->skip_ && nodeTag(node) != T_WithClause &&
+      nodeTag(node) != T_IntoClause) {
+    self->push(node, self->scope_);
+  }
+  return false;
+}
+
+const Analysis::Scope* Analysis::open_with(WithClause* with, const Scope* scope) {
+  if (with == nullptr) return scope;
+  if (too_many(scopes_.size() + static_cast<std::size_t>(list_length(with->ctes)), kQueriesMax)) {
+    return scope;
+  }
+  const Scope* inside = scope;
+  std::vector<const Scope*> before;
+  for (int i = 0; i < list_length(with->ctes); ++i) {
+    before.push_back(inside);
+    auto* query = static_cast<CommonTableExpr*>(list_nth(with->ctes, i));
+    inside = &scopes_.emplace_back(Scope{inside, bytes_or_empty(query->ctename)});
+  }
+  for (int i = 0; i < list_length(with->ctes); ++i) {
+    auto* query = static_cast<CommonTableExpr*>(list_nth(with->ctes, i));
+    const Scope* seen = with->recursive ? inside : before[static_cast<std::size_t>(i)];
+    if (query->ctequery != nullptr && nodeTag(query->ctequery) != T_SelectStmt) {
+      facts_.writing_cte = true;
+    }
+    push(query->ctequery, seen);
+  }
+  return inside;
+}
+
+void Analysis::visit_select(SelectStmt* select, const Scope* scope) {
+  const Scope* inside = open_with(select->withClause, scope);
+  if (select->lockingClause != nullptr) facts_.locking = true;
+  if (select->intoClause != nullptr) select_into(select->intoClause);
+  children(reinterpret_cast<Node*>(select), inside);
+}
+
+void Analysis::visit_change(Node* node, RangeVar* target, WithClause* with, const Scope* scope) {
+  write_ = true;
+  // A name of WITH never hides the target.
+  if (target != nullptr) table(target, Table::Use::write);
+  children(node, open_with(with, scope), target);
+}
+
+void Analysis::select_into(IntoClause* into) {
+  into_ = write_ = true;
+  created(into->rel);
+  if (into->onCommit == ONCOMMIT_DROP) facts_.until_commit = true;
+}
+
+/// Gives up on a statement that has more of something than is looked at.
+bool Analysis::too_many(std::size_t count, std::size_t most) noexcept {
+  if (count <= most) return false;
+  all_seen_ = false;
+  todo_.clear();
+  return true;
+}
+
+void Analysis::setting(Setting setting) {
+  if (too_many(facts_.settings.size() + 1, kSettingsMax)) return;
+  facts_.settings.push_back(std::move(setting));
+}
+
+void Analysis::function_called(FuncCall* call) {
+  const int parts = list_length(call->funcname);
+  if (parts == 0 || too_many(++references_, kReferencesMax)) return;
+  Function function;
+  function.name = strVal(list_nth(call->funcname, parts - 1));
+  if (parts > 1) function.schema = strVal(list_nth(call->funcname, parts - 2));
+  if (is_temporary_schema(function.schema.c_str())) facts_.names_temporary = true;
+  if (arguments_matter(function.name)) {
+    for (int i = 0; i < list_length(call->args); ++i) {
+      function.arguments.push_back(value_of(static_cast<Node*>(list_nth(call->args, i))));
+    }
+  }
+  if (function.name == "set_config") set_config(call);
+  const auto& known = facts_.functions;
+  // Each call counts where arguments do: a lock taken twice is to be released twice.
+  if ((!function.arguments.empty() ||
+       std::find(known.begin(), known.end(), function) == known.end()) &&
+      !too_many(known.size() + 1, kFunctionsMax)) {
+    facts_.functions.push_back(std::move(function));
+  }
+}
+
+void Analysis::table(RangeVar* range, Table::Use use) {
+  if (too_many(++references_, kReferencesMax)) return;
+  Table table;
+  table.schema = bytes_or_empty(range->schemaname);
+  table.name = bytes_or_empty(range->relname);
+  if (range->alias != nullptr) table.alias = bytes_or_empty(range->alias->aliasname);
+  table.use = use;
+  if (is_temporary_schema(range->schemaname)) facts_.names_temporary = true;
+  if (use == Table::Use::write && table.name == "pg_settings") {
+    // Its rule calls set_config for each row that an UPDATE touches.
+    Setting any;
+    any.call = true;
+    any.values.emplace_back();
+    setting(std::move(any));
+  }
+  const auto& known = facts_.tables;
+  if (std::find(known.begin(), known.end(), table) == known.end() &&
+      !too_many(known.size() + 1, kTablesMax)) {
+    facts_.tables.push_back(std::move(table));
+  }
+}
+
+void Analysis::type_named(TypeName* type) noexcept {
+  if (list_length(type->names) > 1 && is_temporary_schema(strVal(linitial(type->names)))) {
+    facts_.names_temporary = true;
+  }
+}
+
+/// What follows from everything that was seen.
+void Analysis::judge() {
+  facts_.complete = all_seen_;
+  if (!all_seen_ && facts_.kind != Kind::prepare) facts_.hidden_code = true;
+  const bool quiet = all_seen_ && !write_ && !into_ && !facts_.locking && !facts_.writing_cte;
+  switch (facts_.kind) {
+    case Kind::select:
+    case Kind::copy_out:
+    case Kind::declare_cursor:
+      facts_.plain_read = quiet && facts_.copy != CopySource::file &&
+                          facts_.copy != CopySource::program && !facts_.hold;
+      // A row lock writes to the row.
+      facts_.may_write = !all_seen_ || write_ || facts_.locking ||
+                         facts_.copy == CopySource::file || facts_.copy == CopySource::program;
+      break;
+    case Kind::explain: {
+      const Statement& query = facts_.inner.front();
+      facts_.plain_read = facts_.complete && (!facts_.analyze || query.plain_read);
+      facts_.may_write = !facts_.complete || (facts_.analyze && query.may_write);
+      facts_.hidden_code = !facts_.complete || (facts_.analyze && query.hidden_code);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+}  // namespace forebay::sql

@@ -1,0 +1,208 @@
+#include <algorithm>
+#include <charconv>
+
+#include "core/relay/relay.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+// What a server's answers say about the session: statements complete, parameters have new values,
+// transactions end.
+
+namespace forebay::core {
+namespace {
+
+using pg::Backend;
+
+// Whether the command may have changed the catalog for others. DO and CALL may do anything.
+bool changes_catalog(Bytes tag) {
+  return tag.starts_with("CREATE ") || tag.starts_with("ALTER ") || tag.starts_with("DROP ") ||
+         tag == "DO" || tag == "CALL" || tag.starts_with("IMPORT ") || tag.starts_with("REFRESH ");
+}
+
+}  // namespace
+
+void ServerRelay::on_statement_complete(const Item& item, Disposition disposition,
+                                        SpecialReply* special) {
+  const auto complete = pg::backend::CommandComplete::parse(item.message.body);
+  const Bytes tag = complete && item.message.is(Backend::CommandComplete) ? complete->tag : Bytes();
+  if (special != nullptr && special->inventory) {
+    on_inventory(tag);
+    return;
+  }
+  const bool hidden = special != nullptr && special->hides_now();
+  if (special != nullptr) ++special->answered;
+  if (!hidden) on_command(tag, special);
+  if (hidden || client_ == nullptr || disposition != Disposition::forward) return;
+  const bool temporary = (client_->pins & bit(PinReason::temporary)) != 0;
+  if (temporary && tag.starts_with("DROP ")) client_->look = true;
+  const SessionWork* work = special == nullptr ? nullptr : special->work.get();
+  if (work == nullptr && client_->undo == nullptr) return;
+  const std::uint16_t statement = special == nullptr ? std::uint16_t{0} : special->completed++;
+  SessionChanges(rules_.parameter_sets, *client_, link_).completed(work, statement, tag);
+  if (work != nullptr && rules_.share_statements) on_names(*work, statement);
+}
+
+// What the link itself has or lacks after it.
+void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
+  if (changes_catalog(tag)) {
+    link_.catalog_changed = true;
+    catalog_changed();
+  }
+  const bool discard = tag == "DISCARD ALL";
+  const bool followed = special != nullptr && special->work != nullptr && !special->work->unknown &&
+                        client_ != nullptr;
+  if ((discard || tag == "RESET") && !followed) link_.settings_doubtful = true;
+  if (!discard && tag != "DEALLOCATE ALL") return;
+  link_.statements.deallocate_all();
+  link_.has_settings_statement = false;
+  if (client_ == nullptr || client_->statements == nullptr) return;
+  client_->statements->deallocate_all();
+  client_->unpin_statements();
+}
+
+// PREPARE and DEALLOCATE have done what they say.
+void ServerRelay::on_names(const SessionWork& work, std::uint16_t statement) {
+  for (const SessionStep& step : work.steps) {
+    if (step.statement != statement || !step.prepared) continue;
+    if (step.kind == SessionStep::Kind::prepare) {
+      if (client_->statements == nullptr) {
+        client_->statements = std::make_unique<ClientStatements>();
+      }
+      client_->statements->set(step.name, {.statement = step.prepared, .pending = false});
+      link_.statements.add(step.prepared, link_.expected.batch(), link_.epoch());
+      link_.statements.confirm(step.prepared);
+    } else if (step.kind == SessionStep::Kind::deallocate && client_->statements != nullptr) {
+      client_->statements->take(step.name);
+      client_->unpin_statements();
+    }
+  }
+}
+
+// The tag is "SELECT n"; the bits of n say what the link holds.
+void ServerRelay::on_inventory(Bytes tag) {
+  constexpr Bytes kTag = "SELECT ";
+  unsigned bits = 0;
+  if (!tag.starts_with(kTag)) return;
+  const auto parsed = std::from_chars(tag.data() + kTag.size(), tag.data() + tag.size(), bits);
+  if (parsed.ec != std::errc() || client_ == nullptr) return;
+  constexpr PinReason kReasons[] = {PinReason::temporary, PinReason::held_cursor, PinReason::listen,
+                                    PinReason::advisory_lock};
+  client_->pins = static_cast<Pins>(client_->pins & ~kVisiblePins);
+  for (unsigned i = 0; i < std::size(kReasons); ++i) {
+    if ((bits >> i & 1) != 0) client_->pin(kReasons[i]);
+  }
+}
+
+void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialReply* special) {
+  const bool idle = link_.status == pg::backend::TransactionStatus::idle;
+  if (special != nullptr && special->inventory && client_ != nullptr) {
+    client_->unpin(PinReason::looking);
+  }
+  if (disposition != Disposition::forward || client_ == nullptr) {
+    if (idle) link_.changed.clear();
+    pass(item, disposition);
+    return;
+  }
+  SessionChanges changes(rules_.parameter_sets, *client_, link_);
+  changes.ready(link_.status);
+  if (idle) {
+    for (const std::string& name : link_.changed) {
+      if (const std::string* value = link_.reported.find(name)) changes.reported(name, *value);
+    }
+    link_.changed.clear();
+    client_->portals.clear();
+  }
+  if (special != nullptr && special->withhold_ready) {
+    if (link_.withheld == nullptr) link_.withheld = std::make_unique<LinkRelayState::Withheld>();
+    pass(item, Disposition::discard);
+    return;
+  }
+  if (special != nullptr && special->starts_again) {
+    // DISCARD ALL took the statement away before it was made anew; if it failed, so did that.
+    link_.has_settings_statement = idle || special->had_statement;
+    if (idle && client_->settings == rules_.parameter_sets.empty()) changes.started_again();
+    changes.ready(link_.status);
+    tell_changes();
+  }
+  pass(item, disposition);
+  counters_.statements.add();
+  if (idle) counters_.transactions.add();
+}
+
+// What has another value now than the client was told before all was put right.
+void ServerRelay::tell_changes() {
+  const auto withheld = std::move(link_.withheld);
+  if (withheld == nullptr) return;
+  for (const auto& [name, told] : withheld->told) {
+    const std::string* now = link_.reported.find(name);
+    if (now != nullptr && *now != told) {
+      pg::write_parameter_status(to_client_.insert(), name, *now);
+    }
+  }
+}
+
+void ServerRelay::on_parameter_status(const Item& item) {
+  const auto status = pg::backend::ParameterStatus::parse(item.message.body);
+  const Disposition disposition = link_.expected.disposition();
+  const SpecialReply* special = link_.expected.special();
+  const bool withhold =
+      link_.withheld != nullptr || (special != nullptr && special->withhold_ready);
+  pass(item, withhold ? Disposition::discard : disposition);
+  if (!status || link_.settings == nullptr) return;
+  if (withhold) {
+    if (link_.withheld == nullptr) link_.withheld = std::make_unique<LinkRelayState::Withheld>();
+    auto& told = link_.withheld->told;
+    const bool known = std::any_of(told.begin(), told.end(),
+                                   [&](const auto& entry) { return entry.first == status->name; });
+    const std::string* before = link_.reported.find(status->name);
+    if (!known) told.emplace_back(status->name, before == nullptr ? std::string() : *before);
+  }
+  link_.reported.set(status->name, status->value);
+  if (is_server_fact(status->name)) {
+    Welcome changed = *link_.welcome;
+    changed.set(status->name, status->value);
+    link_.welcome = std::make_shared<const Welcome>(std::move(changed));
+    if (client_ != nullptr) client_->welcome = link_.welcome;
+    return;
+  }
+  // Set by somebody who is gone, or taken back by the Query that rolls back what it left.
+  const bool recovering = client_ == nullptr && !link_.expected.empty() &&
+                          link_.expected.head_request() == Request::query;
+  if (disposition == Disposition::abandon || recovering) {
+    link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
+    return;
+  }
+  // While we change settings ourselves, the client's are already what they shall be.
+  if (disposition == Disposition::forward && client_ != nullptr) {
+    link_.changed.emplace_back(status->name);
+  }
+}
+
+// The position in an error speaks of the text that was sent; the client knows its own.
+bool ServerRelay::shift_position(const Item& item, const SpecialReply& special) {
+  if (special.shifts.empty() || client_ == nullptr || !item.message.whole()) return false;
+  const Bytes body = item.message.body;
+  for (std::size_t at = 0; at < body.size() && body[at] != '\0';) {
+    const std::size_t end = body.find('\0', at);
+    if (end == Bytes::npos) return false;
+    if (body[at] == 'P') {
+      std::uint32_t position = 0;
+      std::from_chars(body.data() + at + 1, body.data() + end, position);
+      std::int32_t shift = 0;
+      for (const auto& [from, by] : special.shifts) {
+        if (position > from) shift = by;
+      }
+      if (shift == 0) return false;
+      const auto own = static_cast<std::int64_t>(position) - shift;
+      pg::MessageWriter(to_client_.insert(), Backend::ErrorResponse)
+          .bytes(body.substr(0, at + 1))
+          .bytes(std::to_string(std::max<std::int64_t>(own, 1)))
+          .bytes(body.substr(end));
+      link_.rest = Disposition::forward;
+      return true;
+    }
+    at = end + 1;
+  }
+  return false;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,325 @@
+#include <algorithm>
+
+#include "core/relay/relay.hpp"
+#include "core/relay/statement_text.hpp"
+#include "core/relay/text_edits.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+#include "forebay/routing/sql/word_after.hpp"
+
+// Texts that do something to the session, in a Query or a Parse.
+
+namespace forebay::core {
+namespace {
+
+using Kind = SessionStep::Kind;
+using pg::Frontend;
+
+/// Deallocated in the place of a statement that other clients share.
+constexpr std::string_view kGone = "_forebay_gone";
+/// For statements of SQL's PREPARE: what prepares them on a link.
+constexpr std::string_view kPreparing = "_forebay_prepare";
+
+std::string quoted(Bytes text) {
+  std::string literal = text.find('\\') == Bytes::npos ? "'" : " E'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') literal += c;
+    literal += c;
+  }
+  return literal + '\'';
+}
+
+Bytes key_word(Kind kind) {
+  switch (kind) {
+    case Kind::prepare:
+      return "prepare";
+    case Kind::execute:
+      return "execute";
+    default:
+      return "deallocate";
+  }
+}
+
+bool names_statement(const SessionStep& step) {
+  return step.kind == Kind::prepare || step.kind == Kind::execute || step.kind == Kind::deallocate;
+}
+
+}  // namespace
+
+// What a text does to the session; null for nothing. Facts and shape are good until the next call.
+SessionWorkRef Relay::work_of(Bytes text, const Reading& reading) const {
+  if (rules_.reader == nullptr) return nullptr;
+  if (!reading.lexable) return unknown_work();
+  StatementReader& reader = *rules_.reader;
+  return session_work(reader.cache.facts(text, reading.standard, reader.shape), reader.shape, text);
+}
+
+// ---------------------------------------------------------------- Query
+
+// The server drops its unnamed statement for every Query.
+void Relay::on_query(const Item& item, LinkRelayState& link) {
+  Expected expected{.request = Request::query,
+                    .unnamed = drop_unnamed(link),
+                    .unnamed_version = client_.unnamed.version,
+                    .unnamed_change = link.unnamed_change};
+  const auto query = pg::frontend::Query::parse(item.message.body);
+  SessionWorkRef work;
+  if (!item.message.whole()) {
+    work = rules_.reader == nullptr ? nullptr : unknown_work();
+  } else if (query) {
+    work = work_of(query->text, link.reading);
+    if (rules_.share_statements && is_deallocate_all(query->text)) {
+      ++link.all_gone;
+      expected.change =
+          std::make_unique<NameChange>(NameChange{NameChange::Kind::all_gone, {}, {}});
+    }
+  }
+  if (work == nullptr) {
+    forward(item, link, std::move(expected));
+    return;
+  }
+  expected.special = std::make_unique<SpecialReply>();
+  const bool again = work->has(Kind::discard_all) && client_.startup != nullptr &&
+                     !client_.startup->entries().empty();
+  expected.special->withhold_ready = again;
+  if (work->unknown) {
+    expected.special->work = std::move(work);
+    forward(item, link, std::move(expected));
+    return;
+  }
+  TextEdits edits(query->text);
+  edit_query(*work, edits, expected, link);
+  if (edits.empty()) {
+    forward(item, link, std::move(expected));
+  } else {
+    expected.special->shifts = edits.shifts();
+    pg::write_query(out_.to_server.insert(), edits.text());
+    push(link, std::move(expected));
+  }
+  if (again) start_again(link);
+}
+
+// What must stand in the text that is sent, statement by statement.
+void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expected,
+                       LinkRelayState& link) {
+  const sql::Shape& shape = rules_.reader->shape;
+  auto named = std::make_shared<SessionWork>(work);
+  std::vector<SessionStep*> prepared;  // by this text
+  std::uint16_t sent = 0;
+  std::uint32_t part = 0;
+  for (std::uint16_t i = 0; i < work.statements; ++i) {
+    const sql::Span span = statement_span(shape, part, i, work.statements);
+    std::string before;
+    std::string behind;
+    for (SessionStep& step : named->steps) {
+      if (step.statement != i) continue;
+      if (rules_.share_statements && names_statement(step)) {
+        expected.special->undecided_names = true;
+        edit_name(step, prepared, edits, span, before, expected, link);
+      }
+      behind += restoring(step);
+    }
+    if (!before.empty()) {
+      edits.replace(span.begin, span.begin, before + ";");
+      expected.special->hidden.push_back(sent++);
+    }
+    ++sent;
+    if (!behind.empty()) {
+      edits.replace(span.end, span.end, ";SELECT " + behind.substr(1));
+      expected.special->hidden.push_back(sent++);
+    }
+  }
+  if (expected.special->undecided_names) ++link.all_gone;
+  expected.special->work = std::move(named);
+}
+
+// The part of the text that is statement i. Only texts whose statements are one part each are
+// edited anywhere but at their end: a body of BEGIN ATOMIC is DDL.
+sql::Span Relay::statement_span(const sql::Shape& shape, std::uint32_t& part, std::uint16_t i,
+                                std::uint16_t statements) {
+  const auto parts = shape.parts();
+  FB_ASSERT(part < parts.size());
+  const std::uint32_t first = part;
+  const bool last = i + 1 == statements;
+  part = last ? static_cast<std::uint32_t>(parts.size()) : part + 1;
+  return {parts[first].begin, parts[part - 1].end};
+}
+
+// ", set_config(...)" for what RESET takes back to where the server began, and not the client.
+std::string Relay::restoring(const SessionStep& step) const {
+  if (client_.startup == nullptr) return {};
+  const auto call = [&](Bytes name, Bytes value) {
+    return ",pg_catalog.set_config(" + quoted(name) + "," + quoted(value) +
+           (step.local ? ",true)" : ",false)");
+  };
+  std::string calls;
+  if (step.kind == Kind::reset) {
+    const std::string* value = client_.startup->find(parameter_name(step.name));
+    if (value != nullptr) calls = call(step.name, *value);
+  } else if (step.kind == Kind::reset_all) {
+    for (const auto& [name, value] : client_.startup->entries()) calls += call(name, value);
+  }
+  return calls;
+}
+
+// ---------------------------------------------------------------- names of prepared statements
+
+// Replaces the client's name by the shared one, and has the link hold what EXECUTE needs.
+void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
+                      sql::Span span, std::string& before, Expected& expected,
+                      LinkRelayState& link) {
+  const Bytes text = edits.original();
+  const sql::Span name = sql::name_after(text, span, key_word(step.kind), link.reading.standard);
+  if (name.empty()) return;
+  const auto mine = std::find_if(prepared.rbegin(), prepared.rend(), [&](const SessionStep* other) {
+    return other->name == step.name;
+  });
+  StatementRef known = mine == prepared.rend() ? find_statement(step.name) : (*mine)->prepared;
+  if (step.kind == Kind::prepare) {
+    if (known) {
+      // The server finds the words for a name that is taken.
+      if (mine == prepared.rend()) have_ready(known, link);
+      note_name(expected, step.name, known);
+      edits.replace(name.begin, name.end, known->server_name());
+      return;
+    }
+    std::string definition(Statement::kSqlMark);
+    definition += text.substr(name.end, span.end - name.end);
+    step.prepared = rules_.catalog.find_or_make(definition);
+    if (link.statements.use(step.prepared)) before = "DEALLOCATE " + step.prepared->server_name();
+    edits.replace(name.begin, name.end, step.prepared->server_name());
+    prepared.push_back(&step);
+    return;
+  }
+  if (!known) {
+    const std::string foreign = foreign_name(step.name);
+    if (foreign != step.name) edits.replace(name.begin, name.end, foreign);
+    return;
+  }
+  step.prepared = known;
+  note_name(expected, step.name, known);
+  if (step.kind == Kind::execute) {
+    if (mine == prepared.rend()) have_ready(known, link);
+    edits.replace(name.begin, name.end, known->server_name());
+  } else {
+    before = "PREPARE " + std::string(kGone) + " AS SELECT";
+    edits.replace(name.begin, name.end, kGone);
+  }
+}
+
+StatementRef Relay::find_statement(Bytes name) const {
+  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
+  return known == nullptr ? StatementRef() : known->statement;
+}
+
+void Relay::note_name(Expected& expected, const std::string& name, const StatementRef& statement) {
+  if (expected.change != nullptr) return;
+  expected.change =
+      std::make_unique<NameChange>(NameChange{NameChange::Kind::reference, name, statement});
+}
+
+// Ahead of a Query, in a batch of its own. If it fails, the Query fails for lack of it.
+void Relay::have_ready(const StatementRef& statement, LinkRelayState& link) {
+  if (link.statements.use(statement) || statement->unkept()) return;
+  prepare_on_link(statement, Disposition::discard, link);
+  pg::write_empty(out_.to_server.insert(), Frontend::Sync);
+  push(link, {.request = Request::sync, .disposition = Disposition::discard});
+}
+
+// Has the server prepare a shared statement, inside a batch.
+void Relay::prepare_on_link(const StatementRef& statement, Disposition disposition,
+                            LinkRelayState& link) {
+  make_room(link);
+  link.statements.add(statement, link.expected.batch(), link.epoch());
+  std::string& out = out_.to_server.insert();
+  const auto ask = [&](Request request, StatementRef made) {
+    Expected expected{.request = request, .disposition = disposition};
+    if (disposition == Disposition::discard) {
+      expected.special = std::make_unique<SpecialReply>();
+      expected.special->may_fail = true;
+    }
+    if (made) {
+      expected.change = std::make_unique<NameChange>(
+          NameChange{NameChange::Kind::link_parse, {}, std::move(made)});
+    }
+    push(link, std::move(expected));
+  };
+  const Bytes sql = statement->sql();
+  if (sql.empty()) {
+    pg::write_parse(out, statement->server_name(), statement->definition());
+    ask(Request::parse, statement);
+    return;
+  }
+  std::string text = "PREPARE ";
+  text.append(statement->server_name()).append(sql);
+  pg::write_parse_text(out, kPreparing, text);
+  ask(Request::parse, {});
+  pg::write_bind(out, kPreparing, kPreparing, {});
+  ask(Request::bind, {});
+  pg::write_execute(out, kPreparing, 0);
+  ask(Request::execute, statement);
+  pg::write_close(out, pg::frontend::Target::portal, kPreparing);
+  ask(Request::close, {});
+  pg::write_close(out, pg::frontend::Target::statement, kPreparing);
+  ask(Request::close, {});
+}
+
+// ---------------------------------------------------------------- Parse
+
+// The text of a Parse with the shared name in it; empty where it stays as it is. `work` becomes
+// what executing it does.
+std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const LinkRelayState& link) const {
+  if (!rules_.share_statements || work == nullptr || work->statements != 1) return {};
+  const auto found = std::find_if(work->steps.begin(), work->steps.end(), names_statement);
+  if (found == work->steps.end()) return {};
+  const sql::Span all{0, static_cast<std::uint32_t>(text.size())};
+  const sql::Span part =
+      rules_.reader->shape.parts().empty() ? all : rules_.reader->shape.parts().front();
+  const sql::Span name = sql::name_after(text, part, key_word(found->kind), link.reading.standard);
+  if (name.empty()) return {};
+  auto named = std::make_shared<SessionWork>(*work);
+  SessionStep& step = named->steps[static_cast<std::size_t>(found - work->steps.begin())];
+  const StatementRef known = find_statement(step.name);
+  Bytes replacement;
+  std::string definition(Statement::kSqlMark);
+  if (step.kind == Kind::prepare && !known) {
+    definition += text.substr(name.end, part.end - name.end);
+    step.prepared = rules_.catalog.find_or_make(definition);
+    replacement = step.prepared->server_name();
+  } else if (known) {
+    step.prepared = known;
+    replacement = step.kind == Kind::deallocate ? Bytes(kGone) : Bytes(known->server_name());
+  } else {
+    return {};
+  }
+  std::string edited(text.substr(0, name.begin));
+  edited.append(replacement).append(text.substr(name.end));
+  work = std::move(named);
+  return edited;
+}
+
+// What the server must have when a statement about prepared statements is executed.
+void Relay::have_names(const SessionWork& work, LinkRelayState& link) {
+  for (const SessionStep& step : work.steps) {
+    if (!names_statement(step) || !step.prepared) continue;
+    switch (step.kind) {
+      case Kind::execute:
+        need_statement(step.prepared, link);
+        break;
+      case Kind::prepare:
+        // A name that is taken is the server's to refuse; one of another client's makes room.
+        if (find_statement(step.name)) {
+          need_statement(step.prepared, link);
+        } else if (link.statements.evict(step.prepared, link.expected.batch())) {
+          close_on_link(step.prepared, link);
+        }
+        break;
+      default:
+        if (!find_statement(step.name)) break;
+        pg::write_parse_text(out_.to_server.insert(), kGone, "SELECT");
+        push(link, {.request = Request::parse, .disposition = Disposition::precede});
+    }
+  }
+}
+
+}  // namespace forebay::core

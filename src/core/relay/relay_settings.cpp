@@ -1,0 +1,157 @@
+#include <utility>
+
+#include "core/relay/relay.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+// What a link is told of its client's session: settings, above all. All of it travels in the write
+// of the client's own message.
+
+namespace forebay::core {
+namespace {
+
+using pg::Frontend;
+
+constexpr std::string_view kSettingsStatement = "_forebay_set";
+constexpr std::string_view kSettingsText = "SELECT pg_catalog.set_config($1, $2, false)";
+/// Not the unnamed portal, which may be the client's.
+constexpr std::string_view kSettingsPortal = "_forebay_set";
+
+/// As many rows as the bits say: 1 temporary objects, 2 cursors WITH HOLD, 4 LISTEN, 8 advisory
+/// locks. The number stands in the command tag.
+constexpr std::string_view kInventory =
+    "SELECT FROM pg_catalog.generate_series(1,"
+    "(EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = "
+    "'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid = "
+    "pg_catalog.pg_my_temp_schema()))::pg_catalog.int4"
+    "+2*(EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable))::pg_catalog.int4"
+    "+4*(EXISTS (SELECT FROM pg_catalog.pg_listening_channels()))::pg_catalog.int4"
+    "+8*(EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = "
+    "pg_catalog.pg_backend_pid()))::pg_catalog.int4)";
+
+std::unique_ptr<SpecialReply> may_fail() {
+  auto special = std::make_unique<SpecialReply>();
+  special->may_fail = true;
+  return special;
+}
+
+}  // namespace
+
+void Relay::link_up(LinkRelayState& link) {
+  if (client_.welcome != link.welcome) {
+    if (client_.welcome != nullptr) {
+      for (const auto& [name, value] : link.welcome->parameters) {
+        const std::string* told = client_.welcome->find(name);
+        if ((told != nullptr && *told == value) || client_.settings->find(parameter_name(name))) {
+          continue;
+        }
+        pg::write_parameter_status(out_.to_client.insert(), name, value);
+      }
+    }
+    client_.welcome = link.welcome;
+  }
+  if (!link.has(client_.settings)) {
+    const ParameterSetRef before = std::exchange(link.settings, client_.settings);
+    auto changes = link.settings_doubtful ? all_changes(*before, *client_.settings)
+                                          : difference(*before, *client_.settings);
+    link.settings_doubtful = false;
+    changes = in_order(*before, *client_.settings, std::move(changes));
+    if (!changes.empty()) {
+      change_settings(changes, link);
+      pg::write_empty(out_.to_server.insert(), Frontend::Sync);
+      push(link, {.request = Request::sync, .disposition = Disposition::discard});
+    }
+  }
+  link.reading = reading(link.welcome);
+}
+
+// How the client's texts are to be read.
+Reading Relay::reading(const WelcomeRef& welcome) const {
+  const auto value = [&](Bytes name) -> const std::string* {
+    const std::string* own = client_.settings == nullptr ? nullptr : client_.settings->find(name);
+    return own != nullptr || welcome == nullptr ? own : welcome->find(name);
+  };
+  Reading reading;
+  const std::string* standard = value("standard_conforming_strings");
+  if (standard != nullptr && *standard != "on" && *standard != "true" && *standard != "yes" &&
+      *standard != "1") {
+    reading.standard = sql::StandardStrings::off;
+  }
+  const std::string* encoding = value("client_encoding");
+  reading.lexable = encoding == nullptr || sql::lexable_encoding(*encoding);
+  return reading;
+}
+
+// Inside a batch. Behind other messages on a portal of our own: the unnamed one is the client's. In
+// a transaction that may have failed by then, settings cannot be changed, and go back in any case.
+void Relay::change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link) {
+  const bool first = link.status == pg::backend::TransactionStatus::idle && link.expected.empty();
+  const Bytes portal = first ? Bytes() : Bytes(kSettingsPortal);
+  std::string& out = out_.to_server.insert();
+  const auto ask = [&](Request request) {
+    push(link, {.request = request,
+                .disposition = Disposition::discard,
+                .special = first ? nullptr : may_fail()});
+  };
+  if (!link.has_settings_statement) {
+    pg::write_parse_text(out, kSettingsStatement, kSettingsText);
+    ask(Request::parse);
+    link.has_settings_statement = true;
+  }
+  for (const ParameterChange& change : changes) {
+    const std::pair<Bytes, bool> arguments[] = {{change.name, false},
+                                                {change.value.value_or(""), !change.value}};
+    pg::write_bind(out, portal, kSettingsStatement, arguments);
+    ask(Request::bind);
+    pg::write_execute(out, portal, 0);
+    ask(Request::execute);
+    if (first) continue;
+    pg::write_close(out, pg::frontend::Target::portal, portal);
+    ask(Request::close);
+  }
+}
+
+// RESET goes to the server's default; the client's is what it began with. Behind an Execute.
+void Relay::restore_startup(const SessionWork& work, LinkRelayState& link) {
+  if (client_.startup == nullptr || client_.startup->entries().empty()) return;
+  std::vector<ParameterChange> changes;
+  for (const SessionStep& step : work.steps) {
+    if (step.kind == SessionStep::Kind::reset_all) {
+      for (const auto& [name, value] : client_.startup->entries()) changes.push_back({name, value});
+    }
+    if (step.kind != SessionStep::Kind::reset || step.local) continue;
+    const std::string name = parameter_name(step.name);
+    if (const std::string* value = client_.startup->find(name)) {
+      changes.push_back({step.name, *value});
+    }
+  }
+  if (!changes.empty()) change_settings(changes, link);
+}
+
+// DISCARD ALL, too; and it cannot have company in its transaction. What follows in a batch of its
+// own puts the session right before the client hears that it is ready.
+void Relay::start_again(LinkRelayState& link) {
+  const bool had_statement = std::exchange(link.has_settings_statement, false);
+  std::vector<ParameterChange> changes;
+  for (const auto& [name, value] : client_.startup->entries()) changes.push_back({name, value});
+  change_settings(changes, link);
+  pg::write_empty(out_.to_server.insert(), Frontend::Sync);
+  auto special = std::make_unique<SpecialReply>();
+  special->starts_again = true;
+  special->had_statement = had_statement;
+  push(link, {.request = Request::sync, .special = std::move(special)});
+}
+
+void Relay::take_inventory(LinkRelayState& link) {
+  auto special = may_fail();
+  special->inventory = true;
+  pg::write_query(out_.to_server.insert(), kInventory);
+  link.change_unnamed(0, 0);
+  push(link, {.request = Request::query,
+              .disposition = Disposition::discard,
+              .unnamed = UnnamedChange::ours,
+              .unnamed_change = link.unnamed_change,
+              .special = std::move(special)});
+}
+
+}  // namespace forebay::core

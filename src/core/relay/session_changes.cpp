@@ -1,0 +1,198 @@
+#include "core/relay/session_changes.hpp"
+
+#include "core/relay/relay_state.hpp"
+
+namespace forebay::core {
+namespace {
+
+using Kind = SessionStep::Kind;
+using pg::backend::TransactionStatus;
+
+constexpr Bytes kRole = "role";
+constexpr Bytes kAuthorization = "session_authorization";
+
+}  // namespace
+
+void SessionChanges::completed(const SessionWork* work, std::uint16_t statement, Bytes tag) {
+  bool back_to_savepoint = false;
+  if (work != nullptr) {
+    if (work->unknown) apply_tag(tag);
+    for (const SessionStep& step : work->steps) {
+      if (step.statement != statement) continue;
+      back_to_savepoint = back_to_savepoint || step.kind == Kind::rollback_to;
+      apply(step);
+    }
+  }
+  if (client_.undo == nullptr || back_to_savepoint) return;
+  if (tag == "ROLLBACK") {
+    rolled_back();
+  } else if (tag == "COMMIT" || tag == "PREPARE TRANSACTION") {
+    client_.undo.reset();
+  }
+}
+
+void SessionChanges::failed() noexcept {
+  if (client_.undo != nullptr) client_.undo->failed = true;
+}
+
+void SessionChanges::ready(TransactionStatus status) {
+  if (client_.undo == nullptr || status != TransactionStatus::idle) return;
+  if (client_.undo->failed) {
+    rolled_back();
+  } else {
+    client_.undo.reset();
+  }
+}
+
+void SessionChanges::reported(Bytes name, Bytes value) {
+  const std::string lower = parameter_name(name);
+  const std::string* now = client_.settings->find(lower);
+  if (now != nullptr ? *now == value : false) return;
+  const std::string* usual = link_.welcome->find(name);
+  const bool begun_with = client_.startup != nullptr && client_.startup->find(lower) != nullptr;
+  if (!begun_with && usual != nullptr && *usual == value) {
+    if (now != nullptr) change(sets_.without(*client_.settings, lower));
+  } else {
+    change(sets_.with(*client_.settings, lower, value));
+  }
+}
+
+void SessionChanges::started_again() {
+  change(client_.startup != nullptr ? client_.startup : sets_.empty());
+}
+
+void SessionChanges::apply(const SessionStep& step) {
+  switch (step.kind) {
+    case Kind::set:
+      set(parameter_name(step.name), step.value);
+      return;
+    case Kind::reset:
+      if (!step.local) reset(parameter_name(step.name));
+      return;
+    case Kind::reset_all: {
+      // Who the session is stays.
+      ParameterSetRef settings = client_.startup != nullptr ? client_.startup : sets_.empty();
+      for (const Bytes name : {kAuthorization, kRole}) {
+        if (const std::string* value = client_.settings->find(name)) {
+          settings = sets_.with(*settings, name, *value);
+        }
+      }
+      change(std::move(settings));
+      return;
+    }
+    case Kind::savepoint:
+      undo().savepoints.push_back({step.name, client_.settings, client_.pins});
+      return;
+    case Kind::release: {
+      auto& savepoints = undo().savepoints;
+      savepoints.resize(std::min(savepoints.size(), find_savepoint(step.name)));
+      return;
+    }
+    case Kind::rollback_to:
+      back_to_savepoint(step.name);
+      return;
+    case Kind::hold:
+      pin(step.reason);
+      return;
+    case Kind::look:
+      client_.look = true;
+      return;
+    case Kind::discard_all:
+      change(sets_.empty());
+      client_.undo.reset();
+      client_.pins &= static_cast<Pins>(~(kVisiblePins | bit(PinReason::sequence)));
+      return;
+    case Kind::prepare:
+    case Kind::execute:
+    case Kind::deallocate:
+      return;  // names: the relay's own
+  }
+}
+
+// A text that nobody understood: its tag says what kind of statement it was.
+void SessionChanges::apply_tag(Bytes tag) {
+  if (tag == "SET" || tag == "RESET") {
+    pin(PinReason::setting);
+  } else if (tag == "LISTEN") {
+    pin(PinReason::listen);
+  } else if (tag == "LOAD") {
+    pin(PinReason::library);
+  } else if (tag == "PREPARE") {
+    pin(PinReason::unknown);
+  } else if (tag.starts_with("CREATE ") || tag == "DECLARE CURSOR" || tag == "DO" ||
+             tag == "CALL" || tag == "UNLISTEN" || tag.starts_with("DISCARD") ||
+             tag.starts_with("DROP ")) {
+    client_.look = true;
+  }
+}
+
+void SessionChanges::change(ParameterSetRef settings) {
+  if (settings == client_.settings) return;
+  undo();
+  if (link_.settings != client_.settings) link_.settings_doubtful = true;
+  client_.settings = std::move(settings);
+  link_.settings = client_.settings;
+}
+
+void SessionChanges::set(Bytes name, Bytes value) {
+  ParameterSetRef settings = sets_.with(*client_.settings, name, value);
+  // Another session user is no longer in the role that the old one was in.
+  if (name == kAuthorization) settings = sets_.without(*settings, kRole);
+  change(std::move(settings));
+}
+
+void SessionChanges::reset(Bytes name) {
+  const std::string* begun = client_.startup == nullptr ? nullptr : client_.startup->find(name);
+  ParameterSetRef settings = begun != nullptr ? sets_.with(*client_.settings, name, *begun)
+                                              : sets_.without(*client_.settings, name);
+  if (name == kAuthorization) settings = sets_.without(*settings, kRole);
+  change(std::move(settings));
+}
+
+void SessionChanges::pin(PinReason reason) {
+  undo();
+  client_.pin(reason);
+}
+
+SessionUndo& SessionChanges::undo() {
+  if (client_.undo == nullptr) {
+    client_.undo = std::make_unique<SessionUndo>();
+    client_.undo->settings = client_.settings;
+    client_.undo->pins = client_.pins;
+  }
+  return *client_.undo;
+}
+
+void SessionChanges::rolled_back() {
+  const std::unique_ptr<SessionUndo> undo = std::move(client_.undo);
+  back_to(undo->settings, undo->pins);
+  client_.undo.reset();
+}
+
+void SessionChanges::back_to(const ParameterSetRef& settings, Pins pins) {
+  if (link_.settings != client_.settings) link_.settings_doubtful = true;
+  client_.settings = settings;
+  link_.settings = settings;
+  client_.pins =
+      static_cast<Pins>((client_.pins & ~kTransactionalPins) | (pins & kTransactionalPins));
+}
+
+void SessionChanges::back_to_savepoint(const std::string& name) {
+  SessionUndo& undo = this->undo();
+  const std::size_t found = find_savepoint(name);
+  undo.failed = false;
+  if (found >= undo.savepoints.size()) return;
+  back_to(undo.savepoints[found].settings, undo.savepoints[found].pins);
+  undo.savepoints.resize(found + 1);
+}
+
+// The newest of that name; the number of savepoints where there is none.
+std::size_t SessionChanges::find_savepoint(const std::string& name) const {
+  const auto& savepoints = client_.undo->savepoints;
+  for (std::size_t i = savepoints.size(); i > 0; --i) {
+    if (savepoints[i - 1].name == name) return i - 1;
+  }
+  return savepoints.size();
+}
+
+}  // namespace forebay::core

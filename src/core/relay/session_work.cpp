@@ -1,0 +1,381 @@
+#include "core/relay/session_work.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "forebay/protocol/postgres/reader.hpp"
+
+namespace forebay::core {
+namespace {
+
+using Kind = SessionStep::Kind;
+using sql::Value;
+
+// Facts::memo.
+constexpr std::uint8_t kNothing = 1;
+
+/// Functions that leave something in the session, and what.
+struct Lasting {
+  std::string_view name;
+  Kind kind;
+  PinReason reason;
+};
+constexpr Lasting kLasting[] = {
+    {"pg_advisory_lock", Kind::hold, PinReason::advisory_lock},
+    {"pg_advisory_lock_shared", Kind::hold, PinReason::advisory_lock},
+    {"pg_try_advisory_lock", Kind::hold, PinReason::advisory_lock},
+    {"pg_try_advisory_lock_shared", Kind::hold, PinReason::advisory_lock},
+    {"pg_advisory_unlock", Kind::look, PinReason::none},
+    {"pg_advisory_unlock_shared", Kind::look, PinReason::none},
+    {"pg_advisory_unlock_all", Kind::look, PinReason::none},
+    {"currval", Kind::hold, PinReason::sequence},
+    {"lastval", Kind::hold, PinReason::sequence},
+    {"setseed", Kind::hold, PinReason::unknown},
+    {"dblink_connect", Kind::hold, PinReason::unknown},
+    {"dblink_connect_u", Kind::hold, PinReason::unknown},
+};
+
+/// Parameters whose value is a list of identifiers (GUC_LIST_QUOTE; PostgreSQL has a fixed list).
+constexpr std::string_view kIdentifierLists[] = {
+    "search_path",      "session_preload_libraries", "shared_preload_libraries",
+    "temp_tablespaces", "local_preload_libraries",   "unix_socket_directories"};
+
+std::string quoted_identifier(const std::string& name) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
+  const auto digit = [](char c) { return (c >= '0' && c <= '9') || c == '$'; };
+  const bool safe =
+      !name.empty() && plain(name.front()) &&
+      std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || digit(c); });
+  if (safe) return name;
+  std::string quoted = "\"";
+  for (const char c : name) {
+    if (c == '"') quoted += '"';
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+bool is_true(std::string_view text) {
+  const auto begins = [&](std::string_view word) {
+    if (text.empty() || text.size() > word.size()) return false;
+    return std::equal(text.begin(), text.end(), word.begin(),
+                      [](char a, char b) { return (a | 0x20) == b; });
+  };
+  return text == "1" || begins("true") || begins("yes") || (text.size() == 2 && begins("on"));
+}
+
+class Builder {
+ public:
+  Builder(const sql::Shape& shape, Bytes text) : shape_(shape), text_(text) {}
+
+  SessionWork take(const sql::Facts& facts) {
+    for (const sql::Statement& statement : facts.statements) {
+      add(statement);
+      ++work_.statements;
+    }
+    return std::move(work_);
+  }
+
+ private:
+  SessionStep& step(Kind kind, std::string name = {}) {
+    SessionStep& made = work_.steps.emplace_back();
+    made.kind = kind;
+    made.statement = work_.statements;
+    made.name = std::move(name);
+    return made;
+  }
+  void hold(PinReason reason) { step(Kind::hold).reason = reason; }
+
+  void add(const sql::Statement& statement);
+  void add_named(const sql::Statement& statement);
+  void add_setting(const sql::Setting& setting, const sql::TransactionModes& modes);
+  void add_modes(const sql::TransactionModes& modes);
+  void add_call(const sql::Setting& setting);
+  [[nodiscard]] std::optional<std::string> text_of(const Value& value) const;
+  [[nodiscard]] std::optional<std::string> flat(const sql::Setting& setting) const;
+
+  const sql::Shape& shape_;
+  Bytes text_;
+  SessionWork work_;
+};
+
+void Builder::add(const sql::Statement& statement) {
+  for (const sql::Setting& setting : statement.settings) add_setting(setting, statement.modes);
+  for (const sql::Function& function : statement.functions) {
+    if (!function.schema.empty() && function.schema != "pg_catalog") continue;
+    for (const Lasting& lasting : kLasting) {
+      if (function.name == lasting.name) step(lasting.kind).reason = lasting.reason;
+    }
+  }
+  if (statement.creates_temporary && !statement.until_commit) hold(PinReason::temporary);
+  add_named(statement);
+}
+
+void Builder::add_named(const sql::Statement& statement) {
+  switch (statement.kind) {
+    case sql::Kind::savepoint:
+      step(Kind::savepoint, statement.name);
+      break;
+    case sql::Kind::release:
+      step(Kind::release, statement.name);
+      break;
+    case sql::Kind::rollback_to:
+      step(Kind::rollback_to, statement.name);
+      break;
+    case sql::Kind::declare_cursor:
+      if (statement.hold) hold(PinReason::held_cursor);
+      break;
+    case sql::Kind::listen:
+      hold(PinReason::listen);
+      break;
+    case sql::Kind::load:
+      hold(PinReason::library);
+      break;
+    case sql::Kind::discard:
+      step(statement.discard == sql::DiscardWhat::all ? Kind::discard_all : Kind::look);
+      break;
+    case sql::Kind::prepare:
+      step(Kind::prepare, statement.name);
+      break;
+    case sql::Kind::execute:
+      step(Kind::execute, statement.name);
+      break;
+    case sql::Kind::deallocate:
+      if (!statement.all) step(Kind::deallocate, statement.name);
+      break;
+    case sql::Kind::explain:
+      for (const sql::Statement& inner : statement.inner) {
+        if (inner.kind == sql::Kind::execute) step(Kind::execute, inner.name);
+      }
+      break;
+    case sql::Kind::close:
+    case sql::Kind::unlisten:
+    case sql::Kind::do_block:
+    case sql::Kind::call:
+      step(Kind::look);
+      break;
+    default:
+      break;
+  }
+}
+
+void Builder::add_setting(const sql::Setting& setting, const sql::TransactionModes& modes) {
+  using Action = sql::Setting::Action;
+  if (setting.call) {
+    add_call(setting);
+    return;
+  }
+  const bool local = setting.local == sql::Truth::yes;
+  switch (setting.action) {
+    case Action::assign: {
+      if (local) return;
+      const auto value = flat(setting);
+      if (!value) {
+        hold(PinReason::setting);
+      } else if ((setting.name == "role" && *value == "none") ||
+                 (setting.name == "session_authorization" && *value == "default")) {
+        step(Kind::reset, setting.name);
+      } else {
+        step(Kind::set, setting.name).value = *value;
+      }
+      return;
+    }
+    case Action::to_default:
+      step(Kind::reset, setting.name).local = local;
+      return;
+    case Action::reset_all:
+      step(Kind::reset_all);
+      return;
+    case Action::session_characteristics:
+      add_modes(modes);
+      return;
+    case Action::from_current:
+    case Action::transaction:
+    case Action::snapshot:
+      return;
+  }
+}
+
+void Builder::add_modes(const sql::TransactionModes& modes) {
+  using Choice = sql::TransactionModes::Choice;
+  constexpr std::string_view kIsolation[] = {"", "read uncommitted", "read committed",
+                                             "repeatable read", "serializable"};
+  const auto isolation = static_cast<std::size_t>(modes.isolation);
+  if (isolation > 0) step(Kind::set, "default_transaction_isolation").value = kIsolation[isolation];
+  const auto choose = [&](Choice choice, const char* name) {
+    if (choice != Choice::unsaid)
+      step(Kind::set, name).value = choice == Choice::yes ? "on" : "off";
+  };
+  choose(modes.read_only, "default_transaction_read_only");
+  choose(modes.deferrable, "default_transaction_deferrable");
+}
+
+// set_config(name, value, is_local), of which each may be a parameter.
+void Builder::add_call(const sql::Setting& setting) {
+  if (setting.local == sql::Truth::yes) return;
+  SessionStep made;
+  made.kind = Kind::set;
+  made.statement = work_.statements;
+  const auto take = [&](const Value& value, std::string& text, std::uint16_t& parameter) {
+    if (value.kind == Value::Kind::parameter) {
+      parameter = static_cast<std::uint16_t>(value.literal);
+      return true;
+    }
+    const auto known = text_of(value);
+    if (known) text = *known;
+    return known.has_value();
+  };
+  bool known = true;
+  if (setting.name.empty()) {
+    known = take(setting.name_value, made.name, made.name_parameter);
+  } else {
+    made.name = setting.name;
+  }
+  if (setting.local == sql::Truth::by_value) {
+    std::string local;
+    known = known && take(setting.local_value, local, made.local_parameter);
+    if (known && made.local_parameter == 0 && is_true(local)) return;
+  }
+  if (setting.action == sql::Setting::Action::to_default) {
+    made.kind = Kind::reset;
+  } else {
+    known = known && setting.values.size() == 1 &&
+            take(setting.values.front(), made.value, made.value_parameter);
+  }
+  if (!known) {
+    hold(PinReason::setting);
+  } else {
+    work_.steps.push_back(std::move(made));
+  }
+}
+
+std::optional<std::string> Builder::text_of(const Value& value) const {
+  switch (value.kind) {
+    case Value::Kind::word:
+      return value.text;
+    case Value::Kind::literal: {
+      std::string text;
+      if (value.literal >= shape_.literals().size()) return std::nullopt;
+      if (!sql::literal_value(text_, shape_.literals()[value.literal], text)) return std::nullopt;
+      return value.negative ? "-" + text : text;
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+// As PostgreSQL's flatten_set_variable_args.
+std::optional<std::string> Builder::flat(const sql::Setting& setting) const {
+  const bool quote = std::find(std::begin(kIdentifierLists), std::end(kIdentifierLists),
+                               setting.name) != std::end(kIdentifierLists);
+  std::string all;
+  for (const Value& value : setting.values) {
+    const auto text = text_of(value);
+    if (!text) return std::nullopt;
+    if (!all.empty()) all += ", ";
+    all += quote ? quoted_identifier(*text) : *text;
+  }
+  return all;
+}
+
+// The parameters of a Bind, as far as they are text (or of a type whose binary form is its text).
+class Bound {
+ public:
+  explicit Bound(Bytes values) : reader_(values) {
+    std::vector<std::uint16_t> formats(reader_.u16());
+    for (auto& format : formats) format = reader_.u16();
+    const std::uint16_t count = reader_.u16();
+    for (std::uint16_t i = 0; i < count && reader_.ok(); ++i) {
+      const std::int32_t size = reader_.i32();
+      std::optional<Bytes> value;
+      if (size >= 0) value = reader_.bytes(static_cast<std::size_t>(size));
+      const std::uint16_t format = formats.empty()       ? 0
+                                   : formats.size() == 1 ? formats[0]
+                                   : i < formats.size()  ? formats[i]
+                                                         : 0;
+      values_.push_back({value, format != 0});
+    }
+  }
+
+  struct Parameter {
+    std::optional<Bytes> value;  ///< nothing for NULL
+    bool binary;
+  };
+  /// Null where there is no such parameter.
+  [[nodiscard]] const Parameter* find(std::uint16_t number) const {
+    if (!reader_.ok() || number == 0 || number > values_.size()) return nullptr;
+    return &values_[number - 1];
+  }
+
+ private:
+  pg::Reader reader_;
+  std::vector<Parameter> values_;
+};
+
+// Fills in one step. False when it does nothing (set_config for the transaction only).
+bool bind_step(SessionStep& step, const Bound& bound) {
+  if (const auto* local = bound.find(std::exchange(step.local_parameter, std::uint16_t{0}))) {
+    if (!local->value) return false;
+    const bool yes = local->binary ? *local->value == Bytes("\1", 1) : is_true(*local->value);
+    if (yes) return false;
+  }
+  if (const auto* name = bound.find(std::exchange(step.name_parameter, std::uint16_t{0}))) {
+    if (!name->value) return false;
+    step.name = *name->value;
+  }
+  if (const auto* value = bound.find(std::exchange(step.value_parameter, std::uint16_t{0}))) {
+    if (value->value) {
+      step.value = *value->value;
+    } else {
+      step.kind = Kind::reset;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool SessionWork::has(SessionStep::Kind kind) const noexcept {
+  return std::any_of(steps.begin(), steps.end(),
+                     [kind](const SessionStep& step) { return step.kind == kind; });
+}
+
+bool SessionWork::names_statements() const noexcept {
+  return has(SessionStep::Kind::prepare) || has(SessionStep::Kind::execute) ||
+         has(SessionStep::Kind::deallocate);
+}
+
+bool SessionWork::parameters() const noexcept {
+  return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
+    return step.name_parameter + step.value_parameter + step.local_parameter > 0;
+  });
+}
+
+SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text) {
+  if (facts.memo == kNothing) return nullptr;
+  if (!facts.known) return unknown_work();
+  auto work = std::make_shared<SessionWork>(Builder(shape, text).take(facts));
+  if (!work->steps.empty()) return work;
+  // Where a literal decides (set_config's last argument), the next text may do something.
+  const bool always = std::all_of(facts.statements.begin(), facts.statements.end(),
+                                  [](const auto& statement) { return statement.settings.empty(); });
+  if (always) facts.memo = kNothing;
+  return nullptr;
+}
+
+SessionWorkRef unknown_work() {
+  static const SessionWorkRef unknown = std::make_shared<const SessionWork>(
+      SessionWork{.steps = {}, .statements = 0, .unknown = true});
+  return unknown;
+}
+
+SessionWorkRef bound_work(const SessionWork& work, Bytes values) {
+  const Bound bound(values);
+  auto result = std::make_shared<SessionWork>(work);
+  std::erase_if(result->steps, [&](SessionStep& step) { return !bind_step(step, bound); });
+  return result;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/relay/pin_reason.hpp"
+#include "core/relay/statement_catalog.hpp"
+#include "forebay/base/bytes.hpp"
+#include "forebay/protocol/postgres/frontend.hpp"
+#include "forebay/routing/sql/facts.hpp"
+
+namespace forebay::core {
+
+/// One thing that a statement does to its session and that outlives the statement. It has happened
+/// when the server says that the statement is complete.
+struct SessionStep {
+  enum class Kind : std::uint8_t {
+    set,    ///< `name` = `value`
+    reset,  ///< `name`, to what the session began with
+    reset_all,
+    savepoint,    ///< `name`
+    release,      ///< `name`
+    rollback_to,  ///< `name`
+    hold,         ///< something that stays on the link: `reason`
+    look,         ///< what is on the link may have changed: the server is to be asked
+    discard_all,
+    prepare,     ///< by SQL: `name`
+    execute,     ///< `name`
+    deallocate,  ///< `name`
+  };
+  Kind kind = Kind::look;
+  PinReason reason = PinReason::none;
+  bool local = false;           ///< of reset: SET LOCAL x TO DEFAULT
+  std::uint16_t statement = 0;  ///< which of the text's statements
+  /// set_config with parameters: n of $n, or 0 where `name` and `value` say it.
+  std::uint16_t name_parameter = 0;
+  std::uint16_t value_parameter = 0;
+  std::uint16_t local_parameter = 0;
+  std::string name;
+  std::string value;
+  StatementRef prepared = {};  ///< prepare, execute: by its shared name, once that is known
+};
+
+/// All that a text does to its session. Immutable.
+struct SessionWork {
+  std::vector<SessionStep> steps;
+  std::uint16_t statements = 0;
+  /// The text was not understood: what it did shows in the server's command tags at best.
+  bool unknown = false;
+
+  [[nodiscard]] bool has(SessionStep::Kind kind) const noexcept;
+  /// PREPARE, EXECUTE or DEALLOCATE of a name.
+  [[nodiscard]] bool names_statements() const noexcept;
+  /// Whether a value depends on what is bound.
+  [[nodiscard]] bool parameters() const noexcept;
+};
+using SessionWorkRef = std::shared_ptr<const SessionWork>;
+
+/// What a text does to its session; null for nothing, which is what most texts do. Remembers in
+/// Facts::memo whether it was nothing.
+SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text);
+/// Of a text that nobody looked at.
+SessionWorkRef unknown_work();
+/// The same work with the values that a Bind gives to its parameters; `values` as in
+/// pg::frontend::Bind.
+SessionWorkRef bound_work(const SessionWork& work, Bytes values);
+
+}  // namespace forebay::core

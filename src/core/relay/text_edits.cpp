@@ -1,0 +1,48 @@
+#include "core/relay/text_edits.hpp"
+
+#include <algorithm>
+
+namespace forebay::core {
+namespace {
+
+// In UTF-8; in other encodings of the server's too many at worst.
+std::int32_t characters(Bytes text) {
+  return static_cast<std::int32_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
+
+}  // namespace
+
+void TextEdits::replace(std::uint32_t begin, std::uint32_t end, std::string_view by) {
+  // What goes in front of a statement is known after what is replaced in it.
+  const auto at = std::upper_bound(
+      places_.begin(), places_.end(), begin,
+      [](std::uint32_t wanted, const Place& place) { return wanted < place.begin; });
+  places_.insert(at, {begin, end, std::string(by)});
+}
+
+std::string TextEdits::text() const {
+  std::string edited;
+  std::uint32_t at = 0;
+  for (const Place& place : places_) {
+    edited.append(original_.substr(at, place.begin - at)).append(place.by);
+    at = place.end;
+  }
+  return edited.append(original_.substr(at));
+}
+
+std::vector<std::pair<std::uint32_t, std::int32_t>> TextEdits::shifts() const {
+  std::vector<std::pair<std::uint32_t, std::int32_t>> shifts;
+  std::int32_t shift = 0;
+  for (const Place& place : places_) {
+    const std::int32_t added =
+        characters(place.by) - characters(original_.substr(place.begin, place.end - place.begin));
+    shift += added;
+    const std::int32_t from = characters(original_.substr(0, place.end)) + shift;
+    shifts.emplace_back(static_cast<std::uint32_t>(std::max(from, 0)), shift);
+  }
+  return shifts;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "forebay/base/bytes.hpp"
+
+namespace forebay::core {
+
+/// A text with some places replaced, which are given from the front to the back.
+class TextEdits {
+ public:
+  explicit TextEdits(Bytes original) : original_(original) {}
+
+  [[nodiscard]] Bytes original() const noexcept { return original_; }
+  [[nodiscard]] bool empty() const noexcept { return places_.empty(); }
+
+  /// Puts `by` in the place of the bytes from `begin` to `end`.
+  void replace(std::uint32_t begin, std::uint32_t end, std::string_view by);
+  /// The text as edited.
+  [[nodiscard]] std::string text() const;
+  /// Where positions in the edited text, counted in characters from 1, are further on than in the
+  /// original: from which position, by how many.
+  [[nodiscard]] std::vector<std::pair<std::uint32_t, std::int32_t>> shifts() const;
+
+ private:
+  struct Place {
+    std::uint32_t begin;
+    std::uint32_t end;
+    std::string by;
+  };
+  Bytes original_;
+  std::vector<Place> places_;
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,28 @@
+"""The scripted exchanges of tests/scripted against the program: exact bytes over TCP."""
+
+from __future__ import annotations
+
+from lab.declare import FOREBAY, test
+from lab.lab import Lab
+from lab.stage import Stage
+from lab.target import Database
+from lab.wire_files import FOLDER, names, read_script
+
+NOT_SETTINGS = ("only", "cut", "logins", "pool_mode", "pool_size", "server_round_robin")
+
+
+@test(targets=FOREBAY, params=names())
+def wire(lab: Lab, param: str) -> None:
+    script = read_script(FOLDER / f"{param}.wire")
+    config = script.config
+    stage = Stage(script)
+    lab.keep(stage)
+    options = {key: int(value) if value.isdigit() else value
+               for key, value in config.items() if key not in NOT_SETTINGS}
+    target = lab.target(
+        mode=config.get("pool_mode", "transaction"), pool_size=int(config.get("pool_size", 20)),
+        round_robin=config.get("server_round_robin") == "true", auth="trust",
+        databases={"app": Database([("127.0.0.1", stage.port)])},
+        servers=[("127.0.0.1", stage.port)],
+        options={"http": f"127.0.0.1:{stage.http}", **options})
+    stage.play(target.address)

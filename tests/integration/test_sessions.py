@@ -1,0 +1,424 @@
+"""Sessions in transaction mode: what a client set, made or locked is there at its next statement,
+whichever server connection that gets, and is nobody else's. Run directly, too: PostgreSQL itself is
+the measure."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import contextmanager
+from typing import Iterator
+
+from lab import messages as m
+from lab.declare import FOREBAY, MODES, POSTGRES_LIKE, test
+from lab.lab import Lab
+from lab.load import busy
+from lab.process import LabError, wait_until
+from lab.target import Target
+from lab.wire import Client, ServerError
+
+
+@contextmanager
+def crowd(lab: Lab, target: Target, clients: int = 2, **startup: str) -> Iterator[list[Client]]:
+    """Some clients, and others that keep the same connections busy."""
+    with busy(lab, target, clients=2):
+        yield [lab.keep(target.connect(within=60, **startup)) for _ in range(clients)]
+
+
+def sqlstate(client: Client, sql: str) -> str:
+    try:
+        client.run(sql)
+    except ServerError as error:
+        return error.sqlstate
+    return "00000"
+
+
+def lone(lab: Lab) -> Target:
+    """One server connection: whoever keeps it keeps everybody waiting."""
+    return lab.target(pool_size=1, options={"query_wait_timeout": "1s"}
+                      if lab.kind == "forebay" else {})
+
+
+def kept(target: Target) -> bool:
+    """Whether some client keeps the only server connection between its transactions."""
+    with target.connect() as other:
+        state = sqlstate(other, "select 1")
+    assert state in ("00000", "57014"), state
+    return state == "57014"
+
+
+# Settings.
+
+@test(modes=MODES, targets=POSTGRES_LIKE)
+def settings_follow_their_client(lab: Lab) -> None:
+    target = lab.target(pool_size=8 if lab.variant.mode == "session" else 2)
+    with crowd(lab, target, 3) as clients:
+        for turn in range(12):
+            for number, client in enumerate(clients):
+                if turn % 4 == 0:
+                    client.run(f"set work_mem = '{100 + 10 * turn + number}kB'")
+                    client.run(f"set statement_timeout to {50_001 + number}")
+                    client.run(f"set search_path = \"we\"\"ird {number}\", \"$user\", public")
+                    client.run(f"set app.mine = 'it''s \\{number}'")
+                    client.run(f"set time zone 'Etc/GMT+{number + 1}'")
+            for number, client in enumerate(clients):
+                assert client.value("show work_mem") == f"{100 + 10 * (turn // 4 * 4) + number}kB"
+                assert client.value("show search_path") == f"\"we\"\"ird {number}\", \"$user\", public"
+                assert client.rows("select current_setting('app.mine'), "
+                                   "current_setting('statement_timeout'), "
+                                   "current_setting('timezone')") == [
+                    (f"it's \\{number}", f"{50_001 + number}ms", f"Etc/GMT+{number + 1}")]
+    with target.connect() as fresh:
+        assert fresh.value("show work_mem") == "4MB"
+        assert fresh.value("show search_path") == '"$user", public'
+        assert (fresh.value("select current_setting('app.mine', true)") or "") == ""
+
+
+@test(targets=POSTGRES_LIKE)
+def settings_by_function(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with crowd(lab, target) as (a, b):
+        for turn in range(8):
+            a.run(f"select set_config('work_mem', '{200 + turn}kB', false)")
+            b.extended("select set_config($1, $2, $3)", ["work_mem", f"{300 + turn}kB", "false"])
+            b.extended("select set_config($1, $2, $3)", ["app.gone", "x", "true"])
+            a.run("select set_config('app.gone', 'x', true)")
+            assert a.value("show work_mem") == f"{200 + turn}kB"
+            assert b.value("show work_mem") == f"{300 + turn}kB"
+            for client in (a, b):
+                assert (client.value("select current_setting('app.gone', true)") or "") == ""
+
+
+@test(targets=POSTGRES_LIKE)
+def settings_go_back_with_their_transaction(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with crowd(lab, target, 1) as (client,):
+        for _ in range(6):
+            client.run("set work_mem = '101kB'")
+            client.run("begin; set work_mem = '102kB'; set timezone = 'Asia/Tokyo'")
+            client.run("rollback")
+            assert client.value("show work_mem") == "101kB"
+            client.run("begin")
+            client.run("set work_mem = '103kB'")
+            client.run("savepoint s; set work_mem = '104kB'")
+            client.run("savepoint s; set work_mem = '105kB'")
+            client.run("rollback to s")
+            assert client.value("show work_mem") == "104kB"
+            client.run("release s; rollback to s")
+            client.run("commit")
+            assert client.value("show work_mem") == "103kB"
+            assert sqlstate(client, "set work_mem = '106kB'; select 1/0") == "22012"
+            assert client.value("show work_mem") == "103kB"
+            client.run("begin; set local work_mem = '107kB'")
+            assert client.value("show work_mem") == "107kB"
+            client.run("commit")
+            assert client.value("show work_mem") == "103kB"
+            client.run("begin")
+            client.run("set work_mem = '108kB'")
+            assert sqlstate(client, "select 1/0") == "22012"
+            client.run("commit")                            # which rolls back
+            assert client.value("show work_mem") == "103kB"
+            assert sqlstate(client, "set work_mem = 'nonsense'") == "22023"
+            assert sqlstate(client, "set no_such_parameter = 1") == "42704"
+            assert client.value("show work_mem") == "103kB"
+            assert client.value("show timezone") == client.parameters["TimeZone"]
+
+
+@test(targets=POSTGRES_LIKE)
+def settings_in_a_pipeline(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with crowd(lab, target, 1) as (client,):
+        for turn in range(6):
+            client.messages(m.parse("", f"set work_mem = '{110 + turn}kB'"), m.bind("", ""),
+                            m.execute(""), m.sync())
+            assert client.value("show work_mem") == f"{110 + turn}kB"
+            answer = client.messages(m.parse("", "set work_mem = '64kB'"), m.bind("", ""),
+                                     m.execute(""), m.parse("", "select 1/0"), m.bind("", ""),
+                                     m.execute(""), m.sync())
+            assert m.only(answer, b"E"), answer
+            assert client.value("show work_mem") == f"{110 + turn}kB"
+
+
+@test(modes=MODES, targets=POSTGRES_LIKE)
+def reset_goes_back_to_the_start(lab: Lab) -> None:
+    target = lab.target(pool_size=8 if lab.variant.mode == "session" else 2)
+    with crowd(lab, target, 1, options="-c work_mem=3MB", datestyle="SQL, DMY") as (client,):
+        for how in ("reset work_mem", "reset all", "set work_mem to default", "discard all"):
+            for simple in (True, False):
+                client.run("set work_mem = '111kB'; set maintenance_work_mem = '2MB'")
+                client.run("set datestyle = 'German'")
+                if simple:
+                    client.run(how)
+                else:
+                    client.extended(how)
+                assert client.value("show work_mem") == "3MB", how
+                if how in ("reset all", "discard all"):
+                    assert client.value("show maintenance_work_mem") == "64MB", how
+                    assert client.value("show datestyle") == "SQL, DMY", how
+        client.run("begin; set work_mem = '111kB'; reset work_mem")
+        assert client.rows("reset work_mem; show work_mem; select 1; show datestyle") == [
+            ("3MB",), ("1",), ("SQL, DMY",)]
+        client.run("rollback")
+        client.run("begin; set local work_mem = '111kB'; set local work_mem to default")
+        assert client.value("show work_mem") == "3MB"
+        client.run("commit")
+
+
+@test(targets=POSTGRES_LIKE)
+def roles_follow_their_client(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    lab.postgres.rows("drop role if exists actor; create role actor; grant actor to app", "app")
+    with crowd(lab, target) as (a, b):
+        for _ in range(8):
+            a.run("set role actor")
+            assert a.value("select current_user") == "actor"
+            assert b.value("select current_user") == "app"
+            a.run("begin; set local role none")
+            assert a.value("select current_user") == "app"
+            a.run("commit")
+            assert a.value("select current_user") == "actor"
+            a.run("reset role")
+            assert a.value("select current_user") == "app"
+
+
+# Prepared statements, by SQL.
+
+@test(targets=POSTGRES_LIKE)
+def sql_prepared_statements(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with crowd(lab, target) as (a, b):
+        a.run("prepare p (int) as select 'a', $1 + 1")
+        b.run("prepare p (int) as select 'b', $1 + 2")
+        assert sqlstate(a, "prepare p as select 1") == "42P05"
+        for turn in range(10):
+            assert a.rows(f"execute p({turn})") == [("a", str(turn + 1))]
+            assert b.rows(f"/* x */ EXECUTE \"p\" ({turn})") == [("b", str(turn + 2))]
+            assert len(a.rows("explain execute p(1)")) >= 1
+            # One namespace with the protocol's.
+            assert a.messages(m.bind("", "p", [str(turn)]), m.execute(""), m.sync())
+            answer = b.messages(m.bind("", "p", [str(turn)]), m.execute(""), m.sync())
+            assert m.only(answer, b"D")[0].columns() == [b"b", str(turn + 2).encode()], answer
+            b.messages(m.parse("q", "select $1::int * 2"), m.sync())
+            assert b.rows(f"execute q({turn})") == [(str(2 * turn),)]
+            b.run("begin")
+            b.run("deallocate q")
+            b.run("commit")
+            assert sqlstate(b, "execute q(1)") == "26000"
+        a.run("deallocate prepare p")
+        assert sqlstate(a, "execute p(1)") == "26000"
+        assert sqlstate(a, "deallocate p") == "26000"
+        assert b.rows("execute p(1)") == [("b", "3")]
+        a.run("prepare p as select 1; execute p; deallocate p")
+        a.extended("prepare p as select 5")
+        assert a.rows("execute p") == [("5",)]
+        assert a.extended("execute p") == [("5",)]
+        a.extended("deallocate p")
+        assert sqlstate(a, "execute p") == "26000"
+        b.run("deallocate all")
+        assert sqlstate(b, "execute p(1)") == "26000"
+
+
+@test(targets=POSTGRES_LIKE)
+def positions_of_errors(lab: Lab) -> None:
+    """They speak of the client's own text, whatever was put into what the server saw."""
+    target = lab.target(pool_size=2)
+    with target.connect(options="-c work_mem=3MB") as client:
+        client.run("prepare p as select 1")
+        for sql in ("execute p; select nonsense", "reset work_mem; select nonsense",
+                    "deallocate p; select nonsense", "select nonsense; reset work_mem"):
+            error = client.error(m.query(sql))
+            position = int(error.fields()["P"])
+            assert sql[position - 1:].startswith("nonsense"), (sql, error.fields())
+
+
+# What keeps a server connection, and until when.
+
+@test(targets=FOREBAY)
+def temporary_tables_keep_the_connection(lab: Lab) -> None:
+    target = lone(lab)
+    with target.connect() as client:
+        for make, end in (("create temp table t (n int)", "drop table t"),
+                          ("select 1 as n into temp t", "discard temp"),
+                          ("create temporary view t as select 1 as n", "drop view t"),
+                          ("do $$ begin create temp table t (n int); end $$", "discard all"),
+                          ("begin; create temp table t (n int)", "rollback")):
+            client.run(make)
+            client.run("select n from t")
+            if end != "rollback":
+                assert kept(target), make
+            client.run("select n from t")
+            client.run(end)
+            assert not kept(target), end
+            assert sqlstate(client, "select n from t") == "42P01"
+        client.run("begin; create temp table t (n int) on commit drop; commit")
+        assert not kept(target)
+        client.run("do $$ begin perform 1; end $$")
+        assert not kept(target)
+        client.run("create temp table t (n int)")
+    wait_until(lambda: not kept(target), "the connection is free again")
+    with target.connect() as other:
+        assert sqlstate(other, "select n from t") == "42P01"
+
+
+@test(targets=FOREBAY)
+def held_cursors_keep_the_connection(lab: Lab) -> None:
+    target = lone(lab)
+    with target.connect() as client:
+        client.run("declare c cursor with hold for select generate_series(1, 3)")
+        assert kept(target)
+        assert client.rows("fetch 2 from c") == [("1",), ("2",)]
+        client.run("close c")
+        assert not kept(target)
+        client.run("begin; declare c cursor for select 1; fetch c; commit")
+        assert not kept(target)
+        client.run("begin; declare c cursor with hold for select 1; rollback")
+        assert not kept(target)
+        client.run("declare c cursor with hold for select 1")
+    wait_until(lambda: not kept(target), "the connection is free again")
+    with target.connect() as other:
+        assert sqlstate(other, "fetch c") == "34000"
+
+
+@test(targets=FOREBAY)
+def advisory_locks_keep_the_connection(lab: Lab) -> None:
+    target = lone(lab)
+    held = "select count(*) from pg_locks where locktype = 'advisory'"
+    with target.connect() as client:
+        client.run("select pg_advisory_lock(7), pg_advisory_lock(7), pg_try_advisory_lock(1, 2)")
+        assert kept(target)
+        client.run("select pg_advisory_unlock(7)")
+        assert kept(target)
+        client.extended("select pg_advisory_unlock($1::bigint)", ["7"])
+        assert kept(target)
+        client.run("select pg_advisory_unlock(1, 2)")
+        assert not kept(target)
+        client.run("begin; select pg_advisory_xact_lock(9); commit")
+        assert not kept(target)
+        client.run("select pg_advisory_lock(8)")
+        assert lab.postgres.value(held, "app") == "1"
+    wait_until(lambda: lab.postgres.value(held, "app") == "0", "the lock is gone with its client")
+    assert not kept(target)
+
+
+@test(targets=FOREBAY)
+def listening_keeps_the_connection(lab: Lab) -> None:
+    target = lone(lab)
+    with target.connect() as client:
+        client.run("listen bell")
+        lab.postgres.rows("select pg_notify('bell', 'ding')", "app")
+        notification = client.read_until(b"A")[-1]
+        assert notification.body[4:] == b"bell\0ding\0", notification
+        client.run("unlisten bell")
+        assert not kept(target)
+        client.run("begin; listen bell; rollback")
+        assert not kept(target)
+        client.run("listen bell")
+    wait_until(lambda: not kept(target), "the connection is free again")
+
+
+@test(targets=FOREBAY)
+def cleaning_leaves_others_statements(lab: Lab) -> None:
+    """A session that made temporary things is cleaned of these, not of what clients share."""
+    target = lab.target(pool_size=1)
+    with target.connect() as client:
+        client.messages(m.parse("s", "select 'shared'"), m.sync())
+        assert client.messages(m.bind("", "s"), m.execute(""), m.sync())
+    with target.connect() as client:
+        client.run("create temp table t (n int); select pg_advisory_lock(5)")
+    with target.connect() as client:
+        assert sqlstate(client, "select n from t") == "42P01"
+        assert client.value("select count(*) from pg_prepared_statements where statement = "
+                            "'select ''shared'''") == "1"
+
+
+@test(targets=POSTGRES_LIKE)
+def currval_is_the_sessions_own(lab: Lab) -> None:
+    """From its first use on."""
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        client.run("drop sequence if exists numbers; create sequence numbers")
+        for client_turn in range(3):
+            client.run("begin; select nextval('numbers'); select currval('numbers'); commit")
+            assert client.value("select nextval('numbers')") == client.value(
+                "select currval('numbers')")
+            assert client.value("select lastval()") == client.value("select currval('numbers')")
+
+
+# Everything at once.
+
+def live(lab: Lab, target: Target, number: int, until: float) -> int:
+    """One client that does things at random, and knows what its session must be like."""
+    choice = random.Random(number)
+    turns = 0
+    mine: dict[str, str] = {}
+    statements: dict[str, str] = {}
+    temporary = False
+    with target.connect(within=120, application_name=f"client {number}") as client:
+        while time.monotonic() < until:
+            turns += 1
+            what = choice.randrange(9)
+            if what == 0:
+                value = f"{choice.randrange(100, 1000)}kB"
+                client.run(f"set work_mem = '{value}'")
+                mine["work_mem"] = value
+            elif what == 1:
+                value = f"{number}.{choice.randrange(1000)}"
+                client.run(f"select set_config('app.v{number % 3}', '{value}', false)")
+                mine[f"app.v{number % 3}"] = value
+            elif what == 2:
+                client.run("begin")
+                client.run("set work_mem = '64kB'; set timezone = 'Asia/Tokyo'")
+                client.run(choice.choice(["rollback", "rollback", "abort"]))
+            elif what == 3 and len(statements) < 5:
+                name = f"s{turns}"
+                value = f"{number}/{turns}"
+                if choice.randrange(2):
+                    client.run(f"prepare {name} as select '{value}'")
+                else:
+                    client.messages(m.parse(name, f"select '{value}'"), m.sync())
+                statements[name] = value
+            elif what == 4 and statements:
+                name, value = choice.choice(list(statements.items()))
+                if choice.randrange(2):
+                    assert client.value(f"execute {name}") == value
+                else:
+                    answer = client.messages(m.bind("", name), m.execute(""), m.sync())
+                    assert m.only(answer, b"D")[0].columns() == [value.encode()], answer
+            elif what == 5 and statements:
+                name = choice.choice(list(statements))
+                del statements[name]
+                client.run(f"deallocate {name}")
+            elif what == 6 and not temporary and choice.randrange(4) == 0:
+                client.run(f"create temp table own as select {number} as n")
+                temporary = True
+            elif what == 7 and temporary:
+                assert client.value("select n from own") == str(number)
+                if choice.randrange(2):
+                    client.run("drop table own")
+                    temporary = False
+            elif what == 8:
+                client.run(f"select pg_advisory_lock({number}); select pg_advisory_unlock({number})")
+            rows = client.rows("select current_setting('application_name'), "
+                               "current_setting('work_mem'), current_setting('timezone'), "
+                               f"current_setting('app.v{number % 3}', true), "
+                               "to_regclass('pg_temp.own') is not null")
+            zone = client.parameters["TimeZone"]
+            expected = (f"client {number}", mine.get("work_mem", "4MB"), zone,
+                        mine.get(f"app.v{number % 3}", ""), "t" if temporary else "f")
+            got = (*rows[0][:3], rows[0][3] or "", rows[0][4])
+            if got != expected:
+                raise LabError(f"client {number}, turn {turns} ({what}): {got}, not {expected}")
+            if choice.randrange(200) == 0:
+                client.run("discard all")
+                client.run(f"set application_name = 'client {number}'")
+                mine, statements, temporary = {}, {}, False
+    return turns
+
+
+@test(targets=POSTGRES_LIKE, within=120)
+def nobody_sees_anothers_state(lab: Lab) -> None:
+    target = lab.target(pool_size=30 if lab.kind == "direct" else 6)
+    until = time.monotonic() + 15
+    turns: list[int] = []
+    lab.in_parallel(12, lambda number: turns.append(live(lab, target, number, until)))
+    assert min(turns) > 3, turns

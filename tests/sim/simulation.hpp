@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/direct.hpp"
+#include "sim/model_client.hpp"
+#include "sim/model_server.hpp"
+#include "sim/random.hpp"
+#include "support/world.hpp"
+
+namespace forebay::test {
+
+/// What a seed decides before anything happens.
+struct Plan {
+  config::Config config;
+  FakeServerOptions servers;
+  std::size_t workers = 1;
+  std::size_t clients = 1;
+  std::size_t at_a_time = 1;  ///< clients that are there at the same time
+  std::vector<std::string> users;
+  bool faults = false;  ///< servers die, and cannot be reached
+  bool babble = false;  ///< ... and speak nonsense
+  bool drain = false;
+  bool jumps = false;  ///< the clock jumps by seconds
+  std::size_t client_window = SIZE_MAX;
+  std::size_t server_window = SIZE_MAX;
+
+  [[nodiscard]] std::string text() const;
+};
+
+Plan make_plan(Random& random);
+
+/// One run: engines, clients and servers in one thread, everything in an order that the seed
+/// decides. See README.md for what must hold.
+class Simulation {
+ public:
+  /// `log`: also notes what happens.
+  Simulation(std::uint64_t seed, bool log);
+
+  /// Empty, or what did not hold.
+  std::string run();
+  [[nodiscard]] const std::vector<std::string>& log() const noexcept { return log_; }
+  [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
+  [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
+
+ private:
+  struct Canceller {
+    FarEnd end;
+    bool over = false;
+  };
+
+  void step();
+  bool act_somebody();
+  void turn(std::size_t worker);
+  void take_accepted();
+  void client_comes();
+  void clients_act(ModelClient& client);
+  void ask_for_cancel(ModelClient& client);
+  void fault();
+  void pass_time(bool idle);
+  void settle_down();
+
+  void check();
+  void check_links();
+  void check_parked(core::ServerLink& link);
+  void check_finished(ModelClient& client);
+  void quiescent();
+
+  void note(const std::string& what);
+  [[noreturn]] void wrong(const std::string& what) const;
+  [[nodiscard]] ModelServer* server_of(const core::ServerLink& link);
+
+  const bool logging_;
+  Random random_;
+  Plan plan_;
+  World world_;
+  FakePostgres postgres_;
+  std::vector<std::unique_ptr<ModelServer>> servers_;
+  std::vector<std::unique_ptr<ModelClient>> clients_;
+  std::vector<Canceller> cancellers_;
+  std::size_t came_ = 0;
+  std::size_t accepted_ = 0;
+  std::size_t steps_ = 0;
+  Instant progress_{};
+  bool drained_ = false;
+  bool healing_ = false;  ///< nothing goes wrong any more
+  std::vector<std::string> log_;
+};
+
+}  // namespace forebay::test
