@@ -152,6 +152,8 @@ struct LinkRelayState {
   std::unique_ptr<Withheld> withheld;
   /// How the text at hand is to be read: what the client's settings say, once they are sent.
   Reading reading;
+  ParameterSetRef read_settings;  ///< what `reading` was made of
+  WelcomeRef read_welcome;
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;
