@@ -19,6 +19,9 @@ constexpr milliseconds kLinger{2000};
 /// A client that says more than this before it has a link is not read any further.
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
+// What every idle client costs, whatever it does: see also tests/unit/budget.
+static_assert(sizeof(ClientSession) <= 416);
+
 }  // namespace
 
 ClientSession::ClientSession(Engine& engine, SessionKey key, std::unique_ptr<Stream> stream)

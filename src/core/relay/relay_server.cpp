@@ -42,7 +42,20 @@ const std::string* Welcome::find(std::string_view name) const noexcept {
   return nullptr;
 }
 
+void Welcome::render() {
+  messages.clear();
+  application_size = 0;
+  for (const auto& [name, value] : parameters) {
+    const std::size_t at = messages.size();
+    pg::write_parameter_status(messages, name, value);
+    if (name != kApplicationName) continue;
+    application_at = at;
+    application_size = messages.size() - at;
+  }
+}
+
 void Welcome::set(Bytes name, Bytes value) {
+  messages.clear();
   for (auto& [known, current] : parameters) {
     if (known == name) {
       current = value;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,12 +30,21 @@ struct Welcome {
   std::vector<std::pair<std::string, std::string>> parameters;
   [[nodiscard]] const std::string* find(std::string_view name) const noexcept;
   void set(Bytes name, Bytes value);
-  bool operator==(const Welcome&) const = default;
+  bool operator==(const Welcome& other) const { return parameters == other.parameters; }
+
+  /// The parameters as messages, for many clients; empty while nobody has rendered them as they
+  /// are. The message with the application's name, which differs, is so many bytes at that place.
+  std::string messages;
+  std::size_t application_at = 0;
+  std::size_t application_size = 0;
+  void render();
 };
 using WelcomeRef = std::shared_ptr<const Welcome>;
 
 /// Whether a reported parameter is a fact about the server, which no SET changes.
 bool is_server_fact(Bytes name) noexcept;
+
+inline constexpr Bytes kApplicationName = "application_name";
 
 /// How a text is to be read: what the session's settings say.
 struct Reading {
@@ -154,6 +164,8 @@ struct LinkRelayState {
   std::unique_ptr<Withheld> withheld;
   /// How the text at hand is to be read: what the client's settings say, once they are sent.
   Reading reading;
+  ParameterSetRef read_settings;  ///< what `reading` was made of
+  WelcomeRef read_welcome;
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;

@@ -11,14 +11,13 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-// Whether `text`, in whatever case, has `word` in it, which is in lower case.
-bool contains(Bytes text, Bytes word) {
-  for (std::size_t at = 0; at + word.size() <= text.size(); ++at) {
-    std::size_t same = 0;
-    while (same < word.size() && lower(text[at + same]) == word[same]) ++same;
-    if (same == word.size()) return true;
+// Whether `text` begins with `word`, which is in lower case, in whatever case.
+bool begins_with(Bytes text, Bytes word) {
+  if (text.size() < word.size()) return false;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (lower(text[i]) != word[i]) return false;
   }
-  return false;
+  return true;
 }
 
 /// No longer text is looked at for words.
@@ -71,7 +70,13 @@ bool is_transaction_control(Bytes text) {
 
 bool is_deallocate_all(Bytes text) {
   constexpr std::size_t kLongest = 64;
-  return text.size() <= kLongest && (contains(text, "deallocate") || contains(text, "discard"));
+  if (text.size() > kLongest) return false;
+  // Every short Query comes by here: hardly more than a look at each byte.
+  for (; !text.empty(); text.remove_prefix(1)) {
+    if ((text.front() | 0x20) != 'd') continue;
+    if (begins_with(text, "deallocate") || begins_with(text, "discard")) return true;
+  }
+  return false;
 }
 
 }  // namespace forebay::core

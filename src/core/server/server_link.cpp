@@ -18,6 +18,8 @@ constexpr milliseconds kCancelAfter{100};
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
+static_assert(sizeof(ServerLink) <= 784);
+
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
   if (residue.everything) return "DISCARD ALL";
