@@ -130,9 +130,7 @@ def pipelines(lab: Lab) -> None:
         client.send(*batch, *batch, m.sync(), m.query("select 1"))
         terminate(lab, "wait_event = 'PgSleep'")
         answer = client.until_ready(4)
-        assert m.names([x for x in answer if x.type in b"EZ"]) == (
-            "ErrorResponse ReadyForQuery ErrorResponse ReadyForQuery ReadyForQuery "
-            "ErrorResponse ReadyForQuery"), answer
+        assert b"".join(x.type for x in answer if x.type in b"EZ") == b"EZEZZEZ", answer
         goes_on(client)
         # A batch without its Sync is skipped up to it.
         client.send(m.parse("", SLEEP), m.bind("", ""), m.execute(""), m.flush())
