@@ -29,7 +29,8 @@ bool is_error(const Words& message, const char* sqlstate) {
 bool is_loss(const Words& message) {
   if (message.size() < 4 || message[0].text != "ErrorResponse") return false;
   const std::string& code = message[2].text;
-  return code.starts_with("08") || code.starts_with("57P");
+  return code.starts_with("08") || code.starts_with("57P") ||
+         message[3].text.starts_with("server connection lost: ");
 }
 
 // The greeting: the order of parameters is no promise, and the key is everybody's own. Behind it, a

@@ -62,7 +62,7 @@ class RelayBench {
     std::string waiting;
   };
 
-  RelayBench() : rules{sets, catalog, true, 200} {}
+  RelayBench() : rules{.parameter_sets = sets, .catalog = catalog} {}
 
   ParameterSets sets;
   StatementCatalog catalog;
