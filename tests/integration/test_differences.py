@@ -62,13 +62,13 @@ class Seen(NamedTuple):
     others: set[str]    # to one that comes later
 
 
-def change(target: Target, do: str, show: str, turns: int = 4) -> Seen:
-    with target.connect() as client:
+def change(target: Target, do: str, show: str, **startup: str) -> Seen:
+    with target.connect(**startup) as client:
         client.run(do)
-        own = {said(client, show) for _ in range(turns)}
+        own = {said(client, show) for _ in range(4)}
     time.sleep(0.1)     # the connection that was kept, if it was, is clean again
     with target.connect() as other:
-        return Seen(own, {said(other, show) for _ in range(turns)})
+        return Seen(own, {said(other, show) for _ in range(4)})
 
 
 # Which server connection.
@@ -214,7 +214,10 @@ HIDDEN = {
                      "select * from pg_listening_channels()", "", "bell"),
     "setting_in_do": Hidden("", "do $$ begin perform set_config('work_mem', '101kB', false); end "
                                 "$$", "show work_mem", "4MB", "101kB"),
-    "view": Hidden("create view hidden_view as select set_config('work_mem', '101kB', false)",
+    "setting_in_call": Hidden("create or replace procedure hides() language plpgsql as $$ begin perform "
+                              "set_config('work_mem', '101kB', false); end $$", "call hides()",
+                              "show work_mem", "4MB", "101kB"),
+    "view": Hidden("create or replace view hidden_view as select set_config('work_mem', '101kB', false)",
                    "select * from hidden_view", "show work_mem", "4MB", "101kB"),
     "pg_temp_first": Hidden("", "set search_path = pg_temp, public; create table t as select 1 as "
                                 "n; reset search_path", "select n from t", "42P01", "1"),
@@ -255,10 +258,11 @@ def hidden_changes_in_session_mode(lab: Lab) -> None:
 def encodings_that_are_not_read(lab: Lab) -> None:
     """In SJIS, BIG5, GBK ... a quote may be the second half of a character: texts are not read."""
     sql = "select set_config('work_mem', '101kB', false)"
-    for target, expected in ((lab.direct(), {"101kB"}), (pooled(lab), {"4MB", "101kB"})):
-        with target.connect(client_encoding="SJIS") as client:
-            client.run(sql)
-            assert {said(client, "show work_mem") for _ in range(4)} == expected, target.kind
+    both = {"4MB", "101kB"}
+    for target, expected in ((lab.direct(), Seen({"101kB"}, {"4MB"})),
+                             (pooled(lab), Seen(both, both))):
+        seen = change(target, sql, "show work_mem", client_encoding="SJIS")
+        assert seen == expected, (target.kind, seen)
 
 
 @test(targets=FOREBAY)
@@ -349,6 +353,19 @@ def shared_statements_are_read_once(lab: Lab, which: str) -> None:
                                                     m.execute(""), m.sync()))
                            for client in (first, second))
             assert values == expected, (target.kind, values)
+
+
+@test(targets=FOREBAY)
+def now_is_read_once(lab: Lab) -> None:
+    """'now' as a literal is the time at which the statement was prepared: by anybody."""
+    for target, same in ((lab.direct(), False), (pooled(lab, 1), True)):
+        with target.connect() as first, target.connect() as second:
+            times = []
+            for client in (first, second):
+                client.messages(m.parse("s", "select 'now'::timestamp"), m.sync())
+                time.sleep(0.05)
+                times.append(answered(client.messages(m.bind("", "s"), m.execute(""), m.sync())))
+            assert (times[0] == times[1]) == same, (target.kind, times)
 
 
 @test(targets=FOREBAY)
