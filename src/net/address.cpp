@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <array>
+#include <charconv>
 #include <cstring>
 
 namespace forebay::net {
@@ -24,6 +26,17 @@ std::string address_text(int family, const void* bytes) {
   char text[INET6_ADDRSTRLEN] = "";
   ::inet_ntop(family, bytes, text, sizeof text);
   return text;
+}
+
+// Every client's address comes by here; inet_ntop formats it with printf.
+std::string v4_text(const std::array<unsigned char, 4>& bytes) {
+  std::array<char, 20> text{};
+  char* at = text.data();
+  for (const unsigned char byte : bytes) {
+    at = std::to_chars(at, text.data() + text.size(), static_cast<unsigned>(byte)).ptr;
+    *at++ = '.';
+  }
+  return {text.data(), at - 1};
 }
 
 }  // namespace
@@ -145,7 +158,7 @@ core::PeerFacts PeerAddress::facts() const {
     case Kind::unknown:
       break;
     case Kind::v4:
-      facts.address = address_text(AF_INET, bytes_.data());
+      facts.address = v4_text({bytes_[0], bytes_[1], bytes_[2], bytes_[3]});
       facts.loopback = bytes_[0] == 127;
       break;
     case Kind::v6:

@@ -27,6 +27,9 @@ int select_alpn(SSL*, const unsigned char** chosen, unsigned char* size,
   return SSL_TLSEXT_ERR_OK;
 }
 
+// Beside what OpenSSL keeps, which is nearly all that an idle client inside TLS costs.
+static_assert(sizeof(TlsSession) <= 160);
+
 }  // namespace
 
 void set_hello_rules(SSL_CTX* context) {

@@ -78,9 +78,8 @@ Options read(int count, char** arguments) {
 
 bool run(std::uint64_t seed, bool log) {
   at_work = "seed " + std::to_string(seed) + " ended the program\n";
-  Simulation simulation(seed, log);
+  Simulation simulation(seed, log ? &std::cout : nullptr);
   const std::string trouble = simulation.run();
-  for (const std::string& line : simulation.log()) std::cout << line << '\n';
   if (trouble.empty()) return true;
   std::cout << "seed " << seed << " FAILED: " << trouble << '\n'
             << "  " << simulation.plan().text() << '\n';

@@ -18,15 +18,15 @@ constexpr seconds kPatience{300};
 /// What a CancelRequest needs; the core may count on that much room.
 constexpr std::size_t kCancelRequestSize = 16;
 
-const char* name_of(Event event) {
+const char* event_name(Event event) {
   constexpr const char* kNames[] = {"connected", "secured", "bytes", "room", "the end", "a loss"};
   return kNames[static_cast<std::size_t>(event)];
 }
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, bool log)
-    : logging_(log),
+Simulation::Simulation(std::uint64_t seed, std::ostream* log)
+    : log_(log),
       random_(seed),
       plan_(make_plan(random_)),
       world_(plan_.config, plan_.workers, seed),
@@ -48,15 +48,16 @@ std::string Simulation::run() {
     }
     quiescent();
   } catch (const std::exception& error) {
+    for (const std::string& fact : world_.journal.facts()) note("journal: " + fact);
     return error.what();
   }
   return {};
 }
 
 void Simulation::note(const std::string& what) {
-  if (!logging_) return;
+  if (log_ == nullptr) return;
   const auto now = std::chrono::duration_cast<milliseconds>(world_.now.time_since_epoch()).count();
-  log_.push_back(std::to_string(steps_) + " [" + std::to_string(now) + " ms] " + what);
+  *log_ << steps_ << " [" << now << " ms] " << what << std::endl;
 }
 
 void Simulation::wrong(const std::string& what) const {
@@ -111,7 +112,7 @@ bool Simulation::act_somebody() {
   server.end().channel().window = plan_.server_window;
   server.act(random_);
   if (!server.violation().empty()) wrong(server.violation());
-  if (logging_) note("server " + std::to_string(server.number()) + server.take_talk());
+  if (log_ != nullptr) note("server " + std::to_string(server.number()) + server.take_talk());
   if (server.gone()) {
     note("server " + std::to_string(server.number()) + " is gone");
     std::erase_if(servers_, [&](const auto& known) { return known.get() == &server; });
@@ -133,12 +134,22 @@ void Simulation::turn(std::size_t worker) {
         const std::size_t waiting = what.channel->inbound.size();
         const std::size_t most =
             what.event == Event::received ? random_.part_of(waiting) : SIZE_MAX;
-        note(std::string("  ") + name_of(what.event) +
-             (what.event == Event::received ? " " + std::to_string(most) : "") +
-             (what.channel->endpoint == kHost ? " of a server" : " of a client"));
+        note(std::string("  ") + event_name(what.event) +
+             (what.event == Event::received ? " " + std::to_string(most) : "") + " of " +
+             name_of(*what.channel));
         return World::Pick{what, most};
       },
       letters);
+}
+
+std::string Simulation::name_of(const Channel& channel) {
+  for (const auto& client : clients_) {
+    if (&client->end().channel() == &channel) return client->mark();
+  }
+  for (const auto& server : servers_) {
+    if (&server->end().channel() == &channel) return "server " + std::to_string(server->number());
+  }
+  return "another";
 }
 
 void Simulation::take_accepted() {
@@ -227,6 +238,11 @@ void Simulation::pass_time(bool idle) {
     world_.turn(
         i, [](const auto&) { return std::nullopt; }, 0);
   }
+  // Servers that die all the time may keep somebody from the end, servers that live may not.
+  if (!healing_ && world_.now - progress_ > kPatience / 3) {
+    healing_ = true;
+    note("nothing goes wrong any more");
+  }
   if (world_.now - progress_ < kPatience) return;
   std::string waiting;
   for (const auto& client : clients_) waiting += "; " + client->state();
@@ -257,7 +273,8 @@ void Simulation::check() {
 void Simulation::check_links() {
   for (std::size_t i = 0; i < world_.workers(); ++i) {
     world_.engine(i).each_link([this](core::ServerLink& link) {
-      if (link.phase() == core::ServerLink::Phase::parked) check_parked(link);
+      // One that another worker has taken is not in the pool any more, though it is still here.
+      if (link.parking().hook.is_linked()) check_parked(link);
       if (link.phase() == core::ServerLink::Phase::linked && link.client()->link() != &link) {
         wrong("a link whose client has another one");
       }

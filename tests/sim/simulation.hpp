@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -38,12 +39,11 @@ Plan make_plan(Random& random);
 /// decides. See README.md for what must hold.
 class Simulation {
  public:
-  /// `log`: also notes what happens.
-  Simulation(std::uint64_t seed, bool log);
+  /// `log`: also says what happens, as it happens.
+  Simulation(std::uint64_t seed, std::ostream* log);
 
   /// Empty, or what did not hold.
   std::string run();
-  [[nodiscard]] const std::vector<std::string>& log() const noexcept { return log_; }
   [[nodiscard]] std::size_t steps() const noexcept { return steps_; }
   [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
 
@@ -70,11 +70,12 @@ class Simulation {
   void check_finished(ModelClient& client);
   void quiescent();
 
+  [[nodiscard]] std::string name_of(const Channel& channel);
   void note(const std::string& what);
   [[noreturn]] void wrong(const std::string& what) const;
   [[nodiscard]] ModelServer* server_of(const core::ServerLink& link);
 
-  const bool logging_;
+  std::ostream* const log_;
   Random random_;
   Plan plan_;
   World world_;
@@ -88,7 +89,6 @@ class Simulation {
   Instant progress_{};
   bool drained_ = false;
   bool healing_ = false;  ///< nothing goes wrong any more
-  std::vector<std::string> log_;
 };
 
 }  // namespace forebay::test

@@ -19,14 +19,39 @@ using pg::backend::AuthenticationCode;
 /// That a server asks no password for a role is believed for so long.
 constexpr auto kTrustFor = std::chrono::seconds(30);
 
-constexpr Bytes kApplicationName = "application_name";
-
 // PostgreSQL shows what is not printable ASCII as '?'.
 std::string clean(std::string text) {
   for (char& c : text) {
     if (c < 32 || c > 126) c = '?';
   }
   return text;
+}
+
+// What clients are told about their server: mostly all the same.
+void write_welcome(const Welcome& welcome, const Pool::Reported& reported,
+                   const std::string* application, std::string& out) {
+  if (!welcome.messages.empty() && reported.empty()) {
+    const bool replaced = application != nullptr && welcome.application_size > 0;
+    const Bytes messages = welcome.messages;
+    const std::size_t end = welcome.application_at + welcome.application_size;
+    if (!replaced) {
+      out += messages;
+      return;
+    }
+    out += messages.substr(0, welcome.application_at);
+    pg::write_parameter_status(out, kApplicationName, clean(*application));
+    out += messages.substr(end);
+    return;
+  }
+  for (const auto& [name, value] : welcome.parameters) {
+    const auto changed = std::find_if(reported.begin(), reported.end(),
+                                      [&](const auto& entry) { return entry.first == name; });
+    if (name == kApplicationName && application != nullptr) {
+      pg::write_parameter_status(out, name, clean(*application));
+    } else {
+      pg::write_parameter_status(out, name, changed == reported.end() ? value : changed->second);
+    }
+  }
 }
 
 }  // namespace
@@ -38,7 +63,7 @@ std::size_t ClientSession::start_received(Bytes bytes) {
   ClientStart::Policy policy;
   policy.tls_offered = engine_.runtime().client_tls != nullptr && network_;
   policy.tls_required = network_ && (mode == TlsMode::require || mode == TlsMode::verify_ca ||
-                                    mode == TlsMode::verify_full);
+                                     mode == TlsMode::verify_full);
   std::size_t consumed = 0;
   ClientStart::Outcome outcome =
       login_->start.receive(bytes, policy, consumed, engine_.to_client().insert());
@@ -142,8 +167,7 @@ void ClientSession::authenticate() {
     setup.end_point = tls->server_end_point;
     setup.peer_common_name = tls->peer_common_name;
   }
-  setup.cleartext_allowed =
-      tls != nullptr || !network_ || runtime.config.cleartext_without_tls;
+  setup.cleartext_allowed = tls != nullptr || !network_ || runtime.config.cleartext_without_tls;
   engine_.io().entropy(setup.nonce);
   engine_.io().entropy(setup.md5_salt);
   enter(Phase::authenticating);
@@ -409,15 +433,7 @@ void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported
   std::string& out = engine_.to_client().insert();
   const std::string* application =
       relay_.settings == nullptr ? nullptr : relay_.settings->find(kApplicationName);
-  for (const auto& [name, value] : welcome.parameters) {
-    const auto changed = std::find_if(reported.begin(), reported.end(),
-                                      [&](const auto& entry) { return entry.first == name; });
-    if (name == kApplicationName && application != nullptr) {
-      pg::write_parameter_status(out, name, clean(*application));
-    } else {
-      pg::write_parameter_status(out, name, changed == reported.end() ? value : changed->second);
-    }
-  }
+  write_welcome(welcome, reported, application, out);
   engine_.io().entropy(cancel_key_);
   const std::size_t key_size = long_cancel_key_ ? cancel_key_.size() : 4;
   pg::write_backend_key_data(out, Engine::process_id(key_), {cancel_key_.data(), key_size});

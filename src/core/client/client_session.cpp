@@ -19,6 +19,9 @@ constexpr milliseconds kLinger{2000};
 /// A client that says more than this before it has a link is not read any further.
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
+// What every idle client costs, whatever it does: see also tests/unit/budget.
+static_assert(sizeof(ClientSession) <= 416);
+
 }  // namespace
 
 ClientSession::ClientSession(Engine& engine, SessionKey key, std::unique_ptr<Stream> stream)
@@ -146,9 +149,17 @@ void ClientSession::settle() {
   if (phase_ != Phase::closed) update_reading();
 }
 
+// Whether something that the client said waits for the answer to what it said before.
+bool ClientSession::holds_back() const {
+  if (stash_.empty()) return false;
+  pg::Framer framer = relay_.framer;
+  return framer.next(stash_.view(), kInspectionMax).kind != pg::Framer::Kind::need;
+}
+
 // The client will say no more. What it asked for is answered, then it goes.
 void ClientSession::leave() {
   if (phase_ == Phase::linked) {
+    if (holds_back()) return;
     const LinkRelayState& link = link_->relay();
     // A walsender ends at once with its client, without a last answer; a copy that the client does
     // not end any more is ended as failed.
@@ -267,6 +278,9 @@ bool ClientSession::after_transaction() {
 
 void ClientSession::take_link(ServerLink& link) {
   FB_ASSERT(wants_link());
+  // Another may be checked for this client: this one was summoned in an earlier wait.
+  if (link_ != nullptr && link_ != &link) link_->forget_client();
+  link_ = nullptr;
   if (phase_ == Phase::awaiting_server) {
     meet(link);
     return;
@@ -475,9 +489,8 @@ void ClientSession::let_go_of_link() {
       link->close();
       return;
     case ServerLink::Phase::linked:
-      // Half a message on the link can neither be completed nor taken back.
-      if (relay_.framer.rest() > 0 && !relay_.drop_rest) {
-        link->close();
+      if (relay_.in_message()) {
+        link->break_off();
       } else {
         link->orphan(residue(link->relay()));
       }
@@ -493,8 +506,7 @@ Residue ClientSession::residue(const LinkRelayState& link) const {
   if (mode_ == config::PoolMode::session) return {.everything = true};
   Residue residue;
   residue.pins = static_cast<Pins>(relay_.pins & kResiduePins);
-  residue.everything = relay_.undo != nullptr || relay_.look ||
-                       link.expected.changes_session() ||
+  residue.everything = relay_.undo != nullptr || relay_.look || link.expected.changes_session() ||
                        (residue.pins & ~kVisiblePins) != 0;
   return residue;
 }
@@ -516,10 +528,22 @@ void ClientSession::close(std::string_view why) {
   engine_.session_closed(*this);
 }
 
-void ClientSession::link_lost(const std::string& reason, bool said, bool in_message) {
+void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool said,
+                              bool in_message) {
   link_ = nullptr;
   if (phase_ != Phase::linked) return;
   enter(Phase::idle);
+  const bool keeps = mode_ != config::PoolMode::session && relay_.pins == 0 && !goodbye_;
+  if (keeps && !said && !in_message && !link.dedicated()) {
+    // All that the session is stands here, not there.
+    note(Weight::warning, "server_connection_lost", reason);
+    Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+        .on_link_lost(link.relay(), reason, link.relay().last_sqlstate);
+    send_own();
+    continue_input();
+    settle();
+    return;
+  }
   if (said) {
     close_after_sending();
   } else if (in_message) {

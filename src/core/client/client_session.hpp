@@ -97,7 +97,7 @@ class ClientSession final : public StreamEvents {
   void link_writable();
   /// The link is gone. `said`: the server has told the client so. `in_message`: the client has
   /// got half a message.
-  void link_lost(const std::string& reason, bool said, bool in_message);
+  void link_lost(ServerLink& link, const std::string& reason, bool said, bool in_message);
   /// The link tried its start-up settings; it belongs to nobody now.
   void settings_tried(ServerLink& link);
 
@@ -160,6 +160,7 @@ class ClientSession final : public StreamEvents {
   void stop_waiting();
   void update_reading();
   void settle();
+  [[nodiscard]] bool holds_back() const;
   void leave();
   void send_both();
   void send_own();

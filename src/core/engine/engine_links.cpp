@@ -118,12 +118,21 @@ void Engine::receive(mail::SummonLink& summon) {
     shared_.courier->send(summon.session.worker, mail::SummonFailed{summon.session});
     return;
   }
+  // The server spoke after the link was taken: it is not fit for anybody any more, and what it has
+  // received is in this worker's memory.
+  if (link.worn(now_)) {
+    link.close();
+    shared_.courier->send(summon.session.worker, mail::SummonFailed{summon.session});
+    return;
+  }
   shared_.courier->send(summon.session.worker, mail::LinkGiven{send_away(link), summon.session});
 }
 
 void Engine::receive(mail::SummonFailed& failed) {
   ClientSession* session = find(failed.session);
-  if (session != nullptr && session->wants_link() && !session->ticket().waiting) {
+  // It may wait anew, in the queue or for a link that is checked.
+  if (session != nullptr && session->wants_link() && !session->ticket().waiting &&
+      session->link() == nullptr) {
     session->wait_again();
   }
 }

@@ -288,6 +288,7 @@ WelcomeRef Pool::welcome() const {
 WelcomeRef Pool::learn_welcome(Welcome welcome) {
   const std::lock_guard lock(mutex_);
   if (welcome_ == nullptr || *welcome_ != welcome) {
+    welcome.render();
     welcome_ = std::make_shared<const Welcome>(std::move(welcome));
     accepted_.clear();
   }

@@ -60,6 +60,10 @@ Step step_of_describe(Request request, pg::Backend type) {
   return Step::wrong;
 }
 
+bool closes(const Expected& expected) {
+  return expected.change != nullptr && expected.change->kind == NameChange::Kind::client_close;
+}
+
 // What a message other than ErrorResponse does to the reply at the head.
 Step step_of(Request request, pg::Backend type) {
   if (ends_with_ready(request) && type == pg::Backend::ReadyForQuery) return Step::done;
@@ -105,6 +109,17 @@ bool ExpectedReplies::push(Expected&& expected) {
   if (expected.request == Request::sync) ++batch_;
   append(std::move(expected));
   return true;
+}
+
+bool ExpectedReplies::closes_in_earlier_batch(std::string_view name) const {
+  if (closes_ == 0 || syncs_ == 0) return false;
+  std::uint32_t syncs_behind = syncs_;
+  for (std::size_t i = 0; i < count_ && syncs_behind > 0; ++i) {
+    const Expected& expected = at(i);
+    if (expected.request == Request::sync) --syncs_behind;
+    if (syncs_behind > 0 && closes(expected) && expected.change->name == name) return true;
+  }
+  return false;
 }
 
 void ExpectedReplies::push_copy_end() {
@@ -178,6 +193,13 @@ Expected ExpectedReplies::pop_supplied() {
   return pop_head();
 }
 
+std::vector<Expected> ExpectedReplies::give_up() {
+  std::vector<Expected> owed;
+  owed.reserve(count_);
+  while (count_ > 0) owed.push_back(drop_head());
+  return owed;
+}
+
 void ExpectedReplies::abandon_all() {
   const std::size_t old_count = count_;
   for (std::size_t i = 0; i < old_count; ++i) {
@@ -193,6 +215,7 @@ Expected ExpectedReplies::drop_head() {
   first_ = (first_ + 1) & (ring_.size() - 1);
   --count_;
   if (expected.request == Request::sync) --syncs_;
+  if (closes(expected)) --closes_;
   return expected;
 }
 
@@ -211,6 +234,7 @@ void ExpectedReplies::append(Expected&& expected) {
     first_ = 0;
   }
   if (expected.request == Request::sync) ++syncs_;
+  if (closes(expected)) ++closes_;
   at(count_) = std::move(expected);
   ++count_;
 }
@@ -227,6 +251,7 @@ void ExpectedReplies::begin_copy_in() {
     if (request != Request::copy_end) ++taken_by_copy_;
     if (request == Request::sync) continue;
     copying_in_ = false;
+    if (closes(at(next))) --closes_;
     if (request != Request::copy_end) voided_.push_back(std::move(at(next)));
   }
   const std::size_t removed = next - 1;

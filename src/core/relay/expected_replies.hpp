@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -72,6 +73,7 @@ struct Expected {
   Request request = Request::query;
   Disposition disposition = Disposition::forward;
   UnnamedChange unnamed = UnnamedChange::none;
+  bool commits = false;               ///< may end a transaction for good
   std::uint32_t unnamed_version = 0;  ///< of the statement that was parsed or dropped
   std::uint32_t unnamed_change = 0;   ///< LinkRelayState::unnamed_change, as this message made it
   /// What the reply confirms, or what its absence takes back; often nothing.
@@ -124,6 +126,9 @@ class ExpectedReplies {
   [[nodiscard]] bool supplied_at_head() const noexcept;
   Expected pop_supplied();
 
+  /// No reply will come any more, the connection is lost: gives what was owed, oldest first.
+  std::vector<Expected> give_up();
+
   /// From now on nobody sees any reply: the client is gone. Supplied ones are forgotten.
   void abandon_all();
 
@@ -161,6 +166,9 @@ class ExpectedReplies {
   /// The batch that the next request belongs to: a Sync begins a new one, and an error voids
   /// requests up to the end of its batch only.
   [[nodiscard]] std::uint32_t batch() const noexcept { return batch_; }
+  /// Whether an earlier batch that is not answered to its end closes this statement of the
+  /// client's.
+  [[nodiscard]] bool closes_in_earlier_batch(std::string_view name) const;
   /// Whether an earlier batch is not answered to its end.
   [[nodiscard]] bool owes_sync() const noexcept { return syncs_ > 0; }
   /// Whether the last thing asked was the client's own, is complete, and is not answered to its
@@ -183,6 +191,9 @@ class ExpectedReplies {
   [[nodiscard]] Expected& at(std::size_t index) noexcept {
     return ring_[(first_ + index) & (ring_.size() - 1)];
   }
+  [[nodiscard]] const Expected& at(std::size_t index) const noexcept {
+    return ring_[(first_ + index) & (ring_.size() - 1)];
+  }
   Expected pop_head();
   Expected drop_head();
   void append(Expected&& expected);
@@ -196,7 +207,8 @@ class ExpectedReplies {
   /// Messages that the copy at the head has taken with it, if it still ran when they arrived.
   std::uint32_t taken_by_copy_ = 0;
   std::uint32_t batch_ = 0;
-  std::uint32_t syncs_ = 0;  ///< in the ring
+  std::uint32_t syncs_ = 0;   ///< in the ring
+  std::uint32_t closes_ = 0;  ///< of the client's statements, in the ring
   bool skipping_ = false;
   bool batch_open_ = false;
   bool copying_in_ = false;

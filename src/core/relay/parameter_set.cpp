@@ -95,6 +95,7 @@ std::string parameter_name(Bytes name) {
 ParameterSets::ParameterSets() : empty_(new ParameterSet({})) {}
 
 ParameterSetRef ParameterSets::make(std::vector<ParameterSet::Entry> entries) {
+  if (entries.empty()) return empty_;
   for (auto& entry : entries) entry.first = parameter_name(entry.first);
   std::stable_sort(entries.begin(), entries.end(), by_name);
   std::vector<ParameterSet::Entry> unique;

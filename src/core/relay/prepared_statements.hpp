@@ -21,6 +21,7 @@ class ClientStatements {
     bool pending = true;
     std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
+    bool commits = false;           ///< executing it may end a transaction for good
   };
 
   /// What the client calls `name`; null when it has no such statement.

@@ -51,6 +51,9 @@ class Relay {
   /// Sends a link what it takes to have the client's settings, and the client what differs between
   /// this server and the one that it was told about. To be called when the two are linked.
   void link_up(LinkRelayState& link);
+  /// The link is lost: answers what it owed, and keeps the client. `sqlstate` is the server's own,
+  /// where it said one.
+  void on_link_lost(LinkRelayState& link, const std::string& reason, Bytes sqlstate);
   /// Asks what the link holds of the session; the answer unpins.
   void take_inventory(LinkRelayState& link);
 
@@ -62,6 +65,13 @@ class Relay {
 
   Handled on_message(const Item& item, LinkRelayState* link);
   Handled on_unlinked(const Item& item);
+  // While the client is in a transaction that was lost.
+  Handled on_lost(const Item& item);
+  void on_lost_query(Bytes text);
+  Handled on_lost_parse(const Item& item);
+  void on_lost_sync();
+  void refuse_lost();
+  [[nodiscard]] bool ends_lost(Bytes statement) const;
   Handled parse_unlinked(const Item& item);
   [[nodiscard]] bool must_wait(const pg::Message& message, const LinkRelayState& link) const;
   [[nodiscard]] bool undecided_name(Bytes name, const LinkRelayState& link) const;
@@ -74,7 +84,11 @@ class Relay {
   UnnamedChange drop_unnamed(LinkRelayState& link);
 
   // Texts that do something to the session.
-  [[nodiscard]] SessionWorkRef work_of(Bytes text, const Reading& reading) const;
+  struct Understood {
+    SessionWorkRef work;
+    bool commits = true;
+  };
+  [[nodiscard]] Understood understand(Bytes text, const Reading& reading) const;
   [[nodiscard]] Reading reading(const WelcomeRef& welcome) const;
   void on_query(const Item& item, LinkRelayState& link);
   void edit_query(const SessionWork& work, TextEdits& edits, Expected& expected,
@@ -106,6 +120,7 @@ class Relay {
     bool edited = false;  ///< `definition` is not what stands in the message
     std::uint32_t body_size = 0;
     SessionWorkRef work = nullptr;
+    bool commits = true;
   };
   void on_parse(const Item& item, LinkRelayState& link);
   void remember_work(const NewStatement& made);

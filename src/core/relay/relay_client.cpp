@@ -77,7 +77,7 @@ Relay::Handled Relay::on_message(const Item& item, LinkRelayState* link) {
     drop(item);
     return Handled::yes;
   }
-  if (link == nullptr) return on_unlinked(item);
+  if (link == nullptr) return client_.lost == nullptr ? on_unlinked(item) : on_lost(item);
   on_linked(item, *link);
   return Handled::yes;
 }
@@ -126,7 +126,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   if (!parse || !rules_.share_statements || parse->statement.empty() || known) {
     return Handled::need_link;
   }
-  SessionWorkRef work = work_of(parse->text, reading(client_.welcome));
+  auto [work, commits] = understand(parse->text, reading(client_.welcome));
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
   const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
   StatementRef statement = rules_.catalog.find(parse->definition);
@@ -135,7 +135,8 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     statement = rules_.catalog.find_or_make(parse->definition);
   }
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(parse->statement, {std::move(statement), false, 0, std::move(work)});
+  client_.statements->set(parse->statement,
+                          {std::move(statement), false, 0, std::move(work), commits});
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
 }
@@ -178,15 +179,18 @@ bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) co
 }
 
 bool Relay::undecided_name(Bytes name, const LinkRelayState& link) const {
+  // When the batch with the Close fails, the statement is still there.
+  if (link.expected.closes_in_earlier_batch(name)) return true;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   return known != nullptr && known->pending && known->batch != link.expected.batch();
 }
 
 bool Relay::undecided_parse(Bytes name, Bytes definition, const LinkRelayState& link) const {
+  if (undecided_name(name, link)) return true;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   const std::uint32_t batch = link.expected.batch();
   if (known != nullptr) {
-    return undecided_name(name, link) || link.statements.undecided(known->statement, batch);
+    return link.statements.undecided(known->statement, batch);
   }
   const StatementRef statement = rules_.catalog.find(definition);
   return statement && link.statements.undecided(statement, batch);
@@ -195,7 +199,7 @@ bool Relay::undecided_parse(Bytes name, Bytes definition, const LinkRelayState& 
 bool Relay::undecided_use(Bytes name, const LinkRelayState& link) const {
   const std::uint32_t batch = link.expected.batch();
   if (name.empty()) return link.unnamed_pending && link.unnamed_batch != batch;
-  if (link.all_gone > 0) return true;
+  if (link.all_gone > 0 || link.expected.closes_in_earlier_batch(name)) return true;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   // Where the client's own Parse has failed, the server says rightly that there is no statement.
   return known != nullptr && !known->pending && link.statements.undecided(known->statement, batch);

@@ -14,8 +14,21 @@ using pg::Backend;
 
 // Whether the command may have changed the catalog for others. DO and CALL may do anything.
 bool changes_catalog(Bytes tag) {
-  return tag.starts_with("CREATE ") || tag.starts_with("ALTER ") || tag.starts_with("DROP ") ||
-         tag == "DO" || tag == "CALL" || tag.starts_with("IMPORT ") || tag.starts_with("REFRESH ");
+  // Asked of every statement: most are told by their first letter.
+  switch (tag.empty() ? '\0' : tag.front()) {
+    case 'A':
+      return tag.starts_with("ALTER ");
+    case 'C':
+      return tag.starts_with("CREATE ") || tag == "CALL";
+    case 'D':
+      return tag.starts_with("DROP ") || tag == "DO";
+    case 'I':
+      return tag.starts_with("IMPORT ");
+    case 'R':
+      return tag.starts_with("REFRESH ");
+    default:
+      return false;
+  }
 }
 
 }  // namespace

@@ -47,11 +47,13 @@ bool names_statement(const SessionStep& step) {
 }  // namespace
 
 // What a text does to the session; null for nothing. Facts and shape are good until the next call.
-SessionWorkRef Relay::work_of(Bytes text, const Reading& reading) const {
-  if (rules_.reader == nullptr) return nullptr;
-  if (!reading.lexable) return unknown_work();
+Relay::Understood Relay::understand(Bytes text, const Reading& reading) const {
+  if (rules_.reader == nullptr) return {};
+  if (!reading.lexable) return {unknown_work()};
   StatementReader& reader = *rules_.reader;
-  return session_work(reader.cache.facts(text, reading.standard, reader.shape), reader.shape, text);
+  const sql::Facts& facts = reader.cache.facts(text, reading.standard, reader.shape);
+  SessionWorkRef work = session_work(facts, reader.shape, text);
+  return {std::move(work), may_commit(facts)};
 }
 
 // ---------------------------------------------------------------- Query
@@ -71,7 +73,9 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
   if (!item.message.whole()) {
     work = rules_.reader == nullptr ? nullptr : unknown_work();
   } else {
-    work = work_of(query->text, link.reading);
+    Understood understood = understand(query->text, link.reading);
+    work = std::move(understood.work);
+    expected.commits = understood.commits;
     if (rules_.share_statements && is_deallocate_all(query->text)) {
       ++link.all_gone;
       expected.change =

@@ -42,7 +42,20 @@ const std::string* Welcome::find(std::string_view name) const noexcept {
   return nullptr;
 }
 
+void Welcome::render() {
+  messages.clear();
+  application_size = 0;
+  for (const auto& [name, value] : parameters) {
+    const std::size_t at = messages.size();
+    pg::write_parameter_status(messages, name, value);
+    if (name != kApplicationName) continue;
+    application_at = at;
+    application_size = messages.size() - at;
+  }
+}
+
 void Welcome::set(Bytes name, Bytes value) {
+  messages.clear();
   for (auto& [known, current] : parameters) {
     if (known == name) {
       current = value;
@@ -194,6 +207,14 @@ void ServerRelay::on_done(const Expected& expected) {
 ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   const auto fields = pg::backend::Fields::parse(item.message.body);
   const Verdict verdict = fields.fatal() ? Verdict::ending : Verdict::fine;
+  if (fields.fatal() && client_ != nullptr && rules_.share_statements && client_->pins == 0) {
+    // The client can do without this connection.
+    link_.rest = Disposition::discard;
+    link_.last_words = fields.message;
+    const Bytes code = fields.sqlstate;
+    if (!code.starts_with("57P0") && !code.starts_with("08")) link_.last_sqlstate = code;
+    return verdict;
+  }
   if (link_.expected.empty()) {
     // Nobody asked: the server speaks for itself, as at its shutdown.
     pass(item, Disposition::forward);

@@ -62,7 +62,12 @@ void Relay::link_up(LinkRelayState& link) {
       push(link, {.request = Request::sync, .disposition = Disposition::discard});
     }
   }
-  link.reading = reading(link.welcome);
+  // Clients of a pool mostly have the same settings, and those are one object.
+  if (link.read_settings != client_.settings || link.read_welcome != link.welcome) {
+    link.reading = reading(link.welcome);
+    link.read_settings = client_.settings;
+    link.read_welcome = link.welcome;
+  }
 }
 
 // How the client's texts are to be read.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,12 +30,21 @@ struct Welcome {
   std::vector<std::pair<std::string, std::string>> parameters;
   [[nodiscard]] const std::string* find(std::string_view name) const noexcept;
   void set(Bytes name, Bytes value);
-  bool operator==(const Welcome&) const = default;
+  bool operator==(const Welcome& other) const { return parameters == other.parameters; }
+
+  /// The parameters as messages, for many clients; empty while nobody has rendered them as they
+  /// are. The message with the application's name, which differs, is so many bytes at that place.
+  std::string messages;
+  std::size_t application_at = 0;
+  std::size_t application_size = 0;
+  void render();
 };
 using WelcomeRef = std::shared_ptr<const Welcome>;
 
 /// Whether a reported parameter is a fact about the server, which no SET changes.
 bool is_server_fact(Bytes name) noexcept;
+
+inline constexpr Bytes kApplicationName = "application_name";
 
 /// How a text is to be read: what the session's settings say.
 struct Reading {
@@ -84,7 +94,17 @@ struct ClientRelayState {
     std::uint32_t version = 0;
     bool exists = false;
     SessionWorkRef work;
+    bool commits = false;
   } unnamed;
+  bool portal_commits = false;  ///< the portal bound last may end a transaction for good
+  /// The transaction that was open went with its server connection, and is for the client to end.
+  struct LostTransaction {
+    std::string why;
+    bool told = false;
+    bool ends = false;  ///< a portal of ours that ends it
+    bool over = false;  ///< ended, in the open batch
+  };
+  std::unique_ptr<LostTransaction> lost;
   /// Portals whose statement does something to the session.
   struct Portal {
     std::string name;
@@ -97,6 +117,8 @@ struct ClientRelayState {
   std::unique_ptr<SessionUndo> undo;  ///< null while the open transaction has changed nothing
   WelcomeRef welcome;                 ///< what the client was told about its server
 
+  /// Half a message of its is with the server.
+  [[nodiscard]] bool in_message() const noexcept { return framer.rest() > 0 && !drop_rest; }
   /// A statement that could not be made again keeps its link only as long as it is there.
   void unpin_statements() noexcept {
     if (statements == nullptr || !statements->hold_unkept()) unpin(PinReason::large_statement);
@@ -142,9 +164,14 @@ struct LinkRelayState {
   std::unique_ptr<Withheld> withheld;
   /// How the text at hand is to be read: what the client's settings say, once they are sent.
   Reading reading;
+  ParameterSetRef read_settings;  ///< what `reading` was made of
+  WelcomeRef read_welcome;
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;
+  /// What the server said when it ended the connection, where the client is not to see it.
+  std::string last_words;
+  std::string last_sqlstate;
   /// The body of the ErrorResponse with which the server answered something of our own.
   std::string own_error;
 

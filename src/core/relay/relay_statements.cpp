@@ -37,7 +37,9 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
                     .body_size = item.message.body_size};
   const Bytes text = cut.definition.substr(0, cut.definition.find('\0'));
   if (made.whole) {
-    made.work = work_of(text, link.reading);
+    Understood understood = understand(text, link.reading);
+    made.work = std::move(understood.work);
+    made.commits = understood.commits;
   } else if (rules_.reader != nullptr) {
     made.work = unknown_work();
   }
@@ -64,6 +66,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
 void Relay::remember_work(const NewStatement& made) {
   if (made.name.empty()) {
     client_.unnamed.work = made.work;
+    client_.unnamed.commits = made.commits;
   } else if (made.work != nullptr) {
     if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
     client_.statements->set(made.name, {.statement = {}, .pending = false, .work = made.work});
@@ -87,7 +90,8 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
       made.whole ? rules_.catalog.find_or_make(made.definition) : rules_.catalog.make_unkept();
   if (!made.whole) client_.pin(PinReason::large_statement);
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(made.name, {statement, true, link.expected.batch(), made.work});
+  client_.statements->set(made.name,
+                          {statement, true, link.expected.batch(), made.work, made.commits});
 
   drop_older(statement, link.epoch(), link);
   const bool has_it = link.statements.use(statement);
@@ -128,6 +132,7 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
   auto& unnamed = client_.unnamed;
   ++unnamed.version;
   unnamed.work = made.work;
+  unnamed.commits = made.commits;
   if (made.whole) {
     unnamed.definition.assign(made.definition);
     unnamed.exists = true;
@@ -252,11 +257,15 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
 // Remembers what the portal's statement does to the session, if anything.
 void Relay::open_portal(const pg::frontend::Bind& bind, bool whole) {
   SessionWorkRef work;
+  client_.portal_commits = true;
   if (bind.statement.empty()) {
     work = client_.unnamed.work;
+    client_.portal_commits = client_.unnamed.commits;
   } else if (client_.statements != nullptr) {
-    const auto* named = client_.statements->find(bind.statement);
-    if (named != nullptr) work = named->work;
+    if (const auto* named = client_.statements->find(bind.statement)) {
+      work = named->work;
+      client_.portal_commits = named->commits;
+    }
   }
   auto& portals = client_.portals;
   if (work == nullptr && portals.empty()) return;
@@ -277,11 +286,13 @@ void Relay::on_execute(const Item& item, LinkRelayState& link) {
     }
   }
   if (work == nullptr) {
-    forward(item, link, {.request = Request::execute});
+    forward(item, link, {.request = Request::execute, .commits = client_.portal_commits});
     return;
   }
   if (rules_.share_statements) have_names(*work, link);
-  Expected expected{.request = Request::execute, .special = std::make_unique<SpecialReply>()};
+  Expected expected{.request = Request::execute,
+                    .commits = client_.portal_commits,
+                    .special = std::make_unique<SpecialReply>()};
   expected.special->work = work;
   forward(item, link, std::move(expected));
   restore_startup(*work, link);

@@ -15,6 +15,7 @@ using sql::Value;
 
 // Facts::memo.
 constexpr std::uint8_t kNothing = 1;
+constexpr std::uint8_t kCommits = 2;
 
 /// Functions that leave something in the session, and what.
 struct Lasting {
@@ -353,15 +354,24 @@ bool SessionWork::parameters() const noexcept {
   });
 }
 
+bool may_commit(const sql::Facts& facts) noexcept {
+  return !facts.known || (facts.memo & kCommits) != 0;
+}
+
 SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text) {
-  if (facts.memo == kNothing) return nullptr;
+  if ((facts.memo & kNothing) != 0) return nullptr;
   if (!facts.known) return unknown_work();
+  for (const sql::Statement& statement : facts.statements) {
+    const bool commits =
+        statement.kind == sql::Kind::commit || statement.kind == sql::Kind::prepare_transaction;
+    if (commits) facts.memo |= kCommits;
+  }
   auto work = std::make_shared<SessionWork>(Builder(shape, text).take(facts));
   if (!work->steps.empty()) return work;
   // Where a literal decides (set_config's last argument), the next text may do something.
   const bool always = std::all_of(facts.statements.begin(), facts.statements.end(),
                                   [](const auto& statement) { return statement.settings.empty(); });
-  if (always) facts.memo = kNothing;
+  if (always) facts.memo |= kNothing;
   return nullptr;
 }
 

@@ -59,6 +59,9 @@ struct SessionWork {
 };
 using SessionWorkRef = std::shared_ptr<const SessionWork>;
 
+/// Whether a text may end a transaction for good. After session_work of the same facts.
+bool may_commit(const sql::Facts& facts) noexcept;
+
 /// What a text does to its session; null for nothing, which is what most texts do. Remembers in
 /// Facts::memo whether it was nothing.
 SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text);

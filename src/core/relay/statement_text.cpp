@@ -11,14 +11,42 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-// Whether `text`, in whatever case, has `word` in it, which is in lower case.
-bool contains(Bytes text, Bytes word) {
-  for (std::size_t at = 0; at + word.size() <= text.size(); ++at) {
-    std::size_t same = 0;
-    while (same < word.size() && lower(text[at + same]) == word[same]) ++same;
-    if (same == word.size()) return true;
+// Whether `text` begins with `word`, which is in lower case, in whatever case.
+bool begins_with(Bytes text, Bytes word) {
+  if (text.size() < word.size()) return false;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (lower(text[i]) != word[i]) return false;
   }
-  return false;
+  return true;
+}
+
+/// No longer text is looked at for words.
+constexpr std::size_t kLongest = 24;
+
+// The words of a short text, folded, without what may be left out; empty for a longer one.
+std::string words_of(Bytes text) {
+  const std::size_t last = text.find_last_not_of(" \t\n\r;");
+  std::string words;
+  for (const char c : text.substr(0, last == Bytes::npos ? 0 : last + 1)) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (!blank) {
+      words.push_back(lower(c));
+    } else if (!words.empty() && words.back() != ' ') {
+      words.push_back(' ');
+    }
+    if (words.size() > kLongest) return {};
+  }
+  if (!words.empty() && words.back() == ' ') words.pop_back();
+  for (const Bytes end : {" transaction", " work"}) {
+    if (!words.ends_with(end) || words == "start transaction") continue;
+    words.resize(words.size() - end.size());
+    break;
+  }
+  return words;
+}
+
+bool ends_transaction(const std::string& words) {
+  return words == "commit" || words == "end" || words == "rollback" || words == "abort";
 }
 
 }  // namespace
@@ -31,31 +59,24 @@ NamedDefinition cut_name(const pg::Message& message) {
   return {message.body.substr(0, end), definition, well_formed};
 }
 
+bool is_transaction_end(Bytes text) {
+  return ends_transaction(words_of(text));
+}
+
 bool is_transaction_control(Bytes text) {
-  const std::size_t last = text.find_last_not_of(" \t\n\r;");
-  std::string words;
-  for (const char c : text.substr(0, last == Bytes::npos ? 0 : last + 1)) {
-    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
-    if (!blank) {
-      words.push_back(lower(c));
-    } else if (!words.empty() && words.back() != ' ') {
-      words.push_back(' ');
-    }
-    if (words.size() > 24) return false;
-  }
-  if (!words.empty() && words.back() == ' ') words.pop_back();
-  for (const Bytes end : {" transaction", " work"}) {
-    if (!words.ends_with(end) || words == "start transaction") continue;
-    words.resize(words.size() - end.size());
-    break;
-  }
-  return words == "begin" || words == "start transaction" || words == "commit" || words == "end" ||
-         words == "rollback" || words == "abort";
+  const std::string words = words_of(text);
+  return words == "begin" || words == "start transaction" || ends_transaction(words);
 }
 
 bool is_deallocate_all(Bytes text) {
   constexpr std::size_t kLongest = 64;
-  return text.size() <= kLongest && (contains(text, "deallocate") || contains(text, "discard"));
+  if (text.size() > kLongest) return false;
+  // Every short Query comes by here: hardly more than a look at each byte.
+  for (; !text.empty(); text.remove_prefix(1)) {
+    if ((text.front() | 0x20) != 'd') continue;
+    if (begins_with(text, "deallocate") || begins_with(text, "discard")) return true;
+  }
+  return false;
 }
 
 }  // namespace forebay::core

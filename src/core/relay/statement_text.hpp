@@ -18,6 +18,9 @@ NamedDefinition cut_name(const pg::Message& message);
 /// catalog holds.
 bool is_transaction_control(Bytes text);
 
+/// Whether a text is nothing but the end of a transaction: COMMIT, ROLLBACK, END, ABORT.
+bool is_transaction_end(Bytes text);
+
 /// Whether a text may make every prepared statement go.
 bool is_deallocate_all(Bytes text);
 

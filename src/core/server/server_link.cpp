@@ -18,6 +18,8 @@ constexpr milliseconds kCancelAfter{100};
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
+static_assert(sizeof(ServerLink) <= 784);
+
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
   if (residue.everything) return "DISCARD ALL";
@@ -49,7 +51,7 @@ void ServerLink::enter(Phase phase) noexcept {
 
 bool ServerLink::worn(Instant now) const noexcept {
   return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() || !received_.empty() ||
-         ended_ || now >= expires_;
+         !unsent_.empty() || ended_ || now >= expires_;
 }
 
 // ---------------------------------------------------------------- who it belongs to
@@ -214,22 +216,31 @@ void ServerLink::on_lost(const std::string& reason) {
 // ---------------------------------------------------------------- its client is gone
 
 void ServerLink::query(Bytes text) {
-  Conduit& out = engine_->to_server();
-  pg::write_query(out.insert(), text);
+  const bool pushed = put_query(text);
+  FB_ASSERT(pushed);
+  send(engine_->to_server());
+}
+
+// False when the server is going to skip it.
+bool ServerLink::put_query(Bytes text) {
+  pg::write_query(engine_->to_server().insert(), text);
   relay_.change_unnamed(0, 0);  // as every Query
   const bool pushed = relay_.expected.push({.request = Request::query,
                                             .disposition = Disposition::discard,
                                             .unnamed = UnnamedChange::ours,
                                             .unnamed_change = relay_.unnamed_change});
-  FB_ASSERT(pushed);
-  send(out);
+  if (!pushed) {
+    relay_.unnamed_owner = LinkRelayState::kUnknownOwner;
+    relay_.unnamed_pending = false;
+  }
+  return pushed;
 }
 
 void ServerLink::orphan(const Residue& residue) {
   client_ = nullptr;
   residue_ = residue;
   drained_ = 0;
-  // Half a message can neither be completed nor taken back.
+  // What was not sent can neither be completed nor taken back.
   if (dedicated_ || ended_ || (residue.pins & bit(PinReason::library)) != 0 || relay_.poisoned ||
       !unsent_.empty()) {
     close();
@@ -250,9 +261,7 @@ void ServerLink::orphan(const Residue& residue) {
     }
     if (relay_.expected.batch_open()) {
       // What the batch did must not be committed by the Sync that ends it.
-      pg::write_query(out.insert(), "ROLLBACK");
-      static_cast<void>(
-          relay_.expected.push({.request = Request::query, .disposition = Disposition::discard}));
+      static_cast<void>(put_query("ROLLBACK"));
       pg::write_empty(out.insert(), pg::Frontend::Sync);
       const bool pushed =
           relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});
@@ -263,6 +272,12 @@ void ServerLink::orphan(const Residue& residue) {
     engine_->timers().arm(timer_, engine_->now() + kCancelAfter);
   }
   if (!receiving_) recover_step();
+}
+
+void ServerLink::break_off() {
+  client_ = nullptr;
+  stream_->reset();
+  close();
 }
 
 // One step further towards a link that is as good as new.
@@ -357,10 +372,12 @@ void ServerLink::lost(const std::string& reason) {
     enter(Phase::closed);
     return;
   }
+  if (was == Phase::linked && client->relay().in_message()) stream_->reset();
   close();
   if (client == nullptr) return;
   if (was == Phase::linked) {
-    client->link_lost(reason, said, in_message);
+    client->link_lost(*this, relay_.last_words.empty() ? reason : relay_.last_words,
+                      said && relay_.last_words.empty(), in_message);
   } else {
     client->wait_again();
   }

@@ -93,6 +93,8 @@ class ServerLink final : public StreamEvents {
   void validate(ClientSession& client);
   /// Its client is gone. Ends in release or close.
   void orphan(const Residue& residue);
+  /// Its client is gone in the middle of a message: whatever we say would be the rest of it.
+  void break_off();
   /// A cancel request is on its way to it: nobody may have it until that is over.
   void cool();
   void go_away() { enter(Phase::away); }
@@ -149,6 +151,7 @@ class ServerLink final : public StreamEvents {
   void recovered();
   void recover_step();
   void query(Bytes text);
+  bool put_query(Bytes text);
   void lost(const std::string& reason);
   static void on_timer(void* self);
 

@@ -66,10 +66,10 @@ config::Config config_for(const Endpoint& server) {
 /// An engine on a reactor that the test turns, with clients and servers at bare sockets.
 class Setting {
  public:
-  explicit Setting(std::size_t clients) {
+  explicit Setting(std::size_t crowd) {
     shared_.courier = &courier_;
     reactor_->listen(entrance_, core::ListenerId(0));
-    for (std::size_t i = 0; i < clients; ++i) add_client();
+    for (std::size_t i = 0; i < crowd; ++i) add_client();
   }
   ~Setting() { engine_.reset(); }
 

@@ -1,0 +1,30 @@
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "support/rig.hpp"
+#include "support/words.hpp"
+#include "support/world.hpp"
+
+/// A number of equal transactions between strings, for a tool that counts instructions: what a
+/// longer run executes more is theirs.
+int main(int argc, char** argv) {
+  using namespace forebay;
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: bench_one_query simple|prepared COUNT\n");
+    return 2;
+  }
+  const bool prepared = std::string(argv[1]) == "prepared";
+  test::Rig rig(test::plain_config(), 1);
+  std::string request = test::frontend(R"(Query "select balance from accounts where id = 1")");
+  std::string reply = test::backend(
+      R"(RowDescription "c" ; DataRow "1" ; CommandComplete "SELECT 1" ; ReadyForQuery I)");
+  if (prepared) {
+    rig.exchange(0, test::frontend(R"(Parse "s" "select $1" ; Sync)"),
+                 test::backend("ParseComplete ; ReadyForQuery I"));
+    request = test::frontend(R"(Bind "" "s" "1" ; Execute "" 0 ; Sync)");
+    reply = test::backend(
+        R"(BindComplete ; DataRow "1" ; CommandComplete "SELECT 1" ; ReadyForQuery I)");
+  }
+  for (int left = std::atoi(argv[2]); left > 0; --left) rig.exchange(0, request, reply);
+}

@@ -1,0 +1,224 @@
+#include <utility>
+
+#include "core/relay/relay.hpp"
+#include "core/relay/statement_text.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+// The server connection of a client is lost, and the client stays: what was asked is answered with
+// an error, and a transaction that was open is for the client to end, as a failed one.
+
+namespace forebay::core {
+namespace {
+
+using pg::Backend;
+using pg::Frontend;
+using pg::backend::TransactionStatus;
+
+bool is_clients(const Expected& expected) {
+  return expected.disposition == Disposition::forward ||
+         expected.disposition == Disposition::supply;
+}
+
+bool ends_with_ready(Request request) {
+  return request == Request::query || request == Request::function_call || request == Request::sync;
+}
+
+// The first letter of a text, folded: 'c' of COMMIT.
+char lower_first(Bytes text) {
+  const std::size_t at = text.find_first_not_of(" \t\n\r");
+  return at == Bytes::npos ? '\0' : static_cast<char>(text[at] | 0x20);
+}
+
+Bytes definition_of(const StatementRef& statement) {
+  return statement ? Bytes(statement->definition()) : Bytes();
+}
+
+struct Loss {
+  Bytes sqlstate;
+  Bytes detail;
+  Bytes hint;
+};
+
+// What is true of the client's work, and can be acted upon.
+Loss loss_of(bool in_transaction, bool commits) {
+  if (in_transaction && commits) {
+    return {pg::sqlstate::kTransactionResolutionUnknown,
+            "Whether the transaction was committed is not known.",
+            {}};
+  }
+  if (in_transaction) {
+    return {pg::sqlstate::kSerializationFailure,
+            "The transaction was rolled back; nothing of it took effect.",
+            "The transaction may be tried again."};
+  }
+  return {pg::sqlstate::kStatementCompletionUnknown,
+          "Whether the statement took effect is not known.",
+          {}};
+}
+
+}  // namespace
+
+void Relay::on_link_lost(LinkRelayState& link, const std::string& reason, Bytes sqlstate) {
+  const bool in_transaction = link.status != TransactionStatus::idle;
+  const bool skipping = link.expected.skipping();
+  const bool batch_open = link.expected.batch_open();
+  std::vector<Expected> owed = link.expected.give_up();
+  bool commits = false;
+  for (const Expected& expected : owed) commits = commits || expected.commits;
+
+  const std::string message = "server connection lost: " + reason;
+  const Loss loss = loss_of(in_transaction, commits);
+  const pg::Report report{"ERROR", sqlstate.empty() ? loss.sqlstate : sqlstate, message,
+                          loss.detail, loss.hint};
+  const TransactionStatus status =
+      in_transaction ? TransactionStatus::failed : TransactionStatus::idle;
+  std::string& out = out_.to_client.insert();
+  bool told = false;
+  bool failed = skipping;  // the batch at hand
+  for (const Expected& expected : owed) {
+    if (!is_clients(expected)) continue;
+    const bool ready = ends_with_ready(expected.request);
+    if (!failed && expected.request != Request::sync) {
+      pg::write_error(out, report);
+      failed = told = true;
+    }
+    const bool withheld = expected.special != nullptr && expected.special->withhold_ready;
+    if (!ready || withheld) continue;
+    pg::write_ready_for_query(out, status);
+    failed = false;
+  }
+  ServerRelay::undo(owed, link, &client_);
+  client_.skip_to_sync = failed || (batch_open && skipping);
+  client_.drop_rest = client_.framer.rest() > 0;
+  client_.portals.clear();
+  client_.look = client_.discards = false;
+  if (client_.undo != nullptr) {
+    client_.settings = client_.undo->settings;
+    client_.undo.reset();
+  }
+  if (!in_transaction) return;
+  client_.lost = std::make_unique<ClientRelayState::LostTransaction>();
+  client_.lost->why = message;
+  client_.lost->told = told;
+}
+
+// ---------------------------------------------------------------- the client ends its transaction
+
+Relay::Handled Relay::on_lost(const Item& item) {
+  const pg::Message& message = item.message;
+  auto& lost = *client_.lost;
+  switch (static_cast<Frontend>(message.type)) {
+    case Frontend::Query: {
+      const auto query = pg::frontend::Query::parse(message.body);
+      on_lost_query(query ? query->text : Bytes());
+      drop(item);
+      return Handled::yes;
+    }
+    case Frontend::Parse:
+      return on_lost_parse(item);
+    case Frontend::Bind: {
+      const auto bind = pg::frontend::Bind::parse(message.body);
+      lost.ends = bind && ends_lost(bind->statement);
+      if (lost.ends) {
+        pg::write_empty(out_.to_client.insert(), Backend::BindComplete);
+        return Handled::yes;
+      }
+      break;
+    }
+    case Frontend::Describe:
+      if (!lost.ends) break;
+      pg::write_empty(out_.to_client.insert(), Backend::NoData);
+      return Handled::yes;
+    case Frontend::Execute:
+      if (!lost.ends) break;
+      lost.over = true;
+      pg::write_command_complete(out_.to_client.insert(), "ROLLBACK");
+      return Handled::yes;
+    case Frontend::Sync:
+      on_lost_sync();
+      return Handled::yes;
+    case Frontend::FunctionCall:
+      refuse_lost();
+      pg::write_ready_for_query(out_.to_client.insert(), TransactionStatus::failed);
+      drop(item);
+      return Handled::yes;
+    default:
+      return on_unlinked(item);
+  }
+  refuse_lost();
+  client_.skip_to_sync = true;
+  drop(item);
+  return Handled::yes;
+}
+
+// COMMIT is an error when nobody has told the client that there is nothing to commit.
+void Relay::on_lost_query(Bytes text) {
+  std::string& out = out_.to_client.insert();
+  const bool end = is_transaction_end(text);
+  const bool rollback = end && lower_first(text) != 'c' && lower_first(text) != 'e';
+  if (!end || (!client_.lost->told && !rollback)) {
+    refuse_lost();
+    if (!end) {
+      pg::write_ready_for_query(out, TransactionStatus::failed);
+      return;
+    }
+  } else {
+    pg::write_command_complete(out, "ROLLBACK");
+  }
+  client_.lost.reset();
+  pg::write_ready_for_query(out, TransactionStatus::idle);
+}
+
+Relay::Handled Relay::on_lost_parse(const Item& item) {
+  const auto parse = pg::frontend::Parse::parse(item.message.body);
+  const bool end = parse && is_transaction_end(parse->text) &&
+                   (client_.lost->told || lower_first(parse->text) != 'c');
+  const bool taken = parse && !parse->statement.empty() && find_statement(parse->statement);
+  if (!end || taken) {
+    refuse_lost();
+    client_.skip_to_sync = true;
+    drop(item);
+    return Handled::yes;
+  }
+  if (!parse->statement.empty()) return parse_unlinked(item);
+  auto& unnamed = client_.unnamed;
+  ++unnamed.version;
+  unnamed.definition.assign(parse->definition);
+  unnamed.exists = true;
+  unnamed.work = nullptr;
+  pg::write_empty(out_.to_client.insert(), Backend::ParseComplete);
+  return Handled::yes;
+}
+
+// Whether this statement of the client's is nothing but the end of a transaction.
+bool Relay::ends_lost(Bytes statement) const {
+  const Bytes definition = statement.empty()
+                               ? Bytes(client_.unnamed.exists ? client_.unnamed.definition : "")
+                               : definition_of(find_statement(statement));
+  const Bytes text = definition.substr(0, definition.find('\0'));
+  return is_transaction_end(text) && (client_.lost->told || lower_first(text) != 'c');
+}
+
+void Relay::on_lost_sync() {
+  client_.skip_to_sync = false;
+  const bool over = client_.lost->over;
+  if (over) client_.lost.reset();
+  pg::write_ready_for_query(out_.to_client.insert(),
+                            over ? TransactionStatus::idle : TransactionStatus::failed);
+}
+
+// The first time the client hears what happened; then what PostgreSQL says in a failed transaction.
+void Relay::refuse_lost() {
+  std::string& out = out_.to_client.insert();
+  if (std::exchange(client_.lost->told, true)) {
+    pg::write_error(out, {"ERROR", pg::sqlstate::kInFailedTransaction,
+                          "current transaction is aborted, commands ignored until end of "
+                          "transaction block"});
+    return;
+  }
+  const Loss loss = loss_of(true, false);
+  pg::write_error(out, {"ERROR", loss.sqlstate, client_.lost->why, loss.detail, loss.hint});
+}
+
+}  // namespace forebay::core

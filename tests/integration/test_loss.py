@@ -1,0 +1,206 @@
+"""Server connections that are lost under their clients, who stay: one error that says what is known,
+and the session goes on on another connection, with all its settings and statements."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from lab import messages as m
+from lab.declare import FOREBAY, test
+from lab.lab import Lab
+from lab.process import wait_until
+from lab.wire import Client, ServerError
+
+ADMIN = "terminating connection due to administrator command"
+
+
+def terminate(lab: Lab, where: str = "true") -> None:
+    """Ends the backends of "app" and waits until they are gone."""
+    condition = f"datname = 'app' and usename = 'app' and {where}"
+    wait_until(lambda: lab.postgres.value(
+        f"select count(*) from pg_stat_activity where {condition}") != "0", "there is one")
+    lab.postgres.rows(f"select pg_terminate_backend(pid) from pg_stat_activity where {condition}")
+    wait_until(lambda: not lab.postgres.sessions("app"), "they are gone")
+
+
+def session(client: Client) -> None:
+    client.run("set work_mem = '123kB'")
+    client.messages(m.parse("kept", "select 'kept'"), m.sync())
+    client.run("prepare by_sql as select 'by sql'")
+
+
+def goes_on(client: Client) -> None:
+    assert client.value("show work_mem") == "123kB"
+    answer = client.messages(m.bind("", "kept"), m.execute(""), m.sync())
+    assert m.only(answer, b"D")[0].columns() == [b"kept"], answer
+    assert client.value("execute by_sql") == "by sql"
+    assert client.status == b"I"
+
+
+def one_error(answer: list[m.Message], sqlstate: str) -> None:
+    errors = m.only(answer, b"E")
+    assert len(errors) == 1, answer
+    fields = errors[0].fields()
+    assert (fields["S"], fields["C"]) == ("ERROR", sqlstate), fields
+    assert fields["M"].startswith("server connection lost: "), fields
+    assert fields.get("D"), fields
+
+
+SLEEP = "select pg_sleep(60)"
+IN_FLIGHT: dict[str, tuple[Callable[[Client], None], int, str, bytes]] = {
+    # what is asked, how many ReadyForQuery it gives, the error, the status afterwards
+    "query": (lambda c: c.send(m.query(SLEEP)), 1, "40003", b"I"),
+    "extended": (lambda c: c.send(m.parse("", SLEEP), m.bind("", ""), m.execute(""), m.sync()),
+                 1, "40003", b"I"),
+    "in_a_transaction": (lambda c: (c.run("begin"), c.send(m.query(SLEEP)))[1], 1, "40001", b"E"),
+    "extended_in_a_transaction": (
+        lambda c: (c.run("begin"), c.send(m.parse("", SLEEP), m.bind("", ""), m.execute(""),
+                                          m.sync()))[1], 1, "40001", b"E"),
+    "with_its_commit": (lambda c: (c.run("begin"), c.send(m.query(SLEEP), m.query("commit")))[1],
+                        2, "08007", b"E"),
+}
+
+
+@test(targets=FOREBAY, params=IN_FLIGHT)
+def statement_in_flight(lab: Lab, name: str) -> None:
+    ask, readies, sqlstate, status = IN_FLIGHT[name]
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        session(client)
+        ask(client)
+        terminate(lab, "wait_event = 'PgSleep'")
+        answer = client.until_ready(readies)
+        errors = m.only(answer, b"E")
+        one_error(answer[:answer.index(errors[0]) + 2], sqlstate)
+        assert answer[-1].body == status, answer
+        if status == b"E":
+            assert client.error(m.query("select 1")).sqlstate == "25P02"
+            client.run("rollback")
+            assert client.status == b"I"
+        goes_on(client)
+
+
+@test(targets=FOREBAY, params=("query", "commit", "rollback", "extended", "extended_rollback",
+                               "prepared_rollback", "savepoint"))
+def between_two_statements(lab: Lab, what: str) -> None:
+    """The client hears of it when it speaks next; a COMMIT never looks like one that was done."""
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        session(client)
+        client.run("create table if not exists written (n int)")
+        client.messages(m.parse("back", "rollback"), m.sync())
+        client.run("begin; insert into written values (1)")
+        client.run("set work_mem = '124kB'")
+        terminate(lab)
+        if what == "query":
+            one_error(client.messages(m.query("select 1")), "40001")
+            assert client.status == b"E"
+            client.run("commit")
+        elif what == "commit":
+            one_error(client.messages(m.query("commit")), "40001")
+        elif what == "rollback":
+            assert m.names(client.messages(m.query("rollback"))) == "CommandComplete ReadyForQuery"
+        elif what == "extended":
+            one_error(client.messages(m.parse("", "select 1"), m.bind("", ""), m.execute(""),
+                                      m.sync()), "40001")
+            assert client.status == b"E"
+            client.run("rollback")
+        elif what == "savepoint":
+            one_error(client.messages(m.query("savepoint s")), "40001")
+            assert client.error(m.query("rollback to s")).sqlstate == "25P02"
+            client.run("abort")
+        else:
+            parse = [m.parse("", "ROLLBACK")] if what == "extended_rollback" else []
+            name = "" if parse else "back"
+            answer = client.messages(*parse, m.bind("", name), m.describe_portal(""),
+                                     m.execute(""), m.sync())
+            assert m.only(answer, b"C")[0].body == b"ROLLBACK\0", answer
+        assert client.status == b"I"
+        goes_on(client)
+        assert client.value("select count(*) from written") == "0"
+
+
+@test(targets=FOREBAY)
+def pipelines(lab: Lab) -> None:
+    """One ReadyForQuery for each Sync, one error for each batch that asked something; what was not
+    sent yet (it waited for an answer) is sent to another server."""
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        session(client)
+        batch = (m.parse("", SLEEP), m.bind("", ""), m.execute(""), m.sync())
+        client.send(*batch, *batch, m.sync(), m.query("select 1"))
+        terminate(lab, "wait_event = 'PgSleep'")
+        answer = client.until_ready(4)
+        assert m.names([x for x in answer if x.type in b"EZ"]) == (
+            "ErrorResponse ReadyForQuery ErrorResponse ReadyForQuery ReadyForQuery "
+            "ReadyForQuery"), answer
+        assert m.only(answer, b"D")[-1].columns() == [b"1"], answer
+        goes_on(client)
+        # A batch without its Sync is skipped up to it.
+        client.send(m.parse("", SLEEP), m.bind("", ""), m.execute(""), m.flush())
+        terminate(lab, "wait_event = 'PgSleep'")
+        one_error(client.read_until(b"E"), "40003")
+        answer = client.messages(m.parse("lost", "select 1"), m.sync())
+        assert m.names(answer) == "ReadyForQuery", answer
+        assert client.error(m.bind("", "lost"), m.sync()).sqlstate == "26000"
+        goes_on(client)
+
+
+@test(targets=FOREBAY)
+def copy_in_is_answered(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        session(client)
+        client.run("create table if not exists written (n int)")
+        client.send(m.query("copy written from stdin"))
+        client.read_until(b"G")
+        client.send(m.copy_data(b"1\n" * 100))
+        terminate(lab)
+        one_error(client.until_ready(), "40003")
+        client.send(m.copy_data(b"2\n" * 100), m.copy_done())
+        goes_on(client)
+
+
+@test(targets=FOREBAY)
+def what_only_the_connection_had_ends_the_session(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        client.run("create temp table mine (n int)")
+        client.send(m.query(SLEEP))
+        terminate(lab, "wait_event = 'PgSleep'")
+        error = client.read_until(b"E")[-1].fields()
+        assert (error["S"], error["C"], error["M"]) == ("FATAL", "57P01", ADMIN), error
+        assert not client.until_end()
+
+
+@test(targets=FOREBAY)
+def server_that_restarts(lab: Lab) -> None:
+    """Clients that ask nothing notice nothing; those that ask meanwhile wait."""
+    server = lab.private_postgres()
+    target = lab.target(server, pool_size=2)
+    with target.connect() as idle, target.connect() as busy:
+        session(idle)
+        session(busy)
+        server.stop()
+        busy.send(m.query("select 'after'"))
+        server.start()
+        answer = busy.until_ready(within=30)
+        assert m.only(answer, b"D")[0].columns() == [b"after"], answer
+        goes_on(busy)
+        goes_on(idle)
+
+
+@test(targets=FOREBAY)
+def timeout_of_the_server_keeps_its_code(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        session(client)
+        client.run("begin; set local idle_in_transaction_session_timeout = 50")
+        wait_until(lambda: not lab.postgres.sessions("app"), "its backend has ended")
+        try:
+            client.run("select 1")
+            raise AssertionError("no error")
+        except ServerError as error:
+            assert error.sqlstate in ("25P03", "40001"), error
+        client.run("rollback")
+        goes_on(client)
