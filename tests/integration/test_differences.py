@@ -189,6 +189,20 @@ def calls_of_set_config_count(lab: Lab, which: str) -> None:
     assert "1MB" in seen.own and seen.others == {"4MB"}, seen
 
 
+@test(targets=FOREBAY)
+def settings_that_are_refused_later(lab: Lab) -> None:
+    """A role that is dropped while clients are in it: whoever gets another server connection is
+    stuck."""
+    for target, expected in ((lab.direct(), ["1", "", "1"]), (pooled(lab, 1), ["40003"] * 3)):
+        lab.postgres.rows("create role tmp_actor; grant tmp_actor to app", "app")
+        with target.connect() as client, target.connect() as other:
+            client.run("set role tmp_actor")
+            other.run("select 1")
+            lab.postgres.rows("drop role tmp_actor", "app")
+            got = [said(client, sql) for sql in ("select 1", "reset role", "select 1")]
+            assert got == expected, (target.kind, got)
+
+
 # What nobody sees.
 
 class Hidden(NamedTuple):
@@ -214,10 +228,11 @@ HIDDEN = {
                      "select * from pg_listening_channels()", "", "bell"),
     "setting_in_do": Hidden("", "do $$ begin perform set_config('work_mem', '101kB', false); end "
                                 "$$", "show work_mem", "4MB", "101kB"),
-    "setting_in_call": Hidden("create or replace procedure hides() language plpgsql as $$ begin perform "
-                              "set_config('work_mem', '101kB', false); end $$", "call hides()",
+    "setting_in_call": Hidden("create or replace procedure hides() language plpgsql as $$ begin "
+                              "perform set_config('work_mem', '101kB', false); end $$", "call hides()",
                               "show work_mem", "4MB", "101kB"),
-    "view": Hidden("create or replace view hidden_view as select set_config('work_mem', '101kB', false)",
+    "view": Hidden("create or replace view hidden_view as "
+                   "select set_config('work_mem', '101kB', false)",
                    "select * from hidden_view", "show work_mem", "4MB", "101kB"),
     "pg_temp_first": Hidden("", "set search_path = pg_temp, public; create table t as select 1 as "
                                 "n; reset search_path", "select n from t", "42P01", "1"),
@@ -432,6 +447,29 @@ def executes_that_are_not_seen(lab: Lab, which: str) -> None:
             answer = client.messages(m.query(EXECUTES[which]()))
             errors = m.only(answer, b"E")
             assert (errors[0].sqlstate if errors else "00000") == expected, target.kind
+
+
+@test(targets=FOREBAY)
+def names_that_are_not_seen(lab: Lab) -> None:
+    """PREPARE within a DO block, and of a name written with U&, stays on the server connection."""
+    for do, name in (("do $$ begin execute 'prepare p as select 1'; end $$", "p"),
+                     ('prepare u&"p" as select 1', "p")):
+        for target, own, others in ((lab.direct(), {"1"}, {"26000"}),
+                                    (pooled(lab), {"1", "26000"}, {"1", "26000"})):
+            seen = change(target, do, f"execute {name}")
+            assert seen == Seen(own, others), (do, target.kind, seen)
+
+
+@test(targets=FOREBAY)
+def deallocate_all_within_do(lab: Lab) -> None:
+    """It takes the statements of all clients with it, and nobody notices."""
+    for target, expected in ((lab.direct(), ["5", "5"]), (pooled(lab, 1), ["26000", "26000"])):
+        with target.connect() as client, target.connect() as other:
+            client.messages(m.parse("s", "select 5"), m.bind("", "s"), m.execute(""), m.sync())
+            other.run("do $$ begin execute 'deallocate all'; end $$")
+            got = [answered(client.messages(m.bind("", "s"), m.execute(""), m.sync()))
+                   for _ in range(2)]
+            assert got == expected, (target.kind, got)
 
 
 # The protocol.
