@@ -20,7 +20,7 @@ constexpr milliseconds kLinger{2000};
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 416);
+static_assert(sizeof(ClientSession) <= 432);
 
 }  // namespace
 
@@ -538,7 +538,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     // All that the session is stands here, not there.
     note(Weight::warning, "server_connection_lost", reason);
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
-        .on_link_lost(link.relay(), reason, link.relay().last_sqlstate);
+        .on_link_lost(link.relay(), reason);
     send_own();
     continue_input();
     settle();

@@ -51,9 +51,8 @@ class Relay {
   /// Sends a link what it takes to have the client's settings, and the client what differs between
   /// this server and the one that it was told about. To be called when the two are linked.
   void link_up(LinkRelayState& link);
-  /// The link is lost: answers what it owed, and keeps the client. `sqlstate` is the server's own,
-  /// where it said one.
-  void on_link_lost(LinkRelayState& link, const std::string& reason, Bytes sqlstate);
+  /// The link is lost: answers what it owed, and keeps the client.
+  void on_link_lost(LinkRelayState& link, const std::string& reason);
   /// Asks what the link holds of the session; the answer unpins.
   void take_inventory(LinkRelayState& link);
 

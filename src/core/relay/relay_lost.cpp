@@ -59,7 +59,7 @@ Loss loss_of(bool in_transaction, bool commits) {
 
 }  // namespace
 
-void Relay::on_link_lost(LinkRelayState& link, const std::string& reason, Bytes sqlstate) {
+void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
   const bool in_transaction = link.status != TransactionStatus::idle;
   const bool skipping = link.expected.skipping();
   const bool batch_open = link.expected.batch_open();
@@ -69,8 +69,7 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason, Bytes 
 
   const std::string message = "server connection lost: " + reason;
   const Loss loss = loss_of(in_transaction, commits);
-  const pg::Report report{"ERROR", sqlstate.empty() ? loss.sqlstate : sqlstate, message,
-                          loss.detail, loss.hint};
+  const pg::Report report{"ERROR", loss.sqlstate, message, loss.detail, loss.hint};
   const TransactionStatus status =
       in_transaction ? TransactionStatus::failed : TransactionStatus::idle;
   std::string& out = out_.to_client.insert();

@@ -17,6 +17,12 @@ bool announces_end(const pg::backend::Fields& notice) {
                                           notice.sqlstate == pg::sqlstate::kCrashShutdown);
 }
 
+// The server goes, or somebody made this one of its processes go: not the client's fault.
+bool is_shutdown(Bytes sqlstate) {
+  return sqlstate == pg::sqlstate::kAdminShutdown || sqlstate == pg::sqlstate::kCrashShutdown ||
+         sqlstate == pg::sqlstate::kCannotConnectNow;
+}
+
 bool in_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -207,12 +213,10 @@ void ServerRelay::on_done(const Expected& expected) {
 ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   const auto fields = pg::backend::Fields::parse(item.message.body);
   const Verdict verdict = fields.fatal() ? Verdict::ending : Verdict::fine;
-  if (fields.fatal() && client_ != nullptr && rules_.share_statements && client_->pins == 0) {
-    // The client can do without this connection.
-    link_.rest = Disposition::discard;
+  if (fields.fatal() && client_ != nullptr && client_->pins == 0 && rules_.share_statements &&
+      is_shutdown(fields.sqlstate)) {
+    link_.rest = Disposition::discard;  // the client can do without this connection
     link_.last_words = fields.message;
-    const Bytes code = fields.sqlstate;
-    if (!code.starts_with("57P0") && !code.starts_with("08")) link_.last_sqlstate = code;
     return verdict;
   }
   if (link_.expected.empty()) {

@@ -171,7 +171,6 @@ struct LinkRelayState {
   bool poisoned = false;
   /// What the server said when it ended the connection, where the client is not to see it.
   std::string last_words;
-  std::string last_sqlstate;
   /// The body of the ErrorResponse with which the server answered something of our own.
   std::string own_error;
 

@@ -74,6 +74,9 @@ class Forebay(Target):
         self.child = Child("forebay", argv, self.folder / "forebay.log", env=env,
                            open_files=self.settings.open_files)
         wait_for_listener(self.child, self.address)
+        for path in self.settings.listen:
+            if path.startswith("/") and not Path(path).is_dir():
+                wait_for_listener(self.child, path)
 
     def _stop(self, check: bool) -> None:
         """Ends it the quick way (SIGTERM twice) and looks at what it leaves behind."""
