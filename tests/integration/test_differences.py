@@ -229,8 +229,8 @@ HIDDEN = {
     "setting_in_do": Hidden("", "do $$ begin perform set_config('work_mem', '101kB', false); end "
                                 "$$", "show work_mem", "4MB", "101kB"),
     "setting_in_call": Hidden("create or replace procedure hides() language plpgsql as $$ begin "
-                              "perform set_config('work_mem', '101kB', false); end $$", "call hides()",
-                              "show work_mem", "4MB", "101kB"),
+                              "perform set_config('work_mem', '101kB', false); end $$",
+                              "call hides()", "show work_mem", "4MB", "101kB"),
     "view": Hidden("create or replace view hidden_view as "
                    "select set_config('work_mem', '101kB', false)",
                    "select * from hidden_view", "show work_mem", "4MB", "101kB"),
