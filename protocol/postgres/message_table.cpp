@@ -26,7 +26,8 @@ constexpr Line kFrontendLines[] = {
     {'c', {"CopyDone", Look::whole, 0, kSmall, "goes on; ends copy-in"}},
     {'f', {"CopyFail", Look::whole, 0, kSmall, "goes on; ends copy-in"}},
     {'D', {"Describe", Look::whole, 0, kSmall, "statement name replaced, as for Bind"}},
-    {'E', {"Execute", Look::whole, 0, kSmall, "goes on"}},
+    {'E', {"Execute", Look::whole, 0, kSmall, "goes on; what its statement does to the session is "
+                                              "followed"}},
     {'H', {"Flush", Look::whole, 0, kSmall, "goes on"}},
     {'F', {"FunctionCall", Look::whole, 0, kLarge, "goes on"}},
     {'P', {"Parse", Look::whole, 0, kLarge, "a named statement is shared by all clients of "
@@ -34,7 +35,8 @@ constexpr Line kFrontendLines[] = {
                                             "has it"}},
     {'p', {"Password", Look::whole, 0, kSmall, "authentication only: PasswordMessage, "
                                                "SASLInitialResponse, SASLResponse"}},
-    {'Q', {"Query", Look::whole, 0, kLarge, "goes on"}},
+    {'Q', {"Query", Look::whole, 0, kLarge, "goes on; what it does to the session is followed, "
+                                            "names of prepared statements in it are replaced"}},
     {'S', {"Sync", Look::whole, 0, kSmall, "goes on; answered here when nothing is open"}},
     {'X', {"Terminate", Look::whole, 0, kSmall, "ends the client; the server connection is kept"}},
 };
@@ -69,7 +71,7 @@ constexpr Line kBackendLines[] = {
     {'1', {"ParseComplete", Look::whole, 0, 0, "goes on; swallowed when we parsed"}},
     {'s', {"PortalSuspended", Look::whole, 0, 0, "goes on"}},
     {'Z', {"ReadyForQuery", Look::whole, 1, 1, "goes on; in status I with nothing owed the server "
-                                               "connection is free"}},
+                                               "connection is free, unless something pins it"}},
     {'T', {"RowDescription", Look::whole, 2, kLarge, "goes on"}},
 };
 

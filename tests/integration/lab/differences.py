@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Callable
 
-from .messages import Message, error_response
+from .messages import Message
 
 Messages = list[Message]
 
@@ -47,17 +47,6 @@ def _notification(message: Message) -> Message:
     return Message(b"A", b"pid." + message.body[4:])
 
 
-# Errors about names of statements, which the proxy says itself where it keeps the names.
-NAME_ERRORS = ("42P05", "26000")
-
-
-def _name_error(message: Message) -> Message:
-    fields = message.fields()
-    if fields.get("C") not in NAME_ERRORS:
-        return message
-    return Message(b"E", error_response(**{k: v for k, v in fields.items() if k not in "FLR"})[5:])
-
-
 ALLOWED = (
     Difference("the authentication exchange",
                "the proxy has challenges and salts of its own, and over TLS its own certificate to "
@@ -72,10 +61,6 @@ ALLOWED = (
     Difference("the process id in NotificationResponse",
                "it names a server process, and must be one that the client can know its own by",
                ("session", "transaction"), _each(b"A", _notification)),
-    Difference("file, line and routine (fields F, L, R) of errors 42P05 and 26000",
-               "in transaction mode the proxy keeps the names of prepared statements and says these "
-               "errors itself; it has no line of PostgreSQL's source to name",
-               ("transaction",), _each(b"E", _name_error)),
 )
 
 
