@@ -234,6 +234,15 @@ void ClientSession::link_writable() {
 
 void ClientSession::server_done() {
   if (phase_ != Phase::linked) return;
+  auto& confirming = link_->relay().confirming;
+  if (confirming == LinkRelayState::Confirming::confirmed) {
+    confirming = LinkRelayState::Confirming::no;
+    continue_input();
+    if (phase_ != Phase::linked) {
+      settle();
+      return;
+    }
+  }
   const LinkRelayState& link = link_->relay();
   const bool over = link.at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
   if (over && !after_transaction()) return;
@@ -257,9 +266,8 @@ bool ClientSession::after_transaction() {
     fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
     return false;
   }
-  if (relay_.look && !link_->dedicated()) {
+  if (std::exchange(relay_.look, false) && mode_ != config::PoolMode::session) {
     // Statements that hide what they do, or that may have ended what pins: the server knows.
-    relay_.look = false;
     relay_.pin(PinReason::looking);
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
         .take_inventory(link_->relay());
@@ -325,6 +333,11 @@ void ClientSession::reject(const Refused& reason) {
   stop_waiting();
   timer_.cancel();
   enter(Phase::idle);
+  refuse_statement(reason);
+}
+
+// The statement at the front of the stash is answered with an error.
+void ClientSession::refuse_statement(const Refused& reason) {
   std::string& out = engine_.to_client().insert();
   pg::write_error(out, reason.report("ERROR"));
   Stash input = std::move(stash_);
@@ -540,6 +553,14 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
         .on_link_lost(link.relay(), reason);
     send_own();
+    if (link.relay().settings_refused && !stash_.empty() && relay_.lost == nullptr &&
+        link.relay().confirming != LinkRelayState::Confirming::no) {
+      const std::string body = link.relay().own_error;
+      const auto fields = pg::backend::Fields::parse(body);
+      refuse_statement({std::string(fields.sqlstate), reason,
+                        "The session has the settings again that it began with."});
+      return;
+    }
     continue_input();
     settle();
     return;

@@ -98,6 +98,7 @@ class Relay {
   void edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
                  sql::Span span, std::string& before, Expected& expected, LinkRelayState& link);
   [[nodiscard]] StatementRef find_statement(Bytes name) const;
+  [[nodiscard]] std::string context_of(Bytes definition) const;
   static void note_name(Expected& expected, const std::string& name, const StatementRef& statement);
   [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work,
                                        const LinkRelayState& link) const;

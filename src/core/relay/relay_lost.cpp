@@ -96,6 +96,8 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
     client_.settings = client_.undo->settings;
     client_.undo.reset();
   }
+  // What no server grants any more must not stand in the way of every statement to come.
+  if (link.settings_refused && client_.startup != nullptr) client_.settings = client_.startup;
   if (!in_transaction) return;
   client_.lost = std::make_unique<ClientRelayState::LostTransaction>();
   client_.lost->why = message;

@@ -112,6 +112,10 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
   }
   if (disposition != Disposition::forward || client_ == nullptr) {
     if (idle) link_.changed.clear();
+    using Confirming = LinkRelayState::Confirming;
+    if (link_.confirming == Confirming::asked && link_.expected.empty()) {
+      link_.confirming = Confirming::confirmed;
+    }
     pass(item, disposition);
     return;
   }

@@ -178,7 +178,10 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
                       LinkRelayState& link) {
   const Bytes text = edits.original();
   const sql::Span name = sql::name_after(text, span, key_word(step.kind), link.reading.standard);
-  if (name.empty()) return;
+  if (name.empty()) {
+    client_.pin(PinReason::unknown);  // it goes by its own name, on this link only
+    return;
+  }
   const auto mine = std::find_if(prepared.rbegin(), prepared.rend(), [&](const SessionStep* other) {
     return other->name == step.name;
   });
@@ -193,7 +196,7 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
     }
     std::string definition(Statement::kSqlMark);
     definition += text.substr(name.end, span.end - name.end);
-    step.prepared = rules_.catalog.find_or_make(definition);
+    step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
     if (link.statements.use(step.prepared)) before = "DEALLOCATE " + step.prepared->server_name();
     edits.replace(name.begin, name.end, step.prepared->server_name());
     prepared.push_back(&step);
@@ -218,6 +221,19 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
 StatementRef Relay::find_statement(Bytes name) const {
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   return known == nullptr ? StatementRef() : known->statement;
+}
+
+// What else than its text a statement of this client's depends on: who has the same shares it.
+std::string Relay::context_of(Bytes definition) const {
+  std::string context =
+      client_.settings == nullptr ? std::string() : client_.settings->parse_context();
+  const Bytes sql = definition.starts_with(Statement::kSqlMark)
+                        ? definition.substr(Statement::kSqlMark.size())
+                        : definition.substr(0, definition.find('\0'));
+  if (names_the_time(sql)) {
+    context += std::to_string(client_.serial);
+  }
+  return context;
 }
 
 void Relay::note_name(Expected& expected, const std::string& name, const StatementRef& statement) {
@@ -292,7 +308,7 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const LinkRelayS
   std::string definition(Statement::kSqlMark);
   if (step.kind == Kind::prepare && !known) {
     definition += text.substr(name.end, part.end - name.end);
-    step.prepared = rules_.catalog.find_or_make(definition);
+    step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
     replacement = step.prepared->server_name();
   } else if (known) {
     step.prepared = known;

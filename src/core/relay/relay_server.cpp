@@ -235,6 +235,7 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     link_.own_error = item.message.body;
     if (client_ != nullptr) {
       link_.poisoned = true;
+      link_.settings_refused = true;
       reason_ = "the server refused the settings of the session: " + std::string(fields.message);
       return Verdict::violation;
     }
@@ -291,10 +292,15 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   std::size_t end = at + StatementCatalog::kNamePrefix.size();
   while (end < body.size() && body[end] >= '0' && body[end] <= '9') ++end;
   const Bytes server_name = body.substr(at, end - at);
-
   std::string name = link_.expected.name_at_head();
   if (name.empty() && client_->statements != nullptr) {
     name = client_->statements->name_of(server_name);
+  }
+  // Something hidden took away what the link had (DEALLOCATE ALL in a function): not to be pooled.
+  const auto* known = client_->statements == nullptr ? nullptr : client_->statements->find(name);
+  if (sqlstate == pg::sqlstate::kInvalidStatementName && known != nullptr && !known->pending &&
+      link_.statements.use(known->statement)) {
+    link_.poisoned = true;
   }
   const bool escaped = body[at - 1] == '_';
   if (escaped) name = server_name;

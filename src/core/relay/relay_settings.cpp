@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/relay/relay.hpp"
@@ -60,6 +61,10 @@ void Relay::link_up(LinkRelayState& link) {
       change_settings(changes, link);
       pg::write_empty(out_.to_server.insert(), Frontend::Sync);
       push(link, {.request = Request::sync, .disposition = Disposition::discard});
+      const bool becomes = std::any_of(changes.begin(), changes.end(), [](const auto& change) {
+        return change.value && (change.name == "role" || change.name == "session_authorization");
+      });
+      if (becomes) link.confirming = LinkRelayState::Confirming::asked;
     }
   }
   // Clients of a pool mostly have the same settings, and those are one object.

@@ -169,6 +169,9 @@ struct LinkRelayState {
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;
+  /// Who the session is was asked for (SET ROLE): nothing of the client's goes before that is so.
+  enum class Confirming : std::uint8_t { no, asked, confirmed } confirming = Confirming::no;
+  bool settings_refused = false;  ///< by the server: `own_error` says why
   /// What the server said when it ended the connection, where the client is not to see it.
   std::string last_words;
   /// The body of the ErrorResponse with which the server answered something of our own.

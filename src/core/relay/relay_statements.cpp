@@ -87,7 +87,8 @@ void Relay::send_parse(const NewStatement& made, Bytes name) {
 
 void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
   const StatementRef statement =
-      made.whole ? rules_.catalog.find_or_make(made.definition) : rules_.catalog.make_unkept();
+      made.whole ? rules_.catalog.find_or_make(made.definition, context_of(made.definition))
+                 : rules_.catalog.make_unkept();
   if (!made.whole) client_.pin(PinReason::large_statement);
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
   client_.statements->set(made.name,

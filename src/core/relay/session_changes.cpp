@@ -18,7 +18,7 @@ void SessionChanges::completed(const SessionWork* work, std::uint16_t statement,
   if (work != nullptr) {
     if (work->unknown) apply_tag(tag);
     for (const SessionStep& step : work->steps) {
-      if (step.statement != statement) continue;
+      if (step.statement != statement || (step.call && tag == "SELECT 0")) continue;
       back_to_savepoint = back_to_savepoint || step.kind == Kind::rollback_to;
       apply(step);
     }

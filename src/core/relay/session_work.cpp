@@ -218,6 +218,7 @@ void Builder::add_call(const sql::Setting& setting) {
   if (setting.local == sql::Truth::yes) return;
   SessionStep made;
   made.kind = Kind::set;
+  made.call = true;
   made.statement = work_.statements;
   const auto take = [&](const Value& value, std::string& text, std::uint16_t& parameter) {
     if (value.kind == Value::Kind::parameter) {
@@ -239,7 +240,10 @@ void Builder::add_call(const sql::Setting& setting) {
     known = known && take(setting.local_value, local, made.local_parameter);
     if (known && made.local_parameter == 0 && is_true(local)) return;
   }
-  if (setting.action == sql::Setting::Action::to_default) {
+  const bool null = setting.values.size() == 1 &&
+                    setting.values.front().kind == Value::Kind::word &&
+                    setting.values.front().text == "null";
+  if (null || setting.action == sql::Setting::Action::to_default) {
     made.kind = Kind::reset;
   } else {
     known = known && setting.values.size() == 1 &&

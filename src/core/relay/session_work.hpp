@@ -33,6 +33,7 @@ struct SessionStep {
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;
+  bool call = false;            ///< set_config: done if the statement gave a row
   bool local = false;           ///< of reset: SET LOCAL x TO DEFAULT
   std::uint16_t statement = 0;  ///< which of the text's statements
   /// set_config with parameters: n of $n, or 0 where `name` and `value` say it.
