@@ -43,6 +43,7 @@ bool by_name(const ParameterSet::Entry& a, const ParameterSet::Entry& b) {
 
 ParameterSet::ParameterSet(std::vector<Entry> entries) : entries_(std::move(entries)) {
   for (const auto& [name, value] : entries_) {
+    bytes_ += name.size() + value.size();
     if (is_harmless_to_parsing(name)) continue;
     parse_context_.append(name).append(1, '\0').append(value).append(1, '\0');
   }

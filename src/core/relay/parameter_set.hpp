@@ -25,6 +25,8 @@ class ParameterSet {
   [[nodiscard]] const std::string* find(std::string_view name) const noexcept;
   /// What of it the parsing of a statement may depend on (search_path, TimeZone, which a constant
   /// of type timestamptz is read in, ...), as one text; empty for nothing.
+  /// Of all names and values.
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] const std::string& parse_context() const noexcept { return parse_context_; }
 
  private:
@@ -33,6 +35,7 @@ class ParameterSet {
 
   const std::vector<Entry> entries_;
   std::string parse_context_;
+  std::size_t bytes_ = 0;
 };
 
 using ParameterSetRef = std::shared_ptr<const ParameterSet>;

@@ -174,6 +174,8 @@ bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) co
       }
       return link.all_gone > 0 || undecided_name(close->name, link);
     }
+    case Frontend::Query:
+      return link.all_gone > 0;  // the text may name a statement
     default:
       return false;
   }

@@ -38,6 +38,7 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   const auto complete = pg::backend::CommandComplete::parse(item.message.body);
   const Bytes tag = complete && item.message.is(Backend::CommandComplete) ? complete->tag : Bytes();
   if (special != nullptr && special->inventory) {
+    ++special->completed;
     on_inventory(tag);
     return;
   }
@@ -54,6 +55,13 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   if (work != nullptr && rules_.share_statements) on_names(*work, statement);
 }
 
+// A portal that is not at its end may have done already what its statement does.
+void ServerRelay::on_suspended(Disposition disposition, const SpecialReply* special) {
+  if (special == nullptr || special->work == nullptr || client_ == nullptr) return;
+  if (disposition != Disposition::forward) return;
+  SessionChanges(rules_.parameter_sets, *client_, link_).completed(special->work.get(), 0, {});
+}
+
 // What the link itself has or lacks after it.
 void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
   if (changes_catalog(tag)) {
@@ -66,7 +74,8 @@ void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
   if ((discard || tag == "RESET") && !followed) link_.settings_doubtful = true;
   if (!discard && tag != "DEALLOCATE ALL") return;
   link_.statements.deallocate_all();
-  link_.has_settings_statement = false;
+  // Behind a DISCARD ALL that is followed by more, the statement is made anew already.
+  if (special == nullptr || !special->withhold_ready) link_.has_settings_statement = false;
   if (client_ == nullptr || client_->statements == nullptr) return;
   client_->statements->deallocate_all();
   client_->unpin_statements();
@@ -109,6 +118,7 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
   const bool idle = link_.status == pg::backend::TransactionStatus::idle;
   if (special != nullptr && special->inventory && client_ != nullptr) {
     client_->unpin(PinReason::looking);
+    if (special->completed == 0) client_->pin(PinReason::unknown);  // it failed: nobody knows
   }
   if (disposition != Disposition::forward || client_ == nullptr) {
     if (idle) link_.changed.clear();
@@ -134,9 +144,12 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
     return;
   }
   if (special != nullptr && special->starts_again) {
-    // DISCARD ALL took the statement away before it was made anew; if it failed, so did that.
-    link_.has_settings_statement = idle || special->had_statement;
-    if (idle && client_->settings == rules_.parameter_sets.empty()) changes.started_again();
+    if (idle && client_->settings == rules_.parameter_sets.empty()) {
+      changes.started_again();
+      link_.has_settings_statement = true;  // made anew behind DISCARD ALL
+    } else {
+      link_.poisoned = true;  // DISCARD ALL failed, and what was set behind it stays
+    }
     changes.ready(link_.status);
     tell_changes();
   }
@@ -162,7 +175,8 @@ void ServerRelay::on_parameter_status(const Item& item) {
   const Disposition disposition = link_.expected.disposition();
   const SpecialReply* special = link_.expected.special();
   const bool withhold =
-      link_.withheld != nullptr || (special != nullptr && special->withhold_ready);
+      client_ != nullptr && disposition != Disposition::abandon &&
+      (link_.withheld != nullptr || (special != nullptr && special->withhold_ready));
   pass(item, withhold ? Disposition::discard : disposition);
   if (!status || link_.settings == nullptr) return;
   if (withhold) {
@@ -190,7 +204,9 @@ void ServerRelay::on_parameter_status(const Item& item) {
   }
   // While we change settings ourselves, the client's are already what they shall be.
   if (disposition == Disposition::forward && client_ != nullptr) {
-    link_.changed.emplace_back(status->name);
+    auto& changed = link_.changed;
+    const bool noted = std::find(changed.begin(), changed.end(), status->name) != changed.end();
+    if (!noted) changed.emplace_back(status->name);
   }
 }
 

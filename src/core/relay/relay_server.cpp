@@ -168,6 +168,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
   if (type == Backend::CommandComplete || type == Backend::EmptyQueryResponse) {
     on_statement_complete(item, taken.disposition, special);
   }
+  if (type == Backend::PortalSuspended) on_suspended(taken.disposition, special);
   if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
   if (type == Backend::ReadyForQuery) {
     on_ready(item, taken.disposition, special);
@@ -336,7 +337,10 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
       if (expected->unnamed == UnnamedChange::parsed) client->unnamed.exists = false;
       if (expected->unnamed == UnnamedChange::dropped) client->unnamed.exists = true;
     }
-    if (expected->special != nullptr && expected->special->undecided_names) --link.all_gone;
+    if (expected->special != nullptr) {
+      if (expected->special->undecided_names) --link.all_gone;
+      if (expected->special->sets_settings) link.has_settings_statement = false;
+    }
     if (expected->change == nullptr) continue;
     NameChange& change = *expected->change;
     switch (change.kind) {

@@ -140,6 +140,7 @@ struct LinkRelayState {
   std::uint32_t unnamed_change = 0;  ///< counts what was sent that changes it
   std::uint32_t unnamed_batch = 0;   ///< of the last of these, while it is not answered
   bool unnamed_pending = false;
+  std::uint32_t gone = 0;           ///< numbers names that are deallocated at once
   std::uint32_t all_gone = 0;       ///< so many DEALLOCATE ALL are under way
   std::uint64_t pool = 0;           ///< the pool's serial number
   CatalogEpoch* catalog = nullptr;  ///< of the pool's database; null where nobody counts

@@ -60,6 +60,9 @@ struct SessionWork {
 };
 using SessionWorkRef = std::shared_ptr<const SessionWork>;
 
+/// Whether a parameter's value is a list of identifiers (GUC_LIST_QUOTE).
+bool is_identifier_list(std::string_view name) noexcept;
+
 /// Whether a text may end a transaction for good. After session_work of the same facts.
 bool may_commit(const sql::Facts& facts) noexcept;
 
