@@ -131,6 +131,10 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
   }
   SessionChanges changes(rules_.parameter_sets, *client_, link_);
   changes.ready(link_.status);
+  // What is put right before the client hears of it is none of its doing.
+  if (special != nullptr && (special->withhold_ready || special->starts_again)) {
+    link_.changed.clear();
+  }
   if (idle) {
     for (const std::string& name : link_.changed) {
       if (const std::string* value = link_.reported.find(name)) changes.reported(name, *value);
