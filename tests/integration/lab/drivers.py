@@ -41,6 +41,16 @@ def c_program(name: str) -> Path:
     return product
 
 
+def cxx_program(name: str, library: str) -> Path:
+    source, product = DRIVERS / f"{name}.cpp", BUILT / name
+    with _building():
+        if _older(product, source):
+            flags = shlex.split(run(["pkg-config", "--cflags", "--libs", library]).out)
+            run(["c++", "-std=c++17", "-g", "-Wall", "-Wextra", "-Werror",
+                 "-Wno-deprecated-declarations", source, "-o", product, *flags], within=120)
+    return product
+
+
 def java_program(name: str) -> list[str]:
     source, product = DRIVERS / f"{name}.java", BUILT / f"{name}.class"
     if not JDBC.exists():
