@@ -343,6 +343,10 @@ void ClientSession::reject(const Refused& reason) {
   settle();
 }
 
+bool ClientSession::at_work() const noexcept {
+  return wants_link() || (phase_ == Phase::linked && !link_->relay().expected.empty());
+}
+
 bool ClientSession::cancel(Bytes key, std::unique_ptr<Stream>& requester) {
   const std::size_t size = long_cancel_key_ ? cancel_key_.size() : 4;
   if (!equal_in_constant_time(key, {cancel_key_.data(), size})) return false;
