@@ -80,7 +80,8 @@ void ServerRelay::on_names(const SessionWork& work, std::uint16_t statement) {
       if (client_->statements == nullptr) {
         client_->statements = std::make_unique<ClientStatements>();
       }
-      client_->statements->set(step.name, {.statement = step.prepared, .pending = false});
+      client_->statements->set(
+          step.name, {.statement = step.prepared, .pending = false, .epoch = link_.epoch()});
       link_.statements.add(step.prepared, link_.expected.batch(), link_.epoch());
       link_.statements.confirm(step.prepared);
     } else if (step.kind == SessionStep::Kind::deallocate && client_->statements != nullptr) {
