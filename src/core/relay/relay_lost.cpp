@@ -96,6 +96,9 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
     client_.settings = client_.undo->settings;
     client_.undo.reset();
   }
+  if (std::exchange(client_.discarded, false) && client_.startup != nullptr) {
+    client_.settings = client_.startup;
+  }
   if (!in_transaction) return;
   client_.lost = std::make_unique<ClientRelayState::LostTransaction>();
   client_.lost->why = message;

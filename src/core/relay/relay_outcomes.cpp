@@ -133,7 +133,8 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
   if (special != nullptr && special->starts_again) {
     // DISCARD ALL took the statement away before it was made anew; if it failed, so did that.
     link_.has_settings_statement = idle || special->had_statement;
-    if (idle && client_->settings == rules_.parameter_sets.empty()) changes.started_again();
+    // Not told by the settings being gone: the server has reported some of them by now.
+    if (std::exchange(client_->discarded, false)) changes.started_again();
     changes.ready(link_.status);
     tell_changes();
   }
