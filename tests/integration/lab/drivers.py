@@ -16,6 +16,7 @@ from .target import Target
 
 DRIVERS = Path(__file__).resolve().parent.parent / "drivers"
 BUILT = Path(__file__).resolve().parents[3] / "build" / "integration" / "drivers"
+GO_PATH = Path("/usr/share/gocode")
 JDBC = Path("/usr/share/java/postgresql.jar")
 
 
@@ -60,6 +61,20 @@ def java_program(name: str) -> list[str]:
             run(["javac", "-cp", JDBC, "-d", BUILT, source], within=120)
     return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
             f"{BUILT}:{JDBC}", name]
+
+
+def go_test_program(package: str) -> tuple[Path, Path]:
+    """The tests of a package that Debian ships as source; and where they are to run."""
+    folder = GO_PATH / "src" / package
+    product = BUILT / (package.replace("/", "_") + ".test")
+    if not folder.is_dir():
+        raise LabError(f"{folder} is missing: install the golang-*-dev package")
+    with _building():
+        if not product.exists():
+            run(["go", "test", "-c", "-o", product, package], within=300,
+                env=dict(os.environ, GO111MODULE="off", GOPATH=str(GO_PATH), GOFLAGS="-p=2",
+                         GOCACHE=str(BUILT / "go-cache")))
+    return product, folder
 
 
 def node_program(name: str) -> list[str]:
