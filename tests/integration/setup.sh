@@ -37,6 +37,18 @@ driver_packages=(
   /usr/share/java/postgresql.jar=libpostgresql-jdbc-java
   javac=openjdk-17-jdk-headless
   node=nodejs npm=npm
+  /usr/lib/python3/dist-packages/sqlalchemy/__init__.py=python3-sqlalchemy
+  /usr/share/gocode/src/github.com/lib/pq/conn.go=golang-github-lib-pq-dev
+  /usr/share/gocode/src/github.com/jackc/pgx/v4/conn.go=golang-github-jackc-pgx-v4-dev
+  go=golang-go
+  /usr/include/pqxx/pqxx=libpqxx-dev
+  /etc/odbcinst.ini=odbc-postgresql
+  /usr/lib/python3/dist-packages/pyodbc.pyi=python3-pyodbc
+  /var/lib/dpkg/info/libdbd-pg-perl.list=libdbd-pg-perl
+  ruby=ruby /var/lib/dpkg/info/ruby-pg.list=ruby-pg
+  php=php-cli /var/lib/dpkg/info/php-pgsql.list=php-pgsql
+  /usr/lib/python3/dist-packages/greenlet/__init__.py=python3-greenlet
+  /usr/lib/python3/dist-packages/pytest/__init__.py=python3-pytest
 )
 
 # "[ 1:05] text": what happens, and when it began.

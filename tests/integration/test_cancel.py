@@ -8,6 +8,7 @@ import time
 from lab import messages as m
 from lab.declare import ENTRIES, FOREBAY, MODES, POOLERS, TLS, test
 from lab.lab import Lab
+from lab.load import busy
 from lab.process import LabError, wait_until
 from lab.target import Target
 from lab.wire import Client
@@ -33,6 +34,22 @@ def running_statement(lab: Lab) -> None:
             assert error.sqlstate == "57014", error
             assert error.text == "canceling statement due to user request", error
             assert client.value("select 1") == "1"
+
+
+@test(modes=MODES)
+def at_once(lab: Lab) -> None:
+    """Behind a statement that the proxy may not have read yet. PostgreSQL itself takes no notice of
+    a request for a statement that it has not read, but is hardly ever so late."""
+    target = lab.target(pool_size=3 if lab.variant.mode == "transaction" else 10)
+    lost = 0
+    with busy(lab, target), target.connect() as client:
+        for _ in range(100):
+            client.send(m.query("select pg_sleep(0.3)"))
+            client.cancel(tls=target.tls())
+            answer = client.until_ready()
+            lost += not m.only(answer, b"E")
+            assert client.value("select 1") == "1"
+    assert lost <= 3, f"{lost} of 100 requests were lost"
 
 
 @test(modes=MODES, tls=(True,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from lab import messages as m
 from lab.declare import FOREBAY, POSTGRES_LIKE, test
 from lab.lab import Lab
@@ -102,6 +104,36 @@ def new_clients_after_a_change_of_a_table(lab: Lab) -> None:
                                      m.sync())
             assert not m.only(answer, b"E"), answer
             assert m.only(answer, b"D")[0].columns() == [b"1", b"new"], answer
+
+
+def everywhere(lab: Lab, client: Client, name: str, expected: list[bytes]) -> None:
+    """Executes a statement, whose last column is the backend, on both connections of the pool."""
+    seen: set[Optional[bytes]] = set()
+    for _ in range(20000):
+        answer = client.messages(m.bind("", name), m.execute(""), m.sync())
+        assert not m.only(answer, b"E"), answer
+        *row, pid = m.only(answer, b"D")[0].columns()
+        assert row == expected, answer
+        seen.add(pid)
+        if len(seen) == (1 if lab.kind == "direct" else 2):
+            return
+    raise LabError("every transaction ran on the same connection")
+
+
+@test(targets=POSTGRES_LIKE)
+def prepared_anew_after_a_change(lab: Lab) -> None:
+    """As asyncpg and pgx do when they are told of the change: it must help on every connection."""
+    target = lab.target(pool_size=2)
+    text = "select *, pg_backend_pid() from changing"
+    with busy(lab, target, clients=2), target.connect() as client:
+        client.run("create table changing (a int); insert into changing values (1)")
+        client.messages(m.parse("before", text), m.sync())
+        everywhere(lab, client, "before", [b"1"])
+        change(client)
+        error = client.error(m.bind("", "before"), m.execute(""), m.sync())
+        assert error.sqlstate == "0A000", error
+        client.messages(m.close_statement("before"), m.parse("after", text), m.sync())
+        everywhere(lab, client, "after", [b"1", b"new"])
 
 
 @test(targets=POSTGRES_LIKE)

@@ -165,6 +165,25 @@ def reset_goes_back_to_the_start(lab: Lab) -> None:
 
 
 @test(targets=POSTGRES_LIKE)
+def discard_all_with_what_servers_report(lab: Lab) -> None:
+    """The server reports application_name while the settings of the start are made anew."""
+    target = lab.target(pool_size=3)
+    with busy(lab, target):
+        for turn in range(40):
+            name = f"client {turn}"
+            with target.connect(options="-c work_mem=3MB", application_name=name) as client:
+                client.run("select 1")
+                if turn % 2:
+                    client.run("discard all")
+                else:
+                    client.extended("discard all")
+                for _ in range(3):
+                    rows = client.rows("select current_setting('work_mem'), "
+                                       "current_setting('application_name')")
+                    assert rows == [("3MB", name)], (turn, rows)
+
+
+@test(targets=POSTGRES_LIKE)
 def roles_follow_their_client(lab: Lab) -> None:
     target = lab.target(pool_size=2)
     lab.postgres.rows("drop role if exists actor; create role actor; grant actor to app", "app")

@@ -76,6 +76,8 @@ class ClientSession final : public StreamEvents {
   void wait_again();
   /// No server can be had.
   void wait_failed(const Refused& reason);
+  /// Whether it asked for something that is not answered.
+  [[nodiscard]] bool at_work() const noexcept;
   /// Somebody showed its cancel key. True when `requester` was kept.
   bool cancel(Bytes key, std::unique_ptr<Stream>& requester);
   /// To be let go as soon as no transaction is open.

@@ -241,7 +241,16 @@ void Engine::receive(mail::WaitFailed& failed) {
 void Engine::receive(mail::Cancel& cancel) {
   if (cancel.slot >= slots_.size()) return;
   ClientSession* session = slots_[cancel.slot].session;
-  if (session != nullptr) session->cancel(cancel.key, cancel.requester);
+  if (session == nullptr) return;
+  // What it is about was sent before it, but may not have been read yet: one turn of the loop finds
+  // it readable, and reads it behind the mail.
+  constexpr std::uint8_t kTurns = 2;
+  if (!session->at_work() && cancel.turns < kTurns) {
+    ++cancel.turns;
+    shared_.courier->send(id_, std::move(cancel));
+    return;
+  }
+  session->cancel(cancel.key, cancel.requester);
 }
 
 void Engine::receive(mail::Drain&) {

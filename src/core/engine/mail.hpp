@@ -44,6 +44,7 @@ struct Cancel {
   std::uint32_t slot;
   std::string key;
   std::unique_ptr<Stream> requester;
+  std::uint8_t turns = 0;  ///< so many it has waited for what it is to cancel
 };
 /// Begin to let clients go: those between transactions now, the rest at the end of theirs.
 struct Drain {};

@@ -22,6 +22,7 @@ class ClientStatements {
     std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
     bool commits = false;           ///< executing it may end a transaction for good
+    std::uint64_t epoch = 0;        ///< the CatalogEpoch of its Parse
   };
 
   /// What the client calls `name`; null when it has no such statement.

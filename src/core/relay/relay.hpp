@@ -141,6 +141,7 @@ class Relay {
   void drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link);
   void close_on_link(const StatementRef& statement, LinkRelayState& link);
   void need_statement(const StatementRef& statement, LinkRelayState& link);
+  void need_statement(const ClientStatements::Named& named, LinkRelayState& link);
   void need_unnamed(LinkRelayState& link);
   void make_room(LinkRelayState& link);
   void forward(const Item& item, LinkRelayState& link, Expected&& expected);

@@ -100,6 +100,9 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
     client_.settings = client_.undo->settings;
     client_.undo.reset();
   }
+  if (std::exchange(client_.discarded, false) && client_.startup != nullptr) {
+    client_.settings = client_.startup;
+  }
   // What no server grants any more must not stand in the way of every statement to come.
   if (link.settings_refused && client_.startup != nullptr) client_.settings = client_.startup;
   if (!in_transaction) return;

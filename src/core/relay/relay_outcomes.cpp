@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "core/relay/relay.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
@@ -89,7 +90,8 @@ void ServerRelay::on_names(const SessionWork& work, std::uint16_t statement) {
       if (client_->statements == nullptr) {
         client_->statements = std::make_unique<ClientStatements>();
       }
-      client_->statements->set(step.name, {.statement = step.prepared, .pending = false});
+      client_->statements->set(
+          step.name, {.statement = step.prepared, .pending = false, .epoch = link_.epoch()});
       link_.statements.add(step.prepared, link_.expected.batch(), link_.epoch());
       link_.statements.confirm(step.prepared);
     } else if (step.kind == SessionStep::Kind::deallocate && client_->statements != nullptr) {
@@ -148,7 +150,8 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
     return;
   }
   if (special != nullptr && special->starts_again) {
-    if (idle && client_->settings == rules_.parameter_sets.empty()) {
+    // Not told by the settings being gone: the server may have reported some of them by now.
+    if (std::exchange(client_->discarded, false)) {
       changes.started_again();
       link_.has_settings_statement = true;  // made anew behind DISCARD ALL
     } else {

@@ -80,7 +80,8 @@ struct ClientRelayState {
   bool skip_to_sync = false;
   /// The server is to be asked what the link holds, when the transaction is over.
   bool look = false;
-  bool discards = false;  ///< the open batch has a DISCARD ALL
+  bool discards = false;   ///< the open batch has a DISCARD ALL
+  bool discarded = false;  ///< one was carried out; the settings of the start-up do not hold yet
   Pins pins = 0;
   std::uint64_t serial = 0;               ///< of the session: unique in the process
   std::uint64_t pool = 0;                 ///< the pool's serial number

@@ -95,8 +95,8 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
                  : rules_.catalog.make_unkept();
   if (!made.whole) client_.pin(PinReason::large_statement);
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(made.name,
-                          {statement, true, link.expected.batch(), made.work, made.commits});
+  client_.statements->set(
+      made.name, {statement, true, link.expected.batch(), made.work, made.commits, link.epoch()});
 
   drop_older(statement, link.epoch(), link);
   const bool has_it = link.statements.use(statement);
@@ -179,7 +179,7 @@ void Relay::on_bind(const Item& item, LinkRelayState& link) {
     foreign = foreign_name(bind->statement);
     server_name = foreign;
   } else {
-    need_statement(known->statement, link);
+    need_statement(*known, link);
     server_name = known->statement->server_name();
     if (known->pending) {
       expected.change = std::make_unique<NameChange>(
@@ -218,7 +218,7 @@ void Relay::on_describe(const Item& item, LinkRelayState& link) {
     pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement, foreign);
   } else {
     const StatementRef statement = known->statement;
-    need_statement(statement, link);
+    need_statement(*known, link);
     if (known->pending) {
       expected.change = std::make_unique<NameChange>(
           NameChange{NameChange::Kind::reference, std::string(describe->name), statement});
@@ -339,6 +339,13 @@ void Relay::need_statement(const StatementRef& statement, LinkRelayState& link) 
   if (link.stale_before > 0) drop_older(statement, link.stale_before, link);
   if (link.statements.use(statement) || statement->unkept()) return;
   prepare_on_link(statement, Disposition::precede, link);
+}
+
+// What the link got before the client prepared it would answer as it was then. But if the catalog
+// has changed since, that is just how the client is told so.
+void Relay::need_statement(const ClientStatements::Named& named, LinkRelayState& link) {
+  if (named.epoch == link.epoch()) drop_older(named.statement, named.epoch, link);
+  need_statement(named.statement, link);
 }
 
 void Relay::need_unnamed(LinkRelayState& link) {

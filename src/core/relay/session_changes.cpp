@@ -110,6 +110,7 @@ void SessionChanges::apply(const SessionStep& step) {
       return;
     case Kind::discard_all:
       change(sets_.empty());
+      client_.discarded = true;
       client_.undo.reset();
       client_.pins &= static_cast<Pins>(~(kVisiblePins | bit(PinReason::sequence)));
       return;

@@ -16,6 +16,7 @@ from .target import Target
 
 DRIVERS = Path(__file__).resolve().parent.parent / "drivers"
 BUILT = Path(__file__).resolve().parents[3] / "build" / "integration" / "drivers"
+GO_PATH = Path("/usr/share/gocode")
 JDBC = Path("/usr/share/java/postgresql.jar")
 
 
@@ -41,6 +42,16 @@ def c_program(name: str) -> Path:
     return product
 
 
+def cxx_program(name: str, library: str) -> Path:
+    source, product = DRIVERS / f"{name}.cpp", BUILT / name
+    with _building():
+        if _older(product, source):
+            flags = shlex.split(run(["pkg-config", "--cflags", "--libs", library]).out)
+            run(["c++", "-std=c++17", "-g", "-Wall", "-Wextra", "-Werror",
+                 "-Wno-deprecated-declarations", source, "-o", product, *flags], within=120)
+    return product
+
+
 def java_program(name: str) -> list[str]:
     source, product = DRIVERS / f"{name}.java", BUILT / f"{name}.class"
     if not JDBC.exists():
@@ -50,6 +61,20 @@ def java_program(name: str) -> list[str]:
             run(["javac", "-cp", JDBC, "-d", BUILT, source], within=120)
     return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
             f"{BUILT}:{JDBC}", name]
+
+
+def go_test_program(package: str) -> tuple[Path, Path]:
+    """The tests of a package that Debian ships as source; and where they are to run."""
+    folder = GO_PATH / "src" / package
+    product = BUILT / (package.replace("/", "_") + ".test")
+    if not folder.is_dir():
+        raise LabError(f"{folder} is missing: install the golang-*-dev package")
+    with _building():
+        if not product.exists():
+            run(["go", "test", "-c", "-o", product, package], within=300,
+                env=dict(os.environ, GO111MODULE="off", GOPATH=str(GO_PATH), GOFLAGS="-p=2",
+                         GOCACHE=str(BUILT / "go-cache")))
+    return product, folder
 
 
 def node_program(name: str) -> list[str]:
