@@ -201,9 +201,12 @@ Relay::Handled Relay::on_lost_parse(const Item& item) {
 
 // Whether this statement of the client's is nothing but the end of a transaction.
 bool Relay::ends_lost(Bytes statement) const {
-  const Bytes definition = statement.empty()
-                               ? Bytes(client_.unnamed.exists ? client_.unnamed.definition : "")
-                               : definition_of(find_statement(statement));
+  Bytes definition;
+  if (!statement.empty()) {
+    definition = definition_of(find_statement(statement));
+  } else if (client_.unnamed.exists) {
+    definition = client_.unnamed.definition;
+  }
   const Bytes text = definition.substr(0, definition.find('\0'));
   return is_transaction_end(text) && (client_.lost->told || lower_first(text) != 'c');
 }
