@@ -441,3 +441,42 @@ def nobody_sees_anothers_state(lab: Lab) -> None:
     turns: list[int] = []
     lab.in_parallel(12, lambda number: turns.append(live(lab, target, number, until)))
     assert min(turns) > 3, turns
+
+
+@test(targets=POSTGRES_LIKE)
+def statements_are_shared_by_meaning(lab: Lab) -> None:
+    """A constant is read with the settings of the session that prepares it."""
+    target = lab.target(pool_size=1)
+    sql = "select extract(epoch from '2023-01-01 12:00'::timestamptz)::bigint"
+    with target.connect(timezone="UTC") as utc, target.connect(timezone="Asia/Tokyo") as tokyo:
+        for client in (utc, tokyo):
+            client.messages(m.parse("s", sql), m.sync())
+        for _ in range(3):
+            for client, hours in ((utc, 0), (tokyo, 9)):
+                answer = client.messages(m.bind("", "s"), m.execute(""), m.sync())
+                assert m.only(answer, b"D")[0].columns() == [
+                    str(1672574400 - 3600 * hours).encode()], answer
+        utc.run("set timezone = 'Asia/Tokyo'")
+        utc.messages(m.close_statement("s"), m.parse("s", sql), m.sync())
+        answer = utc.messages(m.bind("", "s"), m.execute(""), m.sync())
+        assert m.only(answer, b"D")[0].columns() == [b"1672542000"], answer
+
+
+@test(targets=FOREBAY)
+def nothing_runs_as_somebody_else(lab: Lab) -> None:
+    """A role that is gone meanwhile: the statement does not run without it."""
+    target = lab.target(pool_size=1)
+    lab.postgres.rows("drop role if exists passing; create role passing; grant passing to app",
+                      "app")
+    with target.connect() as client, target.connect() as other:
+        schema = client.value("select current_schema()")
+        client.run("create table if not exists runs (who text); truncate runs; "
+                   f"grant all on runs to public; grant usage on schema {schema} to public; "
+                   f"set search_path = {schema}")
+        client.run("set role passing")
+        client.run("insert into runs values (current_user)")
+        other.run("select 1")
+        lab.postgres.rows("drop role passing", "app")
+        assert sqlstate(client, "insert into runs values (current_user)") == "22023"
+        assert client.rows(f"select who from {schema}.runs") == [("passing",)]
+        assert client.value("select current_user") == "app"

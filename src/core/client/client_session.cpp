@@ -14,8 +14,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// So long a client may take to read the last words and hang up.
-constexpr milliseconds kLinger{2000};
 /// A client that says more than this before it has a link is not read any further.
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
@@ -234,6 +232,15 @@ void ClientSession::link_writable() {
 
 void ClientSession::server_done() {
   if (phase_ != Phase::linked) return;
+  auto& confirming = link_->relay().confirming;
+  if (confirming == LinkRelayState::Confirming::confirmed) {
+    confirming = LinkRelayState::Confirming::no;
+    continue_input();
+    if (phase_ != Phase::linked) {
+      settle();
+      return;
+    }
+  }
   const LinkRelayState& link = link_->relay();
   const bool over = link.at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
   if (over && !after_transaction()) return;
@@ -257,9 +264,8 @@ bool ClientSession::after_transaction() {
     fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
     return false;
   }
-  if (relay_.look && !link_->dedicated()) {
+  if (std::exchange(relay_.look, false) && mode_ != config::PoolMode::session) {
     // Statements that hide what they do, or that may have ended what pins: the server knows.
-    relay_.look = false;
     relay_.pin(PinReason::looking);
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
         .take_inventory(link_->relay());
@@ -325,6 +331,11 @@ void ClientSession::reject(const Refused& reason) {
   stop_waiting();
   timer_.cancel();
   enter(Phase::idle);
+  refuse_statement(reason);
+}
+
+// The statement at the front of the stash is answered with an error.
+void ClientSession::refuse_statement(const Refused& reason) {
   std::string& out = engine_.to_client().insert();
   pg::write_error(out, reason.report("ERROR"));
   Stash input = std::move(stash_);
@@ -358,226 +369,6 @@ bool ClientSession::cancel(Bytes key, std::unique_ptr<Stream>& requester) {
   if (phase_ != Phase::linked || link_->relay().expected.empty()) return false;
   engine_.cancel(*link_, std::move(requester));
   return true;
-}
-
-// ---------------------------------------------------------------- the end
-
-void ClientSession::drain() {
-  switch (phase_) {
-    case Phase::waiting:
-      goodbye_ = true;
-      return;
-    case Phase::linked:
-      goodbye_ = true;
-      server_done();
-      return;
-    case Phase::closing:
-    case Phase::closed:
-      return;
-    default:
-      fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
-  }
-}
-
-void ClientSession::on_end() {
-  ended_ = true;
-  switch (phase_) {
-    case Phase::closing:
-      finish();
-      return;
-    case Phase::closed:
-      return;
-    case Phase::waiting:
-      probe();
-      break;
-    case Phase::linked:
-      if (!link_->relay().expected.empty()) probe();
-      break;
-    case Phase::idle:
-      break;
-    case Phase::relayed_login:
-    case Phase::awaiting_server:
-    case Phase::validating:
-      // Somebody who sends all that it has to say at once is served to the end, too.
-      if (stash_.empty()) close("the client closed the connection");
-      return;
-    default:
-      // What is here is not enough to go on with, and nothing more will come.
-      close("the client closed the connection");
-      return;
-  }
-  settle();
-}
-
-// The client will send no more, but its statement is not answered. If it has merely shut down its
-// sending side, it reads the answer; if it is gone, its system answers whatever we send with a
-// reset, which is on_lost. What we send tells it something that it knows already.
-void ClientSession::probe() {
-  if (!unsent_.empty() || (link_ != nullptr && link_->relay().framer.rest() > 0)) return;
-  if (relay_.welcome == nullptr || relay_.welcome->parameters.empty()) return;
-  const auto& [name, value] = relay_.welcome->parameters.front();
-  pg::write_parameter_status(engine_.to_client().insert(), name, value);
-  send_own();
-}
-
-void ClientSession::on_lost(const std::string& reason) {
-  if (phase_ != Phase::closed) close(reason);
-}
-
-void ClientSession::on_timer(void* self) {
-  auto& session = *static_cast<ClientSession*>(self);
-  switch (session.phase_) {
-    case Phase::waiting:
-      session.engine_.counters().waits_failed.add();
-      session.reject({pg::sqlstate::kQueryCanceled,
-                      "canceling statement: no server connection became free within "
-                      "query_wait_timeout (" +
-                          std::to_string(session.pool_->settings().query_wait_timeout.count()) +
-                          " ms)",
-                      {},
-                      "All connections of the pool are in use: raise pool_size, or look for "
-                      "transactions that stay open."});
-      return;
-    case Phase::closing:
-      session.close("the client did not hang up");
-      return;
-    default:
-      session.note(Weight::warning, "login_timeout", "login took longer than client_login_timeout");
-      session.fatal({pg::sqlstate::kInvalidAuthorization,
-                     "canceling authentication due to timeout (client_login_timeout)"});
-  }
-}
-
-void ClientSession::fatal(const Refused& reason) {
-  if (phase_ == Phase::closing || phase_ == Phase::closed) return;
-  if (login_ != nullptr) engine_.counters().logins_failed.add();
-  note(Weight::normal, login_ != nullptr ? "login_refused" : "client_terminated", reason.message);
-  pg::write_error(engine_.to_client().insert(), reason.report("FATAL"));
-  send_own();
-  close_after_sending();
-}
-
-void ClientSession::close_after_sending() {
-  let_go_of_link();
-  stash_.clear(engine_.buffers());
-  enter(Phase::closing);
-  arm(kLinger);
-  update_reading();
-  finish();
-}
-
-// The last words are with the system: a connection that is closed with unread bytes is reset, and
-// the words are lost, so what the client still sends is read until it hangs up.
-void ClientSession::finish() {
-  if (!unsent_.empty()) return;
-  if (ended_) {
-    close({});
-    return;
-  }
-  stream_->shut_down_sending();
-}
-
-void ClientSession::let_go_of_link() {
-  if (phase_ == Phase::waiting || phase_ == Phase::awaiting_server) {
-    if (link_ != nullptr && link_->phase() == ServerLink::Phase::opening) {
-      std::exchange(link_, nullptr)->close();
-    } else {
-      stop_waiting();
-    }
-    return;
-  }
-  ServerLink* link = std::exchange(link_, nullptr);
-  if (link == nullptr) return;
-  switch (link->phase()) {
-    case ServerLink::Phase::opening:
-      link->close();
-      return;
-    case ServerLink::Phase::linked:
-      if (relay_.in_message()) {
-        link->break_off();
-      } else {
-        link->orphan(residue(link->relay()));
-      }
-      return;
-    default:
-      link->forget_client();
-      return;
-  }
-}
-
-// What the session leaves on its link.
-Residue ClientSession::residue(const LinkRelayState& link) const {
-  if (mode_ == config::PoolMode::session) return {.everything = true};
-  Residue residue;
-  residue.pins = static_cast<Pins>(relay_.pins & kResiduePins);
-  residue.everything = relay_.undo != nullptr || relay_.look || link.expected.changes_session() ||
-                       (residue.pins & ~kVisiblePins) != 0;
-  return residue;
-}
-
-void ClientSession::close(std::string_view why) {
-  if (phase_ == Phase::closed) return;
-  timer_.cancel();
-  let_go_of_link();
-  if (!why.empty() && login_ == nullptr && engine_.shared().journal.wants_connections()) {
-    note(Weight::normal, "client_disconnected", std::string(why));
-  }
-  if (pool_ != nullptr && login_ == nullptr) pool_->client_went();
-  if (counted_) engine_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
-  stash_.clear(engine_.buffers());
-  unsent_.clear(engine_.buffers());
-  engine_.to_client().clear();
-  stream_.reset();
-  enter(Phase::closed);
-  engine_.session_closed(*this);
-}
-
-void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool said,
-                              bool in_message) {
-  link_ = nullptr;
-  if (phase_ != Phase::linked) return;
-  enter(Phase::idle);
-  const bool keeps = mode_ != config::PoolMode::session && relay_.pins == 0 && !goodbye_;
-  if (keeps && !said && !in_message && !link.dedicated()) {
-    // All that the session is stands here, not there.
-    note(Weight::warning, "server_connection_lost", reason);
-    Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
-        .on_link_lost(link.relay(), reason);
-    send_own();
-    continue_input();
-    settle();
-    return;
-  }
-  if (said) {
-    close_after_sending();
-  } else if (in_message) {
-    // The client would take an error for the rest of a row.
-    stream_->reset();
-    close("the server connection was lost in the middle of a message: " + reason);
-  } else {
-    fatal({pg::sqlstate::kConnectionFailure, "server connection lost: " + reason});
-  }
-}
-
-void ClientSession::note(Weight weight, std::string_view event, std::string text) {
-  const PeerFacts peer = stream_->peer();
-  const std::string address =
-      peer.unix_socket ? std::string("unix") : to_string(Endpoint{peer.address, peer.port});
-  std::string database;
-  std::string user;
-  if (login_ != nullptr) {
-    database = login_->facts.database;
-    user = login_->facts.user;
-  } else if (pool_ != nullptr) {
-    database = pool_->key().database;
-    user = pool_->key().user;
-  }
-  engine_.note({.weight = weight,
-                .event = event,
-                .text = std::move(text),
-                .database = database,
-                .user = user,
-                .peer = address});
 }
 
 }  // namespace forebay::core

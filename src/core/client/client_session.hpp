@@ -159,6 +159,7 @@ class ClientSession final : public StreamEvents {
   void link_up(ServerLink& link);
   bool after_transaction();
   void reject(const Refused& reason);
+  void refuse_statement(const Refused& reason);
   void stop_waiting();
   void update_reading();
   void settle();

@@ -135,7 +135,8 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
   Taken taken;
   if (count_ == 0) return taken;
   FB_ASSERT(head().disposition != Disposition::supply);
-  taken.disposition = disposition();
+  // The end of a Query's answers is the client's, also where an error cut short what we put in.
+  taken.disposition = type == pg::Backend::ReadyForQuery ? head().disposition : disposition();
   const Request request = head().request;
 
   if (type == pg::Backend::ErrorResponse) {

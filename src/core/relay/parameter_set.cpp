@@ -16,11 +16,38 @@ std::size_t hash_of(const std::vector<ParameterSet::Entry>& entries) {
   return hash;
 }
 
+// Whether the meaning of a statement's text is the same whatever the value. For all others, also
+// for those that we do not know, it may not be.
+bool is_harmless_to_parsing(std::string_view name) {
+  constexpr std::string_view kHarmless[] = {
+      "application_name",   "work_mem",           "maintenance_work_mem", "client_min_messages",
+      "synchronous_commit", "extra_float_digits", "bytea_output",         "row_security",
+      "temp_buffers",       "hash_mem_multiplier"};
+  constexpr std::string_view kBeginnings[] = {
+      "enable_",    "log_",   "jit",    "geqo", "default_transaction_",
+      "effective_", "track_", "debug_", "tcp_"};
+  constexpr std::string_view kEnds[] = {"_timeout", "_cost"};
+  return name.find('.') != std::string_view::npos ||
+         std::find(std::begin(kHarmless), std::end(kHarmless), name) != std::end(kHarmless) ||
+         std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
+                     [&](auto begin) { return name.starts_with(begin); }) ||
+         std::any_of(std::begin(kEnds), std::end(kEnds),
+                     [&](auto end) { return name.ends_with(end); });
+}
+
 bool by_name(const ParameterSet::Entry& a, const ParameterSet::Entry& b) {
   return a.first < b.first;
 }
 
 }  // namespace
+
+ParameterSet::ParameterSet(std::vector<Entry> entries) : entries_(std::move(entries)) {
+  for (const auto& [name, value] : entries_) {
+    bytes_ += name.size() + value.size();
+    if (is_harmless_to_parsing(name)) continue;
+    parse_context_.append(name).append(1, '\0').append(value).append(1, '\0');
+  }
+}
 
 const std::string* ParameterSet::find(std::string_view name) const noexcept {
   const auto found = std::lower_bound(

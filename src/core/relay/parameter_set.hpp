@@ -23,12 +23,19 @@ class ParameterSet {
 
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
   [[nodiscard]] const std::string* find(std::string_view name) const noexcept;
+  /// What of it the parsing of a statement may depend on (search_path, TimeZone, which a constant
+  /// of type timestamptz is read in, ...), as one text; empty for nothing.
+  /// Of all names and values.
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  [[nodiscard]] const std::string& parse_context() const noexcept { return parse_context_; }
 
  private:
   friend class ParameterSets;
-  explicit ParameterSet(std::vector<Entry> entries) : entries_(std::move(entries)) {}
+  explicit ParameterSet(std::vector<Entry> entries);
 
   const std::vector<Entry> entries_;
+  std::string parse_context_;
+  std::size_t bytes_ = 0;
 };
 
 using ParameterSetRef = std::shared_ptr<const ParameterSet>;

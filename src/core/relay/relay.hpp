@@ -94,20 +94,23 @@ class Relay {
                   LinkRelayState& link);
   [[nodiscard]] static sql::Span statement_span(const sql::Shape& shape, std::uint32_t& part,
                                                 std::uint16_t i, std::uint16_t statements);
-  [[nodiscard]] std::string restoring(const SessionStep& step) const;
+  void restore(const SessionStep& step, std::vector<std::string>& statements) const;
   void edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
                  sql::Span span, std::string& before, Expected& expected, LinkRelayState& link);
   [[nodiscard]] StatementRef find_statement(Bytes name) const;
+  [[nodiscard]] std::string context_of(Bytes definition) const;
   static void note_name(Expected& expected, const std::string& name, const StatementRef& statement);
-  [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work,
-                                       const LinkRelayState& link) const;
+  [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& link);
+  void unseen_name(const SessionStep& step, LinkRelayState& link);
   void have_names(const SessionWork& work, LinkRelayState& link);
   void have_ready(const StatementRef& statement, LinkRelayState& link);
   void prepare_on_link(const StatementRef& statement, Disposition disposition,
                        LinkRelayState& link);
 
   // What a link is told of the session.
-  void change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link);
+  void change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link,
+                       Disposition disposition);
+  void read_as_client(LinkRelayState& link) const;
   void restore_startup(const SessionWork& work, LinkRelayState& link);
   void start_again(LinkRelayState& link);
 
@@ -189,6 +192,7 @@ class ServerRelay {
   Verdict on_error(const Item& item);
   void on_done(const Expected& expected);
   void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
+  void on_suspended(Disposition disposition, const SpecialReply* special);
   void on_command(Bytes tag, const SpecialReply* special);
   void on_names(const SessionWork& work, std::uint16_t statement);
   void on_inventory(Bytes tag);

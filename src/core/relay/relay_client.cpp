@@ -129,10 +129,10 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   auto [work, commits] = understand(parse->text, reading(client_.welcome));
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
   const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
-  StatementRef statement = rules_.catalog.find(parse->definition);
+  StatementRef statement = rules_.catalog.find(parse->definition, context_of(parse->definition));
   if (!statement || !statement->was_accepted_by(client_.pool, epoch)) {
     if (!is_transaction_control(parse->text)) return Handled::need_link;
-    statement = rules_.catalog.find_or_make(parse->definition);
+    statement = rules_.catalog.find_or_make(parse->definition, context_of(parse->definition));
   }
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
   client_.statements->set(parse->statement,
@@ -144,6 +144,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
 // Whether what the message needs depends on the answer to an earlier batch: when that fails, what
 // was put ahead in it did not happen. The answer comes without anything more from the client.
 bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) const {
+  if (link.confirming != LinkRelayState::Confirming::no) return true;
   if (rules_.one_at_a_time && link.expected.owes_client() && !link.expected.copying_in()) {
     return true;
   }
@@ -173,6 +174,8 @@ bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) co
       }
       return link.all_gone > 0 || undecided_name(close->name, link);
     }
+    case Frontend::Query:
+      return link.all_gone > 0;  // the text may name a statement
     default:
       return false;
   }
@@ -192,7 +195,7 @@ bool Relay::undecided_parse(Bytes name, Bytes definition, const LinkRelayState& 
   if (known != nullptr) {
     return link.statements.undecided(known->statement, batch);
   }
-  const StatementRef statement = rules_.catalog.find(definition);
+  const StatementRef statement = rules_.catalog.find(definition, context_of(definition));
   return statement && link.statements.undecided(statement, batch);
 }
 

@@ -78,7 +78,7 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
   for (const Expected& expected : owed) {
     if (!is_clients(expected)) continue;
     const bool ready = ends_with_ready(expected.request);
-    if (!failed && expected.request != Request::sync) {
+    if (!failed) {  // a Sync, too: what was answered before it is not committed
       pg::write_error(out, report);
       failed = told = true;
     }
@@ -86,6 +86,10 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
     if (!ready || withheld) continue;
     pg::write_ready_for_query(out, status);
     failed = false;
+  }
+  if (batch_open && !failed) {
+    pg::write_error(out, report);
+    failed = told = true;
   }
   ServerRelay::undo(owed, link, &client_);
   client_.skip_to_sync = failed || (batch_open && skipping);
@@ -99,6 +103,8 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
   if (std::exchange(client_.discarded, false) && client_.startup != nullptr) {
     client_.settings = client_.startup;
   }
+  // What no server grants any more must not stand in the way of every statement to come.
+  if (link.settings_refused && client_.startup != nullptr) client_.settings = client_.startup;
   if (!in_transaction) return;
   client_.lost = std::make_unique<ClientRelayState::LostTransaction>();
   client_.lost->why = message;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "core/relay/relay.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
@@ -38,6 +39,7 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   const auto complete = pg::backend::CommandComplete::parse(item.message.body);
   const Bytes tag = complete && item.message.is(Backend::CommandComplete) ? complete->tag : Bytes();
   if (special != nullptr && special->inventory) {
+    ++special->completed;
     on_inventory(tag);
     return;
   }
@@ -54,6 +56,13 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   if (work != nullptr && rules_.share_statements) on_names(*work, statement);
 }
 
+// A portal that is not at its end may have done already what its statement does.
+void ServerRelay::on_suspended(Disposition disposition, const SpecialReply* special) {
+  if (special == nullptr || special->work == nullptr || client_ == nullptr) return;
+  if (disposition != Disposition::forward) return;
+  SessionChanges(rules_.parameter_sets, *client_, link_).completed(special->work.get(), 0, {});
+}
+
 // What the link itself has or lacks after it.
 void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
   if (changes_catalog(tag)) {
@@ -66,7 +75,8 @@ void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
   if ((discard || tag == "RESET") && !followed) link_.settings_doubtful = true;
   if (!discard && tag != "DEALLOCATE ALL") return;
   link_.statements.deallocate_all();
-  link_.has_settings_statement = false;
+  // Behind a DISCARD ALL that is followed by more, the statement is made anew already.
+  if (special == nullptr || !special->withhold_ready) link_.has_settings_statement = false;
   if (client_ == nullptr || client_->statements == nullptr) return;
   client_->statements->deallocate_all();
   client_->unpin_statements();
@@ -110,14 +120,23 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
   const bool idle = link_.status == pg::backend::TransactionStatus::idle;
   if (special != nullptr && special->inventory && client_ != nullptr) {
     client_->unpin(PinReason::looking);
+    if (special->completed == 0) client_->pin(PinReason::unknown);  // it failed: nobody knows
   }
   if (disposition != Disposition::forward || client_ == nullptr) {
     if (idle) link_.changed.clear();
+    using Confirming = LinkRelayState::Confirming;
+    if (link_.confirming == Confirming::asked && link_.expected.empty()) {
+      link_.confirming = Confirming::confirmed;
+    }
     pass(item, disposition);
     return;
   }
   SessionChanges changes(rules_.parameter_sets, *client_, link_);
   changes.ready(link_.status);
+  // What is put right before the client hears of it is none of its doing.
+  if (special != nullptr && (special->withhold_ready || special->starts_again)) {
+    link_.changed.clear();
+  }
   if (idle) {
     for (const std::string& name : link_.changed) {
       if (const std::string* value = link_.reported.find(name)) changes.reported(name, *value);
@@ -131,10 +150,13 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
     return;
   }
   if (special != nullptr && special->starts_again) {
-    // DISCARD ALL took the statement away before it was made anew; if it failed, so did that.
-    link_.has_settings_statement = idle || special->had_statement;
-    // Not told by the settings being gone: the server has reported some of them by now.
-    if (std::exchange(client_->discarded, false)) changes.started_again();
+    // Not told by the settings being gone: the server may have reported some of them by now.
+    if (std::exchange(client_->discarded, false)) {
+      changes.started_again();
+      link_.has_settings_statement = true;  // made anew behind DISCARD ALL
+    } else {
+      link_.poisoned = true;  // DISCARD ALL failed, and what was set behind it stays
+    }
     changes.ready(link_.status);
     tell_changes();
   }
@@ -160,7 +182,8 @@ void ServerRelay::on_parameter_status(const Item& item) {
   const Disposition disposition = link_.expected.disposition();
   const SpecialReply* special = link_.expected.special();
   const bool withhold =
-      link_.withheld != nullptr || (special != nullptr && special->withhold_ready);
+      client_ != nullptr && disposition != Disposition::abandon &&
+      (link_.withheld != nullptr || (special != nullptr && special->withhold_ready));
   pass(item, withhold ? Disposition::discard : disposition);
   if (!status || link_.settings == nullptr) return;
   if (withhold) {
@@ -188,7 +211,9 @@ void ServerRelay::on_parameter_status(const Item& item) {
   }
   // While we change settings ourselves, the client's are already what they shall be.
   if (disposition == Disposition::forward && client_ != nullptr) {
-    link_.changed.emplace_back(status->name);
+    auto& changed = link_.changed;
+    const bool noted = std::find(changed.begin(), changed.end(), status->name) != changed.end();
+    if (!noted) changed.emplace_back(status->name);
   }
 }
 

@@ -73,6 +73,7 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
   if (!item.message.whole()) {
     work = rules_.reader == nullptr ? nullptr : unknown_work();
   } else {
+    read_as_client(link);
     Understood understood = understand(query->text, link.reading);
     work = std::move(understood.work);
     expected.commits = understood.commits;
@@ -87,8 +88,8 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
     return;
   }
   expected.special = std::make_unique<SpecialReply>();
-  const bool again = work->has(Kind::discard_all) && client_.startup != nullptr &&
-                     !client_.startup->entries().empty();
+  const bool again = !link.expected.batch_open() && work->has(Kind::discard_all) &&
+                     client_.startup != nullptr && !client_.startup->entries().empty();
   expected.special->withhold_ready = again;
   if (work->unknown) {
     expected.special->work = std::move(work);
@@ -112,28 +113,35 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
                        LinkRelayState& link) {
   const sql::Shape& shape = rules_.reader->shape;
   auto named = std::make_shared<SessionWork>(work);
+  if (shape.parts().size() != work.statements) {
+    // A body of BEGIN ATOMIC has semicolons of its own: nothing is put into such a text.
+    client_.pin(PinReason::unknown);
+    link.settings_doubtful = true;
+    expected.special->work = std::move(named);
+    return;
+  }
   std::vector<SessionStep*> prepared;  // by this text
   std::uint16_t sent = 0;
   std::uint32_t part = 0;
   for (std::uint16_t i = 0; i < work.statements; ++i) {
     const sql::Span span = statement_span(shape, part, i, work.statements);
     std::string before;
-    std::string behind;
+    std::vector<std::string> behind;
     for (SessionStep& step : named->steps) {
       if (step.statement != i) continue;
       if (rules_.share_statements && names_statement(step)) {
         expected.special->undecided_names = true;
         edit_name(step, prepared, edits, span, before, expected, link);
       }
-      behind += restoring(step);
+      restore(step, behind);
     }
     if (!before.empty()) {
       edits.replace(span.begin, span.begin, before + ";");
       expected.special->hidden.push_back(sent++);
     }
     ++sent;
-    if (!behind.empty()) {
-      edits.replace(span.end, span.end, ";SELECT " + behind.substr(1));
+    for (const std::string& statement : behind) {
+      edits.replace(span.end, span.end, ";" + statement);
       expected.special->hidden.push_back(sent++);
     }
   }
@@ -153,21 +161,25 @@ sql::Span Relay::statement_span(const sql::Shape& shape, std::uint32_t& part, st
   return {parts[first].begin, parts[part - 1].end};
 }
 
-// ", set_config(...)" for what RESET takes back to where the server began, and not the client.
-std::string Relay::restoring(const SessionStep& step) const {
-  if (client_.startup == nullptr) return {};
-  const auto call = [&](Bytes name, Bytes value) {
-    return ",pg_catalog.set_config(" + quoted(name) + "," + quoted(value) +
-           (step.local ? ",true)" : ",false)");
+// What takes back to where the client began what RESET takes back to where the server did.
+void Relay::restore(const SessionStep& step, std::vector<std::string>& statements) const {
+  if (client_.startup == nullptr) return;
+  const auto set = [&](const std::string& name, const std::string& value) {
+    // SET takes no snapshot, as RESET takes none; but a list of identifiers is no single string.
+    if (is_identifier_list(name)) {
+      statements.push_back("SELECT pg_catalog.set_config(" + quoted(name) + "," + quoted(value) +
+                           (step.local ? ",true)" : ",false)"));
+    } else {
+      statements.push_back((step.local ? "SET LOCAL \"" : "SET \"") + name + "\" TO " +
+                           quoted(value));
+    }
   };
-  std::string calls;
   if (step.kind == Kind::reset) {
-    const std::string* value = client_.startup->find(parameter_name(step.name));
-    if (value != nullptr) calls = call(step.name, *value);
+    const std::string name = parameter_name(step.name);
+    if (const std::string* value = client_.startup->find(name)) set(name, *value);
   } else if (step.kind == Kind::reset_all) {
-    for (const auto& [name, value] : client_.startup->entries()) calls += call(name, value);
+    for (const auto& [name, value] : client_.startup->entries()) set(name, value);
   }
-  return calls;
 }
 
 // ---------------------------------------------------------------- names of prepared statements
@@ -178,7 +190,10 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
                       LinkRelayState& link) {
   const Bytes text = edits.original();
   const sql::Span name = sql::name_after(text, span, key_word(step.kind), link.reading.standard);
-  if (name.empty()) return;
+  if (name.empty()) {
+    unseen_name(step, link);
+    return;
+  }
   const auto mine = std::find_if(prepared.rbegin(), prepared.rend(), [&](const SessionStep* other) {
     return other->name == step.name;
   });
@@ -193,7 +208,8 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
     }
     std::string definition(Statement::kSqlMark);
     definition += text.substr(name.end, span.end - name.end);
-    step.prepared = rules_.catalog.find_or_make(definition);
+    make_room(link);
+    step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
     if (link.statements.use(step.prepared)) before = "DEALLOCATE " + step.prepared->server_name();
     edits.replace(name.begin, name.end, step.prepared->server_name());
     prepared.push_back(&step);
@@ -210,14 +226,35 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
     if (mine == prepared.rend()) have_ready(known, link);
     edits.replace(name.begin, name.end, known->server_name());
   } else {
-    before = "PREPARE " + std::string(kGone) + " AS SELECT";
-    edits.replace(name.begin, name.end, kGone);
+    const std::string gone = std::string(kGone) + "_" + std::to_string(++link.gone);
+    before = "PREPARE " + gone + " AS SELECT";
+    edits.replace(name.begin, name.end, gone);
   }
+}
+
+// A name in U&"..." goes as it is, on this link only; one of ours, and nobody else has the link
+// after that.
+void Relay::unseen_name(const SessionStep& step, LinkRelayState& link) {
+  client_.pin(PinReason::unknown);
+  if (step.name.starts_with(StatementCatalog::kNamePrefix)) link.poisoned = true;
 }
 
 StatementRef Relay::find_statement(Bytes name) const {
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   return known == nullptr ? StatementRef() : known->statement;
+}
+
+// What else than its text a statement of this client's depends on: who has the same shares it.
+std::string Relay::context_of(Bytes definition) const {
+  std::string context =
+      client_.settings == nullptr ? std::string() : client_.settings->parse_context();
+  const Bytes sql = definition.starts_with(Statement::kSqlMark)
+                        ? definition.substr(Statement::kSqlMark.size())
+                        : definition.substr(0, definition.find('\0'));
+  if (names_the_time(sql)) {
+    context += std::to_string(client_.serial);
+  }
+  return context;
 }
 
 void Relay::note_name(Expected& expected, const std::string& name, const StatementRef& statement) {
@@ -229,6 +266,10 @@ void Relay::note_name(Expected& expected, const std::string& name, const Stateme
 // Ahead of a Query, in a batch of its own. If it fails, the Query fails for lack of it.
 void Relay::have_ready(const StatementRef& statement, LinkRelayState& link) {
   if (link.statements.use(statement) || statement->unkept()) return;
+  if (link.expected.batch_open()) {
+    prepare_on_link(statement, Disposition::precede, link);
+    return;
+  }
   prepare_on_link(statement, Disposition::discard, link);
   pg::write_empty(out_.to_server.insert(), Frontend::Sync);
   push(link, {.request = Request::sync, .disposition = Disposition::discard});
@@ -276,7 +317,7 @@ void Relay::prepare_on_link(const StatementRef& statement, Disposition dispositi
 
 // The text of a Parse with the shared name in it; empty where it stays as it is. `work` becomes
 // what executing it does.
-std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const LinkRelayState& link) const {
+std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& link) {
   if (!rules_.share_statements || work == nullptr || work->statements != 1) return {};
   const auto found = std::find_if(work->steps.begin(), work->steps.end(), names_statement);
   if (found == work->steps.end()) return {};
@@ -284,7 +325,10 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const LinkRelayS
   const sql::Span part =
       rules_.reader->shape.parts().empty() ? all : rules_.reader->shape.parts().front();
   const sql::Span name = sql::name_after(text, part, key_word(found->kind), link.reading.standard);
-  if (name.empty()) return {};
+  if (name.empty()) {
+    unseen_name(*found, link);
+    return {};
+  }
   auto named = std::make_shared<SessionWork>(*work);
   SessionStep& step = named->steps[static_cast<std::size_t>(found - work->steps.begin())];
   const StatementRef known = find_statement(step.name);
@@ -292,7 +336,7 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const LinkRelayS
   std::string definition(Statement::kSqlMark);
   if (step.kind == Kind::prepare && !known) {
     definition += text.substr(name.end, part.end - name.end);
-    step.prepared = rules_.catalog.find_or_make(definition);
+    step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
     replacement = step.prepared->server_name();
   } else if (known) {
     step.prepared = known;
@@ -324,6 +368,8 @@ void Relay::have_names(const SessionWork& work, LinkRelayState& link) {
         break;
       default:
         if (!find_statement(step.name)) break;
+        pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement, kGone);
+        push(link, {.request = Request::close, .disposition = Disposition::precede});
         pg::write_parse_text(out_.to_server.insert(), kGone, "SELECT");
         push(link, {.request = Request::parse, .disposition = Disposition::precede});
     }

@@ -168,6 +168,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
   if (type == Backend::CommandComplete || type == Backend::EmptyQueryResponse) {
     on_statement_complete(item, taken.disposition, special);
   }
+  if (type == Backend::PortalSuspended) on_suspended(taken.disposition, special);
   if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
   if (type == Backend::ReadyForQuery) {
     on_ready(item, taken.disposition, special);
@@ -235,6 +236,7 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     link_.own_error = item.message.body;
     if (client_ != nullptr) {
       link_.poisoned = true;
+      link_.settings_refused = true;
       reason_ = "the server refused the settings of the session: " + std::string(fields.message);
       return Verdict::violation;
     }
@@ -291,10 +293,15 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   std::size_t end = at + StatementCatalog::kNamePrefix.size();
   while (end < body.size() && body[end] >= '0' && body[end] <= '9') ++end;
   const Bytes server_name = body.substr(at, end - at);
-
   std::string name = link_.expected.name_at_head();
   if (name.empty() && client_->statements != nullptr) {
     name = client_->statements->name_of(server_name);
+  }
+  // Something hidden took away what the link had (DEALLOCATE ALL in a function): not to be pooled.
+  const auto* known = client_->statements == nullptr ? nullptr : client_->statements->find(name);
+  if (sqlstate == pg::sqlstate::kInvalidStatementName && known != nullptr && !known->pending &&
+      link_.statements.use(known->statement)) {
+    link_.poisoned = true;
   }
   const bool escaped = body[at - 1] == '_';
   if (escaped) name = server_name;
@@ -330,7 +337,10 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
       if (expected->unnamed == UnnamedChange::parsed) client->unnamed.exists = false;
       if (expected->unnamed == UnnamedChange::dropped) client->unnamed.exists = true;
     }
-    if (expected->special != nullptr && expected->special->undecided_names) --link.all_gone;
+    if (expected->special != nullptr) {
+      if (expected->special->undecided_names) --link.all_gone;
+      if (expected->special->sets_settings) link.has_settings_statement = false;
+    }
     if (expected->change == nullptr) continue;
     NameChange& change = *expected->change;
     switch (change.kind) {

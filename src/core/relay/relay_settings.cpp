@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/relay/relay.hpp"
@@ -57,12 +58,21 @@ void Relay::link_up(LinkRelayState& link) {
     link.settings_doubtful = false;
     changes = in_order(*before, *client_.settings, std::move(changes));
     if (!changes.empty()) {
-      change_settings(changes, link);
+      change_settings(changes, link, Disposition::discard);
       pg::write_empty(out_.to_server.insert(), Frontend::Sync);
       push(link, {.request = Request::sync, .disposition = Disposition::discard});
+      const bool becomes = std::any_of(changes.begin(), changes.end(), [](const auto& change) {
+        return change.value && (change.name == "role" || change.name == "session_authorization");
+      });
+      if (becomes) link.confirming = LinkRelayState::Confirming::asked;
     }
   }
   // Clients of a pool mostly have the same settings, and those are one object.
+  read_as_client(link);
+}
+
+// The settings may have changed since the last text.
+void Relay::read_as_client(LinkRelayState& link) const {
   if (link.read_settings != client_.settings || link.read_welcome != link.welcome) {
     link.reading = reading(link.welcome);
     link.read_settings = client_.settings;
@@ -89,19 +99,20 @@ Reading Relay::reading(const WelcomeRef& welcome) const {
 
 // Inside a batch. Behind other messages on a portal of our own: the unnamed one is the client's. In
 // a transaction that may have failed by then, settings cannot be changed, and go back in any case.
-void Relay::change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link) {
+void Relay::change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link,
+                            Disposition disposition) {
   const bool first = link.status == pg::backend::TransactionStatus::idle && link.expected.empty();
   const Bytes portal = first ? Bytes() : Bytes(kSettingsPortal);
   std::string& out = out_.to_server.insert();
   const auto ask = [&](Request request) {
-    push(link, {.request = request,
-                .disposition = Disposition::discard,
-                .special = first ? nullptr : may_fail()});
+    std::unique_ptr<SpecialReply> special = first ? nullptr : may_fail();
+    if (special != nullptr) special->sets_settings = request == Request::parse;
+    push(link, {.request = request, .disposition = disposition, .special = std::move(special)});
   };
   if (!link.has_settings_statement) {
+    link.has_settings_statement = true;
     pg::write_parse_text(out, kSettingsStatement, kSettingsText);
     ask(Request::parse);
-    link.has_settings_statement = true;
   }
   for (const ParameterChange& change : changes) {
     const std::pair<Bytes, bool> arguments[] = {{change.name, false},
@@ -130,20 +141,20 @@ void Relay::restore_startup(const SessionWork& work, LinkRelayState& link) {
       changes.push_back({step.name, *value});
     }
   }
-  if (!changes.empty()) change_settings(changes, link);
+  // In the client's own batch: what fails here has failed for the client.
+  if (!changes.empty()) change_settings(changes, link, Disposition::precede);
 }
 
 // DISCARD ALL, too; and it cannot have company in its transaction. What follows in a batch of its
 // own puts the session right before the client hears that it is ready.
 void Relay::start_again(LinkRelayState& link) {
-  const bool had_statement = std::exchange(link.has_settings_statement, false);
+  link.has_settings_statement = false;
   std::vector<ParameterChange> changes;
   for (const auto& [name, value] : client_.startup->entries()) changes.push_back({name, value});
-  change_settings(changes, link);
+  change_settings(changes, link, Disposition::discard);
   pg::write_empty(out_.to_server.insert(), Frontend::Sync);
   auto special = std::make_unique<SpecialReply>();
   special->starts_again = true;
-  special->had_statement = had_statement;
   push(link, {.request = Request::sync, .special = std::move(special)});
 }
 

@@ -80,7 +80,7 @@ struct ClientRelayState {
   bool skip_to_sync = false;
   /// The server is to be asked what the link holds, when the transaction is over.
   bool look = false;
-  bool discards = false;  ///< the open batch has a DISCARD ALL
+  bool discards = false;   ///< the open batch has a DISCARD ALL
   bool discarded = false;  ///< one was carried out; the settings of the start-up do not hold yet
   Pins pins = 0;
   std::uint64_t serial = 0;               ///< of the session: unique in the process
@@ -141,6 +141,7 @@ struct LinkRelayState {
   std::uint32_t unnamed_change = 0;  ///< counts what was sent that changes it
   std::uint32_t unnamed_batch = 0;   ///< of the last of these, while it is not answered
   bool unnamed_pending = false;
+  std::uint32_t gone = 0;           ///< numbers names that are deallocated at once
   std::uint32_t all_gone = 0;       ///< so many DEALLOCATE ALL are under way
   std::uint64_t pool = 0;           ///< the pool's serial number
   CatalogEpoch* catalog = nullptr;  ///< of the pool's database; null where nobody counts
@@ -170,6 +171,9 @@ struct LinkRelayState {
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;
+  /// Who the session is was asked for (SET ROLE): nothing of the client's goes before that is so.
+  enum class Confirming : std::uint8_t { no, asked, confirmed } confirming = Confirming::no;
+  bool settings_refused = false;  ///< by the server: `own_error` says why
   /// What the server said when it ended the connection, where the client is not to see it.
   std::string last_words;
   /// The body of the ErrorResponse with which the server answered something of our own.

@@ -15,6 +15,8 @@ using pg::Frontend;
 
 /// Of portals whose statement does something to the session, so many are remembered.
 constexpr std::size_t kPortalsMax = 64;
+/// In session mode, of so many named statements.
+constexpr std::size_t kRememberedMax = 1000;
 
 std::uint32_t size32(std::size_t size) {
   return static_cast<std::uint32_t>(size);
@@ -37,6 +39,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
                     .body_size = item.message.body_size};
   const Bytes text = cut.definition.substr(0, cut.definition.find('\0'));
   if (made.whole) {
+    read_as_client(link);
     Understood understood = understand(text, link.reading);
     made.work = std::move(understood.work);
     made.commits = understood.commits;
@@ -68,6 +71,7 @@ void Relay::remember_work(const NewStatement& made) {
     client_.unnamed.work = made.work;
     client_.unnamed.commits = made.commits;
   } else if (made.work != nullptr) {
+    if (client_.statements && client_.statements->size() >= kRememberedMax) return;
     if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
     client_.statements->set(made.name, {.statement = {}, .pending = false, .work = made.work});
   } else if (client_.statements != nullptr) {
@@ -87,7 +91,8 @@ void Relay::send_parse(const NewStatement& made, Bytes name) {
 
 void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
   const StatementRef statement =
-      made.whole ? rules_.catalog.find_or_make(made.definition) : rules_.catalog.make_unkept();
+      made.whole ? rules_.catalog.find_or_make(made.definition, context_of(made.definition))
+                 : rules_.catalog.make_unkept();
   if (!made.whole) client_.pin(PinReason::large_statement);
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
   client_.statements->set(

@@ -8,6 +8,12 @@ namespace {
 using Kind = SessionStep::Kind;
 using pg::backend::TransactionStatus;
 
+/// Settings of one session take so many bytes at most; more, and they stay on its link.
+constexpr std::size_t kSettingsMax = 64 * 1024;
+/// What a transaction remembers for its savepoints: bytes of settings, and how many.
+constexpr std::size_t kUndoMax = 1024 * 1024;
+constexpr std::size_t kSavepointsMax = 1000;
+
 constexpr Bytes kRole = "role";
 constexpr Bytes kAuthorization = "session_authorization";
 
@@ -18,7 +24,7 @@ void SessionChanges::completed(const SessionWork* work, std::uint16_t statement,
   if (work != nullptr) {
     if (work->unknown) apply_tag(tag);
     for (const SessionStep& step : work->steps) {
-      if (step.statement != statement) continue;
+      if (step.statement != statement || (step.call && tag == "SELECT 0")) continue;
       back_to_savepoint = back_to_savepoint || step.kind == Kind::rollback_to;
       apply(step);
     }
@@ -81,6 +87,11 @@ void SessionChanges::apply(const SessionStep& step) {
       return;
     }
     case Kind::savepoint:
+      if (undo().savepoints.size() * client_.settings->bytes() > kUndoMax ||
+          undo().savepoints.size() >= kSavepointsMax) {
+        pin(PinReason::setting);  // too much to remember: the link is this session's from here on
+        return;
+      }
       undo().savepoints.push_back({step.name, client_.settings, client_.pins});
       return;
     case Kind::release: {
@@ -118,8 +129,10 @@ void SessionChanges::apply_tag(Bytes tag) {
     pin(PinReason::listen);
   } else if (tag == "LOAD") {
     pin(PinReason::library);
-  } else if (tag == "PREPARE") {
+  } else if (tag == "PREPARE" || tag == "DEALLOCATE") {
+    // Perhaps of a name that all clients share: nobody else has the link after that.
     pin(PinReason::unknown);
+    link_.poisoned = true;
   } else if (tag.starts_with("CREATE ") || tag == "DECLARE CURSOR" || tag == "DO" ||
              tag == "CALL" || tag == "UNLISTEN" || tag.starts_with("DISCARD") ||
              tag.starts_with("DROP ")) {
@@ -129,6 +142,10 @@ void SessionChanges::apply_tag(Bytes tag) {
 
 void SessionChanges::change(ParameterSetRef settings) {
   if (settings == client_.settings) return;
+  if (settings->bytes() > kSettingsMax) {
+    pin(PinReason::setting);
+    return;
+  }
   undo();
   if (link_.settings != client_.settings) link_.settings_doubtful = true;
   client_.settings = std::move(settings);

@@ -43,6 +43,12 @@ constexpr std::string_view kIdentifierLists[] = {
     "search_path",      "session_preload_libraries", "shared_preload_libraries",
     "temp_tablespaces", "local_preload_libraries",   "unix_socket_directories"};
 
+/// Parameters that are the transaction's, or no settings at all: gone before another link comes.
+bool lasts(std::string_view name) {
+  return name != "transaction_isolation" && name != "transaction_read_only" &&
+         name != "transaction_deferrable" && name != "seed";
+}
+
 std::string quoted_identifier(const std::string& name) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
   const auto digit = [](char c) { return (c >= '0' && c <= '9') || c == '$'; };
@@ -169,14 +175,14 @@ void Builder::add_setting(const sql::Setting& setting, const sql::TransactionMod
     return;
   }
   const bool local = setting.local == sql::Truth::yes;
+  if (!lasts(setting.name)) return;
   switch (setting.action) {
     case Action::assign: {
       if (local) return;
       const auto value = flat(setting);
       if (!value) {
         hold(PinReason::setting);
-      } else if ((setting.name == "role" && *value == "none") ||
-                 (setting.name == "session_authorization" && *value == "default")) {
+      } else if (setting.name == "session_authorization" && *value == "default") {
         step(Kind::reset, setting.name);
       } else {
         step(Kind::set, setting.name).value = *value;
@@ -215,9 +221,10 @@ void Builder::add_modes(const sql::TransactionModes& modes) {
 
 // set_config(name, value, is_local), of which each may be a parameter.
 void Builder::add_call(const sql::Setting& setting) {
-  if (setting.local == sql::Truth::yes) return;
+  if (setting.local == sql::Truth::yes || !lasts(setting.name)) return;
   SessionStep made;
   made.kind = Kind::set;
+  made.call = true;
   made.statement = work_.statements;
   const auto take = [&](const Value& value, std::string& text, std::uint16_t& parameter) {
     if (value.kind == Value::Kind::parameter) {
@@ -239,7 +246,10 @@ void Builder::add_call(const sql::Setting& setting) {
     known = known && take(setting.local_value, local, made.local_parameter);
     if (known && made.local_parameter == 0 && is_true(local)) return;
   }
-  if (setting.action == sql::Setting::Action::to_default) {
+  const bool null = setting.values.size() == 1 &&
+                    setting.values.front().kind == Value::Kind::word &&
+                    setting.values.front().text == "null";
+  if (null || setting.action == sql::Setting::Action::to_default) {
     made.kind = Kind::reset;
   } else {
     known = known && setting.values.size() == 1 &&
@@ -247,7 +257,7 @@ void Builder::add_call(const sql::Setting& setting) {
   }
   if (!known) {
     hold(PinReason::setting);
-  } else {
+  } else if (lasts(made.name)) {
     work_.steps.push_back(std::move(made));
   }
 }
@@ -269,8 +279,7 @@ std::optional<std::string> Builder::text_of(const Value& value) const {
 
 // As PostgreSQL's flatten_set_variable_args.
 std::optional<std::string> Builder::flat(const sql::Setting& setting) const {
-  const bool quote = std::find(std::begin(kIdentifierLists), std::end(kIdentifierLists),
-                               setting.name) != std::end(kIdentifierLists);
+  const bool quote = is_identifier_list(setting.name);
   std::string all;
   for (const Value& value : setting.values) {
     const auto text = text_of(value);
@@ -325,6 +334,7 @@ bool bind_step(SessionStep& step, const Bound& bound) {
   if (const auto* name = bound.find(std::exchange(step.name_parameter, std::uint16_t{0}))) {
     if (!name->value) return false;
     step.name = *name->value;
+    if (!lasts(step.name)) return false;
   }
   if (const auto* value = bound.find(std::exchange(step.value_parameter, std::uint16_t{0}))) {
     if (value->value) {
@@ -352,6 +362,11 @@ bool SessionWork::parameters() const noexcept {
   return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
     return step.name_parameter + step.value_parameter + step.local_parameter > 0;
   });
+}
+
+bool is_identifier_list(std::string_view name) noexcept {
+  return std::find(std::begin(kIdentifierLists), std::end(kIdentifierLists), name) !=
+         std::end(kIdentifierLists);
 }
 
 bool may_commit(const sql::Facts& facts) noexcept {

@@ -33,6 +33,7 @@ struct SessionStep {
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;
+  bool call = false;            ///< set_config: done if the statement gave a row
   bool local = false;           ///< of reset: SET LOCAL x TO DEFAULT
   std::uint16_t statement = 0;  ///< which of the text's statements
   /// set_config with parameters: n of $n, or 0 where `name` and `value` say it.
@@ -58,6 +59,9 @@ struct SessionWork {
   [[nodiscard]] bool parameters() const noexcept;
 };
 using SessionWorkRef = std::shared_ptr<const SessionWork>;
+
+/// Whether a parameter's value is a list of identifiers (GUC_LIST_QUOTE).
+bool is_identifier_list(std::string_view name) noexcept;
 
 /// Whether a text may end a transaction for good. After session_work of the same facts.
 bool may_commit(const sql::Facts& facts) noexcept;

@@ -4,11 +4,13 @@
 
 namespace forebay::core {
 
-Statement::Statement(StatementCatalog& catalog, std::uint64_t id, std::string definition)
+Statement::Statement(StatementCatalog& catalog, std::uint64_t id, std::string key,
+                     std::size_t definition)
     : catalog_(catalog),
       id_(id),
       server_name_(std::string(StatementCatalog::kNamePrefix) + std::to_string(id)),
-      definition_(std::move(definition)) {}
+      key_(std::move(key)),
+      definition_(definition) {}
 
 StatementRef::~StatementRef() {
   if (statement_ == nullptr) return;
@@ -27,46 +29,54 @@ StatementCatalog::~StatementCatalog() {
   FB_ASSERT(size() == 0);
 }
 
-StatementRef StatementCatalog::find_or_make(Bytes definition) {
+StatementRef StatementCatalog::find_or_make(Bytes definition, Bytes context) {
   FB_ASSERT(!definition.empty());
-  Shard& shard = shard_of(definition);
+  std::string key(definition);
+  key.append(context);
+  Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.by_definition.find(definition);
-  if (found != shard.by_definition.end()) return StatementRef(found->second);
+  const auto found = shard.by_key.find(key);
+  if (found != shard.by_key.end()) return StatementRef(found->second);
 
   const std::uint64_t id = next_id_.fetch_add(1, std::memory_order_relaxed);
-  auto statement = std::make_unique<Statement>(*this, id, std::string(definition));
-  shard.by_definition.emplace(statement->definition(), statement.get());
+  auto statement = std::make_unique<Statement>(*this, id, std::move(key), definition.size());
+  shard.by_key.emplace(statement->key_, statement.get());
   return StatementRef(statement.release());
 }
 
-StatementRef StatementCatalog::find(Bytes definition) {
-  Shard& shard = shard_of(definition);
+StatementRef StatementCatalog::find(Bytes definition, Bytes context) {
+  std::string joined;
+  Bytes key = definition;
+  if (!context.empty()) {
+    joined.append(definition).append(context);
+    key = joined;
+  }
+  Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.by_definition.find(definition);
-  return found == shard.by_definition.end() ? StatementRef() : StatementRef(found->second);
+  const auto found = shard.by_key.find(key);
+  return found == shard.by_key.end() ? StatementRef() : StatementRef(found->second);
 }
 
 StatementRef StatementCatalog::make_unkept() {
   const std::uint64_t id = next_id_.fetch_add(1, std::memory_order_relaxed);
-  return StatementRef(new Statement(*this, id, {}));
+  return StatementRef(new Statement(*this, id, {}, 0));
 }
 
 std::size_t StatementCatalog::size() const {
   std::size_t total = 0;
   for (const Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
-    total += shard.by_definition.size();
+    total += shard.by_key.size();
   }
   return total;
 }
 
 void StatementCatalog::drop(Statement* statement) noexcept {
-  Shard& shard = shard_of(statement->definition());
+  Shard& shard = shard_of(statement->key_);
   std::unique_ptr<Statement> last;  // freed after the lock
   const std::lock_guard lock(shard.mutex);
   if (statement->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (!statement->unkept()) shard.by_definition.erase(statement->definition());
+  if (!statement->unkept()) shard.by_key.erase(statement->key_);
   last.reset(statement);
 }
 

@@ -17,20 +17,21 @@ namespace forebay::core {
 class StatementCatalog;
 
 /// A prepared statement as servers know it: one for each distinct definition (text and parameter
-/// types), shared by all clients, links and threads. Immutable but for its count of references.
+/// types) and context (what else its parsing depends on), shared by all clients, links and threads.
+/// Immutable but for its count of references.
 class Statement {
  public:
-  Statement(StatementCatalog& catalog, std::uint64_t id, std::string definition);
+  Statement(StatementCatalog& catalog, std::uint64_t id, std::string key, std::size_t definition);
 
   /// The name on every server: kNamePrefix and the id.
   [[nodiscard]] const std::string& server_name() const noexcept { return server_name_; }
   /// As in pg::frontend::Parse; empty for one too large to be kept.
-  [[nodiscard]] const std::string& definition() const noexcept { return definition_; }
+  [[nodiscard]] Bytes definition() const noexcept { return Bytes(key_).substr(0, definition_); }
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   /// Of one that SQL's PREPARE made: what stands behind its name, "(int) AS SELECT $1". Empty for
   /// others.
   [[nodiscard]] Bytes sql() const noexcept {
-    const Bytes all = definition_;
+    const Bytes all = definition();
     return all.starts_with(kSqlMark) ? all.substr(kSqlMark.size()) : Bytes();
   }
   /// What the definition of such a one begins with; nothing that a Parse can have.
@@ -43,7 +44,7 @@ class Statement {
     return accepted_by_.load(std::memory_order_relaxed) == stamp(pool, epoch);
   }
   /// Too large to be kept: it cannot be prepared again on another link.
-  [[nodiscard]] bool unkept() const noexcept { return definition_.empty(); }
+  [[nodiscard]] bool unkept() const noexcept { return definition_ == 0; }
 
  private:
   friend class StatementCatalog;
@@ -58,7 +59,8 @@ class Statement {
   StatementCatalog& catalog_;
   const std::uint64_t id_;
   const std::string server_name_;
-  const std::string definition_;
+  const std::string key_;  ///< the definition, and behind it the context
+  const std::size_t definition_;
 };
 
 /// A counted reference to a statement. Thread-safe as a shared_ptr is.
@@ -104,10 +106,10 @@ class StatementCatalog {
   StatementCatalog& operator=(const StatementCatalog&) = delete;
   ~StatementCatalog();
 
-  /// The statement of this definition, made when nobody has it yet.
-  StatementRef find_or_make(Bytes definition);
-  /// The statement of this definition, if somebody has it.
-  StatementRef find(Bytes definition);
+  /// The statement of this definition in this context, made when nobody has it yet.
+  StatementRef find_or_make(Bytes definition, Bytes context = {});
+  /// The same, if somebody has it.
+  StatementRef find(Bytes definition, Bytes context = {});
   /// A statement too large to be kept, with a name of its own.
   StatementRef make_unkept();
 
@@ -118,13 +120,11 @@ class StatementCatalog {
 
   struct Shard {
     mutable std::mutex mutex;
-    std::unordered_map<std::string_view, Statement*> by_definition;
+    std::unordered_map<std::string_view, Statement*> by_key;
   };
   static constexpr std::size_t kShards = 16;
 
-  Shard& shard_of(Bytes definition) {
-    return shards_[std::hash<std::string_view>{}(definition) % kShards];
-  }
+  Shard& shard_of(Bytes key) { return shards_[std::hash<std::string_view>{}(key) % kShards]; }
   void drop(Statement* statement) noexcept;
 
   std::array<Shard, kShards> shards_;

@@ -1,5 +1,6 @@
 #include "core/relay/statement_text.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "forebay/protocol/postgres/frontend.hpp"
@@ -66,6 +67,21 @@ bool is_transaction_end(Bytes text) {
 bool is_transaction_control(Bytes text) {
   const std::string words = words_of(text);
   return words == "begin" || words == "start transaction" || ends_transaction(words);
+}
+
+bool names_the_time(Bytes text) {
+  for (std::size_t at = text.find('\''); at != Bytes::npos; at = text.find('\'', at + 1)) {
+    const std::size_t word = text.find_first_not_of(" \t\n\r", at + 1);
+    if (word == Bytes::npos) return false;
+    for (const Bytes name : {"now", "today", "tomorrow", "yesterday"}) {
+      const Bytes here = text.substr(word, name.size());
+      if (std::equal(here.begin(), here.end(), name.begin(), name.end(),
+                     [](char a, char b) { return lower(a) == b; })) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 bool is_deallocate_all(Bytes text) {

@@ -21,6 +21,9 @@ bool is_transaction_control(Bytes text);
 /// Whether a text is nothing but the end of a transaction: COMMIT, ROLLBACK, END, ABORT.
 bool is_transaction_end(Bytes text);
 
+/// Whether a text may have a constant that means the time of its parsing: 'now', 'today' ...
+bool names_the_time(Bytes text);
+
 /// Whether a text may make every prepared statement go.
 bool is_deallocate_all(Bytes text);
 

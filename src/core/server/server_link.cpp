@@ -240,6 +240,9 @@ void ServerLink::orphan(const Residue& residue) {
   client_ = nullptr;
   residue_ = residue;
   drained_ = 0;
+  relay_.withheld.reset();
+  relay_.changed.clear();
+  relay_.confirming = LinkRelayState::Confirming::no;
   // What was not sent can neither be completed nor taken back.
   if (dedicated_ || ended_ || (residue.pins & bit(PinReason::library)) != 0 || relay_.poisoned ||
       !unsent_.empty()) {
