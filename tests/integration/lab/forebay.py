@@ -70,7 +70,8 @@ class Forebay(Target):
         argv = self._run_command() if self.settings.entry == "run" else self._serve_command()
         env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
                "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=99",
-               "TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1"}
+               "TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1:"
+                               f"suppressions={Path(__file__).with_name('tsan.supp')}"}
         self.child = Child("forebay", argv, self.folder / "forebay.log", env=env,
                            open_files=self.settings.open_files)
         wait_for_listener(self.child, self.address)
