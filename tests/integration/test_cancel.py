@@ -36,7 +36,7 @@ def running_statement(lab: Lab) -> None:
             assert client.value("select 1") == "1"
 
 
-@test(modes=MODES)
+@test(modes=MODES, heavy=True)
 def at_once(lab: Lab) -> None:
     """Behind a statement that the proxy may not have read yet. PostgreSQL itself takes no notice of
     a request for a statement that it has not read, but is hardly ever so late."""
