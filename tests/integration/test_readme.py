@@ -13,7 +13,7 @@ from typing import Iterator
 
 from lab import ports
 from lab.declare import FOREBAY, test
-from lab.forebay import binary
+from lab.forebay import binary, sanitizer_options
 from lab.lab import Lab
 from lab.postgres import password_of
 from lab.process import Child, run
@@ -53,7 +53,8 @@ def program(lab: Lab) -> dict[str, str]:
     link.parent.mkdir(exist_ok=True)
     if not link.exists():
         link.symlink_to(binary())
-    return {**os.environ, "PATH": f"{link.parent}:{os.environ['PATH']}"}
+    return {**os.environ, **sanitizer_options(),
+            "PATH": f"{link.parent}:{os.environ['PATH']}"}
 
 
 def shell(lab: Lab, line: str) -> str:

@@ -62,16 +62,22 @@ def table(name: str, values: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def sanitizer_options() -> dict[str, str]:
+    """How a sanitized build reports what it finds: by an exit code of its own."""
+    suppressions = Path(__file__).with_name("tsan.supp")
+    return {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
+            "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=99",
+            "TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1:"
+                            f"suppressions={suppressions}"}
+
+
 class Forebay(Target):
     kind = "forebay"
 
     def _start(self) -> None:
         self.port = ports.claim()
         argv = self._run_command() if self.settings.entry == "run" else self._serve_command()
-        env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
-               "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=99",
-               "TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1:"
-                               f"suppressions={Path(__file__).with_name('tsan.supp')}"}
+        env = {**os.environ, **sanitizer_options()}
         self.child = Child("forebay", argv, self.folder / "forebay.log", env=env,
                            open_files=self.settings.open_files)
         wait_for_listener(self.child, self.address)
