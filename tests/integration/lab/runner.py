@@ -110,9 +110,6 @@ class Worker:
         return where
 
 
-AGAIN_MAX = 8
-
-
 class Runner:
     """Hands cases to workers: first those that may run side by side, then each that runs alone."""
 
@@ -121,7 +118,6 @@ class Runner:
         self.anyway = anyway
         self.passed = 0
         self.failed: list[str] = []
-        self.unsteady: list[str] = []
         self.total = 0
         self.workers: list[Worker] = []
 
@@ -132,24 +128,12 @@ class Runner:
             alone = [c for c in cases if c.declaration.alone]
             self._run_with(together, self.jobs)
             self._run_with(alone, 1)
-            self._again([c for c in cases if c.id in self.failed])
         finally:
             for worker in self.workers:
                 if worker.case is not None:
                     worker.process.send_signal(signal.SIGTERM)
             for worker in self.workers:
                 worker.stop()
-
-    def _again(self, cases: list[Case]) -> None:
-        """A few failures among many tests may be a machine that was busy: they have to pass alone.
-        What failed at first is said at the end all the same, and its logs stay."""
-        if not 0 < len(cases) <= AGAIN_MAX or self.total < 100:
-            return
-        print(f"once more, one at a time: {len(cases)} that failed", flush=True)
-        first, self.failed = self.failed, []
-        self.logs = self.logs / "again"
-        self._run_with(cases, 1)
-        self.unsteady = [id_ for id_ in first if id_ not in self.failed]
 
     def _run_with(self, cases: list[Case], jobs: int) -> None:
         waiting = list(reversed(cases))
@@ -243,8 +227,6 @@ def run_tests(target: str, cases: list[Case], jobs: int, logs: Path, *, anyway: 
         Child.end_all()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-    for id_ in runner.unsteady:
-        print(f"unsteady, failed once: {id_}")
     for id_ in runner.failed:
         print(f"failed: {id_}")
     print(f"integration against {target}: {runner.passed} passed, {len(runner.failed)} failed "

@@ -70,13 +70,24 @@ class Schedule {
   void step() {
     switch (below(8)) {
       case 0:
-      case 1: acquire(); return;
-      case 2: withdraw(); return;
+      case 1:
+        acquire();
+        return;
+      case 2:
+        withdraw();
+        return;
       case 3:
-      case 4: release(); return;
-      case 5: finish_opening(); return;
-      case 6: retire(); return;
-      default: count_opening(pool().plan(bench_.now, true));
+      case 4:
+        release();
+        return;
+      case 5:
+        finish_opening();
+        return;
+      case 6:
+        retire();
+        return;
+      default:
+        count_opening(pool().plan(bench_.now, true));
     }
   }
 
