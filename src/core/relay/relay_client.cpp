@@ -260,11 +260,14 @@ void Relay::on_extended(const Item& item, LinkRelayState& link) {
   }
 }
 
-// What is about to be sent makes the server's unnamed statement go, whosever it is.
+// What is about to be sent makes the server's unnamed statement go, whosever it is. Another link may
+// still have the client's.
 UnnamedChange Relay::drop_unnamed(LinkRelayState& link) {
   link.change_unnamed(0, 0);
-  return std::exchange(client_.unnamed.exists, false) ? UnnamedChange::dropped
-                                                      : UnnamedChange::ours;
+  if (!client_.unnamed.exists) return UnnamedChange::ours;
+  client_.unnamed.exists = false;
+  ++client_.unnamed.version;
+  return UnnamedChange::dropped;
 }
 
 // ---------------------------------------------------------------- tools
