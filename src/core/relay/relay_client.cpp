@@ -260,8 +260,8 @@ void Relay::on_extended(const Item& item, LinkRelayState& link) {
   }
 }
 
-// What is about to be sent makes the server's unnamed statement go, whosever it is. Another link may
-// still have the client's.
+// What is about to be sent makes the server's unnamed statement go, whosever it is. Another link
+// may still have the client's.
 UnnamedChange Relay::drop_unnamed(LinkRelayState& link) {
   link.change_unnamed(0, 0);
   if (!client_.unnamed.exists) return UnnamedChange::ours;
