@@ -18,6 +18,9 @@ class Analysis {
 
   Statement run(Node* statement);
 
+  /// What an argument or the value of a setting refers to.
+  Value value_of(Node* node) const;
+
  private:
   /// Names of WITH that can be seen; the innermost first.
   struct Scope {
@@ -73,7 +76,6 @@ class Analysis {
   void set(VariableSetStmt* statement);
   void modes(List* options) noexcept;
   void set_config(FuncCall* call);
-  Value value_of(Node* node) const;
   Value constant(A_Const* constant) const;
   Value first_literal() const;
   bool literal_at(std::uint32_t offset, std::uint32_t& index) const noexcept;

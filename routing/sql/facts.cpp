@@ -48,7 +48,8 @@ std::size_t bytes_of_statement(const Statement& statement) noexcept {
 }  // namespace
 
 std::size_t Facts::bytes() const noexcept {
-  return sizeof(Facts) + kAllocation + bytes_of(reason) + bytes_of(statements, bytes_of_statement);
+  return sizeof(Facts) + kAllocation + bytes_of(reason) + bytes_of(statements, bytes_of_statement) +
+         (verdict == nullptr ? 0 : verdict->bytes());
 }
 
 }  // namespace forebay::sql

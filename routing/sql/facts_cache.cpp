@@ -58,6 +58,12 @@ void FactsCache::clear() noexcept {
   bytes_ = slots_.size() * sizeof(Slot);
 }
 
+void FactsCache::set_policy(std::shared_ptr<const tenant::Policy> policy) {
+  if (policy == policy_) return;
+  policy_ = std::move(policy);
+  clear();
+}
+
 const Facts& FactsCache::facts(Bytes text, StandardStrings standard, Shape& shape) {
   lex(text, standard, seed_, shape);
   if (shape.fault() != ShapeFault::none) {
@@ -81,7 +87,7 @@ const Facts& FactsCache::parsed(Bytes text, StandardStrings standard, const Shap
     return *entry->facts;
   }
   counters_.misses.add();
-  last_ = understand(text, standard, shape);
+  last_ = understand(text, standard, shape, policy_.get());
   if (last_->known) {
     add(shape.hash(), shape.key(), false, last_);
   } else {

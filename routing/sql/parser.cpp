@@ -5,6 +5,7 @@
 
 #include "routing/sql/analysis.hpp"
 #include "routing/sql/readable.hpp"
+#include "routing/tenant/judge.hpp"
 
 extern "C" {
 #include <pg_query.h>
@@ -71,7 +72,8 @@ const char* reason_of(ShapeFault fault) noexcept {
 
 }  // namespace
 
-FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape) {
+FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape,
+                    const tenant::Policy* policy) {
   if (shape.fault() != ShapeFault::none) return unknown(reason_of(shape.fault()));
   const std::string copy = readable(text, standard);
   const RawParse parse(copy.c_str());
@@ -83,13 +85,19 @@ FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape) {
   auto* facts = new Facts;
   const FactsPtr result(facts);
   facts->known = true;
+  if (policy != nullptr) facts->verdict = std::make_unique<tenant::Verdict>();
   for (int i = 0; i < list_length(statements); ++i) {
     const auto* raw = static_cast<RawStmt*>(list_nth(statements, i));
     Span where{static_cast<std::uint32_t>(raw->stmt_location),
                static_cast<std::uint32_t>(text.size())};
     if (raw->stmt_len > 0) where.end = where.begin + static_cast<std::uint32_t>(raw->stmt_len);
-    facts->statements.push_back(Analysis(copy, shape, where).run(raw->stmt));
+    Analysis analysis(copy, shape, where);
+    facts->statements.push_back(analysis.run(raw->stmt));
     find_parts(shape, where, facts->statements.back());
+    if (policy != nullptr) {
+      tenant::Judge(*policy, analysis, shape, *facts->verdict)
+          .run(raw->stmt, facts->statements.back());
+    }
   }
   return result;
 }

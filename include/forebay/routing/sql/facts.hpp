@@ -4,11 +4,13 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "forebay/base/result.hpp"
 #include "forebay/routing/sql/shape.hpp"
+#include "forebay/routing/tenant/policy.hpp"
 
 /// What a statement is and does, as far as its own text says: found with PostgreSQL's grammar once
 /// for each shape, and true of every text with that shape. What depends on the value of a literal
@@ -207,6 +209,8 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
   std::string reason;
   /// What somebody who looked at them found, remembered beside them; 0 at first.
   mutable std::uint8_t memo = 0;
+  /// What the policy for tenants says; null where there is none, and where not known.
+  std::unique_ptr<tenant::Verdict> verdict;
 
   /// What all of it takes in memory.
   [[nodiscard]] std::size_t bytes() const noexcept;
@@ -217,7 +221,8 @@ using FactsPtr = boost::intrusive_ptr<const Facts>;
 /// hostile text of kTextMax; never more than a few KiB of stack. Any thread; each has its parser,
 /// and takes one of the process's 1,024 pthread keys for good: only threads that live as long as
 /// the program are to call this.
-FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape);
+FactsPtr understand(Bytes text, StandardStrings standard, const Shape& shape,
+                    const tenant::Policy* policy = nullptr);
 
 /// Parses some statements and compares: to be called once at start, so that a libpg_query that is
 /// not the one this was built for is noticed before it says something wrong about a client's text.

@@ -29,6 +29,10 @@ class FactsCache {
 
   void clear() noexcept;
 
+  /// From now on texts are also judged by a policy for tenants; null for none.
+  void set_policy(std::shared_ptr<const tenant::Policy> policy);
+  [[nodiscard]] const tenant::Policy* policy() const noexcept { return policy_.get(); }
+
   [[nodiscard]] std::size_t byte_max() const noexcept { return byte_max_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -63,6 +67,7 @@ class FactsCache {
 
   std::size_t byte_max_;
   HashSeed seed_;
+  std::shared_ptr<const tenant::Policy> policy_;
   std::vector<Slot> slots_;
   std::size_t size_ = 0;
   std::size_t bytes_ = 0;

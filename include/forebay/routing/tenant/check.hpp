@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "forebay/routing/sql/facts.hpp"
+#include "forebay/routing/tenant/policy.hpp"
+
+/// The values of a text against a verdict: what is left to do for each text of a known shape.
+namespace forebay::tenant {
+
+/// A statement that goes against the policy: with Mode::enforce it is refused.
+struct Violation {
+  Mode mode = Mode::enforce;
+  std::string message;
+};
+
+/// The value as it is compared, or nothing where the column's type has no such value: digits
+/// without leading zeros, a UUID in lower case, any text of at most 63 bytes.
+std::optional<std::string> normal_value(ColumnType type, Bytes value);
+
+/// A text whose facts are `facts`, and its literals. Nothing: it may run, once its parameters are
+/// checked, too. `parameters` gets those that must be the tenant's value.
+std::optional<Violation> check_text(const Policy& policy, Bytes tenant, Bytes text,
+                                    sql::StandardStrings standard, const sql::Facts& facts,
+                                    const sql::Shape& shape,
+                                    std::vector<std::uint32_t>& parameters);
+
+/// A Parse: the declared types of its parameters (`types`: as the message has them, behind their
+/// number) let the values be read, and where none is declared, the parameter serves for nothing
+/// else, which would give it a type of its own.
+std::optional<Violation> check_types(const Policy& policy, const sql::Facts& facts, Bytes text,
+                                     const std::vector<std::uint32_t>& parameters, Bytes types);
+
+/// A Bind: `values` are its formats and values, as in the message. May be cut off at its end.
+std::optional<Violation> check_values(const Policy& policy, Bytes tenant, const sql::Facts& facts,
+                                      const std::vector<std::uint32_t>& parameters, Bytes values);
+
+}  // namespace forebay::tenant

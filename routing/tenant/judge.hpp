@@ -1,0 +1,154 @@
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "forebay/routing/tenant/policy.hpp"
+#include "routing/sql/analysis.hpp"
+
+namespace forebay::tenant {
+
+/// What a policy says of one statement, from its raw parse tree. Every reference to a protected
+/// table has to be shown to be restricted to the tenant; whatever is not understood is not.
+///
+/// A *level* is what one SELECT, UPDATE, DELETE, MERGE has in FROM: its names. A name is *bound*
+/// when every row of it that comes out has the tenant's value in its column, or is the row of NULLs
+/// of an outer join: by a comparison with a value, or with the column of a name that is bound.
+///
+/// As in Analysis, the tree is walked with a list. Joins alone are descended, to kJoinDepthMax.
+class Judge {
+ public:
+  /// `analysis` is for values only; `facts` are those of the statement.
+  Judge(const Policy& policy, const sql::Analysis& analysis, const sql::Shape& shape,
+        Verdict& verdict)
+      : policy_(policy), analysis_(analysis), shape_(shape), verdict_(verdict) {}
+
+  void run(Node* statement, const sql::Statement& facts);
+
+ private:
+  static constexpr std::size_t kJoinDepthMax = 200;
+  static constexpr std::size_t kLeavesMax = 1000;
+  static constexpr std::size_t kPlacesMax = 16 * 1024;
+
+  /// Names of WITH that can be seen, the innermost first.
+  struct Names {
+    const Names* outer;
+    Bytes name;
+  };
+  /// Something in FROM.
+  struct Leaf {
+    Bytes name;    ///< by which columns are qualified
+    Bytes schema;  ///< where that is the table's own name
+    Bytes table;
+    Mode mode = Mode::off;  ///< off: not protected
+    bool visible = true;    ///< not behind the alias of a join
+    bool bound = false;
+  };
+  struct Level {
+    const Level* outer = nullptr;
+    const Names* names = nullptr;
+    std::vector<Leaf> leaves;
+    /// Whoever is bound makes the other one so.
+    struct Edge {
+      std::size_t from;
+      std::size_t to;
+    };
+    std::vector<Edge> edges;
+  };
+  /// Leaves [begin, end) of a level.
+  struct Range {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    bool plain = true;  ///< tables and inner joins of these
+    [[nodiscard]] bool has(std::size_t leaf) const noexcept { return leaf >= begin && leaf < end; }
+  };
+  /// A SELECT is the source of an INSERT: this column of it must be the tenant's value.
+  struct Wanted {
+    bool is;
+    std::size_t column;
+    Bytes table;
+    Mode mode;
+  };
+  struct Item {
+    Node* node;
+    const Names* names;
+    const Level* level;
+    Wanted wanted = {};
+  };
+
+  // judge.cpp
+  void statement(Node* node, const sql::Statement& facts);
+  static bool about_session(sql::Kind kind) noexcept;
+  void settings(const sql::Statement& facts);
+  void setting(const sql::Setting& setting);
+  void walk();
+  void visit(const Item& item);
+  void call(FuncCall* call);
+  void children(Node* node, const Names* names, const Level* level,
+                std::initializer_list<const void*> skip = {});
+  static bool push_child(Node* node, Judge* self);
+  void push(void* node, const Names* names, const Level* level, Wanted wanted = {}) {
+    if (node != nullptr) todo_.push_back({static_cast<Node*>(node), names, level, wanted});
+  }
+  const Names* open_with(WithClause* with, const Names* names, const Level* level);
+  void finding(Mode mode, Bytes table, std::string why);
+  void refuse(std::string why) { finding(policy_.of_statements(), {}, std::move(why)); }
+  [[nodiscard]] Mode mode_of(RangeVar* range, const Names* names);
+
+  // level.cpp: what restricts what
+  void select(SelectStmt* select, const Item& item);
+  Range from(List* clause, Level& level);
+  Range source(Node* node, Level& level, std::size_t depth);
+  Range relation(RangeVar* range, Level& level);
+  Range join(JoinExpr* join, Level& level, std::size_t depth);
+  static void join_using(JoinExpr* join, Level& level, const Range& left, const Range& right);
+  static Range derived(Alias* alias, Bytes otherwise, Level& level);
+  void conditions(Node* node, Level& level, const Range& seen, const Range& first,
+                  const Range& second);
+  void comparison(Node* one, Node* other, Level& level, const Range& seen, const Range& first,
+                  const Range& second);
+  void settle(Level& level);
+  [[nodiscard]] std::vector<std::size_t> columns_of(Node* node, const Level& level,
+                                                    const Range& seen) const;
+  [[nodiscard]] bool bound_outside(Node* node, const Level& level) const;
+  [[nodiscard]] bool place_of(Node* node, Place& place) const;
+  [[nodiscard]] bool list_at(int location, std::uint32_t& index) const noexcept;
+  [[nodiscard]] bool keeps_value(const TypeName* type) const noexcept;
+  void add_place(const Place& place, Bytes table, Mode mode);
+  void one_of(Node* node, List* values, Level& level, const Range& seen, const Range& first,
+              const Range& second);
+
+  // changes.cpp: INSERT, UPDATE, DELETE, MERGE, COPY
+  void insert(InsertStmt* insert, const Item& item);
+  void conflict(OnConflictClause* clause, Level& level);
+  void rows(List* lists, const Wanted& wanted);
+  void selected(SelectStmt* select, const Level& level, const Wanted& wanted);
+  void update(UpdateStmt* update, const Item& item);
+  void remove(DeleteStmt* remove, const Item& item);
+  void merge(MergeStmt* merge, const Item& item);
+  void assigned(List* targets, const Leaf& target);
+  bool column_place(List* columns, const Leaf& target, std::size_t& place);
+  void cell(Node* value, std::size_t column, Bytes table, Mode mode);
+  void copy(CopyStmt* copy);
+  Level& target_level(RangeVar* range, const Names* inside, const Item& item);
+  Level& new_level(const Item& item) {
+    levels_.push_back({item.level, item.names, {}, {}});
+    return levels_.back();
+  }
+
+  const Policy& policy_;
+  const sql::Analysis& analysis_;
+  const sql::Shape& shape_;
+  Verdict& verdict_;
+  std::deque<Names> names_;
+  std::deque<Level> levels_;
+  std::vector<Item> todo_;
+  Mode strictest_ = Mode::off;  // of all tables
+  // for push_child
+  const Names* inside_ = nullptr;
+  const Level* level_ = nullptr;
+  std::vector<const void*> skip_;
+};
+
+}  // namespace forebay::tenant

@@ -1,0 +1,408 @@
+#include <algorithm>
+#include <utility>
+
+#include "routing/tenant/judge.hpp"
+
+// What a query has in FROM, and which of it is restricted to the tenant.
+
+namespace forebay::tenant {
+
+using sql::as;
+using sql::bytes_or_empty;
+
+namespace {
+
+/// Where a value stands in the text; -1 for what is no single value.
+int location_of(Node* node) noexcept {
+  switch (nodeTag(node)) {
+    case T_A_Const:
+      return as<A_Const>(node)->location;
+    case T_ParamRef:
+      return as<ParamRef>(node)->location;
+    case T_SetToDefault:
+      return as<SetToDefault>(node)->location;
+    default:
+      return -1;
+  }
+}
+
+/// The operator is "=", and no schema says whose.
+bool is_equals(const A_Expr* expression) noexcept {
+  return list_length(expression->name) == 1 && Bytes(strVal(linitial(expression->name))) == "=" &&
+         expression->lexpr != nullptr && expression->rexpr != nullptr;
+}
+
+bool names_column(List* columns, const std::string& column) noexcept {
+  for (int i = 0; i < list_length(columns); ++i) {
+    if (column == strVal(list_nth(columns, i))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Judge::select(SelectStmt* select, const Item& item) {
+  const Names* inside = open_with(select->withClause, item.names, item.level);
+  if (select->intoClause != nullptr) refuse("SELECT INTO makes a table, which is not for tenants");
+  if (select->op != SETOP_NONE) {
+    push(select->larg, inside, item.level, item.wanted);
+    push(select->rarg, inside, item.level, item.wanted);
+    push(select->sortClause, inside, item.level);
+    push(select->limitOffset, inside, item.level);
+    push(select->limitCount, inside, item.level);
+    return;
+  }
+  Level& level = new_level(item);
+  level.names = inside;
+  const Range all = from(select->fromClause, level);
+  conditions(select->whereClause, level, all, all, {});
+  settle(level);
+  if (item.wanted.is) {
+    if (select->valuesLists != nullptr) {
+      rows(select->valuesLists, item.wanted);
+    } else {
+      selected(select, level, item.wanted);
+    }
+  }
+  children(reinterpret_cast<Node*>(select), inside, &level, {select->fromClause});
+}
+
+// ---------------------------------------------------------------- FROM
+
+Judge::Range Judge::from(List* clause, Level& level) {
+  Range all{level.leaves.size(), level.leaves.size()};
+  for (int i = 0; i < list_length(clause); ++i) {
+    source(static_cast<Node*>(list_nth(clause, i)), level, 0);
+  }
+  all.end = level.leaves.size();
+  return all;
+}
+
+Judge::Range Judge::source(Node* node, Level& level, std::size_t depth) {
+  const Range none{level.leaves.size(), level.leaves.size(), false};
+  if (depth > kJoinDepthMax || level.leaves.size() > kLeavesMax) {
+    refuse("it has more joins than are looked at");
+    return none;
+  }
+  switch (nodeTag(node)) {
+    case T_RangeVar:
+      return relation(as<RangeVar>(node), level);
+    case T_RangeTableSample: {
+      auto* sample = as<RangeTableSample>(node);
+      push(sample->args, level.names, &level);
+      push(sample->repeatable, level.names, &level);
+      return source(sample->relation, level, depth + 1);
+    }
+    case T_RangeSubselect: {
+      auto* query = as<RangeSubselect>(node);
+      push(query->subquery, level.names, query->lateral ? &level : level.outer);
+      return derived(query->alias, {}, level);
+    }
+    case T_RangeFunction: {
+      auto* function = as<RangeFunction>(node);
+      children(node, level.names, &level);
+      Bytes name;
+      auto* first = static_cast<Node*>(linitial(static_cast<List*>(linitial(function->functions))));
+      if (nodeTag(first) == T_FuncCall) name = strVal(llast(as<FuncCall>(first)->funcname));
+      return derived(function->alias, name, level);
+    }
+    case T_RangeTableFunc:
+      children(node, level.names, &level);
+      return derived(as<RangeTableFunc>(node)->alias, "xmltable", level);
+    case T_JoinExpr:
+      return join(as<JoinExpr>(node), level, depth);
+    default:
+      refuse("part of FROM is not understood");
+      return none;
+  }
+}
+
+Judge::Range Judge::relation(RangeVar* range, Level& level) {
+  Leaf leaf;
+  leaf.table = bytes_or_empty(range->relname);
+  leaf.mode = mode_of(range, level.names);
+  if (range->alias != nullptr) {
+    leaf.name = bytes_or_empty(range->alias->aliasname);
+    if (range->alias->colnames != nullptr && leaf.mode != Mode::off) {
+      finding(leaf.mode, leaf.table, "its columns are given other names");
+      leaf.mode = Mode::off;
+    }
+  } else {
+    leaf.name = leaf.table;
+    leaf.schema = bytes_or_empty(range->schemaname);
+  }
+  strictest_ = std::max(strictest_, leaf.mode);
+  level.leaves.push_back(leaf);
+  return {level.leaves.size() - 1, level.leaves.size()};
+}
+
+/// A sub-select, a function, the name of a join.
+Judge::Range Judge::derived(Alias* alias, Bytes otherwise, Level& level) {
+  Leaf leaf;
+  leaf.name = alias == nullptr ? otherwise : bytes_or_empty(alias->aliasname);
+  level.leaves.push_back(leaf);
+  return {level.leaves.size() - 1, level.leaves.size(), false};
+}
+
+Judge::Range Judge::join(JoinExpr* join, Level& level, std::size_t depth) {
+  const Range left = source(join->larg, level, depth + 1);
+  const Range right = source(join->rarg, level, depth + 1);
+  Range both{left.begin, right.end,
+             left.plain && right.plain && join->jointype == JOIN_INNER && join->alias == nullptr};
+  switch (join->jointype) {
+    case JOIN_INNER:
+      conditions(join->quals, level, both, left, right);
+      break;
+    case JOIN_LEFT:
+      // A row of the left side comes out also where the condition does not hold.
+      conditions(join->quals, level, both, right, {});
+      break;
+    case JOIN_RIGHT:
+      conditions(join->quals, level, both, left, {});
+      break;
+    default:
+      break;
+  }
+  push(join->quals, level.names, &level);
+  if (names_column(join->usingClause, policy_.column)) join_using(join, level, left, right);
+  if (join->alias != nullptr) {
+    for (std::size_t i = both.begin; i < both.end; ++i) level.leaves[i].visible = false;
+    derived(join->alias, {}, level);
+  }
+  if (join->join_using_alias != nullptr) derived(join->join_using_alias, {}, level);
+  both.end = level.leaves.size();
+  return both;
+}
+
+/// USING (tenant_id). The server takes it only if each side has one column of this name: in plain
+/// sides, all protected tables there have the same value.
+void Judge::join_using(JoinExpr* join, Level& level, const Range& left, const Range& right) {
+  if (!left.plain || !right.plain || join->jointype == JOIN_FULL) return;
+  for (std::size_t one = left.begin; one < left.end; ++one) {
+    for (std::size_t other = right.begin; other < right.end; ++other) {
+      if (join->jointype != JOIN_RIGHT) level.edges.push_back({one, other});
+      if (join->jointype != JOIN_LEFT) level.edges.push_back({other, one});
+    }
+  }
+}
+
+// ---------------------------------------------------------------- conditions
+
+/// What must hold for each row. Names are those of `seen`; who is in `first` or `second` is
+/// restricted by it.
+void Judge::conditions(Node* node, Level& level, const Range& seen, const Range& first,
+                       const Range& second) {
+  std::vector<Node*> all;
+  if (node != nullptr) all.push_back(node);
+  while (!all.empty()) {
+    Node* const each = all.back();
+    all.pop_back();
+    if (nodeTag(each) == T_BoolExpr && as<BoolExpr>(each)->boolop == AND_EXPR) {
+      List* parts = as<BoolExpr>(each)->args;
+      for (int i = 0; i < list_length(parts); ++i) {
+        all.push_back(static_cast<Node*>(list_nth(parts, i)));
+      }
+    }
+    if (nodeTag(each) != T_A_Expr) continue;
+    auto* expression = as<A_Expr>(each);
+    if (!is_equals(expression)) continue;
+    if (expression->kind == AEXPR_OP) {
+      comparison(expression->lexpr, expression->rexpr, level, seen, first, second);
+      comparison(expression->rexpr, expression->lexpr, level, seen, first, second);
+    } else if (expression->kind == AEXPR_IN && nodeTag(expression->rexpr) == T_List) {
+      one_of(expression->lexpr, as<List>(expression->rexpr), level, seen, first, second);
+    }
+  }
+}
+
+void Judge::comparison(Node* one, Node* other, Level& level, const Range& seen, const Range& first,
+                       const Range& second) {
+  const auto restricted = columns_of(one, level, seen);
+  if (restricted.empty()) return;
+  Place place;
+  const bool value = place_of(other, place);
+  const auto sources = value ? std::vector<std::size_t>() : columns_of(other, level, seen);
+  const bool outside = !value && sources.empty() && bound_outside(other, level);
+  for (const std::size_t i : restricted) {
+    if (!first.has(i) && !second.has(i)) continue;
+    Leaf& leaf = level.leaves[i];
+    if (value) add_place(place, leaf.table, leaf.mode);
+    if (value || outside) leaf.bound = true;
+    if (sources.size() == 1) level.edges.push_back({sources.front(), i});
+  }
+}
+
+/// tenant_id IN (...): each value must be the tenant's.
+void Judge::one_of(Node* node, List* values, Level& level, const Range& seen, const Range& first,
+                   const Range& second) {
+  for (const std::size_t i : columns_of(node, level, seen)) {
+    if (!first.has(i) && !second.has(i)) continue;
+    Leaf& leaf = level.leaves[i];
+    std::vector<Place> places;
+    for (int j = 0; j < list_length(values); ++j) {
+      auto* value = static_cast<Node*>(list_nth(values, j));
+      Place place;
+      if (list_at(location_of(value), place.index)) {
+        place.kind = Place::Kind::list;
+      } else if (!place_of(value, place)) {
+        return;
+      }
+      places.push_back(place);
+    }
+    for (const Place& place : places) add_place(place, leaf.table, leaf.mode);
+    leaf.bound = !places.empty();
+  }
+}
+
+/// The protected tables whose tenant column this is; a name without table is, where the server
+/// takes it, that of all in sight: they are joined by it.
+std::vector<std::size_t> Judge::columns_of(Node* node, const Level& level,
+                                           const Range& seen) const {
+  std::vector<std::size_t> found;
+  if (nodeTag(node) != T_ColumnRef) return found;
+  List* const fields = as<ColumnRef>(node)->fields;
+  const int count = list_length(fields);
+  if (count > 3) return found;
+  Bytes names[3];
+  for (int i = 0; i < count; ++i) {
+    auto* field = static_cast<Node*>(list_nth(fields, i));
+    if (nodeTag(field) != T_String) return found;
+    names[i] = strVal(field);
+  }
+  if (names[count - 1] != policy_.column) return found;
+  std::size_t named = 0;
+  for (std::size_t i = seen.begin; i < seen.end; ++i) {
+    const Leaf& leaf = level.leaves[i];
+    if (!leaf.visible) continue;
+    if (count == 2 && leaf.name != names[0]) continue;
+    if (count == 3 && (leaf.schema != names[0] || leaf.name != names[1])) continue;
+    ++named;
+    if (leaf.mode != Mode::off) found.push_back(i);
+  }
+  if (count > 1 && named != 1) found.clear();
+  return found;
+}
+
+/// The tenant column of a query further out. Which one the server finds depends on what it can see
+/// from here, so everything of this name must be bound.
+bool Judge::bound_outside(Node* node, const Level& level) const {
+  if (nodeTag(node) != T_ColumnRef) return false;
+  List* const fields = as<ColumnRef>(node)->fields;
+  if (list_length(fields) != 2 || nodeTag(static_cast<Node*>(llast(fields))) != T_String) {
+    return false;
+  }
+  const Bytes name = strVal(linitial(fields));
+  if (policy_.column != strVal(llast(fields))) return false;
+  bool found = false;
+  for (const Level* each = &level; each != nullptr; each = each->outer) {
+    for (const Leaf& leaf : each->leaves) {
+      if (leaf.name != name) continue;
+      if (each == &level || leaf.mode == Mode::off || !leaf.bound) return false;
+      found = true;
+    }
+  }
+  return found;
+}
+
+/// Who is bound makes others so; who is not in the end is found.
+void Judge::settle(Level& level) {
+  for (bool more = true; more;) {
+    more = false;
+    for (const Level::Edge& edge : level.edges) {
+      Leaf& to = level.leaves[edge.to];
+      if (to.bound || to.mode == Mode::off || !level.leaves[edge.from].bound) continue;
+      to.bound = more = true;
+    }
+  }
+  for (const Leaf& leaf : level.leaves) {
+    if (leaf.bound) continue;
+    finding(leaf.mode, leaf.table,
+            "it is not restricted to the tenant by \"" + policy_.column +
+                "\" = value, joined by AND, in WHERE or ON");
+  }
+}
+
+// ---------------------------------------------------------------- values
+
+bool Judge::keeps_value(const TypeName* type) const noexcept {
+  if (list_length(type->typmods) != 0 || list_length(type->arrayBounds) != 0 || type->setof ||
+      type->pct_type || list_length(type->names) > 2) {
+    return false;
+  }
+  if (list_length(type->names) == 2 && Bytes(strVal(linitial(type->names))) != "pg_catalog") {
+    return false;
+  }
+  const Bytes name = strVal(llast(type->names));
+  switch (policy_.type) {
+    case ColumnType::integer:
+      return name == "int2" || name == "int4" || name == "int8";
+    case ColumnType::uuid:
+      return name == "uuid";
+    default:
+      return name == "text" || name == "varchar";
+  }
+}
+
+/// A literal or a parameter, perhaps cast to the column's type.
+bool Judge::place_of(Node* node, Place& place) const {
+  if (nodeTag(node) == T_TypeCast) {
+    if (!keeps_value(as<TypeCast>(node)->typeName)) return false;
+    node = as<TypeCast>(node)->arg;
+  }
+  if (node == nullptr || (nodeTag(node) != T_A_Const && nodeTag(node) != T_ParamRef)) return false;
+  const sql::Value value = analysis_.value_of(node);
+  if (value.kind == sql::Value::Kind::literal) {
+    place.kind = Place::Kind::literal;
+  } else if (value.kind == sql::Value::Kind::parameter) {
+    place.kind = Place::Kind::parameter;
+  } else {
+    return false;
+  }
+  place.index = value.literal;
+  place.negative = value.negative;
+  return true;
+}
+
+/// The folded list that a value stands in.
+bool Judge::list_at(int location, std::uint32_t& index) const noexcept {
+  const auto literals = shape_.literals();
+  const auto behind = std::upper_bound(literals.begin(), literals.end(), location,
+                                       [](int wanted, const sql::Literal& each) {
+                                         return wanted < static_cast<int>(each.span.begin);
+                                       });
+  if (location < 0 || behind == literals.begin()) return false;
+  const sql::Literal& literal = *(behind - 1);
+  if (literal.kind != sql::LiteralKind::list || location >= static_cast<int>(literal.span.end)) {
+    return false;
+  }
+  index = static_cast<std::uint32_t>(behind - 1 - literals.begin());
+  return true;
+}
+
+void Judge::add_place(const Place& place, Bytes table, Mode mode) {
+  if (verdict_.places.size() >= kPlacesMax) {
+    finding(mode, table, "it has more values than are looked at");
+    return;
+  }
+  // The rows of a list are one place; a parameter counts as often as it stands in the text.
+  const bool again = place.kind == Place::Kind::list && !verdict_.places.empty() &&
+                     verdict_.places.back() == place;
+  if (!again) verdict_.places.push_back(place);
+  if (verdict_.places_table.empty()) verdict_.places_table = table;
+  verdict_.places_mode = std::max(verdict_.places_mode, mode);
+}
+
+/// A value for the tenant column, in a row that is put into a table.
+void Judge::cell(Node* value, std::size_t column, Bytes table, Mode mode) {
+  Place place;
+  if (list_at(location_of(value), place.index)) {
+    place.kind = Place::Kind::list;
+    place.column = static_cast<std::uint32_t>(column);
+  } else if (!place_of(value, place)) {
+    finding(mode, table, "the value for \"" + policy_.column + "\" is no literal or parameter");
+    return;
+  }
+  add_place(place, table, mode);
+}
+
+}  // namespace forebay::tenant

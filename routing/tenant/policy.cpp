@@ -1,0 +1,65 @@
+#include "forebay/routing/tenant/policy.hpp"
+
+#include <algorithm>
+
+#include "forebay/routing/sql/shape.hpp"
+
+namespace forebay::tenant {
+namespace {
+
+bool is_catalog(Bytes schema, Bytes table) noexcept {
+  if (schema.empty()) return table.starts_with("pg_");
+  return schema == "pg_catalog" || schema == "information_schema";
+}
+
+/// A name without schema, on either side, may be in any.
+bool is_named(const std::vector<std::string>& names, Bytes schema, Bytes table) {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    const std::size_t dot = name.find('.');
+    if (dot == std::string::npos) return name == table;
+    return Bytes(name).substr(dot + 1) == table &&
+           (schema.empty() || Bytes(name).substr(0, dot) == schema);
+  });
+}
+
+bool is_all(const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), "*") != names.end();
+}
+
+}  // namespace
+
+Mode Policy::mode_of(Bytes schema, Bytes table) const {
+  if (firewall == Mode::off) return Mode::off;
+  const bool reports = is_named(report_tables, schema, table);
+  if (!reports && !is_named(tables, schema, table)) {
+    if (!is_all(tables) || is_catalog(schema, table) || is_named(shared_tables, schema, table)) {
+      return Mode::off;
+    }
+  }
+  return reports ? Mode::report : firewall;
+}
+
+std::size_t Verdict::bytes() const noexcept {
+  constexpr std::size_t kAllocation = 16;
+  std::size_t all = sizeof(Verdict) + kAllocation + places.capacity() * sizeof(Place);
+  const auto add = [&all](const std::string& text) {
+    if (text.capacity() > 15) all += text.capacity() + kAllocation;
+  };
+  for (const std::string* text :
+       {&refused.table, &refused.why, &reported.table, &reported.why, &places_table}) {
+    add(*text);
+  }
+  all += executes.capacity() * sizeof(std::string);
+  for (const std::string& name : executes) add(name);
+  return all;
+}
+
+/// Besides the owned one: who the session is, and how a text is read. With another way of reading
+/// a text that is on its way already would not be what it was judged to be.
+bool is_kept_setting(const Policy& policy, Bytes name) noexcept {
+  if (name == "role" || name == "session_authorization") return true;
+  if (name == "standard_conforming_strings" || name == "backslash_quote") return true;
+  return !policy.setting.empty() && name == policy.setting;
+}
+
+}  // namespace forebay::tenant
