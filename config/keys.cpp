@@ -27,11 +27,11 @@ void append(Keys<Owner>& keys, Keys<Owner> more) {
 
 /// A pool setting: nothing said here shows as what holds then.
 template <class Type>
-Key<PoolOverrides> pool_key(std::string_view name,
+Key<PoolOverrides> pool_key(std::string_view name, Effect effect,
                             std::optional<typename Type::Held> PoolOverrides::*said,
                             typename Type::Held PoolSettings::*otherwise, Type type,
                             std::string_view documentation) {
-  Key<PoolOverrides> result = key("", name, said, Perhaps<Type>{type}, documentation);
+  Key<PoolOverrides> result = key("", name, effect, said, Perhaps<Type>{type}, documentation);
   result.show = [said, otherwise, type](const PoolOverrides& pool) {
     return type.show((pool.*said).value_or(PoolSettings{}.*otherwise));
   };
@@ -43,23 +43,27 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
   using O = PoolOverrides;
   using S = PoolSettings;
   return {
-      pool_key("pool_mode", &O::pool_mode, &S::pool_mode, Choice<PoolMode>{kPoolModes},
+      pool_key("pool_mode", Effect::new_clients, &O::pool_mode, &S::pool_mode,
+               Choice<PoolMode>{kPoolModes},
                "When a server connection goes back to the pool: when the client leaves, after each "
                "transaction, or after each statement (transactions of several statements are then "
                "refused)."),
-      pool_key(size_name, &O::pool_size, &S::pool_size, Count{1, 10'000},
+      pool_key(size_name, Effect::at_once, &O::pool_size, &S::pool_size, Count{1, 10'000},
                "The most server connections of one pool."),
-      pool_key("min_pool_size", &O::min_pool_size, &S::min_pool_size, Count{0, 10'000},
+      pool_key("min_pool_size", Effect::at_once, &O::min_pool_size, &S::min_pool_size,
+               Count{0, 10'000},
                "Server connections that a pool in use keeps open even when they are idle."),
-      pool_key("server_round_robin", &O::server_round_robin, &S::server_round_robin, Flag{},
+      pool_key("server_round_robin", Effect::at_once, &O::server_round_robin,
+               &S::server_round_robin, Flag{},
                "Take the server connection that was idle longest, instead of the one used last. "
                "Spreads the load over servers behind a balancer."),
-      pool_key("query_wait_timeout", &O::query_wait_timeout, &S::query_wait_timeout, Time{},
+      pool_key("query_wait_timeout", Effect::at_once, &O::query_wait_timeout,
+               &S::query_wait_timeout, Time{},
                "How long a client waits for a server connection before it gets an error."),
-      pool_key("server_idle_timeout", &O::server_idle_timeout, &S::server_idle_timeout, Time{},
-               "A server connection idle for longer is closed."),
-      pool_key("server_lifetime", &O::server_lifetime, &S::server_lifetime, Time{},
-               "A server connection older than this is closed at the next opportunity."),
+      pool_key("server_idle_timeout", Effect::at_once, &O::server_idle_timeout,
+               &S::server_idle_timeout, Time{}, "A server connection idle for longer is closed."),
+      pool_key("server_lifetime", Effect::new_servers, &O::server_lifetime, &S::server_lifetime,
+               Time{}, "A server connection older than this is closed at the next opportunity."),
   };
 }
 
@@ -67,33 +71,36 @@ Keys<Config> forebay_keys() {
   constexpr std::string_view kSection = "forebay";
   using C = Config;
   return {
-      key(kSection, "listen", &C::listen, ListenAddresses{},
+      key(kSection, "listen", Effect::at_once, &C::listen, ListenAddresses{},
           "Addresses to listen on: host:port, [v6]:port, *:port for every address of the machine, "
           "or the path of a Unix socket. A directory gets \".s.PGSQL.6432\" in it."),
-      key(kSection, "unix_socket_mode", &C::unix_socket_mode, FileMode{},
+      key(kSection, "unix_socket_mode", Effect::at_once, &C::unix_socket_mode, FileMode{},
           "Permissions of Unix sockets."),
-      key(kSection, "workers", &C::workers, Count{0, 127},
+      key(kSection, "workers", Effect::restart, &C::workers, Count{0, 127},
           "Threads that serve connections; 0 for one per processor core."),
-      key(kSection, "max_client_conn", &C::max_client_conn, CountOrAuto{{1, 1'000'000}},
+      key(kSection, "max_client_conn", Effect::at_once, &C::max_client_conn,
+          CountOrAuto{{1, 1'000'000}},
           "The most client connections at a time. \"auto\" is what the limit of open files "
           "allows."),
-      key(kSection, "client_login_timeout", &C::client_login_timeout, Time{},
+      key(kSection, "client_login_timeout", Effect::new_clients, &C::client_login_timeout, Time{},
           "How long a client may take to log in."),
-      key(kSection, "shutdown_timeout", &C::shutdown_timeout, Time{},
+      key(kSection, "shutdown_timeout", Effect::at_once, &C::shutdown_timeout, Time{},
           "How long running transactions may take to end when Forebay is told to stop."),
-      key(kSection, "auth", &C::auth, Choice<AuthMethod>{kAuthMethods},
+      key(kSection, "auth", Effect::new_clients, &C::auth, Choice<AuthMethod>{kAuthMethods},
           "How clients show who they are. trust: not at all. password, md5, scram-sha-256: with "
           "the password of an entry in [users]. cert: with a TLS certificate whose common name is "
           "the user's name. server: the server decides, nothing needs to be listed here."),
-      key(kSection, "cleartext_without_tls", &C::cleartext_without_tls, Flag{},
+      key(kSection, "cleartext_without_tls", Effect::new_clients, &C::cleartext_without_tls, Flag{},
           "Whether a client may send its password in clear text on a connection without TLS."),
-      key(kSection, "passwordless_from_anywhere", &C::passwordless_from_anywhere, Flag{},
+      key(kSection, "passwordless_from_anywhere", Effect::new_clients,
+          &C::passwordless_from_anywhere, Flag{},
           "With auth = \"server\": whether a client on another machine may use what the server "
           "grants to Forebay's machine without a password."),
-      key(kSection, "scram_iterations", &C::scram_iterations, Count{4096, 100'000},
+      key(kSection, "scram_iterations", Effect::new_clients, &C::scram_iterations,
+          Count{4096, 100'000},
           "Iterations of SCRAM for passwords that are listed in clear text. More makes a stolen "
           "verifier harder to crack and each login slower."),
-      key(kSection, "http", &C::http, HttpAddress{},
+      key(kSection, "http", Effect::at_once, &C::http, HttpAddress{},
           "Where health checks and metrics are offered over HTTP, such as \"127.0.0.1:9127\"; \"\" "
           "for nowhere."),
   };
@@ -103,13 +110,13 @@ Keys<Config> log_keys() {
   constexpr std::string_view kSection = "log";
   using C = Config;
   return {
-      key(kSection, "level", &C::log_level, Choice<LogLevel>{kLogLevels},
+      key(kSection, "level", Effect::at_once, &C::log_level, Choice<LogLevel>{kLogLevels},
           "The least important messages that are still written."),
-      key(kSection, "format", &C::log_format, Choice<LogFormat>{kLogFormats},
+      key(kSection, "format", Effect::at_once, &C::log_format, Choice<LogFormat>{kLogFormats},
           "Lines for people, or one JSON object per line."),
-      key(kSection, "file", &C::log_file, Text{"/var/log/forebay/forebay.log"},
+      key(kSection, "file", Effect::at_once, &C::log_file, Text{"/var/log/forebay/forebay.log"},
           "A file to append to; \"\" for standard error."),
-      key(kSection, "connections", &C::log_connections, Flag{},
+      key(kSection, "connections", Effect::at_once, &C::log_connections, Flag{},
           "Whether logins and the ends of connections are written."),
   };
 }
@@ -135,21 +142,21 @@ constexpr TlsDocumentation kTowardsServers = {
     "Certificates of the authorities that sign servers' certificates, PEM; \"\" for those that the "
     "operating system trusts."};
 
-Keys<TlsSettings> tls_keys(const TlsDocumentation& documentation) {
+Keys<TlsSettings> tls_keys(Effect effect, const TlsDocumentation& documentation) {
   using T = TlsSettings;
   return {
-      key("", "mode", &T::mode, Choice<TlsMode>{kTlsModes}, documentation.mode),
-      key("", "certificate_file", &T::certificate_file, Text{"/etc/forebay/forebay.crt"},
+      key("", "mode", effect, &T::mode, Choice<TlsMode>{kTlsModes}, documentation.mode),
+      key("", "certificate_file", effect, &T::certificate_file, Text{"/etc/forebay/forebay.crt"},
           documentation.certificate_file),
-      key("", "key_file", &T::key_file, Text{"/etc/forebay/forebay.key"},
+      key("", "key_file", effect, &T::key_file, Text{"/etc/forebay/forebay.key"},
           "The private key of that certificate, PEM."),
-      key("", "ca_file", &T::ca_file, Text{"/etc/ssl/certs/ca-certificates.crt"},
+      key("", "ca_file", effect, &T::ca_file, Text{"/etc/ssl/certs/ca-certificates.crt"},
           documentation.ca_file),
-      key("", "minimum_version", &T::minimum_version, Word{kTlsVersions},
+      key("", "minimum_version", effect, &T::minimum_version, Word{kTlsVersions},
           "The oldest version of TLS that is used."),
-      key("", "ciphers", &T::ciphers, Text{"HIGH:!aNULL"},
+      key("", "ciphers", effect, &T::ciphers, Text{"HIGH:!aNULL"},
           "Ciphers for TLS 1.2 as OpenSSL's cipher list; \"\" for OpenSSL's default."),
-      key("", "cipher_suites", &T::cipher_suites, Text{"TLS_AES_256_GCM_SHA384"},
+      key("", "cipher_suites", effect, &T::cipher_suites, Text{"TLS_AES_256_GCM_SHA384"},
           "Cipher suites for TLS 1.3, separated by colons; \"\" for OpenSSL's default."),
   };
 }
@@ -158,18 +165,20 @@ Keys<Config> server_keys() {
   constexpr std::string_view kSection = "pool";
   using C = Config;
   return {
-      key(kSection, "server_connect_timeout", &C::server_connect_timeout, Time{},
-          "How long connecting and logging in to a server may take."),
-      key(kSection, "server_unavailable_timeout", &C::server_unavailable_timeout, Time{},
+      key(kSection, "server_connect_timeout", Effect::new_servers, &C::server_connect_timeout,
+          Time{}, "How long connecting and logging in to a server may take."),
+      key(kSection, "server_unavailable_timeout", Effect::at_once, &C::server_unavailable_timeout,
+          Time{},
           "How long clients wait for a database of which no server answers before they are told."),
-      key(kSection, "server_check_delay", &C::server_check_delay, Time{},
+      key(kSection, "server_check_delay", Effect::at_once, &C::server_check_delay, Time{},
           "A server connection that was idle for longer is checked before it is used."),
-      key(kSection, "max_connecting", &C::max_connecting, Count{1, 1000},
+      key(kSection, "max_connecting", Effect::at_once, &C::max_connecting, Count{1, 1000},
           "Logins to a server in progress at a time, for each pool."),
-      key(kSection, "max_prepared_statements", &C::max_prepared_statements, Count{0, 100'000},
+      key(kSection, "max_prepared_statements", Effect::at_once, &C::max_prepared_statements,
+          Count{0, 100'000},
           "Prepared statements that are kept on a server connection in transaction and statement "
           "mode; 0 for no support of them."),
-      key(kSection, "server_recovery_timeout", &C::server_recovery_timeout, Time{},
+      key(kSection, "server_recovery_timeout", Effect::at_once, &C::server_recovery_timeout, Time{},
           "How long a server connection may take to become usable again after its client "
           "vanished; longer, and it is closed."),
   };
@@ -177,11 +186,15 @@ Keys<Config> server_keys() {
 
 /// Three keys for one member. An empty one says nothing, so it must not undo what another said.
 template <class Owner, class Type>
-void append_password_keys(Keys<Owner>& keys, typename Type::Held Owner::*member,
+void append_password_keys(Keys<Owner>& keys, Effect effect, typename Type::Held Owner::*member,
                           std::string_view documentation, std::string_view variable,
                           std::string_view file) {
-  const auto add = [&keys, member](std::string_view name, Type type, std::string_view about) {
-    Key<Owner> added = key("", name, member, type, about);
+  const auto add = [&keys, effect, member](std::string_view name, Type type,
+                                           std::string_view about) {
+    Key<Owner> added = key("", name, effect, member, type, about);
+    added.secret = true;
+    // One member, which changes once.
+    if (name != "password") added.same = [](const Owner&, const Owner&) { return true; };
     added.read = [member, type](const Value& value, Reading& reading, Owner& owner) {
       auto held = type.read(value, reading);
       if (held && !held->empty()) owner.*member = std::move(*held);
@@ -196,27 +209,28 @@ void append_password_keys(Keys<Owner>& keys, typename Type::Held Owner::*member,
 Keys<Database> make_database_keys() {
   using D = Database;
   Keys<Database> keys = {
-      key("", "hosts", &D::hosts, ServerAddresses{},
+      key("", "hosts", Effect::gone_hosts, &D::hosts, ServerAddresses{},
           "The servers of one cluster, in order of preference: host:port, or the directory of a "
           "Unix socket such as \"/var/run/postgresql:5433\". The port is 5432 unless given."),
-      key("", "auth", &D::auth, Perhaps<Choice<AuthMethod>>{{kAuthMethods}},
+      key("", "auth", Effect::new_clients, &D::auth, Perhaps<Choice<AuthMethod>>{{kAuthMethods}},
           "How clients of this database show who they are, if not as [forebay] says."),
-      key("", "dbname", &D::dbname, PostgresName{"app"},
+      key("", "dbname", Effect::replaces_servers, &D::dbname, PostgresName{"app"},
           "The database's name on the server; \"\" for the name that the client gave."),
-      key("", "user", &D::user, PostgresName{"app"},
+      key("", "user", Effect::ends_clients, &D::user, PostgresName{"app"},
           "Log in to the server as this user; \"\" for the client's user."),
   };
   keys[0].example = "[\"127.0.0.1:5432\"]";
   keys[1].example = "\"server\"";
   append_password_keys<Database, OneSecret>(
-      keys, &D::password,
+      keys, Effect::new_servers, &D::password,
       "The password of that user. Only one of the three keys can be used. Anybody who may read "
       "this file can read it; better is one of the next two.",
       "The same, in an environment variable that is named here, such as \"APP_PASSWORD\".",
       "The same, in a file that is named here and that not everybody may read, such as "
       "\"/etc/forebay/app.password\".");
   append(keys, within("", &D::pool, pool_keys("pool_size")));
-  keys.push_back(key("", "max_db_connections", &D::max_db_connections, Count{0, 100'000},
+  keys.push_back(key("", "max_db_connections", Effect::at_once, &D::max_db_connections,
+                     Count{0, 100'000},
                      "The most server connections of all pools of this database; 0 for no limit."));
   return keys;
 }
@@ -225,14 +239,15 @@ Keys<User> make_user_keys() {
   using U = User;
   Keys<User> keys;
   append_password_keys<User, SeveralSecrets>(
-      keys, &U::passwords,
+      keys, Effect::new_clients, &U::passwords,
       "The password in clear text, or as PostgreSQL keeps it (SCRAM-SHA-256$... or md5...). An "
       "array of several while passwords are being changed: clients may use each of them, and "
       "towards servers the first is used. Only one of the three keys can be used.",
       "The same, in environment variables that are named here.",
       "The same, in files that are named here and that not everybody may read.");
   append(keys, within("", &U::pool, pool_keys("pool_size")));
-  keys.push_back(key("", "max_user_connections", &U::max_user_connections, Count{0, 100'000},
+  keys.push_back(key("", "max_user_connections", Effect::at_once, &U::max_user_connections,
+                     Count{0, 100'000},
                      "The most server connections of all pools of this user; 0 for no limit."));
   return keys;
 }
@@ -247,8 +262,10 @@ const Keys<Config>& general_keys() {
   static const Keys<Config> keys = [] {
     Keys<Config> all = forebay_keys();
     append(all, log_keys());
-    append(all, within("tls.client", &Config::client_tls, tls_keys(kTowardsClients)));
-    append(all, within("tls.server", &Config::server_tls, tls_keys(kTowardsServers)));
+    append(all, within("tls.client", &Config::client_tls,
+                       tls_keys(Effect::new_clients, kTowardsClients)));
+    append(all, within("tls.server", &Config::server_tls,
+                       tls_keys(Effect::replaces_servers, kTowardsServers)));
     append(all, within("pool", &Config::pool, pool_keys("default_pool_size")));
     append(all, server_keys());
     return all;
@@ -262,7 +279,7 @@ const Keys<Database>& database_keys() {
 }
 
 const Keys<TlsSettings>& database_tls_keys() {
-  static const Keys<TlsSettings> keys = tls_keys(kTowardsServers);
+  static const Keys<TlsSettings> keys = tls_keys(Effect::replaces_servers, kTowardsServers);
   return keys;
 }
 

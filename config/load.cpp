@@ -35,7 +35,9 @@ class Loader {
  public:
   Loader(const Table& root, Reading& reading) : root_(root), reading_(reading) {}
 
-  Config read() {
+  /// Fills `sources` too.
+  Config read(Sources& sources) {
+    sources_ = &sources;
     check_top_level();
     read_general();
     read_entries("databases", [this](const std::string& name, const Member& member) {
@@ -126,6 +128,8 @@ class Loader {
       if (key != keys.end()) {
         reading_.enter(label, member.name);
         key->read(member.value, reading_, owner);
+        sources_->insert_or_assign(std::string(label) + "." + member.name,
+                                   reading_.problems().name_of(member.at));
       } else if (std::ranges::find(subtables, member.name) == subtables.end()) {
         std::vector<std::string_view> names(subtables.begin(), subtables.end());
         for (const Key<Owner>& known : keys) names.push_back(known.name);
@@ -218,6 +222,7 @@ class Loader {
   const Table& root_;
   Reading& reading_;
   Config config_;
+  Sources* sources_ = nullptr;
 };
 
 /// Only the end of memory gets here; it is a problem of this file like any other.
@@ -242,7 +247,7 @@ LoadedConfig load(std::string_view text, std::string_view source_name,
     Reading reading(environment, problems);
     // After a syntax error there is nothing that could be judged.
     if (!(root.empty() && problems.any_errors())) {
-      Config config = Loader(root, reading).read();
+      Config config = Loader(root, reading).read(loaded.sources);
       check_together(config, root, reading);
       if (!problems.any_errors()) loaded.config = std::move(config);
     }

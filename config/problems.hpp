@@ -30,6 +30,10 @@ class Problems {
     warnings_.push_back(make(at, std::move(message)));
   }
 
+  /// "forebay.toml:12"
+  [[nodiscard]] std::string name_of(Position at) const {
+    return source_ + ":" + std::to_string(at.line);
+  }
   [[nodiscard]] bool any_errors() const noexcept { return !errors_.empty(); }
   [[nodiscard]] std::vector<Problem> take_errors() { return sorted(std::move(errors_)); }
   [[nodiscard]] std::vector<Problem> take_warnings() { return sorted(std::move(warnings_)); }

@@ -4,6 +4,7 @@
 #include "app/lifecycle.hpp"
 #include "app/options.hpp"
 #include "app/runtime_factory.hpp"
+#include "forebay/config/difference.hpp"
 #include "forebay/config/load.hpp"
 #include "forebay/config/sample.hpp"
 #include "forebay/routing/sql/facts.hpp"
@@ -51,6 +52,16 @@ int check(const std::string& path) {
   return 0;
 }
 
+int diff(const std::string& old_path, const std::string& new_path) {
+  const auto before = read(old_path);
+  const auto after = read(new_path);
+  if (!before || !after) return 1;
+  const auto changes = config::difference(*before, *after);
+  for (const config::Change& change : changes) std::cout << to_string(change) << '\n';
+  if (changes.empty()) std::cout << "nothing changes\n";
+  return 0;
+}
+
 int run(int argc, char** argv) {
   std::optional<int> exit_code;
   const Options options = parse_options(argc, argv, exit_code);
@@ -61,6 +72,8 @@ int run(int argc, char** argv) {
       return 0;
     case Options::Command::check:
       return check(options.config_file);
+    case Options::Command::diff:
+      return diff(options.config_file, options.changed_file);
     case Options::Command::serve: {
       auto config = read(options.config_file);
       return config ? serve(std::move(*config)) : 1;

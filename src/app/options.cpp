@@ -20,7 +20,8 @@ constexpr char kAbout[] =
     "  forebay run --to postgresql://db.example.com   in front of a server, without any file\n"
     "  forebay serve -c forebay.toml                  with a configuration file\n"
     "  forebay config > forebay.toml                  a commented file to begin with\n"
-    "  forebay check -c forebay.toml                  is the file right?";
+    "  forebay check forebay.toml                     is the file right?\n"
+    "  forebay diff old.toml new.toml                 what would a reload change, and for whom?";
 
 constexpr char kRunAbout[] =
     "Serves every database and role of a server, without a configuration file. Clients come in as\n"
@@ -99,10 +100,19 @@ Options parse_options(int argc, char** argv, std::optional<int>& exit_code) {
 
   CLI::App* check =
       app.add_subcommand("check", "Reads a configuration file and says what is wrong with it");
-  check->add_option("-c,--config", options.config_file, "The configuration file")
+  check->add_option("-c,--config,file", options.config_file, "The configuration file")
       ->required()
       ->type_name("FILE");
   check->callback([&options] { options.command = Options::Command::check; });
+
+  CLI::App* diff = app.add_subcommand(
+      "diff",
+      "Says what a reload would change from one configuration file to another, and for whom");
+  diff->add_option("old", options.config_file, "The file as it was")->required()->type_name("FILE");
+  diff->add_option("new", options.changed_file, "The file as it is to be")
+      ->required()
+      ->type_name("FILE");
+  diff->callback([&options] { options.command = Options::Command::diff; });
 
   app.add_subcommand("config", "Prints a commented configuration file with every key")
       ->callback([&options] { options.command = Options::Command::sample; });

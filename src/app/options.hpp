@@ -12,10 +12,11 @@ namespace forebay::app {
 
 /// What the program was asked to do.
 struct Options {
-  enum class Command : std::uint8_t { run, serve, check, sample };
+  enum class Command : std::uint8_t { run, serve, check, diff, sample };
   Command command = Command::run;
 
-  std::string config_file;  ///< serve, check
+  std::string config_file;   ///< serve, check, diff: the old one
+  std::string changed_file;  ///< diff: the new one
 
   // run
   std::vector<std::string> to;

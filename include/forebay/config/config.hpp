@@ -104,7 +104,7 @@ struct Config {
   // Where clients come in.
   std::vector<Endpoint> listen = {{"127.0.0.1", 6432}};
   std::uint32_t unix_socket_mode = 0777;
-  std::uint32_t workers = 0;  ///< threads; 0: one a core
+  std::uint32_t workers = 0;                     ///< threads; 0: one a core
   std::optional<std::uint32_t> max_client_conn;  ///< nothing: what open files allow
   milliseconds client_login_timeout = seconds(60);
   milliseconds shutdown_timeout = seconds(30);  ///< how long a drain may take

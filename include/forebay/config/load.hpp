@@ -2,6 +2,8 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,11 +27,15 @@ struct Problem {
 /// `forebay.toml:12:3: [pool] pool_size: ...`
 [[nodiscard]] std::string to_string(const Problem& problem);
 
+/// Where each value stands that a file gives: "databases.app.hosts" at "forebay.toml:12".
+using Sources = std::map<std::string, std::string, std::less<>>;
+
 /// The outcome of loading: a configuration, or everything that is wrong with it at once.
 struct LoadedConfig {
   std::optional<Config> config;   ///< present exactly if there are no errors
   std::vector<Problem> errors;    ///< by position
   std::vector<Problem> warnings;  ///< by position; also present beside errors
+  Sources sources;
 
   [[nodiscard]] bool ok() const noexcept { return config.has_value(); }
 };
