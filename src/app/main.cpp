@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "app/health.hpp"
 #include "app/lifecycle.hpp"
 #include "app/options.hpp"
 #include "app/runtime_factory.hpp"
@@ -62,6 +63,13 @@ int diff(const std::string& old_path, const std::string& new_path) {
   return 0;
 }
 
+int health(const Options& options) {
+  const auto at = parse_listen(options.health_at);
+  if (at.has_error()) return complain("--http: " + at.error().message);
+  const auto asked = ask_health(*at, options.health_ready ? "/readyz" : "/livez");
+  return asked.has_error() ? complain(asked.error().message) : 0;
+}
+
 int run(int argc, char** argv) {
   std::optional<int> exit_code;
   const Options options = parse_options(argc, argv, exit_code);
@@ -70,6 +78,8 @@ int run(int argc, char** argv) {
     case Options::Command::sample:
       std::cout << config::sample_config();
       return 0;
+    case Options::Command::health:
+      return health(options);
     case Options::Command::check:
       return check(options.config_file);
     case Options::Command::diff:

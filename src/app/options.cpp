@@ -71,6 +71,17 @@ void add_run(CLI::App& app, Options& options) {
   run->callback([&options] { options.command = Options::Command::run; });
 }
 
+void add_health(CLI::App& app, Options& options) {
+  CLI::App* health = app.add_subcommand(
+      "health", "Asks a running Forebay over HTTP whether it is well: exit code 0 when it is");
+  health->add_option("--http", options.health_at, "Where it serves health checks")
+      ->capture_default_str()
+      ->type_name("ADDR:PORT");
+  health->add_flag("--ready", options.health_ready,
+                   "Whether it takes new clients, not only whether it is alive");
+  health->callback([&options] { options.command = Options::Command::health; });
+}
+
 template <class Enumeration>
 Result<Enumeration> word(std::span<const config::Name<Enumeration>> names, const std::string& text,
                          const std::string& option) {
@@ -113,6 +124,8 @@ Options parse_options(int argc, char** argv, std::optional<int>& exit_code) {
       ->required()
       ->type_name("FILE");
   diff->callback([&options] { options.command = Options::Command::diff; });
+
+  add_health(app, options);
 
   app.add_subcommand("config", "Prints a commented configuration file with every key")
       ->callback([&options] { options.command = Options::Command::sample; });

@@ -12,11 +12,15 @@ namespace forebay::app {
 
 /// What the program was asked to do.
 struct Options {
-  enum class Command : std::uint8_t { run, serve, check, diff, sample };
+  enum class Command : std::uint8_t { run, serve, check, diff, sample, health };
   Command command = Command::run;
 
   std::string config_file;   ///< serve, check, diff: the old one
   std::string changed_file;  ///< diff: the new one
+
+  // health
+  std::string health_at = "127.0.0.1:9127";
+  bool health_ready = false;
 
   // run
   std::vector<std::string> to;

@@ -374,4 +374,10 @@ def http_endpoint(lab: Lab) -> None:
             return answer.read().decode()
     metrics = get("/metrics")
     assert "forebay_" in metrics and "# TYPE" in metrics, metrics[:500]
+    health = [binary(), "health", "--http", f"127.0.0.1:{port}"]
+    run(health)
+    run([*health, "--ready"])
+    target.stop()
+    refused = run(health, expect=1)
+    assert f"127.0.0.1:{port}/livez: Connection refused" in refused.err, refused
     ports.release(port)
