@@ -23,13 +23,10 @@ AS_ROOT = "tests run as root, to whom PostgreSQL's files look the same with any 
 ENDS_SERVER = ("it ends the server process of a session between transactions, which the session has "
                "no more part in: nothing happens to it")
 REPEATED = "it wants another process id for each session in a row; here the last one's is free again"
-CHANGED = ("it wants an error when a table has changed since a statement was prepared, also from a "
-           "server that prepares it only now")
 
 LIB_PQ = {"TestHasCorrectRootGroupPermissions": AS_ROOT}
 LIB_PQ_POOLED = {"TestPing": ENDS_SERVER}
-PGX_POOLED = {"TestFatalRxError": ENDS_SERVER, "TestFatalTxError": ENDS_SERVER,
-              "TestStmtCacheInvalidationConn": CHANGED, "TestStmtCacheInvalidationTx": CHANGED}
+PGX_POOLED = {"TestFatalRxError": ENDS_SERVER, "TestFatalTxError": ENDS_SERVER}
 PGXPOOL_POOLED = {"TestConnReleaseClosesConnInTransaction": REPEATED,
                   "TestPoolAfterRelease": REPEATED}
 

@@ -137,6 +137,37 @@ def prepared_anew_after_a_change(lab: Lab) -> None:
 
 
 @test(targets=POSTGRES_LIKE)
+def told_of_other_rows_before_a_change(lab: Lab) -> None:
+    """Who was told what rows its statement gives never gets others, also from a server that
+    prepares it only after the change; who can take them as they are goes on."""
+    target = lab.target(pool_size=2)
+    with busy(lab, target, clients=2), target.connect() as client:
+        client.run("create table changing (a int); insert into changing values (1)")
+        for name in ("all", "one"):
+            client.messages(m.parse(name, f"select {'*' if name == 'all' else 'a'} from changing"),
+                            m.describe_statement(name), m.sync())
+        change(client)
+        for _ in range(10):
+            with target.connect() as other:
+                # New, so that some server has the statement as it is now.
+                other.messages(m.parse("all", "select * from changing"),
+                               m.describe_statement("all"), m.sync())
+            for begin, end in (("select 1", "select 1"), ("begin", "rollback")):
+                client.run(begin)
+                error = client.error(m.bind("", "all"), m.execute(""), m.sync())
+                assert error.sqlstate == "0A000", error
+                assert error.text == "cached plan must not change result type", error
+                if begin == "begin":
+                    assert client.error(m.bind("", "one"), m.sync()).sqlstate == "25P02"
+                client.run(end)
+                assert value(client.messages(m.bind("", "one"), m.execute(""), m.sync())) == "1"
+        client.messages(m.close_statement("all"), m.parse("all", "select * from changing"),
+                        m.sync())
+        answer = client.messages(m.bind("", "all"), m.execute(""), m.sync())
+        assert m.only(answer, b"D")[0].columns() == [b"1", b"new"], answer
+
+
+@test(targets=POSTGRES_LIKE)
 def deallocate_by_sql(lab: Lab) -> None:
     """SQL's DEALLOCATE and the protocol share one namespace."""
     target = lab.target(pool_size=2)

@@ -59,6 +59,7 @@ struct SpecialReply {
   bool withhold_ready = false;        ///< what follows puts right what the client should not see
   bool starts_again = false;          ///< ... and this ends it: the client's start-up settings hold
   bool sets_settings = false;         ///< ours: makes the statement that sets settings
+  bool changed_result = false;        ///< fails: the rows are not what the client was told
   bool undecided_names = false;       ///< names of prepared statements change
   /// Where the text that was sent differs in length: characters of it, and how many more.
   std::vector<std::pair<std::uint32_t, std::int32_t>> shifts;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
+#include "core/relay/prepared_statements.hpp"
 #include "core/relay/statement_catalog.hpp"
 
 namespace forebay::core {
@@ -18,6 +20,8 @@ struct NameChange {
     link_close,    ///< the link dropped `statement`; undo: it has it again
     reference,     ///< nothing changes; `name` is what the client calls `statement`, for errors
     all_gone,      ///< DEALLOCATE ALL or DISCARD ALL is under way
+    told,          ///< the client is told what rows `name`, its `statement`, gives
+    asked,         ///< we ask what rows `statement` gives: LinkRelayState::confirming
   };
 
   Kind kind;
@@ -25,6 +29,8 @@ struct NameChange {
   StatementRef statement;
   /// The link got the statement by this very message (client_parse), too.
   bool link_got_it = false;
+  /// What `name` meant (client_close).
+  std::unique_ptr<ClientStatements::Named> closed = nullptr;
 };
 
 }  // namespace forebay::core

@@ -19,6 +19,11 @@ const ClientStatements::Named* ClientStatements::find(Bytes name) const {
   return found == by_name_.end() ? nullptr : &found->second;
 }
 
+ClientStatements::Named* ClientStatements::find(Bytes name) {
+  const auto found = by_name_.find(significant(name));
+  return found == by_name_.end() ? nullptr : &found->second;
+}
+
 std::string ClientStatements::name_of(std::string_view server_name) const {
   for (const auto& [name, named] : by_name_) {
     if (named.statement && named.statement->server_name() == server_name) return name;
@@ -70,6 +75,16 @@ void LinkStatements::add(StatementRef statement, std::uint32_t batch, std::uint6
 void LinkStatements::confirm(const StatementRef& statement) {
   const auto found = where_.find(statement.get());
   if (found != where_.end()) found->second->pending = false;
+}
+
+const LinkStatements::Held* LinkStatements::find(const StatementRef& statement) const {
+  const auto found = where_.find(statement.get());
+  return found == where_.end() ? nullptr : &*found->second;
+}
+
+void LinkStatements::described(const StatementRef& statement, ResultShape shape) {
+  const auto found = where_.find(statement.get());
+  if (found != where_.end()) found->second->shape = shape;
 }
 
 void LinkStatements::remove(const StatementRef& statement) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/relay/result_shape.hpp"
 #include "core/relay/session_work.hpp"
 #include "core/relay/statement_catalog.hpp"
 
@@ -22,11 +23,19 @@ class ClientStatements {
     std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
     bool commits = false;           ///< executing it may end a transaction for good
-    std::uint64_t epoch = 0;        ///< the CatalogEpoch of its Parse
+    std::uint64_t epoch = 0;      ///< the CatalogEpoch of its Parse, or of what `shape` was told of
+    ResultShape shape = kUntold;  ///< what rows the client was told that it gives
   };
+  /// A portal of a statement whose rows the client was not told yet: its Describe will do so.
+  struct Untold {
+    std::string portal;
+    std::string name;
+    bool open = false;
+  } untold;
 
   /// What the client calls `name`; null when it has no such statement.
   [[nodiscard]] const Named* find(Bytes name) const;
+  [[nodiscard]] Named* find(Bytes name);
   /// What the client calls the statement that servers call `server_name`; empty for none. Slow.
   [[nodiscard]] std::string name_of(std::string_view server_name) const;
   /// Says that `name` now means `statement`.
@@ -59,6 +68,16 @@ class ClientStatements {
 /// until the server has answered.
 class LinkStatements {
  public:
+  struct Held {
+    StatementRef statement;
+    bool pending;
+    std::uint32_t batch;  ///< while pending
+    std::uint64_t epoch;
+    ResultShape shape = kUntold;  ///< what rows the server said that it gives
+    [[nodiscard]] bool may_go(std::uint32_t now) const;
+  };
+  /// What the server has of it; null for nothing.
+  [[nodiscard]] const Held* find(const StatementRef& statement) const;
   /// Whether the server has it, or will have when it has read what was sent; if so it counts as
   /// used now.
   bool use(const StatementRef& statement);
@@ -68,6 +87,8 @@ class LinkStatements {
   /// told what was true then.
   [[nodiscard]] bool older(const StatementRef& statement, std::uint64_t epoch) const;
   void confirm(const StatementRef& statement);
+  /// The server said what rows it gives.
+  void described(const StatementRef& statement, ResultShape shape);
   void remove(const StatementRef& statement);
   void clear() noexcept;
   /// As ClientStatements::deallocate_all.
@@ -87,13 +108,6 @@ class LinkStatements {
   [[nodiscard]] std::size_t size() const noexcept { return order_.size(); }
 
  private:
-  struct Held {
-    StatementRef statement;
-    bool pending;
-    std::uint32_t batch;  ///< while pending
-    std::uint64_t epoch;
-    [[nodiscard]] bool may_go(std::uint32_t now) const;
-  };
   using Order = std::list<Held>;
   Order order_;
   std::unordered_map<const Statement*, Order::iterator> where_;

@@ -60,7 +60,7 @@ class Relay {
   using Item = pg::Framer::Item;
 
   // What becomes of one message: whether the loop goes on.
-  enum class Handled : std::uint8_t { yes, need_link, terminate, violation };
+  enum class Handled : std::uint8_t { yes, need_link, wait, terminate, violation };
 
   Handled on_message(const Item& item, LinkRelayState* link);
   Handled on_unlinked(const Item& item);
@@ -78,8 +78,8 @@ class Relay {
                                      const LinkRelayState& link) const;
   [[nodiscard]] bool undecided_use(Bytes name, const LinkRelayState& link) const;
 
-  void on_linked(const Item& item, LinkRelayState& link);
-  void on_extended(const Item& item, LinkRelayState& link);
+  Handled on_linked(const Item& item, LinkRelayState& link);
+  Handled on_extended(const Item& item, LinkRelayState& link);
   UnnamedChange drop_unnamed(LinkRelayState& link);
 
   // Texts that do something to the session.
@@ -134,20 +134,23 @@ class Relay {
   void open_portal(const pg::frontend::Bind& bind, bool whole);
   void on_execute(const Item& item, LinkRelayState& link);
   void on_sync(const Item& item, LinkRelayState& link);
-  void on_bind(const Item& item, LinkRelayState& link);
-  void on_describe(const Item& item, LinkRelayState& link);
+  Handled on_bind(const Item& item, LinkRelayState& link);
+  Handled on_describe(const Item& item, LinkRelayState& link);
+  void describe_portal(const Item& item, Bytes portal, LinkRelayState& link);
   void on_close(const Item& item, LinkRelayState& link);
 
   void drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link);
   void close_on_link(const StatementRef& statement, LinkRelayState& link);
   void need_statement(const StatementRef& statement, LinkRelayState& link);
-  void need_statement(const ClientStatements::Named& named, LinkRelayState& link);
+  /// Whether a statement of the client's can be used as the client knows it.
+  enum class Usable : std::uint8_t { yes, unknown_yet, changed };
+  Usable need_named(ClientStatements::Named& named, LinkRelayState& link);
+  Usable need_as_told(ClientStatements::Named& named, LinkRelayState& link);
   void need_unnamed(LinkRelayState& link);
   void make_room(LinkRelayState& link);
   void forward(const Item& item, LinkRelayState& link, Expected&& expected);
   void drop(const Item& item);
-  void supply(LinkRelayState& link, Request request, NameChange::Kind kind, Bytes name,
-              StatementRef statement);
+  void supply(LinkRelayState& link, Request request, NameChange change);
   void push(LinkRelayState& link, Expected&& expected);
   [[nodiscard]] std::string foreign_name(Bytes name) const;
 
@@ -191,6 +194,8 @@ class ServerRelay {
   Verdict on_reply(const Item& item, pg::Backend type);
   Verdict on_error(const Item& item);
   void on_done(const Expected& expected);
+  void on_described(const Item& item, const NameChange& change);
+  bool refuse_changed();
   void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
   void on_suspended(Disposition disposition, const SpecialReply* special);
   void on_command(Bytes tag, const SpecialReply* special);

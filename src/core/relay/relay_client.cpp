@@ -51,6 +51,10 @@ Relay::ClientProgress Relay::from_client(Bytes bytes, LinkRelayState* link) {
             client_.framer = before;
             progress.stop = ClientStop::need_link;
             return progress;
+          case Handled::wait:
+            client_.framer = before;
+            progress.stop = ClientStop::full;
+            return progress;
           case Handled::terminate:
             progress.stop = ClientStop::terminate;
             return progress;
@@ -78,8 +82,7 @@ Relay::Handled Relay::on_message(const Item& item, LinkRelayState* link) {
     return Handled::yes;
   }
   if (link == nullptr) return client_.lost == nullptr ? on_unlinked(item) : on_lost(item);
-  on_linked(item, *link);
-  return Handled::yes;
+  return on_linked(item, *link);
 }
 
 // What PostgreSQL would answer without doing anything needs no server.
@@ -136,7 +139,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   }
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
   client_.statements->set(parse->statement,
-                          {std::move(statement), false, 0, std::move(work), commits});
+                          {std::move(statement), false, 0, std::move(work), commits, epoch});
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
 }
@@ -144,7 +147,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
 // Whether what the message needs depends on the answer to an earlier batch: when that fails, what
 // was put ahead in it did not happen. The answer comes without anything more from the client.
 bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) const {
-  if (link.confirming != LinkRelayState::Confirming::no) return true;
+  if (link.confirming == LinkRelayState::Confirming::asked) return true;
   if (rules_.one_at_a_time && link.expected.owes_client() && !link.expected.copying_in()) {
     return true;
   }
@@ -208,56 +211,54 @@ bool Relay::undecided_use(Bytes name, const LinkRelayState& link) const {
   return known != nullptr && !known->pending && link.statements.undecided(known->statement, batch);
 }
 
-void Relay::on_linked(const Item& item, LinkRelayState& link) {
+Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
   const auto type = static_cast<Frontend>(item.message.type);
   if (type == Frontend::CopyDone || type == Frontend::CopyFail) {
     link.expected.push_copy_end();
     out_.to_server.pass(item.bytes);
-    return;
+    return Handled::yes;
   }
   if (link.expected.skipping() && type != Frontend::Sync) {
     drop(item);  // the server would skip it, too
-    return;
+    return Handled::yes;
   }
   switch (type) {
     case Frontend::Query:
       on_query(item, link);
-      return;
+      return Handled::yes;
     case Frontend::Sync:
       on_sync(item, link);
-      return;
+      return Handled::yes;
     case Frontend::FunctionCall:
       forward(item, link, {.request = Request::function_call});
-      return;
+      return Handled::yes;
     case Frontend::Flush:
       out_.to_server.pass(item.bytes);
-      return;
+      return Handled::yes;
     default:
-      on_extended(item, link);
-      return;
+      return on_extended(item, link);
   }
 }
 
-void Relay::on_extended(const Item& item, LinkRelayState& link) {
+Relay::Handled Relay::on_extended(const Item& item, LinkRelayState& link) {
   switch (static_cast<Frontend>(item.message.type)) {
     case Frontend::Parse:
       on_parse(item, link);
-      return;
+      return Handled::yes;
     case Frontend::Bind:
-      on_bind(item, link);
-      return;
+      return on_bind(item, link);
     case Frontend::Describe:
-      on_describe(item, link);
-      return;
+      return on_describe(item, link);
     case Frontend::Close:
       on_close(item, link);
-      return;
+      return Handled::yes;
     case Frontend::Execute:
       on_execute(item, link);
-      return;
+      return Handled::yes;
     default:
       FB_ASSERT(false);
   }
+  return Handled::violation;
 }
 
 // What is about to be sent makes the server's unnamed statement go, whosever it is. Another link
@@ -281,12 +282,10 @@ void Relay::drop(const Item& item) {
   client_.drop_rest = item.kind == Kind::head;
 }
 
-void Relay::supply(LinkRelayState& link, Request request, NameChange::Kind kind, Bytes name,
-                   StatementRef statement) {
+void Relay::supply(LinkRelayState& link, Request request, NameChange change) {
   push(link, {.request = request,
               .disposition = Disposition::supply,
-              .change = std::make_unique<NameChange>(
-                  NameChange{kind, std::string(name), std::move(statement)})});
+              .change = std::make_unique<NameChange>(std::move(change))});
   ServerRelay::emit_supplied(link, client_, out_.to_client);
 }
 

@@ -176,6 +176,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     pass(item, taken.disposition);
   }
   if (taken.effect == Effect::done) {
+    if (taken.expected.change != nullptr) on_described(item, *taken.expected.change);
     on_done(taken.expected);
     if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
   }
@@ -209,6 +210,28 @@ void ServerRelay::on_done(const Expected& expected) {
     default:
       break;
   }
+}
+
+// A server has said what rows a statement gives: to the client, or because we had to know.
+void ServerRelay::on_described(const Item& item, const NameChange& change) {
+  using Confirming = LinkRelayState::Confirming;
+  const bool asked = change.kind == NameChange::Kind::asked;
+  if (!asked && change.kind != NameChange::Kind::told) return;
+  const ResultShape shape = !item.message.is(Backend::RowDescription) ? kNoRows
+                            : item.message.whole() ? result_shape(item.message.body)
+                                                   : kUnreadable;
+  link_.statements.described(change.statement, shape);
+  if (asked) {
+    if (link_.confirming == Confirming::asked) link_.confirming = Confirming::confirmed;
+    return;
+  }
+  auto* named = client_ == nullptr || client_->statements == nullptr
+                    ? nullptr
+                    : client_->statements->find(change.name);
+  if (named == nullptr || named->statement != change.statement || shape == kUnreadable) return;
+  named->shape = shape;
+  const auto* held = link_.statements.find(change.statement);
+  if (held != nullptr) named->epoch = std::max(named->epoch, held->epoch);
 }
 
 ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
@@ -253,7 +276,8 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   }
   // Looked up before what it names is undone.
   const bool rewritten = disposition == Disposition::forward &&
-                         (rewrite_error(item, fields.sqlstate) ||
+                         ((special != nullptr && special->changed_result && refuse_changed()) ||
+                          rewrite_error(item, fields.sqlstate) ||
                           (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
@@ -276,6 +300,21 @@ void ServerRelay::catalog_changed() {
 void ServerRelay::pass(const Item& item, Disposition disposition) {
   link_.rest = disposition;
   if (disposition == Disposition::forward && client_ != nullptr) to_client_.pass(item.bytes);
+}
+
+// As PostgreSQL would, if this server had had the statement from when the client prepared it.
+bool ServerRelay::refuse_changed() {
+  if (client_ == nullptr) return false;
+  if (link_.status == pg::backend::TransactionStatus::failed) {
+    pg::write_error(to_client_.insert(), {"ERROR", pg::sqlstate::kInFailedTransaction,
+                                          "current transaction is aborted, commands ignored until "
+                                          "end of transaction block"});
+  } else {
+    pg::write_error(to_client_.insert(), {"ERROR", pg::sqlstate::kFeatureNotSupported,
+                                          "cached plan must not change result type"});
+  }
+  link_.rest = Disposition::discard;
+  return true;
 }
 
 // Errors about prepared statements name them as the server knows them; the client is told its own
@@ -352,9 +391,9 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
         if (change.link_got_it) link.statements.remove(change.statement);
         break;
       case NameChange::Kind::client_close:
-        if (client != nullptr && client->statements && change.statement) {
-          client->statements->set(change.name, {change.statement, false});
-          if (change.statement->unkept()) client->pin(PinReason::large_statement);
+        if (client != nullptr && client->statements && change.closed->statement) {
+          if (change.closed->statement->unkept()) client->pin(PinReason::large_statement);
+          client->statements->set(change.name, std::move(*change.closed));
         }
         break;
       case NameChange::Kind::link_parse:
@@ -366,7 +405,14 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
       case NameChange::Kind::all_gone:
         --link.all_gone;
         break;
+      case NameChange::Kind::asked:
+        // Refused: what waits for the answer goes on, and is skipped.
+        if (link.confirming == LinkRelayState::Confirming::asked) {
+          link.confirming = LinkRelayState::Confirming::confirmed;
+        }
+        break;
       case NameChange::Kind::reference:
+      case NameChange::Kind::told:
         break;
     }
   }

@@ -18,6 +18,16 @@ constexpr std::size_t kPortalsMax = 64;
 /// In session mode, of so many named statements.
 constexpr std::size_t kRememberedMax = 1000;
 
+/// No statement has this name: a server is made to refuse the client's message, and the batch or
+/// transaction around it, where it could not know that it has to. For whoever reads its log.
+constexpr Bytes kChangedResult = "_forebay_cached_plan_must_not_change_result_type";
+
+std::unique_ptr<SpecialReply> changed_result() {
+  auto special = std::make_unique<SpecialReply>();
+  special->changed_result = true;
+  return special;
+}
+
 std::uint32_t size32(std::size_t size) {
   return static_cast<std::uint32_t>(size);
 }
@@ -101,7 +111,8 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
   drop_older(statement, link.epoch(), link);
   const bool has_it = link.statements.use(statement);
   if (has_it && !refuses_parse(link, made.definition)) {
-    supply(link, Request::parse, NameChange::Kind::client_parse, made.name, statement);
+    supply(link, Request::parse,
+           {NameChange::Kind::client_parse, std::string(made.name), statement});
     return;
   }
   if (!has_it) {
@@ -157,35 +168,41 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
 
 // ---------------------------------------------------------------- Bind, Describe, Close
 
-void Relay::on_bind(const Item& item, LinkRelayState& link) {
+Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   const auto bind = pg::frontend::Bind::parse(item.message.body);
-  if (bind) open_portal(*bind, item.message.whole());
   if (!rules_.share_statements || link.expected.copying_in()) {
+    if (bind) open_portal(*bind, item.message.whole());
     forward(item, link, {.request = Request::bind});
-    return;
+    return Handled::yes;
   }
   // The server finds the words for one that is malformed, but of the client's own statement.
   if (!bind || bind->statement.empty()) {
+    if (bind) open_portal(*bind, item.message.whole());
     need_unnamed(link);
     forward(item, link, {.request = Request::bind});
-    return;
+    return Handled::yes;
   }
   Expected expected{.request = Request::bind};
   std::string foreign;
   Bytes server_name;
-  const auto* known =
-      client_.statements == nullptr ? nullptr : client_.statements->find(bind->statement);
+  auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(bind->statement);
   if (known == nullptr) {
     foreign = foreign_name(bind->statement);
     server_name = foreign;
   } else {
-    need_statement(*known, link);
-    server_name = known->statement->server_name();
+    const Usable usable = need_named(*known, link);
+    if (usable == Usable::unknown_yet) return Handled::wait;
+    server_name = usable == Usable::yes ? Bytes(known->statement->server_name()) : kChangedResult;
     if (known->pending) {
       expected.change = std::make_unique<NameChange>(
           NameChange{NameChange::Kind::reference, std::string(bind->statement), known->statement});
     }
+    if (usable == Usable::changed) expected.special = changed_result();
+    if (known->shape == kUntold) {
+      client_.statements->untold = {std::string(bind->portal), std::string(bind->statement), true};
+    }
   }
+  open_portal(*bind, item.message.whole());
   const std::size_t names = bind->portal.size() + bind->statement.size() + 2;
   pg::MessageWriter(out_.to_server.insert(), Frontend::Bind)
       .text(bind->portal)
@@ -193,40 +210,61 @@ void Relay::on_bind(const Item& item, LinkRelayState& link) {
       .followed_by(size32(item.message.body_size - names));
   out_.to_server.pass(bind->values);
   push(link, std::move(expected));
+  return Handled::yes;
 }
 
-void Relay::on_describe(const Item& item, LinkRelayState& link) {
+Relay::Handled Relay::on_describe(const Item& item, LinkRelayState& link) {
   const auto describe = pg::frontend::Describe::parse(item.message.body);
   if (!describe || describe->target == pg::frontend::Target::portal) {
-    forward(item, link, {.request = Request::describe_portal});
-    return;
+    describe_portal(item, describe ? describe->name : Bytes(), link);
+    return Handled::yes;
   }
   if (!rules_.share_statements || link.expected.copying_in()) {
     forward(item, link, {.request = Request::describe_statement});
-    return;
+    return Handled::yes;
   }
   if (describe->name.empty()) {
     need_unnamed(link);
     forward(item, link, {.request = Request::describe_statement});
-    return;
+    return Handled::yes;
   }
   Expected expected{.request = Request::describe_statement};
-  const auto* known =
-      client_.statements == nullptr ? nullptr : client_.statements->find(describe->name);
+  auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(describe->name);
+  std::string foreign;
+  Bytes server_name;
   if (known == nullptr) {
-    const std::string foreign = foreign_name(describe->name);
-    pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement, foreign);
+    foreign = foreign_name(describe->name);
+    server_name = foreign;
   } else {
-    const StatementRef statement = known->statement;
-    need_statement(*known, link);
-    if (known->pending) {
+    const Usable usable = need_named(*known, link);
+    if (usable == Usable::unknown_yet) return Handled::wait;
+    server_name = usable == Usable::yes ? Bytes(known->statement->server_name()) : kChangedResult;
+    if (known->shape == kUntold || known->pending) {
+      const auto kind =
+          known->shape == kUntold ? NameChange::Kind::told : NameChange::Kind::reference;
       expected.change = std::make_unique<NameChange>(
-          NameChange{NameChange::Kind::reference, std::string(describe->name), statement});
+          NameChange{kind, std::string(describe->name), known->statement});
     }
-    pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement,
-                       statement->server_name());
+    if (usable == Usable::changed) expected.special = changed_result();
   }
+  pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement, server_name);
   push(link, std::move(expected));
+  return Handled::yes;
+}
+
+// The client may learn from it what rows its statement gives.
+void Relay::describe_portal(const Item& item, Bytes portal, LinkRelayState& link) {
+  Expected expected{.request = Request::describe_portal};
+  if (client_.statements != nullptr && client_.statements->untold.open &&
+      client_.statements->untold.portal == portal) {
+    auto& untold = client_.statements->untold;
+    untold.open = false;
+    if (const StatementRef statement = find_statement(untold.name)) {
+      expected.change =
+          std::make_unique<NameChange>(NameChange{NameChange::Kind::told, untold.name, statement});
+    }
+  }
+  forward(item, link, std::move(expected));
 }
 
 void Relay::on_close(const Item& item, LinkRelayState& link) {
@@ -253,8 +291,10 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
   ClientStatements::Named named;
   if (client_.statements != nullptr) named = client_.statements->take(close->name);
   client_.unpin_statements();
-  supply(link, Request::close, NameChange::Kind::client_close, close->name,
-         std::move(named.statement));
+  supply(link, Request::close,
+         {.kind = NameChange::Kind::client_close,
+          .name = std::string(close->name),
+          .closed = std::make_unique<ClientStatements::Named>(std::move(named))});
 }
 
 // ---------------------------------------------------------------- what is executed
@@ -341,11 +381,46 @@ void Relay::need_statement(const StatementRef& statement, LinkRelayState& link) 
   prepare_on_link(statement, Disposition::precede, link);
 }
 
-// What the link got before the client prepared it would answer as it was then. But if the catalog
-// has changed since, that is just how the client is told so.
-void Relay::need_statement(const ClientStatements::Named& named, LinkRelayState& link) {
-  if (named.epoch == link.epoch()) drop_older(named.statement, named.epoch, link);
+// What the link got before the client prepared it would answer as it was then.
+Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& link) {
+  const std::uint64_t now = link.epoch();
+  if (named.epoch != now) return need_as_told(named, link);
+  drop_older(named.statement, now, link);
   need_statement(named.statement, link);
+  return Usable::yes;
+}
+
+// The catalog has changed since the client prepared it. A server that has it from before that says
+// itself whether its rows are not what they were ("cached plan must not change result type"). One
+// that got it later does not know what this client was told, and would give it rows that it takes
+// for something else: so it is asked first what they look like.
+Relay::Usable Relay::need_as_told(ClientStatements::Named& named, LinkRelayState& link) {
+  const auto* held = link.statements.find(named.statement);
+  if (held != nullptr && held->epoch < link.stale_before) held = nullptr;
+  const bool tells_itself = held != nullptr && held->epoch == named.epoch;
+  if (tells_itself || named.shape <= kNoRows) {
+    need_statement(named.statement, link);
+    return Usable::yes;
+  }
+  if (held != nullptr && held->shape == named.shape) {
+    named.epoch = std::max(named.epoch, held->epoch);
+    need_statement(named.statement, link);
+    return Usable::yes;
+  }
+  if (held != nullptr && held->shape != kUntold && held->epoch > named.epoch) {
+    return Usable::changed;
+  }
+  drop_older(named.statement, named.epoch, link);
+  need_statement(named.statement, link);
+  pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement,
+                     named.statement->server_name());
+  pg::write_empty(out_.to_server.insert(), Frontend::Flush);
+  link.confirming = LinkRelayState::Confirming::asked;
+  push(link, {.request = Request::describe_statement,
+              .disposition = Disposition::precede,
+              .change = std::make_unique<NameChange>(
+                  NameChange{NameChange::Kind::asked, {}, named.statement})});
+  return Usable::unknown_yet;
 }
 
 void Relay::need_unnamed(LinkRelayState& link) {
