@@ -392,6 +392,7 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
         break;
       case NameChange::Kind::client_close:
         if (client != nullptr && client->statements && change.closed->statement) {
+          change.closed->pending = false;
           if (change.closed->statement->unkept()) client->pin(PinReason::large_statement);
           client->statements->set(change.name, std::move(*change.closed));
         }

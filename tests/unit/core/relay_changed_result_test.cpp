@@ -154,5 +154,15 @@ TEST_F(RelayChangedResult, a_close_that_did_not_happen_leaves_all_that_was_known
   EXPECT_EQ(a_on_two(kUse).server, kAsked);
 }
 
+TEST_F(RelayChangedResult, a_close_that_did_not_happen_behind_its_own_parse_leaves_it_certain) {
+  bench_.client_says(*a_, one_.get(),
+                     "Parse \"s\" \"select 1\" ; Bind \"\" \"x\" ; Close S \"s\" ; Sync");
+  bench_.server_says(*one_, a_.get(),
+                     "ParseComplete ; ErrorResponse ERROR 26000 \"no x\" ; ReadyForQuery I");
+  bench_.client_says(*a_, one_.get(), "Query \"deallocate all\"");
+  bench_.server_says(*one_, a_.get(), "CommandComplete \"DEALLOCATE ALL\" ; ReadyForQuery I");
+  EXPECT_EQ(a_->state.statements->size(), 0u);
+}
+
 }  // namespace
 }  // namespace forebay::core
