@@ -209,6 +209,9 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
   std::string reason;
   /// What somebody who looked at them found, remembered beside them; 0 at first.
   mutable std::uint8_t memo = 0;
+  /// Likewise of split::access_of, and by which functions it judged; 0 for not yet.
+  mutable std::uint8_t access = 0;
+  mutable std::uint32_t access_judge = 0;
   /// What the policy for tenants says; null where there is none, and where not known.
   std::unique_ptr<tenant::Verdict> verdict;
 
