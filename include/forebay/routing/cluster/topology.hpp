@@ -1,0 +1,152 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "forebay/base/time.hpp"
+
+/// The hosts of one cluster: what each said of itself, and what follows for where statements may
+/// go. Pure: moments are arguments, hosts are indices into the configured list.
+namespace forebay::routing {
+
+enum class Role : std::uint8_t { unknown, primary, replica };
+[[nodiscard]] std::string_view to_string(Role role) noexcept;
+
+/// A position in the log.
+using Lsn = std::uint64_t;
+/// As PostgreSQL writes it: "0/16B3748". Nothing where it is not one.
+[[nodiscard]] std::optional<Lsn> parse_lsn(std::string_view text) noexcept;
+[[nodiscard]] std::string lsn_to_string(Lsn lsn);
+/// An insert position behind a page that has just been filled skips the next page's header, which
+/// no replica reaches before more is written. Gives the position that they do reach.
+[[nodiscard]] Lsn normalized(Lsn insert_lsn, std::uint64_t segment_bytes) noexcept;
+
+/// What a host said of itself.
+struct HostSample {
+  Instant asked{};  ///< when the question was sent: the answer is not older
+  Role role = Role::unknown;
+  std::uint64_t system_identifier = 0;
+  std::uint32_t timeline = 0;
+  Lsn lsn = 0;         ///< a primary's write position; what a replica has replayed
+  Lsn insert_lsn = 0;  ///< of a primary: covers every commit acknowledged before `asked`
+  Lsn received = 0;    ///< of a replica
+  bool operator==(const HostSample&) const = default;
+};
+
+/// Why a host may not be read from, or written to.
+enum class Why : std::uint8_t {
+  nothing,        ///< it may
+  no_sample,      ///< it has never answered
+  down,           ///< the last question failed
+  silent,         ///< its last answer is older than the lease
+  other_system,   ///< another system identifier: not of this cluster
+  fenced,         ///< a primary on an older timeline
+  two_primaries,  ///< another one on the same timeline
+  replica,        ///< replicas take no writes
+  primary,        ///< not a replica; for reads on replicas only
+  behind,         ///< a replica not known to follow the newest timeline
+  banned,         ///< by an operator
+};
+[[nodiscard]] std::string_view to_string(Why why) noexcept;
+
+/// What is thought of one host.
+struct HostView {
+  Role role = Role::unknown;
+  bool up = false;      ///< it answered when last asked
+  bool fenced = false;  ///< nothing that it says counts
+  bool banned = false;
+  Why no_writes = Why::no_sample;  ///< `nothing`: it is the primary
+  Why no_reads = Why::no_sample;   ///< `nothing`: a replica that may be read from, lag aside
+  std::uint32_t timeline = 0;
+  Lsn lsn = 0;
+  Lsn received = 0;
+  Instant sampled{};  ///< when what stands here was asked for
+  /// Of a replica: every commit that the primary acknowledged before this moment can be seen here.
+  /// `now` minus it is the lag's upper bound. Nothing: not known.
+  std::optional<Instant> complete_until;
+  std::string error = {};  ///< what the last failed question came to
+
+  [[nodiscard]] bool may_write() const noexcept { return no_writes == Why::nothing; }
+  [[nodiscard]] bool may_read() const noexcept { return no_reads == Why::nothing; }
+  /// The lag's upper bound. Duration::max() where it is not known.
+  [[nodiscard]] Duration lag(Instant now) const noexcept {
+    return complete_until ? now - *complete_until : Duration::max();
+  }
+};
+
+/// What is thought of the cluster. Immutable once it is published.
+struct ClusterView {
+  /// Hosts are asked. False: nobody knows how (no credential yet), and every host may be tried.
+  bool watched = false;
+  std::vector<HostView> hosts;
+  std::optional<std::size_t> primary;  ///< the one that takes writes
+  Instant writable_until{};            ///< its lease: no writes from then on without a new view
+  Instant unwritable_since = kNever;   ///< since when there has been no primary; kNever: there is
+  bool two_primaries = false;
+  std::uint32_t timeline = 0;  ///< the newest that was ever seen
+  Lsn insert_lsn = 0;          ///< the primary's, normalized: a token for what is done by ...
+  Instant insert_asked{};      ///< ... then
+
+  /// Where writes may go at present.
+  [[nodiscard]] std::optional<std::size_t> writable(Instant now) const noexcept {
+    return now < writable_until ? primary : std::nullopt;
+  }
+};
+
+/// How far the primary was, when. From it a replica's lag in time is bounded from above.
+class LsnHistory {
+ public:
+  /// The primary's position at a moment not before `asked`.
+  void add(Instant asked, Lsn lsn);
+  /// The last moment whose position has been replayed: what was committed before it is visible.
+  [[nodiscard]] std::optional<Instant> complete_until(Lsn replayed) const noexcept;
+  void clear() noexcept { entries_.clear(); }
+
+ private:
+  static constexpr std::size_t kMost = 1024;
+  struct Entry {
+    Instant last;  ///< it was seen at this position
+    Lsn lsn;
+  };
+  std::vector<Entry> entries_;  ///< ascending
+};
+
+/// Judges what the hosts say. Keeps what must never go back: the newest timeline seen, and which
+/// cluster this is.
+class Topology {
+ public:
+  Topology(std::size_t hosts, Duration lease) : facts_(hosts), lease_(lease) {}
+
+  void answered(std::size_t host, const HostSample& sample);
+  void failed(std::size_t host, std::string error);
+  void ban(std::size_t host, bool banned) { facts_[host].banned = banned; }
+  void set_lease(Duration lease) noexcept { lease_ = lease; }
+
+  [[nodiscard]] ClusterView judge(Instant now);
+
+ private:
+  struct Facts {
+    std::optional<HostSample> sample;
+    bool up = false;
+    bool banned = false;
+    std::string error;
+  };
+
+  [[nodiscard]] bool fresh(const Facts& facts, Instant now) const noexcept;
+  [[nodiscard]] Why common_fault(const Facts& facts, Instant now) const noexcept;
+  void judge_host(const Facts& facts, Instant now, HostView& view) const;
+
+  std::vector<Facts> facts_;
+  Duration lease_;
+  std::uint64_t system_identifier_ = 0;
+  std::uint32_t timeline_ = 0;
+  LsnHistory history_;
+  std::uint32_t history_timeline_ = 0;
+  Instant unwritable_since_ = kNever;
+};
+
+}  // namespace forebay::routing

@@ -1,0 +1,140 @@
+#include "forebay/routing/cluster/topology.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace forebay::routing {
+
+std::string_view to_string(Role role) noexcept {
+  switch (role) {
+    case Role::primary:
+      return "primary";
+    case Role::replica:
+      return "replica";
+    default:
+      return "unknown";
+  }
+}
+
+std::string_view to_string(Why why) noexcept {
+  switch (why) {
+    case Why::nothing:
+      return "";
+    case Why::no_sample:
+      return "it has not answered yet";
+    case Why::down:
+      return "it cannot be reached";
+    case Why::silent:
+      return "it has not answered for longer than primary_lease";
+    case Why::other_system:
+      return "it belongs to another cluster (system identifier)";
+    case Why::fenced:
+      return "fenced: a primary on an older timeline";
+    case Why::two_primaries:
+      return "there are two primaries on the same timeline";
+    case Why::replica:
+      return "it is a replica";
+    case Why::primary:
+      return "it is the primary";
+    case Why::behind:
+      return "it is not known to follow the newest timeline";
+    case Why::banned:
+      return "banned by an operator";
+  }
+  return "";
+}
+
+void Topology::answered(std::size_t host, const HostSample& sample) {
+  Facts& facts = facts_[host];
+  facts.sample = sample;
+  facts.up = true;
+  facts.error.clear();
+  if (system_identifier_ == 0) system_identifier_ = sample.system_identifier;
+  if (sample.system_identifier != system_identifier_) return;
+  timeline_ = std::max(timeline_, sample.timeline);
+  if (sample.role != Role::primary || sample.timeline != timeline_) return;
+  // Positions of two timelines cannot be compared.
+  if (history_timeline_ != timeline_) history_.clear();
+  history_timeline_ = timeline_;
+  history_.add(sample.asked, sample.lsn);
+}
+
+void Topology::failed(std::size_t host, std::string error) {
+  facts_[host].up = false;
+  facts_[host].error = std::move(error);
+}
+
+bool Topology::fresh(const Facts& facts, Instant now) const noexcept {
+  return facts.sample && now - facts.sample->asked < lease_;
+}
+
+// What speaks against a host whatever it is asked to do.
+Why Topology::common_fault(const Facts& facts, Instant now) const noexcept {
+  if (facts.banned) return Why::banned;
+  if (!facts.sample) return facts.error.empty() ? Why::no_sample : Why::down;
+  if (facts.sample->system_identifier != system_identifier_) return Why::other_system;
+  const bool older = facts.sample->timeline < timeline_;
+  if (facts.sample->role == Role::primary && older) return Why::fenced;
+  if (!fresh(facts, now)) return facts.up ? Why::silent : Why::down;
+  return Why::nothing;
+}
+
+void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const {
+  view.up = facts.up;
+  view.banned = facts.banned;
+  view.error = facts.error;
+  const Why fault = common_fault(facts, now);
+  view.fenced = fault == Why::fenced || fault == Why::other_system;
+  view.no_writes = view.no_reads = fault;
+  if (!facts.sample) return;
+  const HostSample& sample = *facts.sample;
+  view.role = sample.role;
+  view.timeline = sample.timeline;
+  view.lsn = sample.lsn;
+  view.received = sample.received;
+  view.sampled = sample.asked;
+  if (sample.role == Role::replica && sample.timeline == history_timeline_) {
+    view.complete_until = history_.complete_until(sample.lsn);
+  }
+  if (fault != Why::nothing) return;
+  if (sample.role == Role::primary) {
+    view.no_reads = Why::primary;
+  } else {
+    view.no_writes = Why::replica;
+    // A connection that failed since has taken its reads with it.
+    if (!facts.up) view.no_reads = Why::down;
+    if (sample.timeline < timeline_) view.no_reads = Why::behind;
+  }
+}
+
+ClusterView Topology::judge(Instant now) {
+  ClusterView view;
+  view.watched = std::any_of(facts_.begin(), facts_.end(),
+                             [](const Facts& facts) { return facts.sample.has_value(); });
+  view.timeline = timeline_;
+  view.hosts.resize(facts_.size());
+  std::vector<std::size_t> primaries;
+  for (std::size_t i = 0; i < facts_.size(); ++i) {
+    judge_host(facts_[i], now, view.hosts[i]);
+    if (view.hosts[i].no_writes == Why::nothing) primaries.push_back(i);
+  }
+  if (primaries.size() > 1) {
+    view.two_primaries = true;
+    for (const std::size_t i : primaries) view.hosts[i].no_writes = Why::two_primaries;
+  } else if (primaries.size() == 1) {
+    const HostSample& sample = *facts_[primaries.front()].sample;
+    view.primary = primaries.front();
+    view.writable_until = sample.asked + lease_;
+    view.insert_lsn = sample.insert_lsn;
+    view.insert_asked = sample.asked;
+  }
+  if (view.primary) {
+    unwritable_since_ = kNever;
+  } else if (unwritable_since_ == kNever) {
+    unwritable_since_ = now;
+  }
+  view.unwritable_since = unwritable_since_;
+  return view;
+}
+
+}  // namespace forebay::routing

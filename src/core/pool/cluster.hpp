@@ -1,0 +1,94 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "forebay/base/endpoint.hpp"
+#include "forebay/routing/cluster/topology.hpp"
+
+namespace forebay::core {
+
+/// The hosts of one entry of the configuration, and what the monitor thinks of them. Shared by the
+/// pools of every database with these hosts. Thread-safe.
+///
+/// The monitor publishes whole views; whoever looks often keeps a `ClusterReader`, which takes a
+/// lock only when there is a new one.
+class Cluster {
+ public:
+  using View = routing::ClusterView;
+
+  explicit Cluster(std::vector<Endpoint> hosts)
+      : hosts_(std::move(hosts)), states_(hosts_.size()), view_(std::make_shared<const View>()) {}
+
+  [[nodiscard]] const std::vector<Endpoint>& hosts() const noexcept { return hosts_; }
+
+  /// Changes whenever there is a new view; never 0.
+  [[nodiscard]] std::uint64_t version() const noexcept {
+    return version_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::shared_ptr<const View> view() const;
+  /// The monitor's.
+  void publish(View view);
+
+  /// How often every connection to a host was given up at once. A link that was opened when it was
+  /// another number is fenced: nothing that it says is passed on.
+  [[nodiscard]] const std::atomic<std::uint32_t>& fence(std::size_t host) const noexcept {
+    return states_[host].fence;
+  }
+  void raise_fence(std::size_t host) noexcept {
+    states_[host].fence.fetch_add(1, std::memory_order_acq_rel);
+  }
+
+  /// An operator's word: no new connection to this host.
+  void ban(std::size_t host, bool banned) noexcept {
+    states_[host].banned.store(banned, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool banned(std::size_t host) const noexcept {
+    return states_[host].banned.load(std::memory_order_relaxed);
+  }
+
+  /// Counted by the monitor, read by anybody.
+  struct Statistics {
+    std::atomic<std::uint64_t> probes{0};
+    std::atomic<std::uint64_t> failed_probes{0};
+  };
+  [[nodiscard]] Statistics& statistics(std::size_t host) noexcept {
+    return states_[host].statistics;
+  }
+  /// How often the primary became another host.
+  std::atomic<std::uint64_t> failovers{0};
+
+ private:
+  struct State {
+    std::atomic<std::uint32_t> fence{0};
+    std::atomic<bool> banned{false};
+    Statistics statistics;
+  };
+
+  const std::vector<Endpoint> hosts_;
+  std::vector<State> states_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const View> view_;
+  std::atomic<std::uint64_t> version_{1};
+};
+
+/// One thread's (or one lock's) copy of the latest view.
+class ClusterReader {
+ public:
+  const Cluster::View& look(const Cluster& cluster) {
+    if (const std::uint64_t version = cluster.version(); version != version_) {
+      view_ = cluster.view();
+      version_ = version;
+    }
+    return *view_;
+  }
+
+ private:
+  std::shared_ptr<const Cluster::View> view_;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace forebay::core

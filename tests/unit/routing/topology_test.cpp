@@ -1,0 +1,181 @@
+#include "forebay/routing/cluster/topology.hpp"
+
+#include <gtest/gtest.h>
+
+namespace forebay::routing {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kLease = 2s;
+const Instant kStart{1h};
+
+// "p1" is a primary on timeline 1, "r2" a replica on 2, "-" silent, "x" failed, "o1" a primary of
+// another cluster.
+struct Case {
+  const char* name;
+  std::vector<const char*> steps;  ///< for each host one word, one second apart
+  const char* expected;            ///< primary's index or '-', then each host's Why for writes
+};
+
+void feed(Topology& topology, std::string_view words, Instant at) {
+  for (std::size_t host = 0; !words.empty(); ++host) {
+    const std::size_t space = std::min(words.find(' '), words.size());
+    const std::string_view word = words.substr(0, space);
+    words.remove_prefix(std::min(space + 1, words.size()));
+    if (word == "-") continue;
+    if (word == "x") {
+      topology.failed(host, "refused");
+      continue;
+    }
+    HostSample sample;
+    sample.asked = at;
+    sample.role = word[0] == 'r' ? Role::replica : Role::primary;
+    sample.system_identifier = word[0] == 'o' ? 8 : 7;
+    sample.timeline = static_cast<std::uint32_t>(word[1] - '0');
+    topology.answered(host, sample);
+  }
+}
+
+std::string_view word_of(Why why) {
+  switch (why) {
+    case Why::nothing:
+      return "write";
+    case Why::no_sample:
+      return "unknown";
+    case Why::down:
+      return "down";
+    case Why::silent:
+      return "silent";
+    case Why::other_system:
+      return "other";
+    case Why::fenced:
+      return "fenced";
+    case Why::two_primaries:
+      return "two";
+    case Why::replica:
+      return "replica";
+    case Why::banned:
+      return "banned";
+    default:
+      return "?";
+  }
+}
+
+std::string say(const ClusterView& view) {
+  std::string text = view.primary ? std::to_string(*view.primary) : "-";
+  for (const HostView& host : view.hosts) text.append(" ").append(word_of(host.no_writes));
+  return text;
+}
+
+TEST(Topology, FindsThePrimary) {
+  const Case cases[] = {
+      {"nothing is known", {"- -"}, "- unknown unknown"},
+      {"primary and replica", {"p1 r1"}, "0 write replica"},
+      {"the other way round", {"r1 p1"}, "1 replica write"},
+      {"no primary", {"r1 r1"}, "- replica replica"},
+      {"one cannot be reached", {"p1 x"}, "0 write down"},
+      {"one failed question is not the end of the lease", {"p1 r1", "x r1"}, "0 write replica"},
+      {"but two seconds are", {"p1 r1", "x r1", "x r1"}, "- down replica"},
+      {"silence", {"p1 r1", "- r1", "- r1"}, "- silent replica"},
+      {"promotion", {"p1 r1", "x r1", "x p2"}, "1 fenced write"},
+      {"the old one wakes up", {"p1 r1", "- r1", "- p2", "p1 p2"}, "1 fenced write"},
+      {"and is alone", {"p1 r1", "- p2", "p1 x", "p1 x"}, "- fenced down"},
+      {"it comes back as a replica", {"p1 r1", "x p2", "r2 p2"}, "1 replica write"},
+      {"the newest timeline was seen on a replica only", {"p1 r2"}, "- fenced replica"},
+      {"two on one timeline", {"p1 r1", "p2 p2"}, "- two two"},
+      {"one of the two gives up", {"p2 p2", "p2 r2"}, "0 write replica"},
+      {"another cluster", {"r1 o9"}, "- replica other"},
+      {"its timeline means nothing", {"p1 o9"}, "0 write other"},
+  };
+  for (const Case& test : cases) {
+    SCOPED_TRACE(test.name);
+    Topology topology(2, kLease);
+    Instant now = kStart;
+    ClusterView view;
+    for (const char* step : test.steps) {
+      feed(topology, step, now);
+      view = topology.judge(now);
+      now += 1s;
+    }
+    EXPECT_EQ(say(view), test.expected);
+    EXPECT_EQ(view.two_primaries, std::string_view(test.expected).ends_with("two"));
+    EXPECT_EQ(view.unwritable_since == kNever, view.primary.has_value());
+  }
+}
+
+TEST(Topology, TheLeaseRunsFromTheQuestion) {
+  Topology topology(1, kLease);
+  feed(topology, "p1", kStart);
+  const ClusterView view = topology.judge(kStart + 500ms);
+  EXPECT_EQ(view.writable_until, kStart + kLease);
+  EXPECT_TRUE(view.writable(kStart + kLease - 1ns));
+  EXPECT_FALSE(view.writable(kStart + kLease));
+}
+
+TEST(Topology, ABannedPrimaryTakesNoWrites) {
+  Topology topology(2, kLease);
+  feed(topology, "p1 r1", kStart);
+  topology.ban(0, true);
+  EXPECT_EQ(say(topology.judge(kStart)), "- banned replica");
+  topology.ban(0, false);
+  EXPECT_EQ(say(topology.judge(kStart)), "0 write replica");
+}
+
+TEST(Topology, ReadsNeedAReplicaOfTheNewestTimeline) {
+  Topology topology(3, kLease);
+  feed(topology, "p2 r2 r1", kStart);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(view.hosts[0].no_reads, Why::primary);
+  EXPECT_EQ(view.hosts[1].no_reads, Why::nothing);
+  EXPECT_EQ(view.hosts[2].no_reads, Why::behind);
+  // They go on without a primary, until the replica does not answer any more.
+  feed(topology, "x r2 x", kStart + 3s);
+  view = topology.judge(kStart + 3s);
+  EXPECT_FALSE(view.primary);
+  EXPECT_EQ(view.hosts[1].no_reads, Why::nothing);
+  feed(topology, "x x x", kStart + 4s);
+  EXPECT_EQ(topology.judge(kStart + 4s).hosts[1].no_reads, Why::down);
+}
+
+TEST(Topology, BoundsTheLag) {
+  Topology topology(2, kLease);
+  const auto sample = [](Role role, Instant asked, Lsn lsn) {
+    return HostSample{
+        .asked = asked, .role = role, .system_identifier = 7, .timeline = 1, .lsn = lsn};
+  };
+  for (int i = 0; i < 10; ++i) {
+    const Instant at = kStart + i * 100ms;
+    topology.answered(0, sample(Role::primary, at, static_cast<Lsn>(1000 + 10 * i)));
+  }
+  const Instant now = kStart + 950ms;
+  const auto lag = [&](Lsn replayed) {
+    topology.answered(1, sample(Role::replica, now, replayed));
+    return topology.judge(now).hosts[1].lag(now);
+  };
+  EXPECT_EQ(lag(1090), 50ms);   // level with the newest question
+  EXPECT_EQ(lag(5000), 50ms);   // ahead of it: no more is known
+  EXPECT_EQ(lag(1089), 150ms);  // has all of the one before
+  EXPECT_EQ(lag(1000), 950ms);
+  EXPECT_EQ(lag(999), Duration::max());
+}
+
+TEST(Lsn, ReadsAndWrites) {
+  EXPECT_EQ(parse_lsn("0/16B3748"), 0x16B3748u);
+  EXPECT_EQ(parse_lsn("A/FFFFFFFF"), 0xAFFFFFFFFu);
+  EXPECT_FALSE(parse_lsn(""));
+  EXPECT_FALSE(parse_lsn("0/"));
+  EXPECT_FALSE(parse_lsn("0/x"));
+  EXPECT_EQ(lsn_to_string(0xAFFFFFFFFu), "A/FFFFFFFF");
+  EXPECT_EQ(lsn_to_string(0x16B3748u), "0/16B3748");
+}
+
+TEST(Lsn, APageHeaderIsNotPartOfWhatWasDone) {
+  constexpr std::uint64_t kSegment = 16 << 20;
+  EXPECT_EQ(normalized(0x2000 + 24, kSegment), 0x2000u);
+  EXPECT_EQ(normalized(kSegment + 40, kSegment), kSegment);
+  EXPECT_EQ(normalized(0x2000 + 32, kSegment), 0x2000u + 32);
+}
+
+}  // namespace
+}  // namespace forebay::routing
