@@ -245,6 +245,12 @@ class Checker {
         problems_.error(said->value.at, "[" + section_name + "] " + said->name +
                                             ": a password is for one user; set user as well");
       }
+      if (!database.monitor_password.empty() && database.monitor_user.empty() &&
+          !reading_.refused(section_name, "monitor_user")) {
+        problems_.error(entry.at, "[" + section_name +
+                                      "] monitor_password: a password is for one user; set "
+                                      "monitor_user as well");
+      }
     }
   }
 

@@ -181,29 +181,43 @@ Keys<Config> server_keys() {
       key(kSection, "server_recovery_timeout", Effect::at_once, &C::server_recovery_timeout, Time{},
           "How long a server connection may take to become usable again after its client "
           "vanished; longer, and it is closed."),
+      key(kSection, "monitor_interval", Effect::at_once, &C::monitor_interval, Time{},
+          "Where a database has several hosts: how often each is asked for its role, position and "
+          "health; 0 for never: logins find the primary."),
+      key(kSection, "primary_lease", Effect::at_once, &C::primary_lease, Time{},
+          "A primary that has not answered for longer gets no statements, and its connections are "
+          "closed. Must be shorter than the time after which another server is promoted."),
+      key(kSection, "failover_hold", Effect::at_once, &C::failover_hold, Time{},
+          "How long statements wait while the hosts of a database have no primary."),
   };
 }
 
 /// Three keys for one member. An empty one says nothing, so it must not undo what another said.
+struct PasswordNames {
+  std::string_view here = "password";
+  std::string_view variable = "password_env";
+  std::string_view file = "password_file";
+};
+
 template <class Owner, class Type>
 void append_password_keys(Keys<Owner>& keys, Effect effect, typename Type::Held Owner::*member,
                           std::string_view documentation, std::string_view variable,
-                          std::string_view file) {
-  const auto add = [&keys, effect, member](std::string_view name, Type type,
-                                           std::string_view about) {
+                          std::string_view file, const PasswordNames& names = {}) {
+  const auto add = [&keys, &names, effect, member](std::string_view name, Type type,
+                                                   std::string_view about) {
     Key<Owner> added = key("", name, effect, member, type, about);
     added.secret = true;
     // One member, which changes once.
-    if (name != "password") added.same = [](const Owner&, const Owner&) { return true; };
+    if (name != names.here) added.same = [](const Owner&, const Owner&) { return true; };
     added.read = [member, type](const Value& value, Reading& reading, Owner& owner) {
       auto held = type.read(value, reading);
       if (held && !held->empty()) owner.*member = std::move(*held);
     };
     keys.push_back(std::move(added));
   };
-  add("password", Type{SecretSource::here}, documentation);
-  add("password_env", Type{SecretSource::variable}, variable);
-  add("password_file", Type{SecretSource::file}, file);
+  add(names.here, Type{SecretSource::here}, documentation);
+  add(names.variable, Type{SecretSource::variable}, variable);
+  add(names.file, Type{SecretSource::file}, file);
 }
 
 Keys<Database> make_database_keys() {
@@ -232,6 +246,14 @@ Keys<Database> make_database_keys() {
   keys.push_back(key("", "max_db_connections", Effect::at_once, &D::max_db_connections,
                      Count{0, 100'000},
                      "The most server connections of all pools of this database; 0 for no limit."));
+  keys.push_back(key("", "monitor_user", Effect::restart, &D::monitor_user, PostgresName{"forebay"},
+                     "With several hosts: who asks them for their roles (a member of pg_monitor "
+                     "sees most); \"\" for the user of the pool."));
+  append_password_keys<Database, OneSecret>(
+      keys, Effect::restart, &D::monitor_password, "The password of that user.",
+      "The same, in an environment variable that is named here.",
+      "The same, in a file that is named here and that not everybody may read.",
+      {"monitor_password", "monitor_password_env", "monitor_password_file"});
   return keys;
 }
 

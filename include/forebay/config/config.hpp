@@ -94,6 +94,8 @@ struct Database {
   std::string user;                ///< towards the server; empty: as the client said
   Secret password;                 ///< for `user`
   std::optional<AuthMethod> auth;  ///< nothing: the general one
+  std::string monitor_user;        ///< who asks the hosts for their roles; empty: as the pool
+  Secret monitor_password;         ///< for `monitor_user`
   std::optional<TlsSettings> server_tls;
   PoolOverrides pool;
   std::uint32_t max_db_connections = 0;  ///< server connections of this database; 0: no limit
@@ -128,6 +130,11 @@ struct Config {
   std::uint32_t max_prepared_statements = 200;    ///< kept on a server connection
   /// How long a server connection may take to become clean after its client vanished.
   milliseconds server_recovery_timeout = seconds(5);
+
+  // Clusters: entries of [databases] with several hosts.
+  milliseconds monitor_interval{100};        ///< how often hosts are asked; 0: never
+  milliseconds primary_lease = seconds(2);   ///< writes need a word of the primary's so young
+  milliseconds failover_hold = seconds(30);  ///< how long statements wait for a primary
 
   // Operation.
   LogLevel log_level = LogLevel::info;

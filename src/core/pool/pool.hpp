@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/pool/cluster.hpp"
 #include "core/pool/quota.hpp"
 #include "core/pool/ticket.hpp"
 #include "core/refused.hpp"
@@ -45,6 +46,10 @@ struct PoolTarget {
   std::string database;         ///< the server's name for it
   config::TlsMode tls_mode = config::TlsMode::prefer;
   std::shared_ptr<const TlsContext> tls;  ///< null for TlsMode::disable
+  std::shared_ptr<Cluster> cluster;       ///< of these hosts; null where there is only one
+  /// Who asks the hosts for their roles; nobody: as the pool logs in.
+  std::string monitor_user;
+  std::optional<auth::Credential> monitor_credential;
 };
 
 /// All links of one (database, user): accounts for them and decides who gets which. No I/O; one

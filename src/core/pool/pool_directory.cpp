@@ -39,6 +39,13 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
   const config::User* settings_of = config.find_user(server_user);
   Pool::Setup setup;
   setup.target.hosts = entry->hosts;
+  if (entry->hosts.size() > 1) setup.target.cluster = cluster(entry->hosts);
+  setup.target.monitor_user = entry->monitor_user;
+  if (!entry->monitor_user.empty()) {
+    setup.target.monitor_credential =
+        entry->monitor_password.empty() ? auth::Credential{auth::NoCredential{}}
+                                        : auth::Credential{auth::Password(entry->monitor_password)};
+  }
   setup.target.database = entry->dbname.empty() ? database : entry->dbname;
   const config::TlsSettings& tls = entry->server_tls ? *entry->server_tls : config.server_tls;
   setup.target.tls_mode = tls.mode;
@@ -76,6 +83,19 @@ std::shared_ptr<Quota> PoolDirectory::quota(const std::string& name, std::uint32
   std::shared_ptr<Quota>& quota = quotas_[name];
   if (quota == nullptr) quota = std::make_shared<Quota>(name, max);
   return quota;
+}
+
+std::shared_ptr<Cluster> PoolDirectory::cluster(const std::vector<Endpoint>& hosts) {
+  std::shared_ptr<Cluster>& cluster = clusters_[hosts];
+  if (cluster == nullptr) cluster = std::make_shared<Cluster>(hosts);
+  return cluster;
+}
+
+std::vector<std::shared_ptr<Cluster>> PoolDirectory::clusters() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Cluster>> clusters;
+  for (const auto& [hosts, cluster] : clusters_) clusters.push_back(cluster);
+  return clusters;
 }
 
 std::vector<std::shared_ptr<Pool>> PoolDirectory::all() const {

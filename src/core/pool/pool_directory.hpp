@@ -30,17 +30,23 @@ class PoolDirectory {
   /// be closed. Null when none is parked; `home` is where it lives, `pool` whose it is.
   ServerLink* evict(const Quota& quota, const Pool& except, WorkerId& home);
 
+  /// Every cluster that some pool has had.
+  [[nodiscard]] std::vector<std::shared_ptr<Cluster>> clusters() const;
+
   /// Drops pools without clients and links.
   void drop_unused();
 
  private:
   std::shared_ptr<Quota> quota(const std::string& name, std::uint32_t max);
+  std::shared_ptr<Cluster> cluster(const std::vector<Endpoint>& hosts);
 
   const std::size_t workers_;
   mutable std::mutex mutex_;
   std::map<PoolKey, std::shared_ptr<Pool>> pools_;
   std::map<std::string, std::shared_ptr<Quota>> quotas_;
   std::map<std::string, std::shared_ptr<CatalogEpoch>> catalogs_;  ///< by host and database
+  /// By hosts. They stay: what was seen of a cluster must not be forgotten.
+  std::map<std::vector<Endpoint>, std::shared_ptr<Cluster>> clusters_;
   std::uint64_t version_ = 0;
   std::uint64_t serials_ = 0;
 };
