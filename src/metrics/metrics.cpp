@@ -1,40 +1,15 @@
 #include "metrics/metrics.hpp"
 
-#include <prometheus/client_metric.h>
-#include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
 #include <utility>
 #include <vector>
 
 #include "core/engine/shared.hpp"
+#include "metrics/families.hpp"
 
 namespace forebay::metrics {
 namespace {
-
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
-
-MetricFamily family(std::string name, std::string help, MetricType type) {
-  MetricFamily made;
-  made.name = "forebay_" + std::move(name);
-  made.help = std::move(help);
-  made.type = type;
-  return made;
-}
-
-void add(MetricFamily& family, double value, Labels labels = {}) {
-  ClientMetric metric;
-  metric.label = std::move(labels);
-  if (family.type == MetricType::Counter) {
-    metric.counter.value = value;
-  } else {
-    metric.gauge.value = value;
-  }
-  family.metric.push_back(std::move(metric));
-}
 
 struct CounterLine {
   const char* name;
@@ -48,9 +23,6 @@ constexpr CounterLine kCounters[] = {
     {"client_logins_total", "Clients that logged in.", &core::Counters::clients_logged_in},
     {"client_logins_failed_total", "Logins that were refused.", &core::Counters::logins_failed},
     {"client_disconnects_total", "Client connections that ended.", &core::Counters::clients_closed},
-    {"statements_total", "Statements, or batches up to a Sync, that servers answered.",
-     &core::Counters::statements},
-    {"transactions_total", "Transactions that servers finished.", &core::Counters::transactions},
     {"client_received_bytes_total", "Bytes received from clients.", &core::Counters::client_bytes},
     {"server_received_bytes_total", "Bytes received from servers.", &core::Counters::server_bytes},
     {"server_connections_opened_total", "Server connections that logged in.",
@@ -70,34 +42,6 @@ constexpr CounterLine kCounters[] = {
     {"server_recoveries_total", "Server connections made clean after their client vanished.",
      &core::Counters::recoveries},
 };
-
-void add_pools(const core::Shared& shared, std::vector<MetricFamily>& families) {
-  MetricFamily links =
-      family("server_connections", "Server connections, by state.", MetricType::Gauge);
-  MetricFamily limit =
-      family("pool_size", "Server connections that the pool may open.", MetricType::Gauge);
-  MetricFamily waiting = family("pool_waiting_clients",
-                                "Clients that wait for a server connection.", MetricType::Gauge);
-  MetricFamily clients = family("pool_clients", "Clients that are logged in.", MetricType::Gauge);
-  for (const auto& pool : shared.pools.all()) {
-    const core::Pool::Counts counts = pool->counts();
-    const Labels labels = {{"database", pool->key().database}, {"user", pool->key().user}};
-    const auto with_state = [&](const char* state) {
-      Labels more = labels;
-      more.push_back({"state", state});
-      return more;
-    };
-    add(links, counts.parked, with_state("idle"));
-    add(links, counts.opening, with_state("login"));
-    add(links, counts.total - counts.opening - counts.parked, with_state("active"));
-    add(limit, pool->settings().pool_size, labels);
-    add(waiting, counts.waiting, labels);
-    add(clients, counts.clients, labels);
-  }
-  for (MetricFamily* made : {&links, &limit, &waiting, &clients}) {
-    families.push_back(std::move(*made));
-  }
-}
 
 }  // namespace
 

@@ -29,6 +29,7 @@ server_packages=(
   psql=postgresql-client-15
   openssl=openssl
   setpriv=util-linux
+  promtool=prometheus
 )
 driver_packages=(
   /usr/lib/python3/dist-packages/psycopg/__init__.py=python3-psycopg

@@ -107,7 +107,11 @@ void ClientSession::on_timer(void* self) {
 
 void ClientSession::fatal(const Refused& reason) {
   if (phase_ == Phase::closing || phase_ == Phase::closed) return;
-  if (login_ != nullptr) engine_.counters().logins_failed.add();
+  if (login_ != nullptr) {
+    engine_.counters().logins_failed.add();
+  } else {
+    pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
+  }
   note(Weight::normal, login_ != nullptr ? "login_refused" : "client_terminated", reason.message);
   pg::write_error(engine_.to_client().insert(), reason.report("FATAL"));
   send_own();

@@ -418,6 +418,7 @@ void ClientSession::met(ServerLink& link, const Pool::Reported& reported) {
   const WelcomeRef welcome = relay_.welcome;
   if (mode_ == config::PoolMode::session) {
     relay_.pin(PinReason::session_mode);
+    waiting_since_ = engine_.now();
     link_up(link);
     send_both();
     greet(*welcome, reported);

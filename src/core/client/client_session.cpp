@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 432);
+static_assert(sizeof(ClientSession) <= 440);
 
 }  // namespace
 
@@ -115,6 +115,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     bytes.remove_prefix(progress.consumed);
     if (progress.stop == Relay::ClientStop::need_link) {
       enter(Phase::waiting);
+      waiting_since_ = engine_.now();
       if (ServerLink* fresh = engine_.acquire(*this)) {
         link_up(*fresh);
         continue;
@@ -129,6 +130,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (progress.stop == Relay::ClientStop::violation) {
       fatal({pg::sqlstate::kProtocolViolation, relay.violation()});
     }
+    if (phase_ == Phase::linked) link_->relay().meter.pool->client_bytes.add(consumed);
     return consumed;
   }
 }
@@ -138,6 +140,7 @@ void ClientSession::link_up(ServerLink& link) {
   timer_.cancel();
   link_ = &link;
   link.link(*this);
+  link.relay().meter.linked(engine_.now(), engine_.now() - waiting_since_);
   Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()}).link_up(link.relay());
 }
 
@@ -210,6 +213,7 @@ void ClientSession::server_spoke() {
   send_own();
   if (unsent_.empty()) return;
   link_->pause();
+  link_->relay().meter.hold(engine_.now());
   update_reading();
 }
 
@@ -220,7 +224,10 @@ void ClientSession::on_writable() {
     finish();
     return;
   }
-  if (phase_ == Phase::linked) link_->resume();
+  if (phase_ == Phase::linked) {
+    link_->resume();
+    link_->relay().meter.let_go(engine_.now());
+  }
   continue_input();
   settle();
 }
@@ -336,6 +343,7 @@ void ClientSession::reject(const Refused& reason) {
 
 // The statement at the front of the stash is answered with an error.
 void ClientSession::refuse_statement(const Refused& reason) {
+  pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
   std::string& out = engine_.to_client().insert();
   pg::write_error(out, reason.report("ERROR"));
   Stash input = std::move(stash_);

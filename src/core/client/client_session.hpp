@@ -184,6 +184,7 @@ class ClientSession final : public StreamEvents {
   Stash stash_;
   Stash unsent_;
   Ticket ticket_;
+  Instant waiting_since_{};
   Timer timer_{&ClientSession::on_timer, this};
   ServerLink* link_ = nullptr;
   std::unique_ptr<Login> login_;

@@ -41,16 +41,19 @@ Engine::Engine(Setup setup)
       sharing_rules_{.parameter_sets = shared_.parameter_sets,
                      .catalog = shared_.statements,
                      .max_prepared_statements = runtime_->config.max_prepared_statements,
-                     .reader = &reader_},
+                     .reader = &reader_,
+                     .measures = &measures_},
       statement_rules_{.parameter_sets = shared_.parameter_sets,
                        .catalog = shared_.statements,
                        .one_at_a_time = true,
                        .max_prepared_statements = runtime_->config.max_prepared_statements,
-                       .reader = &reader_},
+                       .reader = &reader_,
+                       .measures = &measures_},
       session_rules_{.parameter_sets = shared_.parameter_sets,
                      .catalog = shared_.statements,
                      .share_statements = false,
-                     .reader = &reader_},
+                     .reader = &reader_,
+                     .measures = &measures_},
       counters_(shared_.counters[id_.value()]) {}
 
 Engine::~Engine() {
@@ -65,6 +68,7 @@ Engine::~Engine() {
 
 void Engine::begin_turn(Instant now) {
   now_ = now;
+  measures_.now = now;
   if (!tick_timer_.armed()) timers_.arm(tick_timer_, now);
 }
 

@@ -156,6 +156,7 @@ class Engine final : public Driven {
   Shared& shared_;
   std::shared_ptr<const Runtime> runtime_;
   StatementReader reader_;
+  Measures measures_;
   RelayRules sharing_rules_;
   RelayRules statement_rules_;
   RelayRules session_rules_;

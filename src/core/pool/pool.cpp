@@ -24,6 +24,8 @@ Pool::Pool(Setup setup)
     : key_(std::move(setup.key)),
       serial_(setup.serial),
       catalog_(std::move(setup.catalog)),
+      statistics_(setup.statistics != nullptr ? std::move(setup.statistics)
+                                              : std::make_shared<PoolStatistics>(setup.workers)),
       target_(std::move(setup.target)),
       settings_(setup.settings),
       max_connecting_(std::max(1u, setup.max_connecting)),

@@ -15,6 +15,7 @@
 #include "core/refused.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/relay_state.hpp"
+#include "core/statistics/pool_statistics.hpp"
 #include "forebay/auth/user_secrets.hpp"
 #include "forebay/base/endpoint.hpp"
 #include "forebay/base/time.hpp"
@@ -70,6 +71,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::size_t workers = 1;
     std::uint64_t serial = 0;  ///< unique in the process, not 0
     std::shared_ptr<CatalogEpoch> catalog = std::make_shared<CatalogEpoch>();
+    std::shared_ptr<PoolStatistics> statistics = nullptr;  ///< null: its own
     /// What to log in with. Nothing: not known until a client has shown it.
     std::optional<auth::Credential> credential;
   };
@@ -83,6 +85,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
   /// Shared with the other pools of the same database.
   [[nodiscard]] CatalogEpoch& catalog() const noexcept { return *catalog_; }
+  [[nodiscard]] PoolStatistics& statistics() const noexcept { return *statistics_; }
   [[nodiscard]] const PoolTarget& target() const noexcept { return target_; }
   [[nodiscard]] const config::PoolSettings& settings() const noexcept { return settings_; }
   [[nodiscard]] const std::vector<std::shared_ptr<Quota>>& quotas() const noexcept {
@@ -206,6 +209,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const PoolKey key_;
   const std::uint64_t serial_;
   const std::shared_ptr<CatalogEpoch> catalog_;
+  const std::shared_ptr<PoolStatistics> statistics_;
   const PoolTarget target_;
   const config::PoolSettings settings_;
   const std::uint32_t max_connecting_;

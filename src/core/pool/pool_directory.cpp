@@ -5,6 +5,9 @@
 namespace forebay::core {
 namespace {
 
+/// Of so many pools that are gone at most the numbers are kept.
+constexpr std::size_t kStatisticsMax = 10'000;
+
 // What to log in to servers with, where the configuration says it.
 std::optional<auth::Credential> configured_credential(const Runtime& runtime,
                                                       const config::Database& database,
@@ -69,6 +72,9 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
       catalogs_[to_string(entry->hosts.front()) + '/' + setup.target.database];
   if (catalog == nullptr) catalog = std::make_shared<CatalogEpoch>();
   setup.catalog = catalog;
+  std::shared_ptr<PoolStatistics>& statistics = statistics_[key];
+  if (statistics == nullptr) statistics = std::make_shared<PoolStatistics>(workers_);
+  setup.statistics = statistics;
   setup.workers = workers_;
   setup.serial = ++serials_;
   setup.credential = configured_credential(runtime, *entry, server_user);
@@ -106,6 +112,11 @@ std::vector<std::shared_ptr<Pool>> PoolDirectory::all() const {
   return pools;
 }
 
+PoolDirectory::Statistics PoolDirectory::statistics() const {
+  const std::lock_guard lock(mutex_);
+  return {statistics_.begin(), statistics_.end()};
+}
+
 std::uint64_t PoolDirectory::version() const {
   const std::lock_guard lock(mutex_);
   return version_;
@@ -131,6 +142,11 @@ void PoolDirectory::drop_unused() {
   });
   if (dropped == 0) return;
   ++version_;
+  // Names that only somebody made up leave nothing behind.
+  std::erase_if(statistics_, [&](const auto& entry) {
+    return entry.second.use_count() == 1 &&
+           (entry.second->blank() || statistics_.size() > kStatisticsMax);
+  });
   std::erase_if(catalogs_, [](const auto& entry) { return entry.second.use_count() == 1; });
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/engine/runtime.hpp"
@@ -21,6 +22,9 @@ class PoolDirectory {
   std::shared_ptr<Pool> find_or_make(const Runtime& runtime, const std::string& database,
                                      const std::string& user);
 
+  /// What was counted of each pool that was ever of use, also of those that are gone.
+  using Statistics = std::vector<std::pair<PoolKey, std::shared_ptr<const PoolStatistics>>>;
+  [[nodiscard]] Statistics statistics() const;
   /// Every pool, in no order.
   [[nodiscard]] std::vector<std::shared_ptr<Pool>> all() const;
   /// Changes whenever a pool is made or dropped.
@@ -33,7 +37,7 @@ class PoolDirectory {
   /// Every cluster that some pool has had.
   [[nodiscard]] std::vector<std::shared_ptr<Cluster>> clusters() const;
 
-  /// Drops pools without clients and links.
+  /// Drops pools without clients and links. What they counted is kept.
   void drop_unused();
 
  private:
@@ -44,6 +48,7 @@ class PoolDirectory {
   mutable std::mutex mutex_;
   std::map<PoolKey, std::shared_ptr<Pool>> pools_;
   std::map<std::string, std::shared_ptr<Quota>> quotas_;
+  std::map<PoolKey, std::shared_ptr<PoolStatistics>> statistics_;
   std::map<std::string, std::shared_ptr<CatalogEpoch>> catalogs_;  ///< by host and database
   /// By hosts. They stay: what was seen of a cluster must not be forgotten.
   std::map<std::vector<Endpoint>, std::shared_ptr<Cluster>> clusters_;

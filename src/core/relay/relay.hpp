@@ -152,6 +152,7 @@ class Relay {
   void drop(const Item& item);
   void supply(LinkRelayState& link, Request request, NameChange change);
   void push(LinkRelayState& link, Expected&& expected);
+  void measure(LinkRelayState& link, Expected& expected);
   [[nodiscard]] std::string foreign_name(Bytes name) const;
 
   const RelayRules& rules_;
@@ -196,6 +197,10 @@ class ServerRelay {
   void on_done(const Expected& expected);
   void on_described(const Item& item, const NameChange& change);
   bool refuse_changed();
+  [[nodiscard]] bool measured() const noexcept;
+  void measure(pg::Backend type, const ExpectedReplies::Taken& taken);
+  void measure_error(Bytes sqlstate, const ExpectedReplies::Taken& taken);
+  void close_statement();
   void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
   void on_suspended(Disposition disposition, const SpecialReply* special);
   void on_command(Bytes tag, const SpecialReply* special);

@@ -215,6 +215,7 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
   const auto type = static_cast<Frontend>(item.message.type);
   if (type == Frontend::CopyDone || type == Frontend::CopyFail) {
     link.expected.push_copy_end();
+    if (rules_.measures != nullptr) link.meter.let_go(rules_.measures->now);
     out_.to_server.pass(item.bytes);
     return Handled::yes;
   }
@@ -290,6 +291,7 @@ void Relay::supply(LinkRelayState& link, Request request, NameChange change) {
 }
 
 void Relay::push(LinkRelayState& link, Expected&& expected) {
+  if (link.meter.pool != nullptr && rules_.measures != nullptr) measure(link, expected);
   if (link.expected.push(std::move(expected))) return;
   // The server will not answer: it skips the message, or a copy-in swallowed it.
   std::vector<Expected> voided;

@@ -32,6 +32,16 @@ bool changes_catalog(Bytes tag) {
   }
 }
 
+// "SELECT 5", "INSERT 0 1": what stands behind the last blank.
+std::uint64_t rows_of(Bytes tag) {
+  std::uint64_t rows = 0;
+  const std::size_t blank = tag.rfind(' ');
+  if (blank != Bytes::npos) {
+    std::from_chars(tag.data() + blank + 1, tag.data() + tag.size(), rows);
+  }
+  return rows;
+}
+
 }  // namespace
 
 void ServerRelay::on_statement_complete(const Item& item, Disposition disposition,
@@ -45,7 +55,10 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   }
   const bool hidden = special != nullptr && special->hides_now();
   if (special != nullptr) ++special->answered;
-  if (!hidden) on_command(tag, special);
+  if (!hidden) {
+    on_command(tag, special);
+    if (measured()) link_.meter.current.rows += rows_of(tag);
+  }
   if (hidden || client_ == nullptr || disposition != Disposition::forward) return;
   const bool temporary = (client_->pins & bit(PinReason::temporary)) != 0;
   if (temporary && tag.starts_with("DROP ")) client_->look = true;

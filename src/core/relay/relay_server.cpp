@@ -82,6 +82,7 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
     const std::uint32_t rest = link_.framer.rest();
     const Item item = link_.framer.next(
         {bytes.data() + progress.consumed, bytes.size() - progress.consumed}, kInspectionMax);
+    link_.meter.current.bytes += item.bytes.size();
     switch (item.kind) {
       case Kind::need:
         return progress;
@@ -169,6 +170,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     on_statement_complete(item, taken.disposition, special);
   }
   if (type == Backend::PortalSuspended) on_suspended(taken.disposition, special);
+  if (measured()) measure(type, taken);
   if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
   if (type == Backend::ReadyForQuery) {
     on_ready(item, taken.disposition, special);
@@ -280,6 +282,7 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
                           rewrite_error(item, fields.sqlstate) ||
                           (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
+  if (measured() && disposition == Disposition::forward) measure_error(fields.sqlstate, taken);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
   if (!rewritten) pass(item, disposition);
   if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);

@@ -13,6 +13,8 @@
 #include "core/relay/pin_reason.hpp"
 #include "core/relay/prepared_statements.hpp"
 #include "core/relay/session_changes.hpp"
+#include "core/statistics/measures.hpp"
+#include "core/statistics/statement_meter.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
 #include "forebay/routing/sql/facts_cache.hpp"
@@ -69,6 +71,8 @@ struct RelayRules {
   std::uint32_t max_prepared_statements = 200;
   /// Null: nobody looks into statements.
   StatementReader* reader = nullptr;
+  /// Null: nobody measures.
+  Measures* measures = nullptr;
 };
 
 /// What is remembered of a client between turns.
@@ -134,6 +138,7 @@ struct LinkRelayState {
   /// What to do with the rest of the message at hand.
   Disposition rest = Disposition::forward;
   ExpectedReplies expected;
+  StatementMeter meter;
   LinkStatements statements;
   /// Whose unnamed statement the server has (a session's serial; 0 nobody's), and which.
   std::uint64_t unnamed_owner = 0;

@@ -18,7 +18,7 @@ constexpr milliseconds kCancelAfter{100};
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 832);
+static_assert(sizeof(ServerLink) <= 1040);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -40,6 +40,7 @@ ServerLink::ServerLink(Engine& engine, std::shared_ptr<Pool> pool)
     : engine_(&engine), pool_(std::move(pool)) {
   relay_.pool = pool_->serial();
   relay_.catalog = &pool_->catalog();
+  relay_.meter.pool = &pool_->statistics().of(engine.id());
 }
 
 ServerLink::~ServerLink() = default;
@@ -87,6 +88,7 @@ void ServerLink::validate(ClientSession& client) {
 
 void ServerLink::arrive(Engine& engine) {
   engine_ = &engine;
+  relay_.meter.pool = &pool_->statistics().of(engine.id());
   engine.io().attach(*stream_, *this);
   enter(Phase::parked);
 }
@@ -99,6 +101,7 @@ bool ServerLink::send(Conduit& conduit) {
 
 void ServerLink::on_received(Bytes bytes) {
   engine_->counters().server_bytes.add(bytes.size());
+  relay_.meter.pool->server_bytes.add(bytes.size());
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::opening) {
     opening_received(bytes);

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/statistics/histogram.hpp"
+#include "forebay/base/counter.hpp"
+#include "forebay/core/io.hpp"
+
+namespace forebay::core {
+
+/// Errors by SQLSTATE. Anybody can raise any (RAISE ... USING ERRCODE), so that only so many are
+/// told apart; the rest is one number.
+class ErrorCounters {
+ public:
+  static constexpr std::size_t kCodesMax = 24;
+
+  void add(std::string_view sqlstate) noexcept {
+    const std::uint64_t code = packed(sqlstate);
+    for (Line& line : lines_) {
+      const std::uint64_t known = line.code.load(std::memory_order_relaxed);
+      if (known == 0) line.code.store(code, std::memory_order_relaxed);
+      if (known != 0 && known != code) continue;
+      line.count.add();
+      return;
+    }
+    other_.add();
+  }
+
+  /// Shows each SQLSTATE with its number, and what is left as "other".
+  template <class Look>
+  void each(Look look) const {
+    for (const Line& line : lines_) {
+      const std::uint64_t code = line.code.load(std::memory_order_relaxed);
+      if (code == 0) break;
+      look(unpacked(code), line.count.value());
+    }
+    if (other_.value() > 0) look(std::string("other"), other_.value());
+  }
+
+ private:
+  struct Line {
+    std::atomic<std::uint64_t> code{0};
+    Counter count;
+  };
+  // Five characters in the low bytes, and a bit that tells them from none.
+  static std::uint64_t packed(std::string_view sqlstate) noexcept {
+    std::uint64_t code = 1;
+    for (std::size_t i = 0; i < 5; ++i) {
+      code = code << 8 | static_cast<unsigned char>(i < sqlstate.size() ? sqlstate[i] : '?');
+    }
+    return code;
+  }
+  static std::string unpacked(std::uint64_t code) {
+    std::string sqlstate(5, '?');
+    for (std::size_t i = 5; i-- > 0; code >>= 8) {
+      const char c = static_cast<char>(code & 0xff);
+      if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z')) sqlstate[i] = c;
+    }
+    return sqlstate;
+  }
+
+  std::array<Line, kCodesMax> lines_;
+  Counter other_;
+};
+
+/// What one worker has done for one pool. Counted by its thread, read by any. Times are in
+/// microseconds, of the clock that is read once in each turn.
+struct alignas(64) PoolCounters {
+  Counter statements;    ///< Query, Execute and FunctionCall that a server answered
+  Counter transactions;  ///< that servers ended
+  Counter client_bytes;  ///< received from clients that are logged in
+  Counter server_bytes;  ///< received from servers
+  Counter rows;          ///< sent or changed, as the command tags say
+  Counter assignments;   ///< a client was given a link
+  Counter client_parses;
+  Counter server_parses;  ///< of which a server was told, and those that we put ahead
+  Counter binds;
+  Counter transfer_time;  ///< in which a client did not take what the server had for it
+
+  TimeHistogram wait;              ///< of each assignment
+  TimeHistogram statement_server;  ///< what PostgreSQL took for each statement
+  TimeHistogram statement_total;   ///< with the wait, and with the transfer
+  TimeHistogram transaction_server;
+  TimeHistogram transaction_total;  ///< with the wait, and with the client's pauses in between
+
+  ErrorCounters server_errors;  ///< that a server told a client
+  ErrorCounters own_errors;     ///< that we told a client which was logged in
+};
+
+/// What all workers have done for one pool: kept while pools come and go, so that nothing counts
+/// backwards. A worker's counters are made when it first has something to do with the pool.
+class PoolStatistics {
+ public:
+  explicit PoolStatistics(std::size_t workers)
+      : workers_(workers), counters_(std::make_unique<Place[]>(workers)) {}
+  PoolStatistics(const PoolStatistics&) = delete;
+  PoolStatistics& operator=(const PoolStatistics&) = delete;
+  ~PoolStatistics() {
+    for (std::size_t i = 0; i < workers_; ++i) delete counters_[i].load();
+  }
+
+  /// Called by that worker only.
+  [[nodiscard]] PoolCounters& of(WorkerId worker) {
+    Place& place = counters_[worker.value()];
+    if (place.load(std::memory_order_relaxed) == nullptr) {
+      place.store(new PoolCounters, std::memory_order_release);
+    }
+    return *place.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t sum(Counter PoolCounters::*member) const noexcept {
+    std::uint64_t all = 0;
+    each([&](const PoolCounters& counters) { all += (counters.*member).value(); });
+    return all;
+  }
+  /// Microseconds.
+  [[nodiscard]] std::uint64_t sum(TimeHistogram PoolCounters::*member) const noexcept {
+    std::uint64_t all = 0;
+    each([&](const PoolCounters& counters) { all += (counters.*member).sum(); });
+    return all;
+  }
+  template <class Look>
+  void each(Look look) const {
+    for (std::size_t i = 0; i < workers_; ++i) {
+      if (const auto* counters = counters_[i].load(std::memory_order_acquire)) look(*counters);
+    }
+  }
+  /// Whether nothing was ever done: no client got further than its login.
+  [[nodiscard]] bool blank() const noexcept {
+    return sum(&PoolCounters::client_bytes) == 0 && sum(&PoolCounters::server_bytes) == 0;
+  }
+
+ private:
+  using Place = std::atomic<PoolCounters*>;
+
+  const std::size_t workers_;
+  const std::unique_ptr<Place[]> counters_;
+};
+
+}  // namespace forebay::core

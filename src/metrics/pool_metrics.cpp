@@ -1,0 +1,219 @@
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <map>
+
+#include "core/engine/shared.hpp"
+#include "metrics/families.hpp"
+
+namespace forebay::metrics {
+namespace {
+
+using core::PoolCounters;
+using core::TimeHistogram;
+
+/// So many pools have series of their own; what the others did is summed up as "other", for a
+/// client may choose its database and user.
+constexpr std::size_t kPoolsMax = 500;
+/// The same of SQLSTATEs, for each pool.
+constexpr std::size_t kCodesMax = 30;
+constexpr double kMicroseconds = 1e6;
+
+struct CounterLine {
+  const char* name;
+  const char* help;
+  Counter PoolCounters::*member;
+  double divided_by;
+};
+
+constexpr std::array kCounters = {
+    CounterLine{"statements_total", "Statements that servers answered.", &PoolCounters::statements,
+                1},
+    CounterLine{"transactions_total", "Transactions that servers ended.",
+                &PoolCounters::transactions, 1},
+    CounterLine{"received_bytes_total", "Bytes that clients sent to servers.",
+                &PoolCounters::client_bytes, 1},
+    CounterLine{"sent_bytes_total", "Bytes that servers sent.", &PoolCounters::server_bytes, 1},
+    CounterLine{"rows_total", "Rows sent or changed, as command tags say.", &PoolCounters::rows, 1},
+    CounterLine{"server_assignments_total", "Times that a client was given a server connection.",
+                &PoolCounters::assignments, 1},
+    CounterLine{"client_parses_total", "Prepared statements that clients asked for.",
+                &PoolCounters::client_parses, 1},
+    CounterLine{"server_parses_total", "Prepared statements that servers were asked for.",
+                &PoolCounters::server_parses, 1},
+    CounterLine{"binds_total", "Prepared statements that clients bound values to.",
+                &PoolCounters::binds, 1},
+    CounterLine{"transfer_seconds_total",
+                "Time in which statements waited for their client to read or to send.",
+                &PoolCounters::transfer_time, kMicroseconds},
+};
+
+struct HistogramLine {
+  const char* name;
+  const char* help;
+  TimeHistogram PoolCounters::*member;
+};
+
+constexpr std::array kHistograms = {
+    HistogramLine{"client_wait_seconds", "How long clients waited for a server connection.",
+                  &PoolCounters::wait},
+    HistogramLine{"statement_server_seconds", "How long servers worked on a statement.",
+                  &PoolCounters::statement_server},
+    HistogramLine{"statement_duration_seconds",
+                  "How long statements took, with waiting and transfer.",
+                  &PoolCounters::statement_total},
+    HistogramLine{"transaction_server_seconds", "How long servers worked on a transaction.",
+                  &PoolCounters::transaction_server},
+    HistogramLine{"transaction_duration_seconds",
+                  "How long transactions took, with waiting and the pauses of clients.",
+                  &PoolCounters::transaction_total},
+};
+
+constexpr std::size_t kBuckets = TimeHistogram::kBounds.size() + 1;
+
+/// What all workers counted, of one pool or of several.
+struct Sums {
+  struct Times {
+    std::array<std::uint64_t, kBuckets> buckets{};
+    std::uint64_t sum = 0;
+  };
+  std::array<std::uint64_t, kCounters.size()> counters{};
+  std::array<Times, kHistograms.size()> histograms{};
+  std::map<std::string, std::uint64_t> server_errors;
+  std::map<std::string, std::uint64_t> own_errors;
+
+  void take(const PoolCounters& from) {
+    for (std::size_t i = 0; i < counters.size(); ++i) {
+      counters[i] += (from.*kCounters[i].member).value();
+    }
+    for (std::size_t i = 0; i < histograms.size(); ++i) {
+      const TimeHistogram& histogram = from.*kHistograms[i].member;
+      for (std::size_t j = 0; j < kBuckets; ++j) histograms[i].buckets[j] += histogram.bucket(j);
+      histograms[i].sum += histogram.sum();
+    }
+    const auto into = [](std::map<std::string, std::uint64_t>& errors) {
+      return [&](const std::string& code, std::uint64_t count) {
+        errors[errors.size() < kCodesMax || errors.contains(code) ? code : "other"] += count;
+      };
+    };
+    from.server_errors.each(into(server_errors));
+    from.own_errors.each(into(own_errors));
+  }
+};
+
+struct Line {
+  Labels labels;
+  Sums sums;
+};
+
+Labels labels_of(const core::PoolKey& key) {
+  return {{"database", key.database}, {"user", key.user}};
+}
+
+/// Which pools have series of their own: those that did most.
+std::vector<Line> lines_of(const core::Shared& shared) {
+  auto all = shared.pools.statistics();
+  const auto weight = [](const auto& entry) {
+    return entry.second->sum(&PoolCounters::transactions);
+  };
+  if (all.size() > kPoolsMax) {
+    std::nth_element(all.begin(), all.begin() + kPoolsMax, all.end(),
+                     [&](const auto& a, const auto& b) { return weight(a) > weight(b); });
+  }
+  std::vector<Line> lines;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (i <= kPoolsMax) {
+      lines.push_back(
+          {i < kPoolsMax ? labels_of(all[i].first) : labels_of({"other", "other"}), {}});
+    }
+    all[i].second->each([&](const PoolCounters& counters) { lines.back().sums.take(counters); });
+  }
+  return lines;
+}
+
+void add_histogram(MetricFamily& family, const Sums::Times& times, const Labels& labels) {
+  ClientMetric metric;
+  metric.label = labels;
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < TimeHistogram::kBounds.size(); ++i) {
+    below += times.buckets[i];
+    metric.histogram.bucket.push_back({below, TimeHistogram::kBounds[i] / kMicroseconds});
+  }
+  metric.histogram.sample_count = below + times.buckets.back();
+  metric.histogram.sample_sum = static_cast<double>(times.sum) / kMicroseconds;
+  family.metric.push_back(std::move(metric));
+}
+
+void add_counts(const std::vector<Line>& lines, std::vector<MetricFamily>& families) {
+  for (std::size_t i = 0; i < kCounters.size(); ++i) {
+    families.push_back(family(kCounters[i].name, kCounters[i].help, MetricType::Counter));
+    for (const Line& line : lines) {
+      add(families.back(), static_cast<double>(line.sums.counters[i]) / kCounters[i].divided_by,
+          line.labels);
+    }
+  }
+  for (std::size_t i = 0; i < kHistograms.size(); ++i) {
+    families.push_back(family(kHistograms[i].name, kHistograms[i].help, MetricType::Histogram));
+    for (const Line& line : lines) {
+      add_histogram(families.back(), line.sums.histograms[i], line.labels);
+    }
+  }
+  MetricFamily errors = family("errors_total", "Errors that clients were told, by who found them.",
+                               MetricType::Counter);
+  for (const Line& line : lines) {
+    const auto add_all = [&](const auto& counts, const char* source) {
+      for (const auto& [code, count] : counts) {
+        add(errors, static_cast<double>(count),
+            with(with(line.labels, "source", source), "sqlstate", code));
+      }
+    };
+    add_all(line.sums.server_errors, "server");
+    add_all(line.sums.own_errors, "forebay");
+  }
+  families.push_back(std::move(errors));
+}
+
+void add_gauges(const core::Shared& shared, std::vector<MetricFamily>& families) {
+  MetricFamily links =
+      family("server_connections", "Server connections, by state.", MetricType::Gauge);
+  MetricFamily limit =
+      family("pool_size", "Server connections that the pool may open.", MetricType::Gauge);
+  MetricFamily clients = family("pool_clients",
+                                "Clients that are logged in: with a server connection, waiting "
+                                "for one, or without need of one.",
+                                MetricType::Gauge);
+  MetricFamily oldest = family("pool_oldest_wait_seconds",
+                               "How long the client waits that waits longest.", MetricType::Gauge);
+  const Instant now = std::chrono::steady_clock::now();
+  std::size_t shown = 0;
+  for (const auto& pool : shared.pools.all()) {
+    if (++shown > kPoolsMax) break;
+    const core::Pool::Counts counts = pool->counts();
+    const Labels labels = labels_of(pool->key());
+    const std::uint32_t active = counts.total - counts.opening - counts.parked;
+    const std::uint32_t linked = std::min(counts.clients, active);
+    const std::uint32_t waiting = std::min(counts.clients - linked, counts.waiting);
+    add(links, counts.parked, with(labels, "state", "idle"));
+    add(links, counts.opening, with(labels, "state", "login"));
+    add(links, active, with(labels, "state", "active"));
+    add(clients, linked, with(labels, "state", "active"));
+    add(clients, waiting, with(labels, "state", "waiting"));
+    add(clients, counts.clients - linked - waiting, with(labels, "state", "idle"));
+    add(limit, pool->settings().pool_size, labels);
+    const bool somebody = counts.waiting > 0 && counts.oldest_wait != kNever;
+    const Duration wait = somebody ? std::max(now - counts.oldest_wait, Duration{}) : Duration{};
+    add(oldest, std::chrono::duration<double>(wait).count(), labels);
+  }
+  for (MetricFamily* made : {&links, &limit, &clients, &oldest}) {
+    families.push_back(std::move(*made));
+  }
+}
+
+}  // namespace
+
+void add_pools(const core::Shared& shared, std::vector<MetricFamily>& families) {
+  add_counts(lines_of(shared), families);
+  add_gauges(shared, families);
+}
+
+}  // namespace forebay::metrics
