@@ -49,8 +49,7 @@ Result<std::uint32_t> provide_descriptors(const config::Config& config, std::siz
   return failure("max_client_conn = " + std::to_string(config.max_client_conn.value_or(1)) +
                  " needs " + std::to_string(config.max_client_conn.value_or(1) + others) +
                  " open files (clients, and " + std::to_string(others) +
-                 " for servers and ourselves), but the limit is " +
-                 std::to_string(limit.rlim_cur) +
+                 " for servers and ourselves), but the limit is " + std::to_string(limit.rlim_cur) +
                  ": raise it (ulimit -n, LimitNOFILE= in a systemd unit) or lower "
                  "max_client_conn to " +
                  std::to_string(fits));

@@ -51,15 +51,21 @@ Response answer(const Request& request, const HttpPages& pages) {
   return response;
 }
 
+/// What connections share with their server; they may outlive it.
+struct Common {
+  HttpPages pages;
+  std::size_t connections = 0;
+};
+
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(tcp::socket socket, const HttpPages& pages, std::size_t& count)
-      : stream_(std::move(socket)), pages_(pages), count_(count) {
-    ++count_;
+  Connection(tcp::socket socket, std::shared_ptr<Common> common)
+      : stream_(std::move(socket)), common_(std::move(common)) {
+    ++common_->connections;
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection() { --count_; }
+  ~Connection() { --common_->connections; }
 
   void read() {
     parser_.emplace();
@@ -74,7 +80,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
  private:
   void write() {
-    response_ = answer(parser_->get(), pages_);
+    response_ = answer(parser_->get(), common_->pages);
     stream_.expires_after(kPatience);
     http::async_write(stream_, response_,
                       [self = shared_from_this()](beast::error_code error, std::size_t) {
@@ -89,8 +95,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   }
 
   beast::tcp_stream stream_;
-  const HttpPages& pages_;
-  std::size_t& count_;
+  std::shared_ptr<Common> common_;
   beast::flat_buffer buffer_{kRequestMax};
   std::optional<http::request_parser<http::empty_body>> parser_;
   Response response_;
@@ -99,7 +104,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 class BeastServer final : public HttpServer {
  public:
   BeastServer(boost::asio::io_context& control, HttpPages pages)
-      : acceptor_(control), pages_(std::move(pages)) {}
+      : acceptor_(control), common_(std::make_shared<Common>(Common{std::move(pages)})) {}
 
   Result<void> open(const Endpoint& endpoint) {
     if (endpoint.is_unix()) return failure("http: a TCP address is needed, not a socket path");
@@ -123,16 +128,15 @@ class BeastServer final : public HttpServer {
   void accept() {
     acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
       if (error == boost::asio::error::operation_aborted) return;
-      if (!error && connections_ < kConnectionsMax) {
-        std::make_shared<Connection>(std::move(socket), pages_, connections_)->read();
+      if (!error && common_->connections < kConnectionsMax) {
+        std::make_shared<Connection>(std::move(socket), common_)->read();
       }
       accept();
     });
   }
 
   tcp::acceptor acceptor_;
-  HttpPages pages_;
-  std::size_t connections_ = 0;
+  std::shared_ptr<Common> common_;
 };
 
 }  // namespace

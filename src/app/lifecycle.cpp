@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <ctime>
 #include <thread>
 
 #include "app/descriptors.hpp"
@@ -53,25 +54,27 @@ Result<void> Lifecycle::start() {
   const std::size_t workers = worker_count(config_);
   const auto clients = provide_descriptors(config_, workers);
   if (clients.has_error()) return clients.error();
-  config_.max_client_conn = *clients;
+  config::Config resolved = config_;
+  resolved.max_client_conn = *clients;
   std::vector<std::string> notes;
-  auto runtime = make_runtime(config_, notes);
+  auto runtime = make_runtime(std::move(resolved), notes, std::move(sources_));
   if (runtime.has_error()) return runtime.error();
   runtime_ = std::move(runtime.value());
 
-  if (const auto opened = open_listeners(); opened.has_error()) return opened.error();
+  auto opened = open_listeners(config_);
+  if (opened.has_error()) return opened.error();
+  listeners_ = std::move(opened.value());
   resolver_ = std::make_unique<net::Resolver>(net::system_look_up(control_));
   shared_ = std::make_unique<core::Shared>(workers, *journal_);
+  shared_->control = this;
+  shared_->reloads.last_time = std::time(nullptr);
   workers_ = std::make_unique<Workers>(*shared_);
   if (const auto added = workers_->add(workers, runtime_, *resolver_); added.has_error()) {
     return added.error();
   }
-  workers_->listen(listeners_);
+  for (const Place& place : listeners_) workers_->listen(place.listener, place.id);
   if (config_.http) {
-    auto http = HttpServer::listen(
-        control_, *config_.http,
-        {.metrics = [this] { return metrics::render(*shared_, FOREBAY_VERSION); },
-         .not_ready = [this] { return std::string(draining_ ? "draining" : ""); }});
+    auto http = open_http(*config_.http);
     if (http.has_error()) return http.error();
     http_ = std::move(http.value());
   }
@@ -80,13 +83,31 @@ Result<void> Lifecycle::start() {
   return {};
 }
 
-Result<void> Lifecycle::open_listeners() {
-  for (const Endpoint& endpoint : config_.listen) {
-    auto listener = net::Listener::open(endpoint, config_.unix_socket_mode);
+// Those that are not open yet.
+Result<std::vector<Lifecycle::Place>> Lifecycle::open_listeners(const config::Config& config) {
+  std::vector<Place> opened;
+  for (const Endpoint& endpoint : config.listen) {
+    if (std::ranges::find(listeners_, endpoint, &Place::endpoint) != listeners_.end()) continue;
+    auto listener = open_listener(endpoint, config.unix_socket_mode);
     if (listener.has_error()) return listener.error();
-    listeners_.push_back(std::move(listener.value()));
+    opened.push_back({endpoint, std::move(listener.value()), core::ListenerId(next_listener_++)});
   }
-  return {};
+  return opened;
+}
+
+Result<std::shared_ptr<const net::Listener>> Lifecycle::open_listener(const Endpoint& endpoint,
+                                                                      std::uint32_t unix_mode) {
+  for (const auto& [known, listener] : leaving_) {
+    if (auto still = listener.lock(); still != nullptr && known == endpoint) return still;
+  }
+  return net::Listener::open(endpoint, unix_mode);
+}
+
+Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoint) {
+  return HttpServer::listen(
+      control_, endpoint,
+      {.metrics = [this] { return metrics::render(*shared_, FOREBAY_VERSION); },
+       .not_ready = [this] { return std::string(draining_ ? "draining" : ""); }});
 }
 
 // ---------------------------------------------------------------- what the operator is told
@@ -100,10 +121,11 @@ void Lifecycle::announce(const std::vector<std::string>& notes) {
       "forebay " FOREBAY_VERSION ", " + std::to_string(shared_->workers) + " worker" +
           (shared_->workers == 1 ? "" : "s") + ", " +
           std::to_string(runtime_->config.max_client_conn.value_or(0)) + " clients at most");
-  for (const auto& listener : listeners_) {
+  for (const Place& place : listeners_) {
+    const Endpoint& endpoint = place.listener->endpoint();
     say(core::Weight::normal, "listening",
-        "clients come in at " + to_string(listener->endpoint()) +
-            (runtime_->client_tls != nullptr && !listener->endpoint().is_unix()
+        "clients come in at " + to_string(endpoint) +
+            (runtime_->client_tls != nullptr && !endpoint.is_unix()
                  ? ", TLS " + std::string(config::to_string(config_.client_tls.mode))
                  : ", no TLS"));
   }
@@ -182,8 +204,7 @@ void Lifecycle::await_signal() {
 void Lifecycle::on_signal(int signal) {
   switch (signal) {
     case SIGHUP:
-      say(core::Weight::warning, "reload",
-          "SIGHUP: this version reads its configuration at start only; restart to apply changes");
+      reload_now();
       return;
     case SIGQUIT:
       stop();

@@ -3,8 +3,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/http_server.hpp"
@@ -13,23 +16,58 @@
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "forebay/base/result.hpp"
+#include "forebay/config/difference.hpp"
+#include "forebay/config/load.hpp"
 #include "forebay/net/listener.hpp"
 #include "forebay/net/resolver.hpp"
 
 namespace forebay::app {
 
-/// Start, serve, drain, stop: the life of the process. Runs on the control thread, which is the
-/// main one; signals, host names and HTTP are dealt with here, connections by the workers.
-class Lifecycle {
+/// Start, serve, reload, drain, stop: the life of the process. Runs on the control thread, which is
+/// the main one; signals, host names and HTTP are dealt with here, connections by the workers.
+class Lifecycle final : private core::Control {
  public:
-  explicit Lifecycle(config::Config config) : config_(std::move(config)) {}
+  /// Reads the configuration again, for a reload.
+  using Load = std::function<config::LoadedConfig()>;
+
+  Lifecycle(config::LoadedConfig loaded, Load load)
+      : config_(std::move(*loaded.config)),
+        sources_(std::move(loaded.sources)),
+        load_(std::move(load)) {}
 
   /// Serves until it is told to stop. The error is why it could not begin.
   Result<void> run();
 
  private:
+  struct Place {
+    Endpoint endpoint;  ///< as the configuration has it
+    std::shared_ptr<const net::Listener> listener;
+    core::ListenerId id;
+  };
+  /// Everything that a new configuration needs, ready to be used.
+  struct Prepared {
+    config::Config config;
+    std::shared_ptr<const core::Runtime> runtime;
+    std::shared_ptr<const LogJournal::Output> log;
+    std::vector<Place> opened;
+    std::unique_ptr<HttpServer> http;
+    bool http_changes = false;
+    std::vector<std::string> notes;
+  };
+
   Result<void> start();
-  Result<void> open_listeners();
+  Result<std::vector<Place>> open_listeners(const config::Config& config);
+  Result<std::shared_ptr<const net::Listener>> open_listener(const Endpoint& endpoint,
+                                                             std::uint32_t unix_mode);
+  Result<std::unique_ptr<HttpServer>> open_http(const Endpoint& endpoint);
+
+  // Reload.
+  void reload(std::function<void(const config::Reloaded&)> done) override;
+  config::Reloaded reload_now();
+  Result<Prepared> prepare(config::LoadedConfig loaded);
+  void apply(Prepared prepared);
+  void tell_reloaded(const config::Reloaded& reloaded);
+
   void announce(const std::vector<std::string>& notes);
   void announce_trust();
   void await_signal();
@@ -39,14 +77,19 @@ class Lifecycle {
   void stop();
   void say(core::Weight weight, std::string_view event, const std::string& text);
 
-  config::Config config_;
+  config::Config config_;    ///< as it was read
+  config::Sources sources_;  ///< until the start
+  const Load load_;
   boost::asio::io_context control_{1};
   boost::asio::signal_set signals_{control_};
   boost::asio::steady_timer drain_timer_{control_};
   std::unique_ptr<LogJournal> journal_;
   std::shared_ptr<const core::Runtime> runtime_;
   std::unique_ptr<net::Resolver> resolver_;
-  std::vector<std::shared_ptr<const net::Listener>> listeners_;
+  std::vector<Place> listeners_;
+  /// Removed by a reload, and open until every worker has let go.
+  std::vector<std::pair<Endpoint, std::weak_ptr<const net::Listener>>> leaving_;
+  std::uint16_t next_listener_ = 0;
   std::unique_ptr<core::Shared> shared_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<HttpServer> http_;

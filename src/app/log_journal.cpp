@@ -5,12 +5,14 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <utility>
 
 namespace forebay::app {
 namespace {
 
 constexpr std::size_t kQueueLines = 8192;
+constexpr std::chrono::seconds kFlushEvery{1};
 
 spdlog::level::level_enum level_of(core::Weight weight) {
   switch (weight) {
@@ -116,10 +118,29 @@ std::string json_line(const core::Fact& fact) {
   return line;
 }
 
+struct LogJournal::Output {
+  std::shared_ptr<spdlog::logger> logger;
+  bool json = false;
+  bool connections = true;
+  config::LogLevel level = config::LogLevel::info;
+};
+
 Result<std::unique_ptr<LogJournal>> LogJournal::open(const config::Config& config) {
+  spdlog::init_thread_pool(kQueueLines, 1);
+  spdlog::flush_every(kFlushEvery);
+  auto output = open_output(config);
+  if (output.has_error()) return output.error();
   std::unique_ptr<LogJournal> journal(new LogJournal);
-  journal->json_ = config.log_format == config::LogFormat::json;
-  journal->log_connections_ = config.log_connections;
+  journal->use(std::move(output.value()));
+  return journal;
+}
+
+Result<std::shared_ptr<const LogJournal::Output>> LogJournal::open_output(
+    const config::Config& config) {
+  auto output = std::make_shared<Output>();
+  output->json = config.log_format == config::LogFormat::json;
+  output->connections = config.log_connections;
+  output->level = config.log_level;
   try {
     spdlog::sink_ptr sink;
     if (config.log_file.empty()) {
@@ -127,37 +148,49 @@ Result<std::unique_ptr<LogJournal>> LogJournal::open(const config::Config& confi
     } else {
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(config.log_file);
     }
-    spdlog::init_thread_pool(kQueueLines, 1);
-    journal->logger_ =
+    output->logger =
         std::make_shared<spdlog::async_logger>("forebay", std::move(sink), spdlog::thread_pool(),
                                                spdlog::async_overflow_policy::overrun_oldest);
-    journal->logger_->set_level(level_of(config.log_level));
-    journal->logger_->flush_on(spdlog::level::warn);
-    spdlog::register_logger(journal->logger_);
-    spdlog::flush_every(std::chrono::seconds(1));
-    journal->logger_->set_pattern(journal->json_
-                                      ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
-                                      : "%Y-%m-%d %H:%M:%S.%e %z %l %v");
+    output->logger->set_level(level_of(config.log_level));
+    output->logger->flush_on(spdlog::level::warn);
+    output->logger->set_pattern(output->json
+                                    ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
+                                    : "%Y-%m-%d %H:%M:%S.%e %z %l %v");
   } catch (const std::exception& error) {
     return failure("cannot write the log to \"" + config.log_file + "\": " + error.what());
   }
-  return journal;
+  return std::shared_ptr<const Output>(std::move(output));
+}
+
+void LogJournal::use(std::shared_ptr<const Output> output) {
+  log_connections_.store(output->connections, std::memory_order_relaxed);
+  level_.store(output->level, std::memory_order_relaxed);
+  spdlog::drop("forebay");
+  spdlog::register_logger(output->logger);  // so that it is flushed from time to time
+  const std::lock_guard lock(mutex_);
+  output_ = std::move(output);
+}
+
+std::shared_ptr<const LogJournal::Output> LogJournal::output() const {
+  const std::lock_guard lock(mutex_);
+  return output_;
 }
 
 LogJournal::~LogJournal() {
   flush();
-  logger_.reset();
+  output_.reset();
   spdlog::shutdown();
 }
 
 void LogJournal::note(const core::Fact& fact) {
   const auto level = level_of(fact.weight);
-  if (!logger_->should_log(level)) return;
-  logger_->log(level, json_ ? json_line(fact) : text_line(fact));
+  if (level < level_of(level_.load(std::memory_order_relaxed))) return;
+  const auto output = this->output();
+  output->logger->log(level, output->json ? json_line(fact) : text_line(fact));
 }
 
 void LogJournal::flush() {
-  logger_->flush();
+  output()->logger->flush();
 }
 
 std::size_t LogJournal::lost() const {

@@ -2,15 +2,12 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "core/engine/journal.hpp"
 #include "forebay/base/result.hpp"
 #include "forebay/config/config.hpp"
-
-namespace spdlog {
-class logger;
-}  // namespace spdlog
 
 namespace forebay::app {
 
@@ -21,8 +18,16 @@ class LogJournal final : public core::Journal {
   static Result<std::unique_ptr<LogJournal>> open(const config::Config& config);
   ~LogJournal() override;
 
+  /// Where lines go and how they look. A file is opened anew: the old one may have been moved away.
+  struct Output;
+  static Result<std::shared_ptr<const Output>> open_output(const config::Config& config);
+  /// From now on lines go there.
+  void use(std::shared_ptr<const Output> output);
+
   void note(const core::Fact& fact) override;
-  [[nodiscard]] bool wants_connections() const override { return log_connections_; }
+  [[nodiscard]] bool wants_connections() const override {
+    return log_connections_.load(std::memory_order_relaxed);
+  }
 
   /// Writes what is still in hand.
   void flush();
@@ -31,10 +36,12 @@ class LogJournal final : public core::Journal {
 
  private:
   LogJournal() = default;
+  [[nodiscard]] std::shared_ptr<const Output> output() const;
 
-  std::shared_ptr<spdlog::logger> logger_;
-  bool json_ = false;
-  bool log_connections_ = true;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Output> output_;
+  std::atomic<bool> log_connections_{true};
+  std::atomic<config::LogLevel> level_{config::LogLevel::info};
 };
 
 /// A fact as a line of the log, without time and level.

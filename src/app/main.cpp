@@ -19,7 +19,7 @@ int complain(const std::string& what) {
 }
 
 // A configuration from a file, with everything that is wrong with it on standard error.
-std::optional<config::Config> read(const std::string& path) {
+config::LoadedConfig read(const std::string& path) {
   auto loaded = config::load_file(path);
   for (const auto& warning : loaded.warnings) {
     std::cerr << "warning: " << to_string(warning) << '\n';
@@ -30,23 +30,23 @@ std::optional<config::Config> read(const std::string& path) {
     std::cerr << "forebay: " << path << " has " << count << (count == 1 ? " error" : " errors")
               << '\n';
   }
-  return std::move(loaded.config);
+  return loaded;
 }
 
-int serve(config::Config config) {
+int serve(config::LoadedConfig loaded, Lifecycle::Load load) {
   // A parser that is not the one this was built for would say wrong things about every statement.
   if (const auto tested = sql::self_test(); tested.has_error()) {
     return complain("the parser of SQL (libpg_query) does not work: " + tested.error().message);
   }
-  const auto ended = Lifecycle(std::move(config)).run();
+  const auto ended = Lifecycle(std::move(loaded), std::move(load)).run();
   return ended.has_error() ? complain(ended.error().message) : 0;
 }
 
 int check(const std::string& path) {
-  auto config = read(path);
-  if (!config) return 1;
+  auto loaded = read(path);
+  if (!loaded.ok()) return 1;
   std::vector<std::string> notes;
-  const auto runtime = make_runtime(std::move(*config), notes);
+  const auto runtime = make_runtime(std::move(*loaded.config), notes);
   for (const std::string& note : notes) std::cerr << "warning: " << note << '\n';
   if (runtime.has_error()) return complain(path + ": " + runtime.error().message);
   std::cout << path << ": right\n";
@@ -56,8 +56,8 @@ int check(const std::string& path) {
 int diff(const std::string& old_path, const std::string& new_path) {
   const auto before = read(old_path);
   const auto after = read(new_path);
-  if (!before || !after) return 1;
-  const auto changes = config::difference(*before, *after);
+  if (!before.ok() || !after.ok()) return 1;
+  const auto changes = config::difference(*before.config, *after.config);
   for (const config::Change& change : changes) std::cout << to_string(change) << '\n';
   if (changes.empty()) std::cout << "nothing changes\n";
   return 0;
@@ -85,13 +85,18 @@ int run(int argc, char** argv) {
     case Options::Command::diff:
       return diff(options.config_file, options.changed_file);
     case Options::Command::serve: {
-      auto config = read(options.config_file);
-      return config ? serve(std::move(*config)) : 1;
+      auto loaded = read(options.config_file);
+      if (!loaded.ok()) return 1;
+      return serve(std::move(loaded),
+                   [path = options.config_file] { return config::load_file(path); });
     }
     case Options::Command::run: {
       auto config = config_for_run(options);
       if (config.has_error()) return complain(config.error().message);
-      return serve(std::move(config.value()));
+      // Without a file there is key material to be read again, and the log to be opened.
+      config::LoadedConfig loaded;
+      loaded.config = std::move(config.value());
+      return serve(loaded, [loaded] { return loaded; });
     }
   }
   return 2;

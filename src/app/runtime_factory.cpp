@@ -23,24 +23,41 @@ bool uses_scram(const config::Config& config) {
   return false;
 }
 
-Result<void> make_secrets(core::Runtime& runtime, std::vector<std::string>& notes) {
+// The secrets of a user that a reload leaves as they were; null if it does not.
+std::shared_ptr<const auth::UserSecrets> kept_secrets(const core::Runtime& runtime,
+                                                      const core::Runtime* before,
+                                                      const std::string& name) {
+  if (before == nullptr || uses_scram(runtime.config) != uses_scram(before->config) ||
+      runtime.config.scram_iterations != before->config.scram_iterations) {
+    return nullptr;
+  }
+  const config::User* was = before->config.find_user(name);
+  const config::User* is = runtime.config.find_user(name);
+  return was != nullptr && was->passwords == is->passwords ? before->find_secrets(name) : nullptr;
+}
+
+Result<void> make_secrets(core::Runtime& runtime, const core::Runtime* before,
+                          std::vector<std::string>& notes) {
   const bool scram = uses_scram(runtime.config);
   std::size_t verifiers = 0;
   for (const auto& [name, user] : runtime.config.users) {
-    std::optional<auth::ScramParameters> parameters;
-    if (scram) {
-      parameters = auth::ScramParameters{auth::made_up_salt(runtime.salt_secret, name),
-                                         runtime.config.scram_iterations};
+    auto known = kept_secrets(runtime, before, name);
+    if (known == nullptr) {
+      std::optional<auth::ScramParameters> parameters;
+      if (scram) {
+        parameters = auth::ScramParameters{auth::made_up_salt(runtime.salt_secret, name),
+                                           runtime.config.scram_iterations};
+      }
+      auto secrets = auth::UserSecrets::make(name, user.passwords, parameters);
+      if (secrets.has_error()) {
+        return failure("[users." + name + "]: " + secrets.error().message);
+      }
+      known = std::make_shared<const auth::UserSecrets>(std::move(secrets.value()));
     }
-    auto secrets = auth::UserSecrets::make(name, user.passwords, parameters);
-    if (secrets.has_error()) {
-      return failure("[users." + name + "]: " + secrets.error().message);
-    }
-    for (const std::string& note : secrets->notes())
+    for (const std::string& note : known->notes())
       notes.push_back("user \"" + name + "\": " + note);
-    if (!secrets->verifiers().empty() && secrets->password_of(0) == nullptr) ++verifiers;
-    runtime.secrets.emplace(name,
-                            std::make_shared<const auth::UserSecrets>(std::move(secrets.value())));
+    if (!known->verifiers().empty() && known->password_of(0) == nullptr) ++verifiers;
+    runtime.secrets.emplace(name, std::move(known));
   }
   runtime.usual_secret = 2 * verifiers > runtime.config.users.size() ? auth::SecretKind::scram
                                                                      : auth::SecretKind::clear_text;
@@ -70,16 +87,23 @@ Result<void> make_tls(core::Runtime& runtime) {
 }  // namespace
 
 Result<std::shared_ptr<const core::Runtime>> make_runtime(config::Config config,
-                                                          std::vector<std::string>& notes) {
+                                                          std::vector<std::string>& notes,
+                                                          config::Sources sources,
+                                                          const core::Runtime* before) {
   auto runtime = std::make_shared<core::Runtime>();
   runtime->config = std::move(config);
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(runtime->salt_secret.data()),
-                 static_cast<int>(auth::Key::kSize)) != 1) {
+  runtime->sources = std::move(sources);
+  // Salts that changed would tell who is listed and who is not.
+  if (before != nullptr) {
+    runtime->salt_secret = before->salt_secret;
+  } else if (RAND_bytes(reinterpret_cast<unsigned char*>(runtime->salt_secret.data()),
+                        static_cast<int>(auth::Key::kSize)) != 1) {
     return failure("the system gives no random numbers");
   }
   runtime->max_client_conn = runtime->config.max_client_conn.value_or(runtime->max_client_conn);
   runtime->own_uid = geteuid();
-  if (const auto made = make_secrets(*runtime, notes); made.has_error()) return made.error();
+  if (const auto made = make_secrets(*runtime, before, notes); made.has_error())
+    return made.error();
   if (const auto made = make_tls(*runtime); made.has_error()) return made.error();
   return std::shared_ptr<const core::Runtime>(std::move(runtime));
 }

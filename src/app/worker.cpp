@@ -49,14 +49,26 @@ Result<void> Workers::add(std::size_t count, std::shared_ptr<const core::Runtime
   return {};
 }
 
-void Workers::listen(const std::vector<std::shared_ptr<const net::Listener>>& listeners) {
+void Workers::listen(const std::shared_ptr<const net::Listener>& listener, core::ListenerId id) {
   for (const auto& worker : workers_) {
-    for (std::size_t i = 0; i < listeners.size(); ++i) {
-      worker->reactor().listen(
-          listeners[i], core::ListenerId(static_cast<std::uint16_t>(i)),
-          [this](core::ListenerId) -> net::Reactor& { return least_busy().reactor(); });
-    }
+    net::Reactor& reactor = worker->reactor();
+    reactor.post([this, &reactor, listener, id] {
+      reactor.listen(listener, id,
+                     [this](core::ListenerId) -> net::Reactor& { return least_busy().reactor(); });
+    });
   }
+}
+
+void Workers::stop_listening(const std::shared_ptr<const net::Listener>& listener) {
+  for (const auto& worker : workers_) {
+    net::Reactor& reactor = worker->reactor();
+    reactor.post([&reactor, listener] { reactor.stop_listening(*listener); });
+  }
+}
+
+void Workers::reload(std::shared_ptr<const core::Runtime> runtime) {
+  const auto replaced = std::make_shared<const core::Replaced>(shared_.pools.reload(runtime));
+  for (const auto& worker : workers_) worker->post(core::mail::Reload{runtime, replaced});
 }
 
 // Whoever accepts a client gives it to the worker with the fewest.

@@ -49,9 +49,12 @@ class Workers final : public core::Courier {
 
   Result<void> add(std::size_t count, std::shared_ptr<const core::Runtime> runtime,
                    net::Resolver& resolver);
-  void listen(const std::vector<std::shared_ptr<const net::Listener>>& listeners);
+  /// Any time.
+  void listen(const std::shared_ptr<const net::Listener>& listener, core::ListenerId id);
   void start();
   void stop_accepting();
+  void stop_listening(const std::shared_ptr<const net::Listener>& listener);
+  void reload(std::shared_ptr<const core::Runtime> runtime);
   void drain();
   void stop();
 

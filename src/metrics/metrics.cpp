@@ -43,6 +43,22 @@ constexpr CounterLine kCounters[] = {
      &core::Counters::recoveries},
 };
 
+void add_reloads(const core::ReloadCounters& reloads, std::vector<MetricFamily>& families) {
+  const auto put = [&](const char* name, const char* help, MetricType type, double value) {
+    MetricFamily made = family(name, help, type);
+    add(made, value);
+    families.push_back(std::move(made));
+  };
+  put("config_reloads_total", "Reloads that were applied.", MetricType::Counter,
+      static_cast<double>(reloads.applied.value()));
+  put("config_reloads_failed_total", "Reloads that changed nothing, because of an error.",
+      MetricType::Counter, static_cast<double>(reloads.failed.value()));
+  put("config_last_reload_success", "Whether the last attempt to load the configuration succeeded.",
+      MetricType::Gauge, reloads.last_applied.load() ? 1 : 0);
+  put("config_last_reload_timestamp_seconds", "When the configuration in use was loaded.",
+      MetricType::Gauge, static_cast<double>(reloads.last_time.load()));
+}
+
 }  // namespace
 
 std::string render(const core::Shared& shared, const std::string& version) {
@@ -61,6 +77,7 @@ std::string render(const core::Shared& shared, const std::string& version) {
     add(made, static_cast<double>(sum));
     families.push_back(std::move(made));
   }
+  add_reloads(shared.reloads, families);
   add_pools(shared, families);
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -23,9 +23,19 @@ bool no_room(int error) {
 void Acceptor::add(std::shared_ptr<const Listener> listener, core::ListenerId id,
                    Reactor::Pick pick) {
   for (const int descriptor : listener->descriptors()) {
-    places_.push_back({listener, descriptor, id, pick, false});
+    const auto unused = std::ranges::find(places_, nullptr, &Place::listener);
+    Place& place = unused != places_.end() ? *unused : places_.emplace_back();
+    place = {listener, descriptor, id, pick, false};
   }
   if (resume_at_ == kNever) watch_all();
+}
+
+void Acceptor::remove(const Listener& listener) {
+  for (Place& place : places_) {
+    if (place.listener.get() != &listener) continue;
+    if (place.watched) reactor_.unwatch(place.descriptor);
+    place = {};
+  }
 }
 
 void Acceptor::close() {
@@ -39,7 +49,7 @@ void Acceptor::close() {
 void Acceptor::watch_all() {
   for (std::uint32_t i = 0; i < places_.size(); ++i) {
     Place& place = places_[i];
-    if (place.watched) continue;
+    if (place.watched || place.listener == nullptr) continue;
     place.watched = reactor_.watch_listening(place.descriptor, SlotId(i, 0));
     if (!place.watched) return pause(errno);
   }

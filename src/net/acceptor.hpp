@@ -24,6 +24,7 @@ class Acceptor {
   explicit Acceptor(EpollReactor& reactor) : reactor_(reactor) {}
 
   void add(std::shared_ptr<const Listener> listener, core::ListenerId id, Reactor::Pick pick);
+  void remove(const Listener& listener);
   /// Lets go of all.
   void close();
 
@@ -43,11 +44,11 @@ class Acceptor {
   static constexpr std::chrono::milliseconds kPause{100};
 
   struct Place {
-    std::shared_ptr<const Listener> listener;
-    int descriptor;
+    std::shared_ptr<const Listener> listener;  ///< null: of one that was removed
+    int descriptor = -1;
     core::ListenerId id;
     Reactor::Pick pick;
-    bool watched;
+    bool watched = false;
   };
 
   bool accept_one(std::uint32_t index);
@@ -55,7 +56,7 @@ class Acceptor {
   void pause(int error);
 
   EpollReactor& reactor_;
-  std::vector<Place> places_;  ///< only ever grows until `close`; the index is the key for epoll
+  std::vector<Place> places_;  ///< the index is the key for epoll
   Instant resume_at_ = kNever;
   bool told_ = false;                            ///< that we pause; until the next connection
   int batch_ = 1;                                ///< connections in this turn

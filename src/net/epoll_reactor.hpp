@@ -46,6 +46,7 @@ class EpollReactor final : public Reactor {
   void stop() override;
   void post(Task task) override;
   void listen(std::shared_ptr<const Listener> listener, core::ListenerId id, Pick pick) override;
+  void stop_listening(const Listener& listener) override { acceptor_.remove(listener); }
   void stop_accepting() override { acceptor_.close(); }
   [[nodiscard]] const ReactorCounters& counters() const override { return counters_; }
 

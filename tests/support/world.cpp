@@ -135,6 +135,14 @@ void World::drain() {
   for (std::size_t i = 0; i < workers_.size(); ++i) post(i, core::mail::Drain{});
 }
 
+void World::reload(config::Config config) {
+  runtime_ = make_runtime(std::move(config));
+  const auto replaced = std::make_shared<const core::Replaced>(shared_->pools.reload(runtime_));
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    post(i, core::mail::Reload{runtime_, replaced});
+  }
+}
+
 core::Pool::Counts World::counts(const std::string& user, const std::string& database) {
   const auto pool = shared_->pools.find_or_make(*runtime_, database, user);
   return pool == nullptr ? core::Pool::Counts{} : pool->counts();

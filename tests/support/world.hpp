@@ -63,6 +63,8 @@ class World final : private core::Courier {
     workers_[worker]->mail.push_back(std::move(mail));
   }
   void drain();
+  /// Another configuration, as the life cycle brings it.
+  void reload(config::Config config);
 
   [[nodiscard]] core::Engine& engine(std::size_t worker = 0) { return *workers_[worker]->engine; }
   [[nodiscard]] MemoryIo& io(std::size_t worker = 0) { return workers_[worker]->io; }

@@ -43,6 +43,14 @@ struct Change {
 /// Gives `after` the values of `before` for all keys that only a restart can change.
 void keep_until_restart(const Config& before, Config& after);
 
+/// What became of a reload.
+struct Reloaded {
+  bool applied = false;             ///< all of it, or nothing
+  std::vector<std::string> errors;  ///< why not: "forebay.toml:12:3: ..."
+  std::vector<std::string> warnings;
+  std::vector<Change> changes;
+};
+
 /// One key and what it stands at.
 struct Setting {
   std::string section;

@@ -66,6 +66,8 @@ class Reactor : public core::Io {
   /// accepts.
   virtual void listen(std::shared_ptr<const Listener> listener, core::ListenerId id,
                       Pick pick = {}) = 0;
+  /// Lets go of one listener.
+  virtual void stop_listening(const Listener& listener) = 0;
   /// Lets go of all listeners.
   virtual void stop_accepting() = 0;
 

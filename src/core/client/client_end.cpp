@@ -36,6 +36,12 @@ void ClientSession::drain() {
   }
 }
 
+void ClientSession::reconsider() {
+  if (pool_ == nullptr) return;
+  const PoolKey& key = pool_->key();
+  if (!engine_.runtime().serves(key.database, user(), key.user)) drain();
+}
+
 void ClientSession::on_end() {
   ended_ = true;
   switch (phase_) {
@@ -239,7 +245,7 @@ void ClientSession::note(Weight weight, std::string_view event, std::string text
     user = login_->facts.user;
   } else if (pool_ != nullptr) {
     database = pool_->key().database;
-    user = pool_->key().user;
+    user = this->user();
   }
   engine_.note({.weight = weight,
                 .event = event,

@@ -115,6 +115,9 @@ void ClientSession::on_startup(StartupFacts facts) {
   }
   pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), startup.database, startup.user);
   if (pool_ != nullptr) {
+    if (pool_->key().user != startup.user) {
+      user_ = std::make_unique<const std::string>(startup.user);
+    }
     mode_ = pool_->settings().pool_mode;
     relay_.pool = pool_->serial();
     relay_.catalog = &pool_->catalog();

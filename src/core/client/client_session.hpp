@@ -58,6 +58,10 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] ClientRelayState& relay() noexcept { return relay_; }
   [[nodiscard]] ServerLink* link() noexcept { return link_; }
   [[nodiscard]] config::PoolMode mode() const noexcept { return mode_; }
+  /// The name that the client goes by; once it has a pool.
+  [[nodiscard]] const std::string& user() const noexcept {
+    return user_ != nullptr ? *user_ : pool_->key().user;
+  }
   [[nodiscard]] const StartupFacts& startup() const noexcept { return login_->facts; }
   [[nodiscard]] const RelayRules& rules() const noexcept;
   /// It wants a link and would take one now.
@@ -82,6 +86,8 @@ class ClientSession final : public StreamEvents {
   bool cancel(Bytes key, std::unique_ptr<Stream>& requester);
   /// To be let go as soon as no transaction is open.
   void drain();
+  /// A reload may have taken its database, its user or its role away.
+  void reconsider();
   /// FATAL, and the connection ends when the client has read it.
   void fatal(const Refused& reason);
   /// Ends now, without a word.
@@ -188,6 +194,7 @@ class ClientSession final : public StreamEvents {
   Timer timer_{&ClientSession::on_timer, this};
   ServerLink* link_ = nullptr;
   std::unique_ptr<Login> login_;
+  std::unique_ptr<const std::string> user_;  ///< where the pool's is another
   std::array<char, 16> cancel_key_{};
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;

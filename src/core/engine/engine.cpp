@@ -116,14 +116,15 @@ void Engine::look_after_links() {
     const bool old = link.worn(now_) || draining_;
     const bool idle = settings.server_idle_timeout.count() > 0 &&
                       now_ - link.parking().since >= settings.server_idle_timeout;
-    if (!old && !idle) continue;
+    const bool unwanted = link.outdated() || link.pool().excess() > kept[&link.pool()];
+    if (!old && !idle && !unwanted) continue;
     // Without a credential of our own, what is closed here only a client can open again.
     const Pool::Counts counts = link.pool().counts();
     const std::uint32_t keep =
         link.pool().credential() || counts.clients == 0 ? settings.min_pool_size : 1;
     std::uint32_t& gone = kept[&link.pool()];
-    if (!old && counts.total - gone <= keep) continue;
-    if (old && !draining_ && !link.pool().credential() && counts.clients > 0) continue;
+    if (!old && !unwanted && counts.total - gone <= keep) continue;
+    if (old && !unwanted && !draining_ && !link.pool().credential() && counts.clients > 0) continue;
     ++gone;
     leaving.push_back(&link);
   }
@@ -265,6 +266,22 @@ void Engine::receive(mail::Drain&) {
     if (ClientSession* session = find(key)) session->drain();
   }
   look_after_links();
+}
+
+void Engine::receive(mail::Reload& reload) {
+  runtime_ = std::move(reload.runtime);
+  for (RelayRules* rules : {&sharing_rules_, &statement_rules_}) {
+    rules->max_prepared_statements = config().max_prepared_statements;
+  }
+  for (ServerLink& link : links_) link.reconsider();
+  std::vector<SessionKey> keys;
+  for (const ClientSession& session : sessions_) keys.push_back(session.key());
+  for (const SessionKey key : keys) {
+    if (ClientSession* session = find(key)) session->reconsider();
+  }
+  look_after_links();
+  // Pools that may grow now do not wait for the next tick.
+  timers_.arm(tick_timer_, now_);
 }
 
 void Engine::receive(mail::Stop&) {

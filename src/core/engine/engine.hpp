@@ -143,6 +143,7 @@ class Engine final : public Driven {
   void receive(mail::WaitFailed& failed);
   void receive(mail::Cancel& cancel);
   void receive(mail::Drain& drain);
+  void receive(mail::Reload& reload);
   void receive(mail::Stop& stop);
 
   void tick();

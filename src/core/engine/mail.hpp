@@ -5,6 +5,8 @@
 #include <string>
 #include <variant>
 
+#include "core/engine/runtime.hpp"
+#include "core/pool/pool.hpp"
 #include "core/pool/ticket.hpp"
 #include "core/refused.hpp"
 #include "core/server/server_link.hpp"
@@ -48,13 +50,18 @@ struct Cancel {
 };
 /// Begin to let clients go: those between transactions now, the rest at the end of theirs.
 struct Drain {};
+/// Another configuration holds from now on.
+struct Reload {
+  std::shared_ptr<const Runtime> runtime;
+  std::shared_ptr<const Replaced> replaced;  ///< gone when the last worker has been told
+};
 /// End every connection at once.
 struct Stop {};
 
 }  // namespace mail
 
 using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
-                          mail::WaitFailed, mail::Cancel, mail::Drain, mail::Stop>;
+                          mail::WaitFailed, mail::Cancel, mail::Drain, mail::Reload, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

@@ -7,6 +7,7 @@
 #include "forebay/auth/key.hpp"
 #include "forebay/auth/user_secrets.hpp"
 #include "forebay/config/config.hpp"
+#include "forebay/config/load.hpp"
 #include "forebay/core/io.hpp"
 
 namespace forebay::core {
@@ -15,6 +16,7 @@ namespace forebay::core {
 /// all threads.
 struct Runtime {
   config::Config config;
+  config::Sources sources;  ///< where its values stand; empty without a file
   std::map<std::string, std::shared_ptr<const auth::UserSecrets>, std::less<>> secrets;
   /// What unknown users are taken to have stored.
   auth::SecretKind usual_secret = auth::SecretKind::clear_text;
@@ -32,6 +34,11 @@ struct Runtime {
     const auto found = secrets.find(user);
     return found == secrets.end() ? nullptr : found->second;
   }
+
+  /// Whether a client that has logged in as `user` may stay, whose server connections belong to
+  /// `server_user`: its database is still there, and so are the user's password and role.
+  [[nodiscard]] bool serves(std::string_view database, std::string_view user,
+                            std::string_view server_user) const;
 };
 
 }  // namespace forebay::core

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/engine/counters.hpp"
@@ -9,10 +10,27 @@
 #include "core/pool/pool_directory.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/statement_catalog.hpp"
+#include "forebay/config/difference.hpp"
 
 namespace forebay::core {
 
 class Courier;
+
+/// The process as a whole, for those who steer it from a connection.
+class Control {
+ public:
+  virtual ~Control() = default;
+  /// Reads the configuration again. Any thread; `done` is called on another one.
+  virtual void reload(std::function<void(const config::Reloaded&)> done) = 0;
+};
+
+/// How reloads went. Written by the control thread.
+struct ReloadCounters {
+  Counter applied;
+  Counter failed;
+  std::atomic<bool> last_applied{true};    ///< of the last attempt; the start counts
+  std::atomic<std::int64_t> last_time{0};  ///< when the configuration in use was read, in Unix time
+};
 
 /// What all engines of the process share. Outlives them.
 struct Shared {
@@ -25,6 +43,8 @@ struct Shared {
   PoolDirectory pools;
   Journal& journal;
   Courier* courier = nullptr;
+  Control* control = nullptr;  ///< null in tests
+  ReloadCounters reloads;
 
   /// Of each worker, by its id. They outlive the engines, for whoever reads them.
   std::vector<Counters> counters;

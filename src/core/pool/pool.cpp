@@ -1,6 +1,7 @@
 #include "core/pool/pool.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/server/server_link.hpp"
 #include "forebay/base/assert.hpp"
@@ -26,19 +27,81 @@ Pool::Pool(Setup setup)
       catalog_(std::move(setup.catalog)),
       statistics_(setup.statistics != nullptr ? std::move(setup.statistics)
                                               : std::make_shared<PoolStatistics>(setup.workers)),
-      target_(std::move(setup.target)),
-      settings_(setup.settings),
-      max_connecting_(std::max(1u, setup.max_connecting)),
-      unavailable_timeout_(setup.unavailable_timeout),
-      quotas_(std::move(setup.quotas)),
+      terms_(terms_of(setup)),
+      current_(terms_.get()),
       parked_(setup.workers),
-      credential_(std::move(setup.credential)) {
-  FB_ASSERT(!target_.hosts.empty());
-}
+      credential_(std::move(setup.credential)) {}
 
 Pool::~Pool() {
   FB_ASSERT(waiters_.empty());
   for (const ParkedList& list : parked_) FB_ASSERT(list.empty());
+}
+
+// ---------------------------------------------------------------- reload
+
+std::shared_ptr<const Pool::Terms> Pool::terms_of(Setup& setup) {
+  FB_ASSERT(!setup.target.hosts.empty());
+  return std::make_shared<const Terms>(Terms{std::move(setup.target), setup.settings,
+                                             std::max(1u, setup.max_connecting),
+                                             setup.unavailable_timeout, std::move(setup.quotas)});
+}
+
+void Pool::replace(Setup setup, Replaced& replaced) {
+  const std::lock_guard lock(mutex_);
+  const PoolTarget& before = terms_->target;
+  PoolTarget& after = setup.target;
+  const bool same = after.database == before.database && after.tls_settings == before.tls_settings;
+  after.generation = before.generation + (same ? 0 : 1);
+  if (!same || after.hosts != before.hosts) forget_servers(before, after);
+  if (setup.credential || !learned_) {
+    credential_ = std::move(setup.credential);
+    learned_ = false;
+  }
+  // Whatever failed may have been put right.
+  failures_ = 0;
+  next_open_ = {};
+  unavailable_since_ = kNever;
+  set_terms(terms_of(setup), replaced);
+}
+
+void Pool::give_up(Replaced& replaced) {
+  const std::lock_guard lock(mutex_);
+  Terms terms = *terms_;
+  ++terms.target.generation;
+  terms.settings.min_pool_size = 0;
+  set_terms(std::make_shared<const Terms>(std::move(terms)), replaced);
+}
+
+// What servers said of themselves does not hold for others.
+void Pool::forget_servers(const PoolTarget& before, const PoolTarget& after) {
+  const Endpoint& preferred = before.hosts[preferred_host_];
+  const auto kept = std::find(after.hosts.begin(), after.hosts.end(), preferred);
+  preferred_host_ =
+      kept == after.hosts.end() ? 0 : static_cast<std::size_t>(kept - after.hosts.begin());
+  avoided_until_.clear();
+  welcome_ = nullptr;
+  accepted_.clear();
+  catalog_->advance();
+}
+
+// Links that are there move from the old limits to the new ones, over them if need be.
+void Pool::set_terms(std::shared_ptr<const Terms> terms, Replaced& replaced) {
+  for (const auto& quota : terms->quotas) quota->take(total_);
+  for (const auto& quota : terms_->quotas) quota->release(total_);
+  current_.store(terms.get(), std::memory_order_release);
+  replaced.push_back(std::exchange(terms_, std::move(terms)));
+}
+
+std::uint32_t Pool::excess() const {
+  const std::lock_guard lock(mutex_);
+  return excess_locked();
+}
+
+std::uint32_t Pool::excess_locked() const {
+  const std::uint32_t size = terms_->settings.pool_size;
+  std::uint32_t excess = total_ > size ? total_ - size : 0;
+  for (const auto& quota : terms_->quotas) excess = std::max(excess, quota->excess());
+  return excess;
 }
 
 // ---------------------------------------------------------------- who gets which
@@ -81,13 +144,13 @@ bool Pool::withdraw(Ticket& ticket) {
 // whose first link rests longest.
 Pool::ParkedList* Pool::choose(WorkerId here) {
   ParkedList& own = parked_[here.value()];
-  if (!settings_.server_round_robin && !own.empty()) return &own;
+  if (!terms_->settings.server_round_robin && !own.empty()) return &own;
   ParkedList* best = nullptr;
   for (ParkedList& list : parked_) {
     if (list.empty()) continue;
-    const bool better =
-        best == nullptr || (settings_.server_round_robin ? list.front().since < best->front().since
-                                                         : list.size() > best->size());
+    const bool better = best == nullptr || (terms_->settings.server_round_robin
+                                                ? list.front().since < best->front().since
+                                                : list.size() > best->size());
     if (better) best = &list;
   }
   return best;
@@ -95,7 +158,7 @@ Pool::ParkedList* Pool::choose(WorkerId here) {
 
 Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool worn) {
   const std::lock_guard lock(mutex_);
-  if (worn || total_ > settings_.pool_size) return {Released::Kind::close, {}};
+  if (worn || excess_locked() > 0) return {Released::Kind::close, {}};
   if (!waiters_.empty()) {
     Ticket& ticket = waiters_.front();
     waiters_.pop_front();
@@ -103,14 +166,14 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
     return {Released::Kind::give, ticket.session};
   }
   // Another pool below the same limit waits for a place.
-  for (const auto& quota : quotas_) {
+  for (const auto& quota : terms_->quotas) {
     if (quota->starves_another(*this)) return {Released::Kind::close, {}};
   }
   Parking& parking = link.parking();
   parking.home = here;
   parking.since = now;
   ParkedList& list = parked_[here.value()];
-  if (settings_.server_round_robin) {
+  if (terms_->settings.server_round_robin) {
     list.push_back(parking);
   } else {
     list.push_front(parking);
@@ -150,11 +213,12 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
   if (!can_open() || now < next_open_) return 0;
   const auto waiting = static_cast<std::uint32_t>(waiters_.size());
   // After a failure one attempt at a time shows whether the server is back.
-  const std::uint32_t parallel = failures_ > 0 ? 1 : max_connecting_;
-  const std::uint32_t missing =
-      refill && total_ < settings_.min_pool_size ? settings_.min_pool_size - total_ : 0;
+  const std::uint32_t parallel = failures_ > 0 ? 1 : terms_->max_connecting;
+  const std::uint32_t missing = refill && total_ < terms_->settings.min_pool_size
+                                    ? terms_->settings.min_pool_size - total_
+                                    : 0;
   std::uint32_t planned = 0;
-  while (opening_ < parallel && total_ < settings_.pool_size &&
+  while (opening_ < parallel && total_ < terms_->settings.pool_size &&
          (opening_ < waiting || planned < missing)) {
     if (!reserve_quotas(opening_ < waiting, starved_by)) break;
     ++opening_;
@@ -166,7 +230,7 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
 
 bool Pool::reserve_login() {
   const std::lock_guard lock(mutex_);
-  if (total_ >= settings_.pool_size || !reserve_quotas(false, nullptr)) return false;
+  if (total_ >= terms_->settings.pool_size || !reserve_quotas(false, nullptr)) return false;
   ++opening_;
   ++total_;
   return true;
@@ -174,20 +238,20 @@ bool Pool::reserve_login() {
 
 // Only for the sake of a waiter may others be asked to give up a link.
 bool Pool::reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by) {
-  for (std::size_t i = 0; i < quotas_.size(); ++i) {
-    if (quotas_[i]->try_reserve()) continue;
+  for (std::size_t i = 0; i < terms_->quotas.size(); ++i) {
+    if (terms_->quotas[i]->try_reserve()) continue;
     if (for_waiter) {
-      quotas_[i]->add_starved(weak_from_this());
-      if (starved_by != nullptr) *starved_by = quotas_[i];
+      terms_->quotas[i]->add_starved(weak_from_this());
+      if (starved_by != nullptr) *starved_by = terms_->quotas[i];
     }
-    while (i > 0) quotas_[--i]->release();
+    while (i > 0) terms_->quotas[--i]->release();
     return false;
   }
   return true;
 }
 
 void Pool::release_quotas() {
-  for (const auto& quota : quotas_) quota->release();
+  for (const auto& quota : terms_->quotas) quota->release();
 }
 
 void Pool::opened(Instant now) {
@@ -216,7 +280,7 @@ std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bo
   // What a client's login taught us does not hold any more: the next login teaches us anew.
   if (lasting && reason.sqlstate.starts_with("28") && learned_) credential_.reset();
 
-  const bool given_up = lasting || now - unavailable_since_ >= unavailable_timeout_;
+  const bool given_up = lasting || now - unavailable_since_ >= terms_->unavailable_timeout;
   // While some link lives, its next release serves the queue.
   if (!given_up || total_ > 0) return {};
   return dismiss_waiters();
@@ -252,7 +316,7 @@ std::vector<SessionKey> Pool::dismiss_waiters() {
 std::optional<Refused> Pool::unavailable(Instant now) const {
   const std::lock_guard lock(mutex_);
   if (failures_ == 0 || established() > 0 || opening_ > 0 || now >= next_open_) return {};
-  const bool given_up = last_lasting_ || now - unavailable_since_ >= unavailable_timeout_;
+  const bool given_up = last_lasting_ || now - unavailable_since_ >= terms_->unavailable_timeout;
   if (!given_up) return {};
   return last_refusal_;
 }
@@ -328,15 +392,16 @@ std::size_t Pool::preferred_host() const {
 
 void Pool::prefer_host(std::size_t index) {
   const std::lock_guard lock(mutex_);
-  preferred_host_ = index;
+  if (index < terms_->target.hosts.size()) preferred_host_ = index;
 }
 
 bool Pool::avoid_host(std::size_t index, Instant now) {
   const std::lock_guard lock(mutex_);
-  avoided_until_.resize(target_.hosts.size());
+  if (index >= terms_->target.hosts.size()) return true;  // of a list that was replaced
+  avoided_until_.resize(terms_->target.hosts.size());
   avoided_until_[index] = now + kAvoidHost;
-  for (std::size_t i = 1; i < target_.hosts.size(); ++i) {
-    const std::size_t next = (index + i) % target_.hosts.size();
+  for (std::size_t i = 1; i < terms_->target.hosts.size(); ++i) {
+    const std::size_t next = (index + i) % terms_->target.hosts.size();
     if (now < avoided_until_[next]) continue;
     preferred_host_ = next;
     return true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,10 @@ struct PoolKey {
   auto operator<=>(const PoolKey&) const = default;
 };
 
+/// What a reload replaced, kept until every worker has been told: within the turn in which that
+/// happens nobody looks at it any more.
+using Replaced = std::vector<std::shared_ptr<const void>>;
+
 /// Where the links of a pool lead. Immutable.
 struct PoolTarget {
   std::vector<Endpoint> hosts;  ///< of one cluster, in order of preference
@@ -51,6 +56,9 @@ struct PoolTarget {
   /// Who asks the hosts for their roles; nobody: as the pool logs in.
   std::string monitor_user;
   std::optional<auth::Credential> monitor_credential;
+  config::TlsSettings tls_settings = {};  ///< what `tls` was made of
+  /// Links that were opened in another one are not used any more once they are free.
+  std::uint32_t generation = 0;
 };
 
 /// All links of one (database, user): accounts for them and decides who gets which. No I/O; one
@@ -86,11 +94,20 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Shared with the other pools of the same database.
   [[nodiscard]] CatalogEpoch& catalog() const noexcept { return *catalog_; }
   [[nodiscard]] PoolStatistics& statistics() const noexcept { return *statistics_; }
-  [[nodiscard]] const PoolTarget& target() const noexcept { return target_; }
-  [[nodiscard]] const config::PoolSettings& settings() const noexcept { return settings_; }
+  // These may be replaced by a reload; what they give holds until the end of the turn.
+  [[nodiscard]] const PoolTarget& target() const noexcept { return terms().target; }
+  [[nodiscard]] const config::PoolSettings& settings() const noexcept { return terms().settings; }
   [[nodiscard]] const std::vector<std::shared_ptr<Quota>>& quotas() const noexcept {
-    return quotas_;
+    return terms().quotas;
   }
+
+  // ---- reload
+
+  /// From now on everything but key, serial and catalog is as in `setup`. Links that lead elsewhere
+  /// are for their workers to close.
+  void replace(Setup setup, Replaced& replaced);
+  /// No entry of the configuration stands for this pool any more: who is in it may finish.
+  void give_up(Replaced& replaced);
 
   // ---- who gets which
 
@@ -189,6 +206,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
   [[nodiscard]] Counts counts() const;
 
+  /// How many links there are beyond what a lowered limit allows.
+  [[nodiscard]] std::uint32_t excess() const;
+
   void client_came();
   void client_went();
 
@@ -197,7 +217,23 @@ class Pool : public std::enable_shared_from_this<Pool> {
       Parking,
       boost::intrusive::member_hook<Parking, boost::intrusive::list_member_hook<>, &Parking::hook>>;
 
+  /// What the configuration says. Immutable.
+  struct Terms {
+    PoolTarget target;
+    config::PoolSettings settings;
+    std::uint32_t max_connecting;
+    config::milliseconds unavailable_timeout;
+    std::vector<std::shared_ptr<Quota>> quotas;
+  };
+  static std::shared_ptr<const Terms> terms_of(Setup& setup);
+  [[nodiscard]] const Terms& terms() const noexcept {
+    return *current_.load(std::memory_order_acquire);
+  }
+
   // All of these need the mutex.
+  [[nodiscard]] std::uint32_t excess_locked() const;
+  void set_terms(std::shared_ptr<const Terms> terms, Replaced& replaced);
+  void forget_servers(const PoolTarget& before, const PoolTarget& after);
   std::uint32_t plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by);
   bool reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by);
   std::vector<SessionKey> dismiss_waiters();
@@ -210,14 +246,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::uint64_t serial_;
   const std::shared_ptr<CatalogEpoch> catalog_;
   const std::shared_ptr<PoolStatistics> statistics_;
-  const PoolTarget target_;
-  const config::PoolSettings settings_;
-  const std::uint32_t max_connecting_;
-  const config::milliseconds unavailable_timeout_;
-  const std::vector<std::shared_ptr<Quota>> quotas_;
 
   mutable std::mutex mutex_;
-  std::vector<ParkedList> parked_;  ///< for each worker, used last first
+  std::shared_ptr<const Terms> terms_;
+  std::atomic<const Terms*> current_;  ///< terms_, for those who do not hold the mutex
+  std::vector<ParkedList> parked_;     ///< for each worker, used last first
   WaitQueue waiters_;
   std::uint32_t total_ = 0;
   std::uint32_t opening_ = 0;

@@ -1,6 +1,7 @@
 #include "core/pool/pool_directory.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace forebay::core {
 namespace {
@@ -30,46 +31,68 @@ std::optional<auth::Credential> configured_credential(const Runtime& runtime,
 std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
                                                   const std::string& database,
                                                   const std::string& user) {
-  const config::Config& config = runtime.config;
-  const config::Database* entry = config.find_database(database);
-  if (entry == nullptr) return nullptr;
-  const std::string& server_user = entry->user.empty() ? user : entry->user;
-  PoolKey key{database, server_user};
-
   const std::lock_guard lock(mutex_);
+  // A worker that has not heard of a reload yet must not make a pool that the reload has missed.
+  const Runtime& newest = reloaded_ != nullptr ? *reloaded_ : runtime;
+  const config::Database* entry = newest.config.find_database(database);
+  if (entry == nullptr) return nullptr;
+  PoolKey key{database, entry->user.empty() ? user : entry->user};
   if (const auto found = pools_.find(key); found != pools_.end()) return found->second;
+  auto pool = std::make_shared<Pool>(setup_for(newest, *entry, key));
+  pools_.emplace(std::move(key), pool);
+  ++version_;
+  return pool;
+}
 
-  const config::User* settings_of = config.find_user(server_user);
-  Pool::Setup setup;
-  setup.target.hosts = entry->hosts;
-  if (entry->hosts.size() > 1) setup.target.cluster = cluster(entry->hosts);
-  setup.target.monitor_user = entry->monitor_user;
-  if (!entry->monitor_user.empty()) {
-    setup.target.monitor_credential =
-        entry->monitor_password.empty() ? auth::Credential{auth::NoCredential{}}
-                                        : auth::Credential{auth::Password(entry->monitor_password)};
+Replaced PoolDirectory::reload(std::shared_ptr<const Runtime> runtime) {
+  Replaced replaced;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, pool] : pools_) {
+    const config::Database* entry = runtime->config.find_database(key.database);
+    if (entry == nullptr || (!entry->user.empty() && entry->user != key.user)) {
+      pool->give_up(replaced);
+    } else {
+      pool->replace(setup_for(*runtime, *entry, key), replaced);
+    }
   }
-  setup.target.database = entry->dbname.empty() ? database : entry->dbname;
-  const config::TlsSettings& tls = entry->server_tls ? *entry->server_tls : config.server_tls;
-  setup.target.tls_mode = tls.mode;
-  const std::string entry_name = config.databases.contains(database) ? database : "*";
+  replaced.push_back(std::exchange(reloaded_, std::move(runtime)));
+  return replaced;
+}
+
+Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Database& entry,
+                                     PoolKey key) {
+  const config::Config& config = runtime.config;
+  const config::User* user = config.find_user(key.user);
+  Pool::Setup setup;
+  setup.target.hosts = entry.hosts;
+  if (entry.hosts.size() > 1) setup.target.cluster = cluster(entry.hosts);
+  setup.target.monitor_user = entry.monitor_user;
+  if (!entry.monitor_user.empty()) {
+    setup.target.monitor_credential =
+        entry.monitor_password.empty() ? auth::Credential{auth::NoCredential{}}
+                                       : auth::Credential{auth::Password(entry.monitor_password)};
+  }
+  setup.target.database = entry.dbname.empty() ? key.database : entry.dbname;
+  setup.target.tls_settings = entry.server_tls ? *entry.server_tls : config.server_tls;
+  setup.target.tls_mode = setup.target.tls_settings.mode;
+  const std::string entry_name = config.databases.contains(key.database) ? key.database : "*";
   if (const auto context = runtime.server_tls.find(entry_name);
       context != runtime.server_tls.end()) {
     setup.target.tls = context->second;
   }
-  setup.settings = config.pool_settings(*entry, settings_of);
+  setup.settings = config.pool_settings(entry, user);
   setup.max_connecting = config.max_connecting;
   setup.unavailable_timeout = config.server_unavailable_timeout;
-  if (entry->max_db_connections > 0) {
+  if (entry.max_db_connections > 0) {
     setup.quotas.push_back(
-        quota("max_db_connections of database \"" + database + "\"", entry->max_db_connections));
+        quota("max_db_connections of database \"" + key.database + "\"", entry.max_db_connections));
   }
-  if (settings_of != nullptr && settings_of->max_user_connections > 0) {
-    setup.quotas.push_back(quota("max_user_connections of user \"" + server_user + "\"",
-                                 settings_of->max_user_connections));
+  if (user != nullptr && user->max_user_connections > 0) {
+    setup.quotas.push_back(
+        quota("max_user_connections of user \"" + key.user + "\"", user->max_user_connections));
   }
   std::shared_ptr<CatalogEpoch>& catalog =
-      catalogs_[to_string(entry->hosts.front()) + '/' + setup.target.database];
+      catalogs_[to_string(entry.hosts.front()) + '/' + setup.target.database];
   if (catalog == nullptr) catalog = std::make_shared<CatalogEpoch>();
   setup.catalog = catalog;
   std::shared_ptr<PoolStatistics>& statistics = statistics_[key];
@@ -77,17 +100,18 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
   setup.statistics = statistics;
   setup.workers = workers_;
   setup.serial = ++serials_;
-  setup.credential = configured_credential(runtime, *entry, server_user);
-  setup.key = key;
-  auto pool = std::make_shared<Pool>(std::move(setup));
-  pools_.emplace(std::move(key), pool);
-  ++version_;
-  return pool;
+  setup.credential = configured_credential(runtime, entry, key.user);
+  setup.key = std::move(key);
+  return setup;
 }
 
 std::shared_ptr<Quota> PoolDirectory::quota(const std::string& name, std::uint32_t max) {
   std::shared_ptr<Quota>& quota = quotas_[name];
-  if (quota == nullptr) quota = std::make_shared<Quota>(name, max);
+  if (quota == nullptr) {
+    quota = std::make_shared<Quota>(name, max);
+  } else {
+    quota->set_max(max);
+  }
   return quota;
 }
 

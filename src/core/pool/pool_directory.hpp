@@ -22,6 +22,9 @@ class PoolDirectory {
   std::shared_ptr<Pool> find_or_make(const Runtime& runtime, const std::string& database,
                                      const std::string& user);
 
+  /// From now on pools are as `runtime` says, those that are there too.
+  Replaced reload(std::shared_ptr<const Runtime> runtime);
+
   /// What was counted of each pool that was ever of use, also of those that are gone.
   using Statistics = std::vector<std::pair<PoolKey, std::shared_ptr<const PoolStatistics>>>;
   [[nodiscard]] Statistics statistics() const;
@@ -41,11 +44,13 @@ class PoolDirectory {
   void drop_unused();
 
  private:
+  Pool::Setup setup_for(const Runtime& runtime, const config::Database& entry, PoolKey key);
   std::shared_ptr<Quota> quota(const std::string& name, std::uint32_t max);
   std::shared_ptr<Cluster> cluster(const std::vector<Endpoint>& hosts);
 
   const std::size_t workers_;
   mutable std::mutex mutex_;
+  std::shared_ptr<const Runtime> reloaded_;  ///< null until a reload
   std::map<PoolKey, std::shared_ptr<Pool>> pools_;
   std::map<std::string, std::shared_ptr<Quota>> quotas_;
   std::map<PoolKey, std::shared_ptr<PoolStatistics>> statistics_;

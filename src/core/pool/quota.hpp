@@ -27,12 +27,22 @@ class Quota {
     } while (!count_.compare_exchange_weak(count, count + 1, std::memory_order_acq_rel));
     return true;
   }
-  void release() noexcept { count_.fetch_sub(1, std::memory_order_acq_rel); }
+  void release(std::uint32_t places = 1) noexcept {
+    count_.fetch_sub(places, std::memory_order_acq_rel);
+  }
+  /// Counts what is there already, over the limit if need be.
+  void take(std::uint32_t places) noexcept { count_.fetch_add(places, std::memory_order_acq_rel); }
   void set_max(std::uint32_t max) noexcept { max_.store(max, std::memory_order_relaxed); }
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::uint32_t count() const noexcept {
     return count_.load(std::memory_order_relaxed);
+  }
+  /// By how much, after the limit was lowered below what is there.
+  [[nodiscard]] std::uint32_t excess() const noexcept {
+    const std::uint32_t max = max_.load(std::memory_order_relaxed);
+    const std::uint32_t there = count();
+    return max != 0 && there > max ? there - max : 0;
   }
 
   /// A pool has waiters and got nothing here: it wants to hear when something is free.

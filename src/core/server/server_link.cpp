@@ -1,5 +1,6 @@
 #include "core/server/server_link.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/engine/engine.hpp"
@@ -52,7 +53,13 @@ void ServerLink::enter(Phase phase) noexcept {
 
 bool ServerLink::worn(Instant now) const noexcept {
   return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() || !received_.empty() ||
-         !unsent_.empty() || ended_ || now >= expires_;
+         !unsent_.empty() || ended_ || outdated_ || now >= expires_;
+}
+
+void ServerLink::reconsider() noexcept {
+  const PoolTarget& target = pool_->target();
+  outdated_ = generation_ != target.generation ||
+              std::find(target.hosts.begin(), target.hosts.end(), host_) == target.hosts.end();
 }
 
 // ---------------------------------------------------------------- who it belongs to
@@ -91,6 +98,7 @@ void ServerLink::arrive(Engine& engine) {
   relay_.meter.pool = &pool_->statistics().of(engine.id());
   engine.io().attach(*stream_, *this);
   enter(Phase::parked);
+  reconsider();  // it may have been on its way when the others were told
 }
 
 // ---------------------------------------------------------------- bytes

@@ -113,6 +113,9 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] const std::string& cancel_key() const noexcept { return key_; }
   [[nodiscard]] bool secure() const noexcept { return secure_; }
   [[nodiscard]] bool dedicated() const noexcept { return dedicated_; }
+  /// A reload may have taken away what it leads to.
+  void reconsider() noexcept;
+  [[nodiscard]] bool outdated() const noexcept { return outdated_; }
   /// Too old, or to be closed for another reason, when it is released.
   [[nodiscard]] bool worn(Instant now) const noexcept;
   [[nodiscard]] Instant expires() const noexcept { return expires_; }
@@ -171,12 +174,14 @@ class ServerLink final : public StreamEvents {
   std::string key_;
   std::uint32_t process_id_ = 0;
   std::uint32_t cancels_ = 0;
-  std::uint64_t drained_ = 0;  ///< bytes thrown away while recovering
+  std::uint32_t generation_ = 0;  ///< of the target that it was opened for
+  std::uint64_t drained_ = 0;     ///< bytes thrown away while recovering
   Phase phase_ = Phase::opening;
   bool dedicated_ = false;
   bool relayed_ = false;  ///< opening: the client answers the server's requests itself
   bool counted_ = false;  ///< by its pool, as open
   bool secure_ = false;
+  bool outdated_ = false;  ///< leads to where its pool does not lead any more
   bool receiving_ = false;
   bool cancelled_ = false;  ///< recovering: the statement's end was asked for
   Residue residue_;         ///< recovering: what is to be cleaned

@@ -31,7 +31,11 @@ void ServerLink::open(ClientSession* for_client, bool relayed, bool dedicated, b
 }
 
 void ServerLink::connect() {
-  host_ = pool_->target().hosts[opening_->host];
+  const PoolTarget& target = pool_->target();
+  opening_->host %= target.hosts.size();  // another list may have come meanwhile
+  host_ = target.hosts[opening_->host];
+  generation_ = target.generation;
+  outdated_ = false;
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_connect_timeout);
   opening_->login = std::make_unique<LinkLogin>(login_setup());
   secure_ = false;

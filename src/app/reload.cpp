@@ -1,0 +1,124 @@
+#include <sys/stat.h>
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "app/descriptors.hpp"
+#include "app/lifecycle.hpp"
+#include "app/runtime_factory.hpp"
+
+// Another configuration while clients are served: first everything is made ready, which may fail
+// and then has changed nothing; then it is put into use, which cannot fail.
+namespace forebay::app {
+
+void Lifecycle::reload(std::function<void(const config::Reloaded&)> done) {
+  boost::asio::post(control_, [this, done = std::move(done)] { done(reload_now()); });
+}
+
+config::Reloaded Lifecycle::reload_now() {
+  config::Reloaded reloaded;
+  config::LoadedConfig loaded = load_();
+  for (const auto& warning : loaded.warnings) reloaded.warnings.push_back(to_string(warning));
+  for (const auto& error : loaded.errors) reloaded.errors.push_back(to_string(error));
+  if (draining_) {
+    reloaded.errors.emplace_back("Forebay is shutting down");
+  } else if (loaded.ok()) {
+    reloaded.changes = config::difference(config_, *loaded.config);
+    config::keep_until_restart(config_, *loaded.config);
+    auto prepared = prepare(std::move(loaded));
+    if (prepared.has_error()) {
+      reloaded.errors.push_back(prepared.error().message);
+    } else {
+      for (const std::string& note : prepared->notes) reloaded.warnings.push_back(note);
+      apply(std::move(prepared.value()));
+      reloaded.applied = true;
+    }
+  }
+  (reloaded.applied ? shared_->reloads.applied : shared_->reloads.failed).add();
+  shared_->reloads.last_applied = reloaded.applied;
+  tell_reloaded(reloaded);
+  return reloaded;
+}
+
+Result<Lifecycle::Prepared> Lifecycle::prepare(config::LoadedConfig loaded) {
+  Prepared prepared;
+  prepared.config = std::move(*loaded.config);
+  const config::Config& config = prepared.config;
+  const auto clients = provide_descriptors(config, shared_->workers);
+  if (clients.has_error()) return clients.error();
+  config::Config resolved = config;
+  resolved.max_client_conn = *clients;
+  auto runtime =
+      make_runtime(std::move(resolved), prepared.notes, std::move(loaded.sources), runtime_.get());
+  if (runtime.has_error()) return runtime.error();
+  prepared.runtime = std::move(runtime.value());
+  auto log = LogJournal::open_output(config);
+  if (log.has_error()) return log.error();
+  prepared.log = std::move(log.value());
+  auto opened = open_listeners(config);
+  if (opened.has_error()) return opened.error();
+  prepared.opened = std::move(opened.value());
+  prepared.http_changes = config.http != config_.http;
+  if (prepared.http_changes && config.http) {
+    auto http = open_http(*config.http);
+    if (http.has_error()) return http.error();
+    prepared.http = std::move(http.value());
+  }
+  return prepared;
+}
+
+void Lifecycle::apply(Prepared prepared) {
+  journal_->use(std::move(prepared.log));
+  runtime_ = std::move(prepared.runtime);
+  workers_->reload(runtime_);
+  std::erase_if(leaving_, [](const auto& entry) { return entry.second.expired(); });
+  const auto& wanted = prepared.config.listen;
+  std::erase_if(listeners_, [&](const Place& place) {
+    if (std::ranges::find(wanted, place.endpoint) != wanted.end()) return false;
+    workers_->stop_listening(place.listener);
+    leaving_.emplace_back(place.endpoint, place.listener);
+    return true;
+  });
+  if (prepared.config.unix_socket_mode != config_.unix_socket_mode) {
+    for (const Place& place : listeners_) {
+      if (place.endpoint.is_unix()) {
+        ::chmod(place.endpoint.host.c_str(), prepared.config.unix_socket_mode);
+      }
+    }
+  }
+  for (Place& place : prepared.opened) {
+    workers_->listen(place.listener, place.id);
+    listeners_.push_back(std::move(place));
+  }
+  if (prepared.http_changes) http_ = std::move(prepared.http);
+  config_ = std::move(prepared.config);
+  shared_->reloads.last_time = std::time(nullptr);
+}
+
+void Lifecycle::tell_reloaded(const config::Reloaded& reloaded) {
+  for (const std::string& warning : reloaded.warnings) {
+    say(core::Weight::warning, "configuration", warning);
+  }
+  for (const std::string& error : reloaded.errors) {
+    say(core::Weight::error, "reload_failed", error);
+  }
+  if (!reloaded.applied) {
+    say(core::Weight::error, "reload_failed",
+        "nothing was changed: the configuration as it was "
+        "before holds");
+    return;
+  }
+  for (const config::Change& change : reloaded.changes) {
+    const bool restart = change.effect == config::Effect::restart;
+    say(restart ? core::Weight::warning : core::Weight::normal, "config_changed",
+        to_string(change));
+  }
+  say(core::Weight::normal, "reloaded",
+      "the configuration was read again: " + std::to_string(reloaded.changes.size()) +
+          (reloaded.changes.size() == 1 ? " change" : " changes"));
+}
+
+}  // namespace forebay::app

@@ -1,0 +1,20 @@
+#include "core/engine/runtime.hpp"
+
+namespace forebay::core {
+
+bool Runtime::serves(std::string_view database, std::string_view user,
+                     std::string_view server_user) const {
+  const config::Database* entry = config.find_database(database);
+  if (entry == nullptr) return false;
+  if (server_user != (entry->user.empty() ? user : entry->user)) return false;
+  switch (entry->auth.value_or(config.auth)) {
+    case config::AuthMethod::password:
+    case config::AuthMethod::md5:
+    case config::AuthMethod::scram_sha_256:
+      return find_secrets(user) != nullptr;
+    default:
+      return true;
+  }
+}
+
+}  // namespace forebay::core
