@@ -71,6 +71,13 @@ class Comparison {
   std::vector<Change> changes_;
 };
 
+template <class Owner>
+void keep(const Keys<Owner>& keys, const Owner& before, Owner& after) {
+  for (const Key<Owner>& key : keys) {
+    if (key.effect == Effect::restart) key.copy(before, after);
+  }
+}
+
 std::string name_of(std::string_view section, std::string_view key) {
   return std::string(section) + "." + std::string(key);
 }
@@ -167,8 +174,13 @@ std::vector<Change> difference(const Config& before, const Config& after) {
 }
 
 void keep_until_restart(const Config& before, Config& after) {
-  for (const Key<Config>& key : general_keys()) {
-    if (key.effect == Effect::restart) key.copy(before, after);
+  keep(general_keys(), before, after);
+  for (auto& [name, database] : after.databases) {
+    const auto was = before.databases.find(name);
+    if (was != before.databases.end()) keep(database_keys(), was->second, database);
+  }
+  for (auto& [name, user] : after.users) {
+    if (const User* was = before.find_user(name)) keep(user_keys(), *was, user);
   }
 }
 

@@ -1,0 +1,269 @@
+"""Another configuration while clients are served: SIGHUP, all of it or nothing."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import threading
+import urllib.request
+from pathlib import Path
+
+from lab import messages as m
+from lab import ports
+from lab.declare import FOREBAY, TLS, test
+from lab.forebay import Forebay
+from lab.lab import Lab
+from lab.postgres import password_of
+from lab.process import wait_until
+from lab.target import Database, Target, accepts
+from lab.wire import Client, ServerError, refused
+
+ENDS = re.compile(r" (?:reloaded|reload_failed: nothing was changed)\b")
+
+
+def file_of(target: Target) -> Path:
+    return target.folder / "forebay.toml"
+
+
+def text_of(target: Target) -> str:
+    assert isinstance(target, Forebay)
+    return target.toml_text()
+
+
+def reload(target: Target, text: str) -> str:
+    """Writes the file, tells the proxy, and gives what it said about it."""
+    before = target.log
+    file_of(target).write_text(text)
+    target.running.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(ENDS.findall(target.log)) > len(ENDS.findall(before)), "it has reloaded")
+    return target.log[len(before):]
+
+
+def change(text: str, old: str, new: str) -> str:
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in:\n{text}"
+    return text.replace(old, new)
+
+
+def backends(lab: Lab) -> int:
+    return len(lab.postgres.sessions("app"))
+
+
+def metric(port: int, name: str) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        found = re.search(rf"^{name} (\S+)$", answer.read().decode(), re.M)
+    assert found, name
+    return float(found.group(1))
+
+
+@test(modes=("transaction",), tls=TLS, targets=FOREBAY)
+def a_pool_grows_and_shrinks(lab: Lab) -> None:
+    """Who waits is served as soon as the pool may grow; what is too much goes when it is free."""
+    target = lab.target(pool_size=1)
+    first, second = lab.keep(target.connect()), lab.keep(target.connect())
+    first.run("begin")
+    second.send(m.query("select 'served'"))
+    said = reload(target, change(text_of(target), "default_pool_size = 1", "default_pool_size = 2"))
+    assert "[pool] default_pool_size: 1 -> 2 (at once)" in said, said
+    assert "DataRow" in m.names(second.until_ready())
+    assert backends(lab) == 2
+    second.run("begin")
+    reload(target, text_of(target))
+    assert first.value("select 'still in its transaction'") == "still in its transaction"
+    second.run("commit")
+    first.run("commit")
+    wait_until(lambda: backends(lab) == 1, "one of two has gone")
+    assert first.value("select 1") == "1" and second.value("select 1") == "1"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def a_broken_file_changes_nothing(lab: Lab) -> None:
+    """Line and column are said, the metric is 0, and everything goes on; the next good one counts."""
+    port = ports.claim()
+    target = lab.target(options={"http": f"127.0.0.1:{port}"})
+    client = lab.keep(target.connect())
+    good = text_of(target)
+    assert metric(port, "forebay_config_last_reload_success") == 1
+    broken_files = ((good + "\n[pool", r"forebay.toml:\d+:\d+: this is not TOML"),
+                    (change(good, "workers = 2", "workers = 2\nno_such_key = 1"),
+                     r"forebay.toml:\d+:1: \[forebay\]: unknown key"),
+                    ("", "no database is configured"))
+    for broken, why in broken_files:
+        said = reload(target, broken)
+        assert "nothing was changed" in said and re.search(why, said), said
+        assert client.value("select 1") == "1"
+    assert metric(port, "forebay_config_last_reload_success") == 0
+    assert metric(port, "forebay_config_reloads_failed_total") == len(broken_files)
+    reload(target, good)
+    assert metric(port, "forebay_config_last_reload_success") == 1
+    assert metric(port, "forebay_config_reloads_total") == 1
+    ports.release(port)
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def what_needs_a_restart_is_said_and_left(lab: Lab) -> None:
+    target = lab.target()
+    text = change(text_of(target), "workers = 2", "workers = 3")
+    for _ in range(2):                                  # it is still to be done the second time
+        said = reload(target, text)
+        assert "[forebay] workers: 2 -> 3 (needs a restart" in said, said
+    target.check_healthy()
+
+
+@test(modes=("transaction",), tls=TLS, targets=FOREBAY)
+def users_come_and_go(lab: Lab) -> None:
+    """A new password counts for the next login; who is removed ends after the transaction."""
+    target = lab.target(users={"app": "wrong"})
+    refused(lambda: target.connect())
+    good = change(text_of(target), '"wrong"', f'["{password_of("app")}", "other"]')
+    said = reload(target, good)
+    assert "[users.app] password: changed" in said and password_of("app") not in said, said
+    idle, busy = lab.keep(target.connect()), lab.keep(target.connect())
+    busy.run("begin")
+    said = reload(target, change(good, '[users."app"]', "[users.other]"))
+    assert "[users.app] removed" in said, said
+    goodbye(idle)
+    assert busy.value("select 'may finish'") == "may finish"
+    busy.send(m.query("commit"))
+    goodbye(busy)
+    refused(lambda: target.connect())
+    reload(target, good)
+    target.check_healthy()
+
+
+def goodbye(client: Client) -> None:
+    answer = client.until_end()
+    assert answer[-1].name == "ErrorResponse", answer
+    fields = answer[-1].fields()
+    assert (fields["S"], fields["C"]) == ("FATAL", "57P01"), fields
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def databases_come_and_go(lab: Lab) -> None:
+    """Only the clients and server connections of the one that goes are let go."""
+    target = lab.target(databases={"app": Database(), "second": Database(dbname="app")})
+    stays, goes, busy = (lab.keep(target.connect(database=name))
+                         for name in ("app", "second", "second"))
+    process = stays.value("select pg_backend_pid()")
+    busy.run("begin")
+    goes.run("select 1")
+    both = text_of(target)
+    start = both.index('[databases."second"]')
+    end = both.find("\n[", start)
+    reload(target, both[:start] + both[end + 1:])
+    goodbye(goes)
+    assert busy.value("select 1") == "1"
+    busy.send(m.query("commit"))
+    goodbye(busy)
+    error = refused(lambda: target.connect(database="second"))
+    assert error.fields()["C"] == "3D000", error
+    assert stays.value("select pg_backend_pid()") == process
+    wait_until(lambda: backends(lab) == 1, "the server connections of the other are closed")
+    reload(target, both)
+    with target.connect(database="second") as client:
+        assert client.value("select 1") == "1"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def a_host_goes(lab: Lab) -> None:
+    """Clients go on at the other host with their next transaction; connections that lead to hosts
+    that stay are kept."""
+    target = lab.target()
+    client, busy = lab.keep(target.connect()), lab.keep(target.connect())
+    client.run("set application_name = 'mine'")
+    busy.run("begin")
+    busy_at = busy.value("select pg_backend_pid()")
+    text = text_of(target)
+    host, port = lab.postgres.address
+    said = reload(target, text.replace(f'"{host}:{port}"', f'"localhost:{port}"'))
+    assert "hosts:" in said, said
+    assert busy.value("select pg_backend_pid()") == busy_at
+    assert client.value("show application_name") == "mine"
+    busy.run("commit")
+    busy.run("begin")
+    assert busy.value("select pg_backend_pid()") != busy_at
+    busy.run("commit")
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def listeners_come_and_go(lab: Lab) -> None:
+    """The new one is open, the old one closed; who came in by it stays."""
+    target = lab.target()
+    client = lab.keep(target.connect())
+    port = ports.claim()
+    text = text_of(target)
+    own = f'"{target.host}:{target.port}"'
+    reload(target, change(text, own, f'"{target.host}:{port}"'))
+    wait_until(lambda: accepts(target.running, (target.host, port)), "the new one is open")
+    wait_until(lambda: not accepts(target.running, target.address), "the old one is closed")
+    assert client.value("select 1") == "1"
+    taken = ports.claim()
+    said = reload(target, change(text, own, f'{own}, "192.0.2.1:{taken}"'))
+    assert "could not listen on 192.0.2.1" in said and "nothing was changed" in said, said
+    assert accepts(target.running, (target.host, port)) and not accepts(target.running,
+                                                                        target.address)
+    reload(target, text)
+    target.check_healthy()
+    ports.release(port)
+    ports.release(taken)
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def a_log_file_that_was_moved_is_opened_anew(lab: Lab) -> None:
+    path = lab.folder / "own.log"
+    target = lab.target()
+    text = text_of(target)
+    with_file = text.replace("[log]\n", f'[log]\nfile = "{path}"\n')
+    file_of(target).write_text(with_file)
+    target.running.send_signal(signal.SIGHUP)
+    wait_until(lambda: path.exists() and "reloaded" in path.read_text(), "it writes to the file")
+    moved = path.rename(lab.folder / "own.log.1")
+    target.running.send_signal(signal.SIGHUP)
+    wait_until(lambda: path.exists() and "reloaded" in path.read_text(), "it writes to a new one")
+    assert moved.read_text().count("reloaded") == 1
+
+
+@test(modes=("transaction",), targets=FOREBAY, heavy=True)
+def a_storm_of_reloads(lab: Lab) -> None:
+    """Hundreds of good and broken files while clients run transactions: none of them fails."""
+    target = lab.target(pool_size=4, options={"log_connections": False})
+    good = text_of(target)
+    stop = threading.Event()
+    failures: list[str] = []
+    done = [0]
+
+    def work(number: int) -> None:
+        try:
+            with target.connect() as client:
+                while not stop.is_set():
+                    client.run("begin")
+                    mine = client.value(f"select 'client {number}'")
+                    assert mine == f"client {number}", mine
+                    client.run("commit")
+                    done[0] += 1
+        except (ServerError, AssertionError, OSError) as error:
+            failures.append(f"client {number}: {error!r}")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    dice = random.Random(5)
+    for _ in range(150):
+        text = change(good, "default_pool_size = 4", f"default_pool_size = {dice.randint(1, 8)}")
+        if dice.random() < 0.3:
+            text += '\n[users.new]\npassword = "x"\n'
+        if dice.random() < 0.3:
+            text = text.replace("[pool]\n", f"[pool]\nmin_pool_size = {dice.randint(0, 1)}\n")
+        if dice.random() < 0.4:
+            cut = dice.randint(0, len(text))
+            text = text[:cut] + dice.choice(("[", "=", "default_pool_size = 0\n", '"'))
+        reload(target, text)
+    before = done[0]
+    wait_until(lambda: failures or done[0] > before + 100, "they go on", within=60)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+    reload(target, good)
+    wait_until(lambda: backends(lab) <= 4, "the pool has the size that was last said")
+    target.check_healthy()
