@@ -365,6 +365,7 @@ void Analysis::create_as(CreateTableAsStmt* statement) {
   select_into(statement->into);
   if (nodeTag(statement->query) == T_ExecuteStmt) {
     facts_.hidden_code = true;
+    facts_.name = bytes_or_empty(as<ExecuteStmt>(statement->query)->name);
     push(as<ExecuteStmt>(statement->query)->params, nullptr);
     return;
   }

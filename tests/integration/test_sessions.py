@@ -238,6 +238,57 @@ def sql_prepared_statements(lab: Lab) -> None:
 
 
 @test(targets=POSTGRES_LIKE)
+def what_sql_prepared_statements_do(lab: Lab) -> None:
+    """EXECUTE does to the session what the statement does, whichever connection it runs on."""
+    target = lab.target(pool_size=2)
+    with crowd(lab, target) as (a, b):
+        a.run("prepare sets as select set_config('work_mem', '321kB', false)")
+        a.run("prepare sets_any (text) as select set_config('app.any', $1, false)")
+        a.messages(m.parse("proto", "select set_config('app.proto', $1, false)", [25]),
+                   m.parse("plain", "set statement_timeout = '77s'"), m.sync())
+        a.run("prepare locks as select pg_advisory_lock(4711)")
+        a.run("prepare part as select 42 as n")
+        for client in (a, b):
+            assert client.value("show work_mem") == "4MB"
+        a.run("begin; execute sets; rollback")
+        assert a.value("show work_mem") == "4MB"
+        a.run("explain execute sets")
+        assert a.value("show work_mem") == "4MB"
+        a.run("execute sets")
+        a.extended("execute locks")
+        a.messages(m.bind("", "proto", ["p"]), m.execute(""), m.sync())
+        for _ in range(10):
+            assert a.value("show work_mem") == "321kB"
+            assert a.value("select current_setting('app.proto')") == "p"
+            assert b.value("show work_mem") == "4MB"
+            assert b.value("select pg_try_advisory_lock(4711)") == "f"
+            assert a.value("select pg_try_advisory_lock(4711)") == "t"
+        a.run("execute sets_any('x')")
+        a.run("execute plain")
+        a.run("create temp table made as execute part")
+        for _ in range(10):
+            assert a.value("select current_setting('app.any')") == "x"
+            assert a.value("show statement_timeout") == "77s"
+            assert a.value("select n from made") == "42"
+            assert (b.value("select current_setting('app.any', true)") or "") == ""
+            assert b.value("show statement_timeout") == "0"
+
+
+@test(targets=POSTGRES_LIKE)
+def a_prepare_that_fails(lab: Lab) -> None:
+    """Another client has prepared the same: a PREPARE that fails takes it from nobody."""
+    target = lab.target(pool_size=1)
+    with target.connect() as a, target.connect() as b:
+        a.run("create table going (n int)")
+        a.run("prepare p as select count(*) from going")
+        a.run("drop table going")
+        assert sqlstate(b, "prepare p as select count(*) from going") == "42P01"
+        a.run("create table going (n int)")
+        assert a.value("execute p") == "0"
+        b.run("prepare p as select count(*) from going")
+
+
+@test(targets=POSTGRES_LIKE)
 def positions_of_errors(lab: Lab) -> None:
     """They speak of the client's own text, whatever was put into what the server saw."""
     target = lab.target(pool_size=2)

@@ -98,6 +98,7 @@ class Relay {
   void edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
                  sql::Span span, std::string& before, Expected& expected, LinkRelayState& link);
   [[nodiscard]] StatementRef find_statement(Bytes name) const;
+  [[nodiscard]] SessionWorkRef work_of_name(Bytes name) const;
   [[nodiscard]] std::string context_of(Bytes definition) const;
   static void note_name(Expected& expected, const std::string& name, const StatementRef& statement);
   [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& link);
@@ -205,6 +206,7 @@ class ServerRelay {
   void on_suspended(Disposition disposition, const SpecialReply* special);
   void on_command(Bytes tag, const SpecialReply* special);
   void on_names(const SessionWork& work, std::uint16_t statement);
+  void on_made_room(const SpecialReply& special);
   void on_inventory(Bytes tag);
   void on_ready(const Item& item, Disposition disposition, SpecialReply* special);
   void tell_changes();

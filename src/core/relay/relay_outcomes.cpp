@@ -54,6 +54,7 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
     return;
   }
   const bool hidden = special != nullptr && special->hides_now();
+  if (hidden && tag == "DEALLOCATE") on_made_room(*special);
   if (special != nullptr) ++special->answered;
   if (!hidden) {
     on_command(tag, special);
@@ -103,13 +104,27 @@ void ServerRelay::on_names(const SessionWork& work, std::uint16_t statement) {
       if (client_->statements == nullptr) {
         client_->statements = std::make_unique<ClientStatements>();
       }
-      client_->statements->set(
-          step.name, {.statement = step.prepared, .pending = false, .epoch = link_.epoch()});
+      client_->statements->set(step.name, {.statement = step.prepared,
+                                           .pending = false,
+                                           .work = step.inner,
+                                           .epoch = link_.epoch()});
       link_.statements.add(step.prepared, link_.expected.batch(), link_.epoch());
       link_.statements.confirm(step.prepared);
     } else if (step.kind == SessionStep::Kind::deallocate && client_->statements != nullptr) {
       client_->statements->take(step.name);
       client_->unpin_statements();
+    }
+  }
+}
+
+// The shared statement that a PREPARE is about to make is gone: whether it comes back is up to
+// that.
+void ServerRelay::on_made_room(const SpecialReply& special) {
+  if (special.work == nullptr) return;
+  for (const SessionStep& step : special.work->steps) {
+    const bool next = step.statement == special.completed;
+    if (next && step.kind == SessionStep::Kind::prepare && step.prepared) {
+      link_.statements.remove(step.prepared);
     }
   }
 }
@@ -156,6 +171,7 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
     }
     link_.changed.clear();
     client_->portals.clear();
+    if (client_->statements != nullptr) client_->statements->untold.open = false;
   }
   if (special != nullptr && special->withhold_ready) {
     if (link_.withheld == nullptr) link_.withheld = std::make_unique<LinkRelayState::Withheld>();

@@ -164,6 +164,9 @@ sql::Span Relay::statement_span(const sql::Shape& shape, std::uint32_t& part, st
 // What takes back to where the client began what RESET takes back to where the server did.
 void Relay::restore(const SessionStep& step, std::vector<std::string>& statements) const {
   if (client_.startup == nullptr) return;
+  if (step.kind == Kind::execute && step.runs && step.inner != nullptr) {
+    for (const SessionStep& inner : step.inner->steps) restore(inner, statements);
+  }
   const auto set = [&](const std::string& name, const std::string& value) {
     // SET takes no snapshot, as RESET takes none; but a list of identifiers is no single string.
     if (is_identifier_list(name)) {
@@ -223,6 +226,7 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
   step.prepared = known;
   note_name(expected, step.name, known);
   if (step.kind == Kind::execute) {
+    step.inner = mine == prepared.rend() ? work_of_name(step.name) : executed_work((*mine)->inner);
     if (mine == prepared.rend()) have_ready(known, link);
     edits.replace(name.begin, name.end, known->server_name());
   } else {
@@ -242,6 +246,12 @@ void Relay::unseen_name(const SessionStep& step, LinkRelayState& link) {
 StatementRef Relay::find_statement(Bytes name) const {
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   return known == nullptr ? StatementRef() : known->statement;
+}
+
+// What EXECUTE of a name does.
+SessionWorkRef Relay::work_of_name(Bytes name) const {
+  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
+  return known == nullptr ? nullptr : executed_work(known->work);
 }
 
 // What else than its text a statement of this client's depends on: who has the same shares it.
@@ -340,6 +350,7 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& 
     replacement = step.prepared->server_name();
   } else if (known) {
     step.prepared = known;
+    if (step.kind == Kind::execute) step.inner = work_of_name(step.name);
     replacement = step.kind == Kind::deallocate ? Bytes(kGone) : Bytes(known->server_name());
   } else {
     return {};

@@ -198,11 +198,11 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
           NameChange{NameChange::Kind::reference, std::string(bind->statement), known->statement});
     }
     if (usable == Usable::changed) expected.special = changed_result();
-    if (known->shape == kUntold) {
-      client_.statements->untold = {std::string(bind->portal), std::string(bind->statement), true};
-    }
   }
   open_portal(*bind, item.message.whole());
+  if (known != nullptr && known->shape == kUntold) {
+    client_.statements->untold = {std::string(bind->portal), std::string(bind->statement), true};
+  }
   const std::size_t names = bind->portal.size() + bind->statement.size() + 2;
   pg::MessageWriter(out_.to_server.insert(), Frontend::Bind)
       .text(bind->portal)
@@ -303,6 +303,10 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
 void Relay::open_portal(const pg::frontend::Bind& bind, bool whole) {
   SessionWorkRef work;
   client_.portal_commits = true;
+  if (client_.statements != nullptr && client_.statements->untold.open &&
+      client_.statements->untold.portal == bind.portal) {
+    client_.statements->untold.open = false;
+  }
   if (bind.statement.empty()) {
     work = client_.unnamed.work;
     client_.portal_commits = client_.unnamed.commits;

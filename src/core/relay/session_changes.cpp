@@ -20,21 +20,28 @@ constexpr Bytes kAuthorization = "session_authorization";
 }  // namespace
 
 void SessionChanges::completed(const SessionWork* work, std::uint16_t statement, Bytes tag) {
-  bool back_to_savepoint = false;
-  if (work != nullptr) {
-    if (work->unknown) apply_tag(tag);
-    for (const SessionStep& step : work->steps) {
-      if (step.statement != statement || (step.call && tag == "SELECT 0")) continue;
-      back_to_savepoint = back_to_savepoint || step.kind == Kind::rollback_to;
-      apply(step);
-    }
-  }
+  const bool back_to_savepoint = work != nullptr && apply(*work, statement, tag);
   if (client_.undo == nullptr || back_to_savepoint) return;
   if (tag == "ROLLBACK") {
     rolled_back();
   } else if (tag == "COMMIT" || tag == "PREPARE TRANSACTION") {
     client_.undo.reset();
   }
+}
+
+// Whether that was a ROLLBACK TO.
+bool SessionChanges::apply(const SessionWork& work, std::uint16_t statement, Bytes tag) {
+  bool back_to_savepoint = false;
+  if (work.unknown) apply_tag(tag);
+  for (const SessionStep& step : work.steps) {
+    if (step.statement != statement || (step.call && tag == "SELECT 0")) continue;
+    back_to_savepoint = back_to_savepoint || step.kind == Kind::rollback_to;
+    apply(step);
+    if (step.kind == Kind::execute && step.runs && step.inner != nullptr) {
+      apply(*step.inner, 0, tag);
+    }
+  }
+  return back_to_savepoint;
 }
 
 void SessionChanges::failed() noexcept {

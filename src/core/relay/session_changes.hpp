@@ -51,6 +51,7 @@ class SessionChanges {
   void started_again();
 
  private:
+  bool apply(const SessionWork& work, std::uint16_t statement, Bytes tag);
   void apply(const SessionStep& step);
   void apply_tag(Bytes tag);
   void change(ParameterSetRef settings);

@@ -97,6 +97,7 @@ class Builder {
 
   void add(const sql::Statement& statement);
   void add_named(const sql::Statement& statement);
+  void add_prepare(const sql::Statement& statement);
   void add_setting(const sql::Setting& setting, const sql::TransactionModes& modes);
   void add_modes(const sql::TransactionModes& modes);
   void add_call(const sql::Setting& setting);
@@ -144,7 +145,10 @@ void Builder::add_named(const sql::Statement& statement) {
       step(statement.discard == sql::DiscardWhat::all ? Kind::discard_all : Kind::look);
       break;
     case sql::Kind::prepare:
-      step(Kind::prepare, statement.name);
+      add_prepare(statement);
+      break;
+    case sql::Kind::create_table_as:
+      if (!statement.name.empty()) step(Kind::execute, statement.name);
       break;
     case sql::Kind::execute:
       step(Kind::execute, statement.name);
@@ -154,7 +158,9 @@ void Builder::add_named(const sql::Statement& statement) {
       break;
     case sql::Kind::explain:
       for (const sql::Statement& inner : statement.inner) {
-        if (inner.kind == sql::Kind::execute) step(Kind::execute, inner.name);
+        if (inner.kind == sql::Kind::execute) {
+          step(Kind::execute, inner.name).runs = statement.analyze;
+        }
       }
       break;
     case sql::Kind::close:
@@ -166,6 +172,15 @@ void Builder::add_named(const sql::Statement& statement) {
     default:
       break;
   }
+}
+
+void Builder::add_prepare(const sql::Statement& statement) {
+  Builder inner(shape_, text_);
+  for (const sql::Statement& query : statement.inner) inner.add(query);
+  SessionStep& made = step(Kind::prepare, statement.name);
+  if (inner.work_.steps.empty()) return;
+  inner.work_.statements = 1;
+  made.inner = std::make_shared<const SessionWork>(std::move(inner.work_));
 }
 
 void Builder::add_setting(const sql::Setting& setting, const sql::TransactionModes& modes) {
@@ -388,6 +403,19 @@ SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, By
                                   [](const auto& statement) { return statement.settings.empty(); });
   if (always) facts.memo |= kNothing;
   return nullptr;
+}
+
+SessionWorkRef executed_work(const SessionWorkRef& work) {
+  if (work == nullptr || !work->parameters()) return work;
+  auto executed = std::make_shared<SessionWork>(*work);
+  for (SessionStep& step : executed->steps) {
+    if (step.name_parameter + step.value_parameter + step.local_parameter == 0) continue;
+    SessionStep unknown;
+    unknown.kind = Kind::hold;
+    unknown.reason = PinReason::setting;
+    step = std::move(unknown);
+  }
+  return executed;
 }
 
 SessionWorkRef unknown_work() {

@@ -14,6 +14,9 @@
 
 namespace forebay::core {
 
+struct SessionWork;
+using SessionWorkRef = std::shared_ptr<const SessionWork>;
+
 /// One thing that a statement does to its session and that outlives the statement. It has happened
 /// when the server says that the statement is complete.
 struct SessionStep {
@@ -35,6 +38,7 @@ struct SessionStep {
   PinReason reason = PinReason::none;
   bool call = false;            ///< set_config: done if the statement gave a row
   bool local = false;           ///< of reset: SET LOCAL x TO DEFAULT
+  bool runs = true;             ///< of execute: no mere EXPLAIN
   std::uint16_t statement = 0;  ///< which of the text's statements
   /// set_config with parameters: n of $n, or 0 where `name` and `value` say it.
   std::uint16_t name_parameter = 0;
@@ -43,6 +47,8 @@ struct SessionStep {
   std::string name;
   std::string value;
   StatementRef prepared = {};  ///< prepare, execute: by its shared name, once that is known
+  /// prepare: what executing it does. execute: what this does. Null for nothing.
+  SessionWorkRef inner = {};
 };
 
 /// All that a text does to its session. Immutable.
@@ -58,7 +64,6 @@ struct SessionWork {
   /// Whether a value depends on what is bound.
   [[nodiscard]] bool parameters() const noexcept;
 };
-using SessionWorkRef = std::shared_ptr<const SessionWork>;
 
 /// Whether a parameter's value is a list of identifiers (GUC_LIST_QUOTE).
 bool is_identifier_list(std::string_view name) noexcept;
@@ -69,6 +74,9 @@ bool may_commit(const sql::Facts& facts) noexcept;
 /// What a text does to its session; null for nothing, which is what most texts do. Remembers in
 /// Facts::memo whether it was nothing.
 SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text);
+/// What EXECUTE does of a statement that does this. Its arguments are not looked at: a value that
+/// depends on one is not known.
+SessionWorkRef executed_work(const SessionWorkRef& work);
 /// Of a text that nobody looked at.
 SessionWorkRef unknown_work();
 /// The same work with the values that a Bind gives to its parameters; `values` as in

@@ -100,6 +100,18 @@ TEST_F(RelayChangedResult, a_describe_of_the_portal_tells_as_well) {
   EXPECT_EQ(a_on_two(kUse).server, kAsked);
 }
 
+TEST_F(RelayChangedResult, a_describe_of_another_statements_portal_tells_nothing) {
+  bench_.prepare(*a_, *one_, "s", "select 1");
+  bench_.client_says(
+      *a_, one_.get(),
+      "Bind \"\" \"s\" ; Parse \"\" \"select 2\" ; Bind \"\" \"\" ; Describe P \"\" ; "
+      "Sync");
+  bench_.server_says(*one_, a_.get(),
+                     "BindComplete ; ParseComplete ; BindComplete ; RowDescription \"b\" ; "
+                     "ReadyForQuery I");
+  EXPECT_EQ(a_->state.statements->find("s")->shape, kUntold);
+}
+
 TEST_F(RelayChangedResult, who_was_told_nothing_or_of_no_rows_goes_on) {
   bench_.prepare(*a_, *one_, "s", "select 1");
   epoch_.advance();

@@ -181,7 +181,8 @@ struct Statement {
   DiscardWhat discard = DiscardWhat::none;
   TransactionModes modes;  ///< of BEGIN, SET TRANSACTION
 
-  /// Of the savepoint, prepared statement, cursor, channel; the parameter of SHOW.
+  /// Of the savepoint, prepared statement (also of CREATE TABLE AS EXECUTE), cursor, channel; the
+  /// parameter of SHOW.
   std::string name;
   /// The transaction id of PREPARE TRANSACTION and its like, the payload of NOTIFY, the file of
   /// LOAD.
