@@ -175,9 +175,9 @@ Keys<Config> server_keys() {
       key(kSection, "max_connecting", Effect::at_once, &C::max_connecting, Count{1, 1000},
           "Logins to a server in progress at a time, for each pool."),
       key(kSection, "max_prepared_statements", Effect::at_once, &C::max_prepared_statements,
-          Count{0, 100'000},
+          Count{1, 100'000},
           "Prepared statements that are kept on a server connection in transaction and statement "
-          "mode; 0 for no support of them."),
+          "mode. They cannot be switched off: clients would find each other's."),
       key(kSection, "server_recovery_timeout", Effect::at_once, &C::server_recovery_timeout, Time{},
           "How long a server connection may take to become usable again after its client "
           "vanished; longer, and it is closed."),

@@ -6,7 +6,7 @@ import threading
 import time
 
 from lab import messages as m
-from lab.declare import ENTRIES, FOREBAY, MODES, POOLERS, TLS, test
+from lab.declare import ENTRIES, FOREBAY, MODES, POOLERS, POSTGRES_LIKE, TLS, test
 from lab.lab import Lab
 from lab.load import busy
 from lab.process import LabError, wait_until
@@ -17,6 +17,17 @@ from lab.wire import Client
 def running(lab: Lab, sql: str) -> bool:
     return bool(lab.postgres.rows("select 1 from pg_stat_activity where "
                                   f"query = '{sql}' and state = 'active'"))
+
+
+@test(targets=POSTGRES_LIKE)
+def process_ids_are_not_used_again_at_once(lab: Lab) -> None:
+    """Who keeps the key of a session that is gone must not hold that of the next."""
+    target = lab.target(pool_size=1)
+    seen = []
+    for _ in range(12):
+        with target.connect() as client:
+            seen.append(client.process_id)
+    assert len(set(seen)) == len(seen) and min(seen) > 0, seen
 
 
 @test(modes=MODES, tls=TLS, entries=ENTRIES)

@@ -22,13 +22,10 @@ POOL_SIZE = 14
 AS_ROOT = "tests run as root, to whom PostgreSQL's files look the same with any permissions"
 ENDS_SERVER = ("it ends the server process of a session between transactions, which the session has "
                "no more part in: nothing happens to it")
-REPEATED = "it wants another process id for each session in a row; here the last one's is free again"
 
 LIB_PQ = {"TestHasCorrectRootGroupPermissions": AS_ROOT}
 LIB_PQ_POOLED = {"TestPing": ENDS_SERVER}
 PGX_POOLED = {"TestFatalRxError": ENDS_SERVER, "TestFatalTxError": ENDS_SERVER}
-PGXPOOL_POOLED = {"TestConnReleaseClosesConnInTransaction": REPEATED,
-                  "TestPoolAfterRelease": REPEATED}
 
 # With the requirements that SQLAlchemy supposes of an unknown dialect, these fail directly, too.
 SQLALCHEMY_DIRECT = ("DistinctOnTest", "test_get_pk_constraint", "test_get_table_names",
@@ -81,7 +78,7 @@ def pgx(lab: Lab) -> None:
 
 @test(targets=TARGETS, within=240, heavy=True)
 def pgxpool(lab: Lab) -> None:
-    go_suite(lab, "github.com/jackc/pgx/v4/pgxpool", 45, {}, PGXPOOL_POOLED)
+    go_suite(lab, "github.com/jackc/pgx/v4/pgxpool", 45, {}, {})
 
 
 @test(params=("psycopg2", "asyncpg"), targets=TARGETS, within=240, heavy=True)

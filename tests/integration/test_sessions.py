@@ -275,6 +275,30 @@ def what_sql_prepared_statements_do(lab: Lab) -> None:
 
 
 @test(targets=POSTGRES_LIKE)
+def read_in_another_way(lab: Lab) -> None:
+    """A text is read as the settings say that hold when the server reads it, also when it is sent
+    together with what changes them."""
+    target = lab.target(pool_size=1)
+    quoted = "select 'a\\'' ; set work_mem = 123 --'"
+    called = "select 'a\\'' , set_config($$work_mem$$, $$123$$, false) --'"
+    off = "set standard_conforming_strings = off"
+
+    def extended(sql: str) -> list[bytes]:
+        return [m.parse("", sql), m.bind("", ""), m.execute("")]
+    for answers, pieces in (
+            (2, [m.query(off), m.query(quoted)]),
+            (1, [*extended(off), *extended(called), m.sync()]),
+            (2, [*extended(off), m.sync(), *extended(called), m.sync()])):
+        with target.connect() as client:
+            client.send(*pieces)
+            for _ in range(answers):
+                assert not m.only(client.read_until(b"Z"), b"E")
+            assert client.value("show work_mem") == "123kB"
+        with target.connect() as other:
+            assert other.value("show work_mem") == "4MB", pieces
+
+
+@test(targets=POSTGRES_LIKE)
 def a_prepare_that_fails(lab: Lab) -> None:
     """Another client has prepared the same: a PREPARE that fails takes it from nobody."""
     target = lab.target(pool_size=1)

@@ -24,7 +24,7 @@ Plan make_plan(Random& random) {
   config.client_login_timeout = milliseconds(0);
   config.server_check_delay = seconds(random.chance(50) ? random.below(3) : 30);
   if (random.chance(30))
-    config.max_prepared_statements = static_cast<std::uint32_t>(random.below(4));
+    config.max_prepared_statements = static_cast<std::uint32_t>(1 + random.below(3));
   config.max_connecting = static_cast<std::uint32_t>(1 + random.below(3));
   plan.users = {"u"};
   if (random.chance(30)) plan.users.push_back("v");

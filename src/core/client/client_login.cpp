@@ -440,7 +440,7 @@ void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported
   write_welcome(welcome, reported, application, out);
   engine_.io().entropy(cancel_key_);
   const std::size_t key_size = long_cancel_key_ ? cancel_key_.size() : 4;
-  pg::write_backend_key_data(out, Engine::process_id(key_), {cancel_key_.data(), key_size});
+  pg::write_backend_key_data(out, engine_.process_id(key_), {cancel_key_.data(), key_size});
   pg::write_ready_for_query(out, pg::backend::TransactionStatus::idle);
   send_own();
 

@@ -1,6 +1,7 @@
 #include "core/engine/engine.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "forebay/base/assert.hpp"
@@ -17,8 +18,10 @@ constexpr milliseconds kTickIdle{1000};
 /// Parked links are looked at this often: too old, too many.
 constexpr milliseconds kLookAfter{1000};
 
-// A process id holds the worker in 7 bits and the slot in 24, plus one: positive and never 0.
-constexpr std::uint32_t kSlotBits = 24;
+// The 31 bits of a process id: the slot, above it the worker, in as many bits as there are workers
+// for, and in the rest the slot's generation, which is not 0 there.
+constexpr std::uint32_t kProcessIdBits = 31;
+constexpr std::uint32_t kSlotBits = 20;
 constexpr std::uint32_t kSlotMask = (1u << kSlotBits) - 1;
 
 /// What a worker remembers of statements takes so much at most.
@@ -149,7 +152,9 @@ void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId) {
   }
   const std::uint32_t slot = free_slots_.back();
   free_slots_.pop_back();
-  const SessionKey key{id_, slot, ++slots_[slot].generation};
+  std::uint32_t& generation = slots_[slot].generation;
+  if (++generation % generations() == 0) ++generation;
+  const SessionKey key{id_, slot, generation};
   auto session = std::make_unique<ClientSession>(*this, key, std::move(stream));
   slots_[slot].session = session.get();
   sessions_.push_back(*session);
@@ -196,20 +201,29 @@ void Engine::tell(const std::vector<SessionKey>& sessions, const Refused& reason
 
 // ---------------------------------------------------------------- cancel
 
-std::uint32_t Engine::process_id(SessionKey key) noexcept {
-  return (std::uint32_t{key.worker.value()} << kSlotBits) + key.slot + 1;
+// How many process ids a slot has in turn.
+std::uint32_t Engine::generations() const noexcept {
+  return 1u << (kProcessIdBits - kSlotBits - worker_bits());
+}
+
+std::uint32_t Engine::worker_bits() const noexcept {
+  return static_cast<std::uint32_t>(std::bit_width(shared_.workers - 1));
+}
+
+std::uint32_t Engine::process_id(SessionKey key) const noexcept {
+  const std::uint32_t generation = key.generation % generations();
+  return ((generation << worker_bits()) + key.worker.value()) << kSlotBits | key.slot;
 }
 
 void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
                                std::unique_ptr<Stream> requester) {
-  if (process_id == 0) return;
-  const auto worker = static_cast<std::uint16_t>((process_id - 1) >> kSlotBits);
-  mail::Cancel request{(process_id - 1) & kSlotMask, std::move(key), std::move(requester)};
+  const std::uint32_t worker = (process_id >> kSlotBits) & ((1u << worker_bits()) - 1);
+  mail::Cancel request{process_id, std::move(key), std::move(requester)};
   io_.detach(*request.requester);
   if (worker == id_.value()) {
     receive(request);
   } else if (worker < shared_.workers) {
-    shared_.courier->send(WorkerId(worker), std::move(request));
+    shared_.courier->send(WorkerId(static_cast<std::uint16_t>(worker)), std::move(request));
   }
 }
 
@@ -244,9 +258,10 @@ void Engine::receive(mail::WaitFailed& failed) {
 }
 
 void Engine::receive(mail::Cancel& cancel) {
-  if (cancel.slot >= slots_.size()) return;
-  ClientSession* session = slots_[cancel.slot].session;
-  if (session == nullptr) return;
+  const std::uint32_t slot = cancel.process_id & kSlotMask;
+  if (slot >= slots_.size()) return;
+  ClientSession* session = slots_[slot].session;
+  if (session == nullptr || process_id(session->key()) != cancel.process_id) return;
   // What it is about was sent before it, but may not have been read yet: one turn of the loop finds
   // it readable, and reads it behind the mail.
   constexpr std::uint8_t kTurns = 2;

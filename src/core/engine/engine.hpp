@@ -99,8 +99,9 @@ class Engine final : public Driven {
   /// A cancel request that came in; true when the stream was taken.
   void on_cancel_request(std::uint32_t process_id, std::string key,
                          std::unique_ptr<Stream> requester);
-  /// The process id under which clients know a session: positive, the same for its whole life.
-  [[nodiscard]] static std::uint32_t process_id(SessionKey key) noexcept;
+  /// The process id under which clients know a session: positive, the same for its whole life, and
+  /// for a while not that of another one after it.
+  [[nodiscard]] std::uint32_t process_id(SessionKey key) const noexcept;
   void open_links(const std::shared_ptr<Pool>& pool, std::uint32_t count);
   /// A limit shared with other pools keeps `pool` from opening: makes one of them give up a link.
   void make_room(const Quota& quota, Pool& pool);
@@ -132,6 +133,8 @@ class Engine final : public Driven {
   };
 
   ClientSession* find(SessionKey key) noexcept;
+  [[nodiscard]] std::uint32_t generations() const noexcept;
+  [[nodiscard]] std::uint32_t worker_bits() const noexcept;
   void hand_over(ServerLink& link, ClientSession& session);
   ServerLink& adopt(std::unique_ptr<ServerLink> link);
   std::unique_ptr<ServerLink> send_away(ServerLink& link);

@@ -43,7 +43,7 @@ struct WaitFailed {
 /// A cancel request for a session of the receiver's. The requester's stream, detached, is kept open
 /// until the request has been carried out.
 struct Cancel {
-  std::uint32_t slot;
+  std::uint32_t process_id;
   std::string key;
   std::unique_ptr<Stream> requester;
   std::uint8_t turns = 0;  ///< so many it has waited for what it is to cancel

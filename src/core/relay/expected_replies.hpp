@@ -61,7 +61,7 @@ struct SpecialReply {
   bool starts_again = false;          ///< ... and this ends it: the client's start-up settings hold
   bool sets_settings = false;         ///< ours: makes the statement that sets settings
   bool changed_result = false;        ///< fails: the rows are not what the client was told
-  bool undecided_names = false;       ///< names of prepared statements change
+  bool undecided_names = false;       ///< counts in LinkRelayState::all_gone
   /// Where the text that was sent differs in length: characters of it, and how many more.
   std::vector<std::pair<std::uint32_t, std::int32_t>> shifts;
 

@@ -111,7 +111,9 @@ class Relay {
   // What a link is told of the session.
   void change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link,
                        Disposition disposition);
+  void tell_of_server(LinkRelayState& link);
   void read_as_client(LinkRelayState& link) const;
+  [[nodiscard]] Reading reading_now(LinkRelayState& link);
   void restore_startup(const SessionWork& work, LinkRelayState& link);
   void start_again(LinkRelayState& link);
 

@@ -158,8 +158,9 @@ bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) co
   switch (static_cast<Frontend>(message.type)) {
     case Frontend::Parse: {
       const NamedDefinition parse = cut_name(message);
+      if (link.all_gone > 0) return true;
       if (!parse.well_formed || parse.name.empty()) return false;
-      return link.all_gone > 0 || undecided_parse(parse.name, parse.definition, link);
+      return undecided_parse(parse.name, parse.definition, link);
     }
     case Frontend::Bind: {
       const auto bind = pg::frontend::Bind::parse(message.body);

@@ -95,7 +95,7 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
   client_.skip_to_sync = failed || (batch_open && skipping);
   client_.drop_rest = client_.framer.rest() > 0;
   client_.portals.clear();
-  client_.look = client_.discards = false;
+  client_.look = client_.discards = client_.undecided_reading = false;
   if (client_.undo != nullptr) {
     client_.settings = client_.undo->settings;
     client_.undo.reset();

@@ -161,6 +161,7 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
   }
   SessionChanges changes(rules_.parameter_sets, *client_, link_);
   changes.ready(link_.status);
+  if (link_.expected.empty()) client_->undecided_reading = false;
   // What is put right before the client hears of it is none of its doing.
   if (special != nullptr && (special->withhold_ready || special->starts_again)) {
     link_.changed.clear();
@@ -228,7 +229,13 @@ void ServerRelay::on_parameter_status(const Item& item) {
     Welcome changed = *link_.welcome;
     changed.set(status->name, status->value);
     link_.welcome = std::make_shared<const Welcome>(std::move(changed));
-    if (client_ != nullptr) client_->welcome = link_.welcome;
+    if (client_ == nullptr) return;
+    const std::string* told = client_->welcome->find(status->name);
+    if (disposition == Disposition::discard && !withhold && told != nullptr &&
+        *told != status->value) {
+      pg::write_parameter_status(to_client_.insert(), status->name, status->value);
+    }
+    client_->welcome = link_.welcome;
     return;
   }
   // Set by somebody who is gone, or taken back by the Query that rolls back what it left.

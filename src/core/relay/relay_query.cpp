@@ -73,8 +73,7 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
   if (!item.message.whole()) {
     work = rules_.reader == nullptr ? nullptr : unknown_work();
   } else {
-    read_as_client(link);
-    Understood understood = understand(query->text, link.reading);
+    Understood understood = understand(query->text, reading_now(link));
     work = std::move(understood.work);
     expected.commits = understood.commits;
     if (rules_.share_statements && is_deallocate_all(query->text)) {
@@ -91,13 +90,16 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
   const bool again = !link.expected.batch_open() && work->has(Kind::discard_all) &&
                      client_.startup != nullptr && !client_.startup->entries().empty();
   expected.special->withhold_ready = again;
+  expected.special->undecided_names = work->changes_reading();
   if (work->unknown) {
+    if (expected.special->undecided_names) ++link.all_gone;
     expected.special->work = std::move(work);
     forward(item, link, std::move(expected));
     return;
   }
   TextEdits edits(query->text);
   edit_query(*work, edits, expected, link);
+  if (expected.special->undecided_names) ++link.all_gone;
   if (edits.empty()) {
     forward(item, link, std::move(expected));
   } else {
@@ -145,7 +147,6 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
       expected.special->hidden.push_back(sent++);
     }
   }
-  if (expected.special->undecided_names) ++link.all_gone;
   expected.special->work = std::move(named);
 }
 

@@ -73,7 +73,7 @@ void Welcome::set(Bytes name, Bytes value) {
 
 bool is_server_fact(Bytes name) noexcept {
   return name == "server_version" || name == "server_encoding" || name == "integer_datetimes" ||
-         name == "in_hot_standby" || name == "is_superuser";
+         name == "in_hot_standby" || name == kIsSuperuser;
 }
 
 ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {

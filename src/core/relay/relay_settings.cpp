@@ -30,6 +30,16 @@ constexpr std::string_view kInventory =
     "+8*(EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = "
     "pg_catalog.pg_backend_pid()))::pg_catalog.int4)";
 
+// Whether the server has the session of the user, and in the role, that the client is.
+bool same_identity(const LinkRelayState& link, const ClientRelayState& client) {
+  const auto same = [&](std::string_view name) {
+    const std::string* has = link.settings->find(name);
+    const std::string* wanted = client.settings->find(name);
+    return has == wanted || (has != nullptr && wanted != nullptr && *has == *wanted);
+  };
+  return !link.settings_doubtful && same("role") && same("session_authorization");
+}
+
 std::unique_ptr<SpecialReply> may_fail() {
   auto special = std::make_unique<SpecialReply>();
   special->may_fail = true;
@@ -39,18 +49,7 @@ std::unique_ptr<SpecialReply> may_fail() {
 }  // namespace
 
 void Relay::link_up(LinkRelayState& link) {
-  if (client_.welcome != link.welcome) {
-    if (client_.welcome != nullptr) {
-      for (const auto& [name, value] : link.welcome->parameters) {
-        const std::string* told = client_.welcome->find(name);
-        if ((told != nullptr && *told == value) || client_.settings->find(parameter_name(name))) {
-          continue;
-        }
-        pg::write_parameter_status(out_.to_client.insert(), name, value);
-      }
-    }
-    client_.welcome = link.welcome;
-  }
+  if (client_.welcome != link.welcome) tell_of_server(link);
   if (!link.has(client_.settings)) {
     const ParameterSetRef before = std::exchange(link.settings, client_.settings);
     auto changes = link.settings_doubtful ? all_changes(*before, *client_.settings)
@@ -71,6 +70,26 @@ void Relay::link_up(LinkRelayState& link) {
   read_as_client(link);
 }
 
+// What differs between this server and the one that the client was told about.
+void Relay::tell_of_server(LinkRelayState& link) {
+  const WelcomeRef before = std::exchange(client_.welcome, link.welcome);
+  if (before == nullptr) return;
+  for (const auto& [name, value] : link.welcome->parameters) {
+    const std::string* told = before->find(name);
+    if ((told != nullptr && *told == value) || client_.settings->find(parameter_name(name))) {
+      continue;
+    }
+    if (told != nullptr && name == kIsSuperuser && !same_identity(link, client_)) {
+      // Of whoever was here last; the server says what is true when the session is this client.
+      Welcome as_told = *client_.welcome;
+      as_told.set(name, *told);
+      client_.welcome = std::make_shared<const Welcome>(std::move(as_told));
+      continue;
+    }
+    pg::write_parameter_status(out_.to_client.insert(), name, value);
+  }
+}
+
 // The settings may have changed since the last text.
 void Relay::read_as_client(LinkRelayState& link) const {
   if (link.read_settings != client_.settings || link.read_welcome != link.welcome) {
@@ -80,6 +99,36 @@ void Relay::read_as_client(LinkRelayState& link) const {
   }
 }
 
+// How the text at hand is to be read; where that hangs on an answer that is to come, not at all,
+// and what it may do stays on this link.
+Reading Relay::reading_now(LinkRelayState& link) {
+  read_as_client(link);
+  if (!client_.undecided_reading && (client_.undo == nullptr || link.expected.empty())) {
+    return link.reading;
+  }
+  const auto read_alike = [&](const ParameterSetRef& before) {
+    const auto same = [&](std::string_view name) {
+      const std::string* was = before->find(name);
+      const std::string* is = client_.settings->find(name);
+      return was == is || (was != nullptr && is != nullptr && *was == *is);
+    };
+    return before == client_.settings || (same(kStandardStrings) && same(kClientEncoding));
+  };
+  bool decided = !client_.undecided_reading;
+  if (client_.undo != nullptr) {
+    decided = decided && read_alike(client_.undo->settings);
+    for (const auto& savepoint : client_.undo->savepoints) {
+      decided = decided && read_alike(savepoint.settings);
+    }
+  }
+  Reading now = link.reading;
+  if (!decided) {
+    now.lexable = false;
+    client_.pin(PinReason::unknown);
+  }
+  return now;
+}
+
 // How the client's texts are to be read.
 Reading Relay::reading(const WelcomeRef& welcome) const {
   const auto value = [&](Bytes name) -> const std::string* {
@@ -87,12 +136,12 @@ Reading Relay::reading(const WelcomeRef& welcome) const {
     return own != nullptr || welcome == nullptr ? own : welcome->find(name);
   };
   Reading reading;
-  const std::string* standard = value("standard_conforming_strings");
+  const std::string* standard = value(kStandardStrings);
   if (standard != nullptr && *standard != "on" && *standard != "true" && *standard != "yes" &&
       *standard != "1") {
     reading.standard = sql::StandardStrings::off;
   }
-  const std::string* encoding = value("client_encoding");
+  const std::string* encoding = value(kClientEncoding);
   reading.lexable = encoding == nullptr || sql::lexable_encoding(*encoding);
   return reading;
 }

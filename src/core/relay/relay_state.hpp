@@ -47,6 +47,7 @@ using WelcomeRef = std::shared_ptr<const Welcome>;
 bool is_server_fact(Bytes name) noexcept;
 
 inline constexpr Bytes kApplicationName = "application_name";
+inline constexpr Bytes kIsSuperuser = "is_superuser";
 
 /// How a text is to be read: what the session's settings say.
 struct Reading {
@@ -84,6 +85,8 @@ struct ClientRelayState {
   bool skip_to_sync = false;
   /// The server is to be asked what the link holds, when the transaction is over.
   bool look = false;
+  /// The open batch may have changed how texts are to be read.
+  bool undecided_reading = false;
   bool discards = false;   ///< the open batch has a DISCARD ALL
   bool discarded = false;  ///< one was carried out; the settings of the start-up do not hold yet
   Pins pins = 0;
@@ -146,8 +149,10 @@ struct LinkRelayState {
   std::uint32_t unnamed_change = 0;  ///< counts what was sent that changes it
   std::uint32_t unnamed_batch = 0;   ///< of the last of these, while it is not answered
   bool unnamed_pending = false;
-  std::uint32_t gone = 0;           ///< numbers names that are deallocated at once
-  std::uint32_t all_gone = 0;       ///< so many DEALLOCATE ALL are under way
+  std::uint32_t gone = 0;  ///< numbers names that are deallocated at once
+  /// So many requests are under way after which names of statements mean something else, or texts
+  /// are to be read in another way: DEALLOCATE ALL, SET standard_conforming_strings.
+  std::uint32_t all_gone = 0;
   std::uint64_t pool = 0;           ///< the pool's serial number
   CatalogEpoch* catalog = nullptr;  ///< of the pool's database; null where nobody counts
   /// What was prepared before this epoch is not used any more: it was found to be stale.

@@ -49,8 +49,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
                     .body_size = item.message.body_size};
   const Bytes text = cut.definition.substr(0, cut.definition.find('\0'));
   if (made.whole) {
-    read_as_client(link);
-    Understood understood = understand(text, link.reading);
+    Understood understood = understand(text, reading_now(link));
     made.work = std::move(understood.work);
     made.commits = understood.commits;
   } else if (rules_.reader != nullptr) {
@@ -343,6 +342,7 @@ void Relay::on_execute(const Item& item, LinkRelayState& link) {
                     .commits = client_.portal_commits,
                     .special = std::make_unique<SpecialReply>()};
   expected.special->work = work;
+  client_.undecided_reading = client_.undecided_reading || work->changes_reading();
   forward(item, link, std::move(expected));
   restore_startup(*work, link);
   if (work->has(SessionStep::Kind::discard_all) && client_.startup != nullptr &&
@@ -451,7 +451,7 @@ void Relay::need_unnamed(LinkRelayState& link) {
 }
 
 void Relay::make_room(LinkRelayState& link) {
-  while (link.statements.size() >= std::max(1u, rules_.max_prepared_statements)) {
+  while (link.statements.size() >= rules_.max_prepared_statements) {
     const StatementRef oldest = link.statements.evict(link.expected.batch());
     if (!oldest) return;
     close_on_link(oldest, link);

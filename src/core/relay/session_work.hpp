@@ -14,6 +14,10 @@
 
 namespace forebay::core {
 
+/// Parameters that decide how a text is to be read.
+inline constexpr std::string_view kStandardStrings = "standard_conforming_strings";
+inline constexpr std::string_view kClientEncoding = "client_encoding";
+
 struct SessionWork;
 using SessionWorkRef = std::shared_ptr<const SessionWork>;
 
@@ -63,6 +67,9 @@ struct SessionWork {
   [[nodiscard]] bool names_statements() const noexcept;
   /// Whether a value depends on what is bound.
   [[nodiscard]] bool parameters() const noexcept;
+  /// Whether texts are to be read in another way behind it: their encoding, or
+  /// standard_conforming_strings.
+  [[nodiscard]] bool changes_reading() const noexcept;
 };
 
 /// Whether a parameter's value is a list of identifiers (GUC_LIST_QUOTE).

@@ -330,6 +330,35 @@ TEST_F(ServerRelayTest, a_client_hears_what_differs_on_its_next_server) {
   EXPECT_EQ(bench_.link_up(*a_, *two).client, "");
 }
 
+TEST_F(ServerRelayTest, a_client_does_not_hear_what_the_last_one_was_by_its_role) {
+  const auto welcome = [](const char* superuser) {
+    return std::make_shared<const Welcome>(
+        Welcome{{{"server_version", "15.0"}, {"is_superuser", superuser}}});
+  };
+  a_->state.welcome = welcome("on");
+  const auto two = bench_.link();
+  two->state.welcome = welcome("off");
+  two->state.settings = bench_.sets.make({{"role", "nobody"}});
+  const Heard heard = bench_.link_up(*a_, *two);
+  EXPECT_EQ(heard.client, "");
+  EXPECT_NE(heard.server.find("\"role\" null"), std::string::npos) << heard.server;
+  EXPECT_EQ(bench_
+                .server_says(*two, a_.get(),
+                             "ParseComplete ; BindComplete ; CommandComplete \"SELECT 1\" ; "
+                             "ParameterStatus \"is_superuser\" \"on\" ; ReadyForQuery I")
+                .client,
+            "");
+  // What it is itself is told.
+  a_->state.settings = bench_.sets.make({{"role", "nobody"}});
+  bench_.link_up(*a_, *two);
+  EXPECT_EQ(bench_
+                .server_says(*two, a_.get(),
+                             "BindComplete ; CommandComplete \"SELECT 1\" ; "
+                             "ParameterStatus \"is_superuser\" \"off\" ; ReadyForQuery I")
+                .client,
+            "ParameterStatus \"is_superuser\" \"off\"");
+}
+
 TEST_F(ServerRelayTest, after_discard_all_the_settings_are_sent_again) {
   a_->state.settings = bench_.sets.make({{"statement_timeout", "5s"}});
   bench_.link_up(*a_, *one_);
