@@ -90,13 +90,12 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
   const bool again = !link.expected.batch_open() && work->has(Kind::discard_all) &&
                      client_.startup != nullptr && !client_.startup->entries().empty();
   expected.special->withhold_ready = again;
-  expected.special->undecided_names = work->changes_reading();
   if (work->unknown) {
-    if (expected.special->undecided_names) ++link.all_gone;
     expected.special->work = std::move(work);
     forward(item, link, std::move(expected));
     return;
   }
+  expected.special->undecided_names = work->changes_reading();
   TextEdits edits(query->text);
   edit_query(*work, edits, expected, link);
   if (expected.special->undecided_names) ++link.all_gone;

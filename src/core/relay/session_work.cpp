@@ -381,25 +381,23 @@ bool SessionWork::parameters() const noexcept {
 }
 
 bool SessionWork::changes_reading() const noexcept {
-  return unknown || std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
-           switch (step.kind) {
-             case Kind::set:
-             case Kind::reset: {
-               const std::string name = parameter_name(step.name);
-               return step.name_parameter > 0 || name == kStandardStrings ||
-                      name == kClientEncoding;
-             }
-             case Kind::reset_all:
-             case Kind::discard_all:
-             case Kind::rollback_to:
-               return true;
-             case Kind::hold:
-               return step.reason == PinReason::setting;
-             default:
-               return step.inner != nullptr && step.kind == Kind::execute &&
-                      step.inner->changes_reading();
-           }
-         });
+  return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
+    switch (step.kind) {
+      case Kind::set:
+      case Kind::reset: {
+        const std::string name = parameter_name(step.name);
+        return step.name_parameter > 0 || name == kStandardStrings || name == kClientEncoding;
+      }
+      case Kind::reset_all:
+      case Kind::discard_all:
+      case Kind::rollback_to:
+        return true;
+      case Kind::hold:
+        return step.reason == PinReason::setting;
+      default:
+        return step.inner != nullptr && step.kind == Kind::execute && step.inner->changes_reading();
+    }
+  });
 }
 
 bool is_identifier_list(std::string_view name) noexcept {

@@ -52,7 +52,7 @@ const std::map<std::string, std::string>& other_values() {
       {"pool.server_unavailable_timeout", R"("12s")"},
       {"pool.server_check_delay", R"("13s")"},
       {"pool.max_connecting", "9"},
-      {"pool.max_prepared_statements", "0"},
+      {"pool.max_prepared_statements", "1"},
       {"pool.server_recovery_timeout", R"("14s")"},
       {"pool.monitor_interval", R"("15ms")"},
       {"pool.primary_lease", R"("16s")"},
@@ -138,7 +138,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.server_unavailable_timeout = seconds(12);
   expected.server_check_delay = seconds(13);
   expected.max_connecting = 9;
-  expected.max_prepared_statements = 0;
+  expected.max_prepared_statements = 1;
   expected.server_recovery_timeout = seconds(14);
   expected.monitor_interval = std::chrono::milliseconds(15);
   expected.primary_lease = seconds(16);
