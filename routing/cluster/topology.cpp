@@ -47,6 +47,7 @@ std::string_view to_string(Why why) noexcept {
 void Topology::answered(std::size_t host, const HostSample& sample) {
   Facts& facts = facts_[host];
   facts.sample = sample;
+  facts.confirmed = sample.asked;
   facts.up = true;
   facts.error.clear();
   if (system_identifier_ == 0) system_identifier_ = sample.system_identifier;
@@ -64,8 +65,16 @@ void Topology::failed(std::size_t host, std::string error) {
   facts_[host].error = std::move(error);
 }
 
+void Topology::spoke(std::size_t host, Instant at, std::string error) {
+  Facts& facts = facts_[host];
+  facts.error = std::move(error);
+  if (!facts.sample) return;
+  facts.confirmed = at;
+  facts.up = true;
+}
+
 bool Topology::fresh(const Facts& facts, Instant now) const noexcept {
-  return facts.sample && now - facts.sample->asked < lease_;
+  return facts.sample && now - facts.confirmed < lease_;
 }
 
 // What speaks against a host whatever it is asked to do.
@@ -124,7 +133,7 @@ ClusterView Topology::judge(Instant now) {
   } else if (primaries.size() == 1) {
     const HostSample& sample = *facts_[primaries.front()].sample;
     view.primary = primaries.front();
-    view.writable_until = sample.asked + lease_;
+    view.writable_until = facts_[primaries.front()].confirmed + lease_;
     view.insert_lsn = sample.insert_lsn;
     view.insert_asked = sample.asked;
   }

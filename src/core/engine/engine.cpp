@@ -57,7 +57,9 @@ Engine::Engine(Setup setup)
                      .share_statements = false,
                      .reader = &reader_,
                      .measures = &measures_},
-      counters_(shared_.counters[id_.value()]) {}
+      counters_(shared_.counters[id_.value()]) {
+  if (id_.value() == 0) monitor_ = std::make_unique<Monitor>(*this);
+}
 
 Engine::~Engine() {
   mail::Stop stop;
@@ -98,7 +100,9 @@ void Engine::tick() {
     pools_ = shared_.pools.all();
     pools_version_ = version;
   }
+  if (monitor_ != nullptr && !draining_) monitor_->look(pools_);
   for (const auto& pool : pools_) {
+    if (pool->target().cluster != nullptr) serve_waiters(*pool);
     std::shared_ptr<Quota> starved_by;
     open_links(pool, pool->plan(now_, !draining_, &starved_by));
     if (starved_by != nullptr) make_room(*starved_by, *pool);
@@ -302,6 +306,7 @@ void Engine::receive(mail::Reload& reload) {
 void Engine::receive(mail::Stop&) {
   draining_ = true;
   stopped_ = true;
+  monitor_.reset();
   while (!sessions_.empty()) sessions_.front().close("shutdown");
   std::vector<ServerLink*> links;
   for (ServerLink& link : links_) links.push_back(&link);

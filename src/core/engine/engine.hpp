@@ -18,6 +18,7 @@
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "core/engine/timer_wheel.hpp"
+#include "core/monitor/monitor.hpp"
 #include "core/server/server_link.hpp"
 #include "forebay/core/io.hpp"
 
@@ -92,6 +93,10 @@ class Engine final : public Driven {
   /// A link that was open is gone: its pool counts one less, and whoever waits may open another.
   void count_out(Pool& pool);
   void tell(const std::vector<SessionKey>& sessions, const Refused& reason);
+  /// The monitor has a new primary, or none, or has fenced a host.
+  void tell_all_cluster_changed(const std::shared_ptr<Cluster>& cluster);
+  /// Something speaks against the role or the health of a host of this pool.
+  void suspect(const Pool& pool);
   void session_closed(ClientSession& session);
   /// Asks the server to cancel what the link runs. `requester` may be null.
   void cancel(ServerLink& link, std::unique_ptr<Stream> requester);
@@ -145,12 +150,15 @@ class Engine final : public Driven {
   void receive(mail::CloseLink& close);
   void receive(mail::WaitFailed& failed);
   void receive(mail::Cancel& cancel);
+  void receive(mail::ClusterChanged& changed);
+  void receive(mail::AskHosts& ask);
   void receive(mail::Drain& drain);
   void receive(mail::Reload& reload);
   void receive(mail::Stop& stop);
 
   void tick();
   void look_after_links();
+  void serve_waiters(Pool& pool);
   static void on_tick(void* self);
   void bury_lost(ServerLink& link);
   void start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate);
@@ -184,6 +192,7 @@ class Engine final : public Driven {
   std::vector<std::unique_ptr<ServerLink>> dead_links_;
   std::vector<std::unique_ptr<CancelAttempt>> dead_cancels_;
 
+  std::unique_ptr<Monitor> monitor_;  ///< on the first worker only
   Timer tick_timer_{&Engine::on_tick, this};
   Instant next_look_{};
   std::vector<std::shared_ptr<Pool>> pools_;

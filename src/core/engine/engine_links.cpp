@@ -16,6 +16,10 @@ ServerLink* Engine::acquire(ClientSession& session) {
   switch (acquired.kind) {
     case Pool::Acquired::Kind::here: {
       ServerLink& link = *acquired.link;
+      if (link.fenced()) {
+        link.close();
+        return acquire(session);
+      }
       if (now_ - link.parking().since < config().server_check_delay) return &link;
       link.check(session);
       return nullptr;
@@ -101,6 +105,12 @@ std::unique_ptr<ServerLink> Engine::send_away(ServerLink& link) {
 void Engine::receive(mail::LinkGiven& given) {
   ServerLink& link = adopt(std::move(given.link));
   link.arrive(*this);
+  if (link.fenced()) {
+    link.close();
+    mail::SummonFailed failed{given.session};
+    receive(failed);
+    return;
+  }
   ClientSession* session = find(given.session);
   if (session != nullptr && session->wants_link()) {
     // It may have taken a place in the queue anew while this link was on its way.
@@ -162,6 +172,53 @@ void Engine::count_out(Pool& pool) {
         "Connect again."});
   feed_starved(pool);
   open_links(pool.shared_from_this(), pool.plan(now_, !draining_));
+}
+
+// ---------------------------------------------------------------- clusters
+
+void Engine::tell_all_cluster_changed(const std::shared_ptr<Cluster>& cluster) {
+  for (std::size_t i = 0; i < shared_.workers; ++i) {
+    shared_.courier->send(WorkerId(static_cast<std::uint16_t>(i)), mail::ClusterChanged{cluster});
+  }
+}
+
+void Engine::suspect(const Pool& pool) {
+  if (pool.target().cluster == nullptr) return;
+  shared_.courier->send(WorkerId(0), mail::AskHosts{pool.target().cluster});
+}
+
+void Engine::receive(mail::AskHosts& ask) {
+  if (monitor_ != nullptr) monitor_->ask_now(*ask.cluster);
+}
+
+void Engine::receive(mail::ClusterChanged& changed) {
+  std::vector<ServerLink*> fenced;
+  for (ServerLink& link : links_) {
+    if (link.pool().target().cluster == changed.cluster && link.fenced()) fenced.push_back(&link);
+  }
+  // One may end another's: a session that loses its link may let go of a second one.
+  for (ServerLink* link : fenced) {
+    if (link->phase() != ServerLink::Phase::closed) link->give_up();
+  }
+  for (const auto& pool : shared_.pools.all()) {
+    if (pool->target().cluster != changed.cluster) continue;
+    serve_waiters(*pool);
+    open_links(pool, pool->plan(now_, !draining_));
+  }
+}
+
+// Statements that were held go on; those that were held for too long are told.
+void Engine::serve_waiters(Pool& pool) {
+  while (ServerLink* link = pool.take_for_waiter(id_, now_)) release(*link);
+  const auto hold = config().failover_hold;
+  tell(pool.overdue(now_, hold),
+       {pg::sqlstate::kCannotConnectNow,
+        "no server of database \"" + pool.key().database +
+            "\" is a primary, for longer than "
+            "failover_hold (" +
+            std::to_string(hold.count()) + " ms)",
+        {},
+        "Look at the servers' roles in the log or in SHOW HOSTS; try again later."});
 }
 
 // ---------------------------------------------------------------- logins by way of the server

@@ -48,6 +48,14 @@ struct Cancel {
   std::unique_ptr<Stream> requester;
   std::uint8_t turns = 0;  ///< so many it has waited for what it is to cancel
 };
+/// There is another primary, or none, or a host is fenced.
+struct ClusterChanged {
+  std::shared_ptr<Cluster> cluster;
+};
+/// To the first worker: a connection was lost, so ask the hosts now.
+struct AskHosts {
+  std::shared_ptr<Cluster> cluster;
+};
 /// Begin to let clients go: those between transactions now, the rest at the end of theirs.
 struct Drain {};
 /// Another configuration holds from now on.
@@ -61,7 +69,8 @@ struct Stop {};
 }  // namespace mail
 
 using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
-                          mail::WaitFailed, mail::Cancel, mail::Drain, mail::Reload, mail::Stop>;
+                          mail::WaitFailed, mail::Cancel, mail::ClusterChanged, mail::AskHosts,
+                          mail::Drain, mail::Reload, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

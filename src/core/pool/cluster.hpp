@@ -79,9 +79,11 @@ class Cluster {
 class ClusterReader {
  public:
   const Cluster::View& look(const Cluster& cluster) {
-    if (const std::uint64_t version = cluster.version(); version != version_) {
+    if (const std::uint64_t version = cluster.version();
+        version != version_ || &cluster != cluster_) {
       view_ = cluster.view();
       version_ = version;
+      cluster_ = &cluster;
     }
     return *view_;
   }
@@ -89,6 +91,7 @@ class ClusterReader {
  private:
   std::shared_ptr<const Cluster::View> view_;
   std::uint64_t version_ = 0;
+  const Cluster* cluster_ = nullptr;
 };
 
 }  // namespace forebay::core

@@ -109,7 +109,7 @@ std::uint32_t Pool::excess_locked() const {
 Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
   const std::lock_guard lock(mutex_);
   Acquired acquired;
-  if (waiters_.empty()) {
+  if (waiters_.empty() && has_primary(now)) {
     if (ParkedList* list = choose(ticket.session.worker)) {
       Parking& parking = list->front();
       acquired.home = parking.home;
@@ -159,7 +159,7 @@ Pool::ParkedList* Pool::choose(WorkerId here) {
 Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool worn) {
   const std::lock_guard lock(mutex_);
   if (worn || excess_locked() > 0) return {Released::Kind::close, {}};
-  if (!waiters_.empty()) {
+  if (!waiters_.empty() && has_primary(now)) {
     Ticket& ticket = waiters_.front();
     waiters_.pop_front();
     ticket.waiting = false;
@@ -202,6 +202,52 @@ ServerLink* Pool::retire_any(WorkerId& home) {
   return nullptr;
 }
 
+// ---------------------------------------------------------------- where the hosts are a cluster
+
+// Whether statements may go to a server now. Without a monitor every host is as good as its login.
+bool Pool::has_primary(Instant now) {
+  if (terms_->target.cluster == nullptr) return true;
+  const Cluster::View& view = hosts_.look(*terms_->target.cluster);
+  return !view.watched || view.writable(now).has_value();
+}
+
+ServerLink* Pool::take_for_waiter(WorkerId here, Instant now) {
+  const std::lock_guard lock(mutex_);
+  ParkedList& list = parked_[here.value()];
+  if (waiters_.empty() || list.empty() || !has_primary(now)) return nullptr;
+  ServerLink& link = list.front().link;
+  list.pop_front();
+  return &link;
+}
+
+std::vector<SessionKey> Pool::overdue(Instant now, Duration hold) {
+  const std::lock_guard lock(mutex_);
+  std::vector<SessionKey> told;
+  if (has_primary(now)) return told;
+  const Instant since = hosts_.look(*terms_->target.cluster).unwritable_since;
+  if (since == kNever || now - since < hold) return told;
+  while (!waiters_.empty() && now - waiters_.front().since >= hold) {
+    told.push_back(waiters_.front().session);
+    waiters_.front().waiting = false;
+    waiters_.pop_front();
+  }
+  return told;
+}
+
+std::size_t Pool::opening_host(Instant now) {
+  const std::lock_guard lock(mutex_);
+  if (terms_->target.cluster != nullptr) {
+    const Cluster::View& view = hosts_.look(*terms_->target.cluster);
+    if (view.watched && view.writable(now)) return *view.primary;
+  }
+  return preferred_host_;
+}
+
+bool Pool::watched() {
+  const std::lock_guard lock(mutex_);
+  return terms_->target.cluster != nullptr && hosts_.look(*terms_->target.cluster).watched;
+}
+
 // ---------------------------------------------------------------- how many there are
 
 std::uint32_t Pool::plan(Instant now, bool refill, std::shared_ptr<Quota>* starved_by) {
@@ -210,6 +256,13 @@ std::uint32_t Pool::plan(Instant now, bool refill, std::shared_ptr<Quota>* starv
 }
 
 std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by) {
+  if (!has_primary(now)) {
+    // Once there is one, what failed before it came means nothing.
+    failures_ = 0;
+    next_open_ = now;
+    unavailable_since_ = kNever;
+    return 0;
+  }
   if (!can_open() || now < next_open_) return 0;
   const auto waiting = static_cast<std::uint32_t>(waiters_.size());
   // After a failure one attempt at a time shows whether the server is back.

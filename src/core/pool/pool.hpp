@@ -144,6 +144,19 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Takes some parked link out, for the sake of another pool. Null when none is parked.
   ServerLink* retire_any(WorkerId& home);
 
+  // ---- where the hosts are a cluster
+
+  /// A link that is parked at `here` and was kept from waiters while there was no primary; null
+  /// when there is none, or nobody waits. It is out: `release` must follow.
+  ServerLink* take_for_waiter(WorkerId here, Instant now);
+  /// Waiters for whom there has been no primary for so long: to be told.
+  std::vector<SessionKey> overdue(Instant now, Duration hold);
+  /// Where links are opened: the primary where that is known, else where one was opened last.
+  [[nodiscard]] std::size_t opening_host(Instant now);
+  /// Roles are known from the monitor: a login need not find the primary, and must not settle for
+  /// a standby.
+  [[nodiscard]] bool watched();
+
   // ---- how many there are
 
   /// How many links are to be opened now, for waiters and (`refill`) for the minimum; already
@@ -239,6 +252,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<SessionKey> dismiss_waiters();
   void release_quotas();
   ParkedList* choose(WorkerId here);
+  bool has_primary(Instant now);
   [[nodiscard]] bool can_open() const noexcept { return credential_.has_value(); }
   [[nodiscard]] std::uint32_t established() const noexcept { return total_ - opening_; }
 
@@ -268,6 +282,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::unordered_map<const ParameterSet*, std::pair<ParameterSetRef, Reported>> accepted_;
   auth::ScramKeyCache keys_;
   Instant trusted_until_{};
+  ClusterReader hosts_;
   std::size_t preferred_host_ = 0;
   std::vector<Instant> avoided_until_;  ///< for each host
 };

@@ -19,7 +19,7 @@ constexpr milliseconds kCancelAfter{100};
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1040);
+static_assert(sizeof(ServerLink) <= 1056);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -52,14 +52,23 @@ void ServerLink::enter(Phase phase) noexcept {
 }
 
 bool ServerLink::worn(Instant now) const noexcept {
-  return relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() || !received_.empty() ||
-         !unsent_.empty() || ended_ || outdated_ || now >= expires_;
+  return fenced() || relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() ||
+         !received_.empty() || !unsent_.empty() || ended_ || outdated_ || now >= expires_;
 }
 
 void ServerLink::reconsider() noexcept {
   const PoolTarget& target = pool_->target();
-  outdated_ = generation_ != target.generation ||
-              std::find(target.hosts.begin(), target.hosts.end(), host_) == target.hosts.end();
+  const auto listed = std::find(target.hosts.begin(), target.hosts.end(), host_);
+  outdated_ = generation_ != target.generation || listed == target.hosts.end();
+  // Another list is another cluster, whose fence holds from here on.
+  if (!outdated_ && !fenced()) {
+    watch_fence(target, static_cast<std::size_t>(listed - target.hosts.begin()));
+  }
+}
+
+void ServerLink::watch_fence(const PoolTarget& target, std::size_t host) noexcept {
+  fence_ = target.cluster == nullptr ? nullptr : &target.cluster->fence(host);
+  fence_seen_ = fence_ == nullptr ? 0 : fence_->load(std::memory_order_acquire);
 }
 
 // ---------------------------------------------------------------- who it belongs to
@@ -111,6 +120,10 @@ void ServerLink::on_received(Bytes bytes) {
   engine_->counters().server_bytes.add(bytes.size());
   relay_.meter.pool->server_bytes.add(bytes.size());
   if (phase_ == Phase::closed) return;
+  if (fenced()) {
+    give_up();
+    return;
+  }
   if (phase_ == Phase::opening) {
     opening_received(bytes);
     return;
@@ -222,6 +235,11 @@ void ServerLink::on_lost(const std::string& reason) {
     return;
   }
   lost(reason);
+}
+
+void ServerLink::give_up() {
+  if (phase_ == Phase::opening) stream_.reset();
+  on_lost("the server is not the primary any more, or does not answer");
 }
 
 // ---------------------------------------------------------------- its client is gone
@@ -373,6 +391,7 @@ void ServerLink::on_timer(void* self) {
 
 void ServerLink::lost(const std::string& reason) {
   engine_->counters().links_lost.add();
+  engine_->suspect(*pool_);
   timer_.cancel();
   ClientSession* client = std::exchange(client_, nullptr);
   const Phase was = phase_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
@@ -118,6 +119,12 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] bool outdated() const noexcept { return outdated_; }
   /// Too old, or to be closed for another reason, when it is released.
   [[nodiscard]] bool worn(Instant now) const noexcept;
+  /// Its host was given up since the link was opened: nothing that it says counts.
+  [[nodiscard]] bool fenced() const noexcept {
+    return fence_ != nullptr && fence_->load(std::memory_order_acquire) != fence_seen_;
+  }
+  /// It is fenced: whoever has it is told that it is lost.
+  void give_up();
   [[nodiscard]] Instant expires() const noexcept { return expires_; }
 
   void on_connected() override;
@@ -131,6 +138,8 @@ class ServerLink final : public StreamEvents {
 
  private:
   void enter(Phase phase) noexcept;
+
+  void watch_fence(const PoolTarget& target, std::size_t host) noexcept;
 
   // Opening.
   void connect();
@@ -185,7 +194,10 @@ class ServerLink final : public StreamEvents {
   bool receiving_ = false;
   bool cancelled_ = false;  ///< recovering: the statement's end was asked for
   Residue residue_;         ///< recovering: what is to be cleaned
-  bool ended_ = false;      ///< the server said that it will close the connection
+  /// Of its host, in a cluster; and what it was when the link was opened.
+  const std::atomic<std::uint32_t>* fence_ = nullptr;
+  std::uint32_t fence_seen_ = 0;
+  bool ended_ = false;  ///< the server said that it will close the connection
 };
 
 }  // namespace forebay::core

@@ -23,7 +23,7 @@ void ServerLink::open(ClientSession* for_client, bool relayed, bool dedicated, b
   dedicated_ = dedicated;
   relay_.replication = dedicated;
   opening_ = std::make_unique<Opening>();
-  opening_->host = pool_->preferred_host();
+  opening_->host = pool_->opening_host(engine_->now());
   opening_->reserved = reserved;
   opening_->with_tls = pool_->target().tls_mode != TlsMode::allow;
   if (client_ != nullptr) client_->expect_link(*this);
@@ -36,6 +36,7 @@ void ServerLink::connect() {
   host_ = target.hosts[opening_->host];
   generation_ = target.generation;
   outdated_ = false;
+  watch_fence(target, opening_->host);
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_connect_timeout);
   opening_->login = std::make_unique<LinkLogin>(login_setup());
   secure_ = false;
@@ -197,6 +198,18 @@ void ServerLink::on_ready() {
 bool ServerLink::leave_standby() {
   if (opening_->accept_standby || pool_->target().hosts.size() < 2) return false;
   opening_->standby_seen = true;
+  if (pool_->watched()) {
+    engine_->suspect(*pool_);
+    if (client_ != nullptr) {
+      // Good enough to say who the client is; its statements go to the primary.
+      relay_.poisoned = !dedicated_;
+      return false;
+    }
+    open_failed(
+        {pg::sqlstate::kCannotConnectNow, "server \"" + to_string(host_) + "\" is a standby"},
+        false);
+    return true;
+  }
   if (client_ == nullptr) return try_next_host();
   if (dedicated_ || !pool_->avoid_host(opening_->host, engine_->now())) return false;
   LinkLogin& login = *opening_->login;
@@ -255,6 +268,7 @@ void ServerLink::in_use() {
 // ---------------------------------------------------------------- failures
 
 void ServerLink::on_login_failed(LinkLogin::Failed failed) {
+  engine_->suspect(*pool_);
   if (try_again(failed)) return;
   if (failed.reason.sqlstate.empty()) failed.reason.sqlstate = pg::sqlstate::kConnectionFailure;
   // A host that cannot be reached is no reason to give up; what a server says of us is. A client

@@ -123,6 +123,8 @@ class Topology {
 
   void answered(std::size_t host, const HostSample& sample);
   void failed(std::size_t host, std::string error);
+  /// It refused to say anything, but lives: what it said before stands a little longer.
+  void spoke(std::size_t host, Instant at, std::string error);
   void ban(std::size_t host, bool banned) { facts_[host].banned = banned; }
   void set_lease(Duration lease) noexcept { lease_ = lease; }
 
@@ -131,6 +133,7 @@ class Topology {
  private:
   struct Facts {
     std::optional<HostSample> sample;
+    Instant confirmed{};  ///< the role, for the lease
     bool up = false;
     bool banned = false;
     std::string error;

@@ -1,0 +1,194 @@
+#include "core/monitor/monitor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/engine/engine.hpp"
+#include "core/pool/pool.hpp"
+
+namespace forebay::core {
+namespace {
+
+using routing::ClusterView;
+using routing::HostView;
+using routing::Why;
+using std::chrono::milliseconds;
+
+/// A host that is not there is asked less often, as long as there is a primary.
+constexpr milliseconds kAskAbsent{1000};
+
+bool can_log_in(const Pool& pool) {
+  return pool.target().monitor_credential.has_value() || pool.credential().has_value();
+}
+
+/// Answers, whatever it says.
+bool alive(const HostView& host) {
+  return host.sampled != Instant{} && host.no_reads != Why::down && host.no_reads != Why::silent;
+}
+
+}  // namespace
+
+ClusterWatch::ClusterWatch(Engine& engine, std::shared_ptr<Cluster> cluster)
+    : engine_(engine),
+      cluster_(std::move(cluster)),
+      topology_(cluster_->hosts().size(), engine.config().primary_lease),
+      next_(cluster_->hosts().size()) {
+  last_ = topology_.judge(engine.now());
+  for (std::size_t i = 0; i < cluster_->hosts().size(); ++i) {
+    probes_.push_back(std::make_unique<HostProbe>(engine, *this, i, cluster_->hosts()[i]));
+  }
+}
+
+void ClusterWatch::serve(const std::vector<std::shared_ptr<Pool>>& pools) {
+  pools_.clear();
+  for (const auto& pool : pools) {
+    if (can_log_in(*pool)) pools_.push_back(pool);
+  }
+  if (pools_.empty()) {
+    timer_.cancel();
+    for (const auto& probe : probes_) probe->close();
+    // Nobody looks any more: hosts are judged by logins again.
+    if (std::exchange(last_.watched, false)) cluster_->publish(last_);
+  } else if (!timer_.armed()) {
+    look();
+  }
+}
+
+void ClusterWatch::ask_now() {
+  if (pools_.empty()) return;
+  for (std::size_t i = 0; i < probes_.size(); ++i) ask(i);
+}
+
+void ClusterWatch::on_timer(void* self) {
+  static_cast<ClusterWatch*>(self)->look();
+}
+
+void ClusterWatch::look() {
+  const milliseconds interval = engine_.config().monitor_interval;
+  if (interval.count() == 0) return;
+  engine_.timers().arm(timer_, engine_.now() + interval);
+  for (std::size_t i = 0; i < probes_.size(); ++i) {
+    if (engine_.now() >= next_[i]) ask(i);
+  }
+  judge();
+}
+
+void ClusterWatch::ask(std::size_t host) {
+  if (probes_[host]->asking()) return;
+  const bool absent = last_.primary && last_.hosts[host].no_reads == Why::down;
+  next_[host] = engine_.now() + (absent ? kAskAbsent : milliseconds(0));
+  const std::shared_ptr<Pool> login = pools_[login_ % pools_.size()].lock();
+  if (login == nullptr) return;
+  ++cluster_->statistics(host).probes;
+  probes_[host]->ask(login, engine_.config().primary_lease);
+}
+
+void ClusterWatch::on_answer(std::size_t host, const routing::HostSample& sample) {
+  topology_.answered(host, sample);
+  judge();
+}
+
+void ClusterWatch::on_no_answer(std::size_t host, const std::string& why, bool spoke) {
+  ++cluster_->statistics(host).failed_probes;
+  if (spoke) {
+    topology_.spoke(host, engine_.now(), why);
+    ++login_;  // another pool's user may be let in
+  } else {
+    topology_.failed(host, why);
+  }
+  judge();
+}
+
+// ---------------------------------------------------------------- what follows
+
+void ClusterWatch::judge() {
+  topology_.set_lease(engine_.config().primary_lease);
+  for (std::size_t i = 0; i < probes_.size(); ++i) topology_.ban(i, cluster_->banned(i));
+  ClusterView view = topology_.judge(engine_.now());
+  // Fences are up before anybody can see the new primary.
+  const bool fenced = fence(view);
+  const bool changed = view.primary != last_.primary;
+  report(view);
+  last_ = view;
+  cluster_->publish(std::move(view));
+  if (fenced || changed) engine_.tell_all_cluster_changed(cluster_);
+}
+
+bool ClusterWatch::fence(const ClusterView& view) {
+  bool any = false;
+  for (std::size_t i = 0; i < view.hosts.size(); ++i) {
+    const HostView& was = last_.hosts[i];
+    const HostView& is = view.hosts[i];
+    const bool deposed = last_.primary == i && view.primary != i && !is.banned;
+    const bool gone =
+        alive(was) && !alive(is) && engine_.now() - is.sampled >= engine_.config().primary_lease;
+    if (!deposed && !gone && !(is.fenced && !was.fenced)) continue;
+    cluster_->raise_fence(i);
+    any = true;
+  }
+  return any;
+}
+
+void ClusterWatch::report(const ClusterView& view) {
+  for (std::size_t i = 0; i < view.hosts.size(); ++i) {
+    const HostView& was = last_.hosts[i];
+    const HostView& is = view.hosts[i];
+    if (is.fenced && !was.fenced) {
+      note(true, "host_fenced",
+           std::string(to_string(is.no_writes)) + " (" + std::to_string(is.timeline) +
+               ", the newest is " + std::to_string(view.timeline) +
+               "): its connections are closed and it gets no new ones",
+           i);
+    } else if (was.up && !is.up) {
+      note(true, "host_down", is.error, i);
+    } else if (is.up && !was.up) {
+      note(false, "host_up",
+           std::string(to_string(is.role)) + " on timeline " + std::to_string(is.timeline), i);
+    }
+  }
+  if (view.two_primaries && !last_.two_primaries) {
+    for (std::size_t i = 0; i < view.hosts.size(); ++i) {
+      if (view.hosts[i].no_writes != Why::two_primaries) continue;
+      note(true, "two_primaries",
+           "two primaries on timeline " + std::to_string(view.timeline) +
+               ": statements are held until one of them is stopped or made a replica",
+           i);
+    }
+  }
+  if (last_.primary && !view.primary) {
+    note(true, "no_primary",
+         "no longer the primary (" + std::string(to_string(view.hosts[*last_.primary].no_writes)) +
+             "): statements wait, for failover_hold at most",
+         *last_.primary);
+  }
+  if (!view.primary || view.primary == last_.primary) return;
+  if (last_primary_ && last_primary_ != view.primary) ++cluster_->failovers;
+  last_primary_ = view.primary;
+  note(false, "primary", "the primary, on timeline " + std::to_string(view.timeline),
+       *view.primary);
+}
+
+void ClusterWatch::note(bool bad, std::string_view event, std::string text, std::size_t host) {
+  engine_.note({.weight = bad ? Weight::warning : Weight::normal,
+                .event = event,
+                .text = std::move(text),
+                .host = to_string(cluster_->hosts()[host])});
+}
+
+void Monitor::look(const std::vector<std::shared_ptr<Pool>>& pools) {
+  std::map<const Cluster*, std::vector<std::shared_ptr<Pool>>> by_cluster;
+  for (const auto& pool : pools) {
+    const auto& cluster = pool->target().cluster;
+    if (cluster == nullptr) continue;
+    by_cluster[cluster.get()].push_back(pool);
+    auto& watch = watches_[cluster.get()];
+    if (watch == nullptr) watch = std::make_unique<ClusterWatch>(engine_, cluster);
+  }
+  for (auto& [cluster, watch] : watches_) watch->serve(by_cluster[cluster]);
+}
+
+void Monitor::ask_now(const Cluster& cluster) {
+  if (const auto found = watches_.find(&cluster); found != watches_.end()) found->second->ask_now();
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine/timer_wheel.hpp"
+#include "core/monitor/host_probe.hpp"
+#include "core/pool/cluster.hpp"
+#include "forebay/routing/cluster/topology.hpp"
+
+namespace forebay::core {
+
+class Engine;
+class Pool;
+
+/// Watches one cluster: asks its hosts, judges what they say, publishes the view, and fences a host
+/// that has lost its role or has fallen silent.
+class ClusterWatch final : public HostProbe::Told {
+ public:
+  ClusterWatch(Engine& engine, std::shared_ptr<Cluster> cluster);
+
+  /// The pools of this cluster: what to log in with.
+  void serve(const std::vector<std::shared_ptr<Pool>>& pools);
+  /// Every host is asked at once, and from here on every interval.
+  void ask_now();
+
+  void on_answer(std::size_t host, const routing::HostSample& sample) override;
+  void on_no_answer(std::size_t host, const std::string& why, bool spoke) override;
+
+ private:
+  void look();
+  void ask(std::size_t host);
+  void judge();
+  bool fence(const routing::ClusterView& view);
+  void report(const routing::ClusterView& view);
+  void note(bool bad, std::string_view event, std::string text, std::size_t host);
+  static void on_timer(void* self);
+
+  Engine& engine_;
+  const std::shared_ptr<Cluster> cluster_;
+  routing::Topology topology_;
+  routing::ClusterView last_;
+  std::vector<std::unique_ptr<HostProbe>> probes_;
+  std::vector<Instant> next_;  ///< when each host is asked again
+  std::vector<std::weak_ptr<Pool>> pools_;
+  std::size_t login_ = 0;  ///< which of them is used to log in
+  std::optional<std::size_t> last_primary_;
+  Timer timer_{&ClusterWatch::on_timer, this};
+};
+
+/// The watches of all clusters. Lives on the first worker.
+class Monitor {
+ public:
+  explicit Monitor(Engine& engine) : engine_(engine) {}
+
+  /// Looks which clusters have pools.
+  void look(const std::vector<std::shared_ptr<Pool>>& pools);
+  void ask_now(const Cluster& cluster);
+
+ private:
+  Engine& engine_;
+  std::map<const Cluster*, std::unique_ptr<ClusterWatch>> watches_;
+};
+
+}  // namespace forebay::core
