@@ -26,4 +26,7 @@ Labels with(Labels labels, std::string name, std::string value);
 /// What belongs to a pool, with its database and user as labels.
 void add_pools(const core::Shared& shared, std::vector<MetricFamily>& families);
 
+/// What the monitor knows of hosts; nothing where every database has one host.
+void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& families);
+
 }  // namespace forebay::metrics

@@ -79,6 +79,7 @@ std::string render(const core::Shared& shared, const std::string& version) {
   }
   add_reloads(shared.reloads, families);
   add_pools(shared, families);
+  add_clusters(shared, families);
   return prometheus::TextSerializer().Serialize(families);
 }
 

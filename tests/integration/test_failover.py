@@ -238,3 +238,59 @@ def primary_hangs_and_wakes(lab: Lab) -> None:
     with target.connect() as client:
         assert client.value("select pg_is_in_recovery()") == "f"
         assert client.value("show port") == str(replica.port)
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def replica_dies_and_returns(lab: Lab) -> None:
+    """Nobody who uses the primary notices; the monitor does."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    target = cluster_target(lab, primary, replica, primary_lease="20s")
+    name = f"server=127.0.0.1:{replica.port}"
+
+    def said(event: str) -> int:
+        return sum(f" {event}: " in line and name in line for line in target.log.splitlines())
+    with target.connect() as client:
+        wait_until(lambda: said("host_up") == 1, "the replica is up")
+        crash(replica)
+        wait_until(lambda: said("host_down") == 1, "the replica is down")
+        assert client.value("select 1") == "1"
+        replica.start()
+        wait_until(lambda: said("host_up") == 2, "the replica is back")
+        assert client.value("select pg_is_in_recovery()") == "f"
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def statements_wait_for_a_primary(lab: Lab) -> None:
+    """For failover_hold at most; then it is an error, and the session goes on."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    target = cluster_target(lab, primary, replica, primary_lease="1s", failover_hold="1s")
+    with target.connect() as client:
+        client.run("set work_mem = '123kB'")
+        primary.stop()
+        wait_until(lambda: "no longer the primary" in target.log, "its lease is over")
+        error = client.error(m.query("select 1"), within=30)
+        assert error.sqlstate == "57P03", error
+        assert "failover_hold" in error.fields()["M"], error
+        promote(replica)
+        wait_until(lambda: str(replica.port) in last_primary(target), "there is a primary again")
+        assert client.value("show work_mem") == "123kB"
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def one_session_is_no_failover(lab: Lab) -> None:
+    """pg_terminate_backend, also of the monitor's own connections."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    target = cluster_target(lab, primary, replica, primary_lease="20s")
+    with target.connect() as client:
+        for _ in range(3):
+            primary.rows("select pg_terminate_backend(pid) from pg_stat_activity "
+                         "where datname = 'app'")
+            wait_until(lambda: "forebay monitor" in str(primary.rows(
+                "select application_name from pg_stat_activity where datname = 'app'")),
+                "the monitor is back")
+            client.run("select 1")
+    assert "no longer the primary" not in target.log
+    assert "fenced" not in target.log
