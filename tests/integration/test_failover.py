@@ -75,10 +75,6 @@ def promote(replica: Postgres) -> None:
     assert replica.value("select pg_promote()") == "t"
 
 
-def is_primary_for(target: Target, postgres: Postgres) -> bool:
-    return str(postgres.port) in last_primary(target)
-
-
 def last_primary(target: Target) -> str:
     lines = [line for line in target.log.splitlines() if "the primary, on timeline" in line]
     return lines[-1] if lines else ""
@@ -279,6 +275,21 @@ def statements_wait_for_a_primary(lab: Lab) -> None:
 
 
 @test(modes=("transaction",), targets=FOREBAY, within=60)
+def two_primaries(lab: Lab) -> None:
+    """On one timeline nobody can say which is right: statements are held until one is gone."""
+    old = lab.private_postgres()
+    first, second = lab.replica_of(old), lab.replica_of(old)
+    promote(first)
+    promote(second)
+    target = cluster_target(lab, first, second, primary_lease="1s", failover_hold="1s")
+    wait_until(lambda: "two primaries on timeline" in target.log, "they are seen")
+    with target.connect(within=30) as client:
+        first.stop()
+        wait_until(lambda: str(second.port) in last_primary(target), "one is left")
+        assert client.value("show port") == str(second.port)
+
+
+@test(modes=("transaction",), tls=(False, True), targets=FOREBAY, within=60)
 def one_session_is_no_failover(lab: Lab) -> None:
     """pg_terminate_backend, also of the monitor's own connections."""
     primary = lab.private_postgres()

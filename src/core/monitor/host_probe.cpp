@@ -233,7 +233,7 @@ void HostProbe::read_row(Bytes body) {
 void HostProbe::answered() {
   if (!asking_) return;
   if (!row_) {
-    fail(error_.empty() ? "the server gave no answer" : error_, false);
+    fail(error_.empty() ? "the server gave no answer" : error_, true);
     return;
   }
   timer_.cancel();

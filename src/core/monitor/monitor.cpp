@@ -14,7 +14,8 @@ using routing::HostView;
 using routing::Why;
 using std::chrono::milliseconds;
 
-/// A host that is not there is asked less often, as long as there is a primary.
+/// A host that is not there, or does not let us in, is asked less often, as long as nothing waits
+/// for its answer.
 constexpr milliseconds kAskAbsent{1000};
 
 bool can_log_in(const Pool& pool) {
@@ -75,7 +76,7 @@ void ClusterWatch::look() {
 
 void ClusterWatch::ask(std::size_t host) {
   if (probes_[host]->asking()) return;
-  const bool absent = last_.primary && last_.hosts[host].no_reads == Why::down;
+  const bool absent = (last_.primary || !last_.watched) && last_.hosts[host].no_reads == Why::down;
   next_[host] = engine_.now() + (absent ? kAskAbsent : milliseconds(0));
   const std::shared_ptr<Pool> login = pools_[login_ % pools_.size()].lock();
   if (login == nullptr) return;
