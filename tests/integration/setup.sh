@@ -23,6 +23,10 @@ unit_test_packages=(
   /usr/include/gtest/gtest.h=libgtest-dev
   /usr/include/gmock/gmock.h=libgmock-dev
 )
+fuzz_packages=(
+  clang++=clang
+  /usr/share/doc/libclang-rt-14-dev=libclang-rt-14-dev
+)
 server_packages=(
   /usr/lib/postgresql/15/bin/initdb=postgresql-15
   /usr/lib/postgresql/15/bin/pgbench=postgresql-15
