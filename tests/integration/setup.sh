@@ -24,7 +24,7 @@ unit_test_packages=(
   /usr/include/gmock/gmock.h=libgmock-dev
 )
 fuzz_packages=(
-  clang++=clang
+  'clang++=clang'
   /usr/share/doc/libclang-rt-14-dev=libclang-rt-14-dev
 )
 server_packages=(
