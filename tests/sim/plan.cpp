@@ -44,6 +44,20 @@ Plan make_plan(Random& random) {
   return plan;
 }
 
+config::Config changed_config(const Plan& plan, Random& random) {
+  config::Config config = plan.config;
+  config.pool.pool_size = static_cast<std::uint32_t>(1 + random.below(5));
+  config.pool.min_pool_size = static_cast<std::uint32_t>(random.below(2));
+  config.pool.server_round_robin = random.chance(50);
+  config.max_connecting = static_cast<std::uint32_t>(1 + random.below(3));
+  config.max_prepared_statements = static_cast<std::uint32_t>(random.below(4));
+  config::Database& database = config.databases["app"];
+  database.max_db_connections = static_cast<std::uint32_t>(random.below(5));
+  if (random.chance(40)) database.hosts = {{"db2", 5432}};
+  if (random.chance(20)) database.dbname = "another";
+  return config;
+}
+
 std::string Plan::text() const {
   constexpr const char* kModes[] = {"session", "transaction", "statement"};
   std::string text = std::string("mode ") + kModes[static_cast<int>(*config.pool.pool_mode)];
@@ -56,6 +70,7 @@ std::string Plan::text() const {
   if (faults) text += ", faults";
   if (babble) text += ", babble";
   if (drain) text += ", drain";
+  if (reloads) text += ", reloads";
   if (jumps) text += ", jumps";
   if (client_window != SIZE_MAX) text += ", client window " + std::to_string(client_window);
   if (server_window != SIZE_MAX) text += ", server window " + std::to_string(server_window);

@@ -29,8 +29,10 @@ Simulation::Simulation(std::uint64_t seed, std::ostream* log)
     : log_(log),
       random_(seed),
       plan_(make_plan(random_)),
+      config_(plan_.config),
       world_(plan_.config, plan_.workers, seed),
       postgres_(plan_.servers) {
+  plan_.reloads = seed % 4 == 3 && !plan_.faults;
   world_.net.window = std::max(plan_.server_window, kCancelRequestSize);
   world_.net.reception = [this](const Endpoint&) {
     if (!plan_.faults || healing_ || random_.chance(80)) return Reception::accept;
@@ -199,6 +201,11 @@ void Simulation::fault() {
     note("drain");
     world_.drain();
   }
+  if (plan_.reloads && random_.one_in(100)) {
+    note("reload");
+    config_ = changed_config(plan_, random_);
+    world_.reload(config_);
+  }
   if (!plan_.faults || servers_.empty() || !random_.one_in(150)) return;
   ModelServer& server = *servers_[random_.below(servers_.size())];
   const std::string which = "server " + std::to_string(server.number());
@@ -262,11 +269,16 @@ void Simulation::check() {
   for (const auto& pool : world_.shared().pools.all()) {
     const core::Pool::Counts counts = pool->counts();
     total += counts.total;
-    if (counts.total > pool->settings().pool_size) wrong("more links than pool_size allows");
+    // What a reload makes too many goes one after the other, but no more may come.
+    const std::uint32_t most = std::max(pool->settings().pool_size, totals_[pool->serial()]);
+    if (counts.total > most) wrong("more links than pool_size allows");
+    totals_[pool->serial()] = counts.total;
     if (counts.waiting > 0 && counts.parked > 0) wrong("somebody waits while a link is idle");
   }
-  const std::uint32_t limit = plan_.config.databases.at("app").max_db_connections;
-  if (limit > 0 && total > limit) wrong("more links than max_db_connections allows");
+  const std::uint32_t limit = config_.databases.at("app").max_db_connections;
+  if (limit > 0 && total > std::max(limit, total_))
+    wrong("more links than max_db_connections allows");
+  total_ = total;
   check_links();
 }
 

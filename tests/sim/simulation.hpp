@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -26,6 +27,7 @@ struct Plan {
   bool faults = false;  ///< servers die, and cannot be reached
   bool babble = false;  ///< ... and speak nonsense
   bool drain = false;
+  bool reloads = false;
   bool jumps = false;  ///< the clock jumps by seconds
   std::size_t client_window = SIZE_MAX;
   std::size_t server_window = SIZE_MAX;
@@ -34,6 +36,8 @@ struct Plan {
 };
 
 Plan make_plan(Random& random);
+/// What a reload brings: other limits and sizes, another host, another database behind the name.
+config::Config changed_config(const Plan& plan, Random& random);
 
 /// One run: engines, clients and servers in one thread, everything in an order that the seed
 /// decides. See README.md for what must hold.
@@ -78,6 +82,9 @@ class Simulation {
   std::ostream* const log_;
   Random random_;
   Plan plan_;
+  config::Config config_;                          ///< the plan's, or what the last reload brought
+  std::map<std::uint64_t, std::uint32_t> totals_;  ///< links of each pool at the last look
+  std::uint32_t total_ = 0;
   World world_;
   FakePostgres postgres_;
   std::vector<std::unique_ptr<ModelServer>> servers_;

@@ -81,7 +81,6 @@ void Pool::forget_servers(const PoolTarget& before, const PoolTarget& after) {
   avoided_until_.clear();
   welcome_ = nullptr;
   accepted_.clear();
-  catalog_->advance();
 }
 
 // Links that are there move from the old limits to the new ones, over them if need be.
