@@ -9,6 +9,7 @@
 
 #include "app/descriptors.hpp"
 #include "app/runtime_factory.hpp"
+#include "app/service_manager.hpp"
 #include "app/version.hpp"
 #include "forebay/config/names.hpp"
 #include "metrics/metrics.hpp"
@@ -80,6 +81,7 @@ Result<void> Lifecycle::start() {
   }
   announce(notes);
   workers_->start();
+  tell_service_manager("READY=1");
   return {};
 }
 
@@ -221,6 +223,7 @@ void Lifecycle::on_signal(int signal) {
 
 void Lifecycle::drain(const char* why) {
   draining_ = true;
+  tell_service_manager("STOPPING=1");
   say(core::Weight::normal, "draining",
       std::string(why) +
           ": no new clients; those between transactions are let go, the others when "

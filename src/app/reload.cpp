@@ -9,6 +9,7 @@
 #include "app/descriptors.hpp"
 #include "app/lifecycle.hpp"
 #include "app/runtime_factory.hpp"
+#include "app/service_manager.hpp"
 
 // Another configuration while clients are served: first everything is made ready, which may fail
 // and then has changed nothing; then it is put into use, which cannot fail.
@@ -20,6 +21,7 @@ void Lifecycle::reload(std::function<void(const config::Reloaded&)> done) {
 
 config::Reloaded Lifecycle::reload_now() {
   config::Reloaded reloaded;
+  if (!draining_) tell_service_manager("RELOADING=1");
   config::LoadedConfig loaded = load_();
   for (const auto& warning : loaded.warnings) reloaded.warnings.push_back(to_string(warning));
   for (const auto& error : loaded.errors) reloaded.errors.push_back(to_string(error));
@@ -40,6 +42,7 @@ config::Reloaded Lifecycle::reload_now() {
   (reloaded.applied ? shared_->reloads.applied : shared_->reloads.failed).add();
   shared_->reloads.last_applied = reloaded.applied;
   tell_reloaded(reloaded);
+  if (!draining_) tell_service_manager("READY=1");
   return reloaded;
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
+import socket
 import threading
 import urllib.request
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, TLS, test
-from lab.forebay import Forebay
+from lab.forebay import Forebay, binary, sanitizer_options
 from lab.lab import Lab
 from lab.postgres import password_of
 from lab.process import wait_until
@@ -221,6 +223,30 @@ def a_log_file_that_was_moved_is_opened_anew(lab: Lab) -> None:
     target.running.send_signal(signal.SIGHUP)
     wait_until(lambda: path.exists() and "reloaded" in path.read_text(), "it writes to a new one")
     assert moved.read_text().count("reloaded") == 1
+
+
+@test(targets=FOREBAY)
+def the_service_manager_is_told(lab: Lab) -> None:
+    """READY, RELOADING and STOPPING, as systemd's Type=notify expects them."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = lab.folder / "notify"
+        manager.bind(str(path))
+        manager.settimeout(20)
+        port = ports.claim()
+        file = lab.folder / "own.toml"
+        host, server = lab.postgres.address
+        file.write_text(f'[forebay]\nlisten = ["127.0.0.1:{port}"]\nauth = "server"\n'
+                        f'[databases."*"]\nhosts = ["{host}:{server}"]\n')
+        child = lab.child("forebay", [binary(), "serve", "-c", file],
+                          env={**os.environ, **sanitizer_options(), "NOTIFY_SOCKET": str(path)})
+        assert manager.recv(1000) == b"READY=1"
+        child.send_signal(signal.SIGHUP)
+        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", manager.recv(1000))
+        assert manager.recv(1000) == b"READY=1"
+        child.send_signal(signal.SIGTERM)
+        assert manager.recv(1000) == b"STOPPING=1"
+        assert child.wait() == 0
+        ports.release(port)
 
 
 @test(modes=("transaction",), targets=FOREBAY, heavy=True)
