@@ -65,6 +65,7 @@ class Checker {
     check_hashes();
     check_pool_sizes();
     check_mixed_sizes();
+    check_tenants();
   }
 
  private:
@@ -98,6 +99,58 @@ class Checker {
   static Position position_in(const Member& entry, std::string_view key) {
     const Member* member = find(keys_of(entry), key);
     return member == nullptr ? entry.at : member->value.at;
+  }
+
+  void tenants_error(std::string_view key, const std::string& why) {
+    problems_.error(key_position({"tenants", key}, {"tenants"}),
+                    "[tenants] " + std::string(key) + ": " + why);
+  }
+
+  void check_tenants() {
+    const TenantSettings& tenants = config_.tenants;
+    for (const auto& [key, pattern] : {std::pair("user_pattern", &tenants.user_pattern),
+                                       std::pair("database_pattern", &tenants.database_pattern)}) {
+      if (!pattern->empty() && pattern->find(kTenantMark) == std::string::npos) {
+        tenants_error(key, "expected {tenant} in it, such as \"app.{tenant}\"");
+      }
+    }
+    const std::string& setting = tenants.setting;
+    const bool capitals =
+        std::any_of(setting.begin(), setting.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+    if (!setting.empty() && (capitals || setting.find('.') == std::string::npos)) {
+      tenants_error("setting", "expected small letters with a dot, such as \"app.tenant_id\"");
+    }
+    if (std::ranges::find(tenants.report_tables, "*") != tenants.report_tables.end()) {
+      tenants_error("report_tables", "\"*\" is not possible; set firewall = \"report\"");
+    }
+    if (tenants.databases.empty()) return;
+    const bool nobody = tenants.users.empty() && tenants.user_pattern.empty() &&
+                        tenants.database_pattern.empty() && tenants.startup_parameter.empty();
+    if (nobody) {
+      problems_.warning(key_position({"tenants", "databases"}, {"tenants"}),
+                        "[tenants] databases: nothing says whose a session is, so each is "
+                        "refused; set user_pattern, database_pattern or startup_parameter, or list "
+                        "users in [tenants.users]");
+    }
+    if (tenants.firewall != FirewallMode::off) check_firewall(tenants);
+  }
+
+  /// It has to see each statement, and the one that a Bind is for.
+  void check_firewall(const TenantSettings& tenants) {
+    if (tenants.tables.empty() && tenants.report_tables.empty()) {
+      tenants_error("firewall", "it has no tables; set tables = [\"*\"], or list them");
+    }
+    for (const auto& [name, database] : config_.databases) {
+      if (!tenants.serve(name)) continue;
+      if (config_.max_prepared_statements == 0) {
+        tenants_error("firewall", "it needs [pool] max_prepared_statements of at least 1");
+      }
+      if (config_.pool_settings(database, nullptr).pool_mode == PoolMode::session) {
+        tenants_error("firewall", "database " + quoted(name) +
+                                      " has pool_mode \"session\"; the firewall needs "
+                                      "\"transaction\" or \"statement\"");
+      }
+    }
   }
 
   void check_listening() {

@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace forebay::config {
+
+bool TenantSettings::serve(std::string_view database) const {
+  return std::any_of(databases.begin(), databases.end(),
+                     [&](const std::string& name) { return name == "*" || name == database; });
+}
 namespace {
 
 template <class T>

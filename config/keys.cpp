@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kTlsVersions = {"TLSv1.2", "TLSv1.3"};
 
-constexpr std::array<Section, 5> kSections = {{
+constexpr std::array<Section, 6> kSections = {{
     {"forebay", "Where clients come in, and who may."},
     {"log", "What is written down."},
     {"tls.client", "TLS between clients and Forebay."},
@@ -18,6 +18,8 @@ constexpr std::array<Section, 5> kSections = {{
      "Server connections. One pool exists for each pair of database and user. The keys down to "
      "server_lifetime can also be set for one database and for one user; the user's word goes "
      "before the database's, and that before this one."},
+    {"tenants",
+     "Customers that share databases. A session of these databases is one tenant's, or refused."},
 }};
 
 template <class Owner>
@@ -192,6 +194,44 @@ Keys<Config> server_keys() {
   };
 }
 
+Keys<TenantSettings> tenant_keys() {
+  using T = TenantSettings;
+  return {
+      key("", "databases", Effect::new_clients, &T::databases, Texts{"[\"app\"]"},
+          "The databases, by the names that clients give; \"*\" for all. Empty: no tenants."),
+      key("", "users", Effect::new_clients, &T::users, TextByName{},
+          "Users and their tenants, such as {app_acme = \"acme\"}; also as a section "
+          "[tenants.users]. Goes before what follows."),
+      key("", "user_pattern", Effect::new_clients, &T::user_pattern, Text{"app.{tenant}"},
+          "The name of a tenant's users, such as \"app.{tenant}\" or \"{tenant}_rw\"; \"\" for "
+          "none."),
+      key("", "database_pattern", Effect::new_clients, &T::database_pattern, Text{"shop_{tenant}"},
+          "The name of a tenant's databases, such as \"shop_{tenant}\"; \"\" for none."),
+      key("", "startup_parameter", Effect::new_clients, &T::startup_parameter,
+          Text{"forebay.tenant"},
+          "A start-up parameter, also in options=-c, by which a client says itself whose it is, "
+          "such as \"forebay.tenant\"; \"\" for none. Only for clients that are trusted with all "
+          "tenants' data."),
+      key("", "column", Effect::new_clients, &T::column, PostgresName{"tenant_id"},
+          "The column that says whose a row is."),
+      key("", "column_type", Effect::new_clients, &T::column_type, Choice<TenantType>{kTenantTypes},
+          "What the column holds: text (also varchar), integer of any size, or uuid."),
+      key("", "setting", Effect::new_clients, &T::setting, Text{"app.tenant_id"},
+          "A run-time parameter that always has the tenant's value and that clients cannot change, "
+          "for policies of row level security; \"\" for none."),
+      key("", "firewall", Effect::new_clients, &T::firewall, Choice<FirewallMode>{kFirewallModes},
+          "Whether statements are held to the tenant's rows. off: no. report: what would be "
+          "refused is logged and counted. enforce: it is refused."),
+      key("", "tables", Effect::new_clients, &T::tables, Texts{"[\"*\"]"},
+          "Tables and views that have the column: \"orders\" in every schema, \"app.orders\" in "
+          "one, \"*\" for all but PostgreSQL's own and shared_tables."),
+      key("", "report_tables", Effect::new_clients, &T::report_tables, Texts{"[\"orders\"]"},
+          "Those of which violations are only reported."),
+      key("", "shared_tables", Effect::new_clients, &T::shared_tables, Texts{"[\"countries\"]"},
+          "With \"*\": tables without the column, which all tenants may use."),
+  };
+}
+
 /// Three keys for one member. An empty one says nothing, so it must not undo what another said.
 struct PasswordNames {
   std::string_view here = "password";
@@ -290,6 +330,7 @@ const Keys<Config>& general_keys() {
                        tls_keys(Effect::replaces_servers, kTowardsServers)));
     append(all, within("pool", &Config::pool, pool_keys("default_pool_size")));
     append(all, server_keys());
+    append(all, within("tenants", &Config::tenants, tenant_keys()));
     return all;
   }();
   return keys;

@@ -14,8 +14,8 @@
 namespace forebay::config {
 namespace {
 
-constexpr std::array<std::string_view, 6> kTopLevel = {"forebay", "log",       "tls",
-                                                       "pool",    "databases", "users"};
+constexpr std::array<std::string_view, 7> kTopLevel = {"forebay", "log",       "tls",  "pool",
+                                                       "tenants", "databases", "users"};
 
 /// `[pool]`, for a key that some section has; empty if none has.
 std::string home_of(std::string_view name) {

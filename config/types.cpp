@@ -168,6 +168,57 @@ std::optional<std::string> Text::read(const Value& value, Reading& reading) cons
   return std::nullopt;
 }
 
+std::optional<std::vector<std::string>> Texts::read(const Value& value, Reading& reading) const {
+  const Array* elements = value.as<Array>();
+  if (elements == nullptr) {
+    reading.expected(value, "an array of strings such as " + std::string(example));
+    return std::nullopt;
+  }
+  std::vector<std::string> texts;
+  for (const Value& element : *elements) {
+    const auto* text = element.as<std::string>();
+    if (text == nullptr || text->empty()) {
+      reading.expected(element, "an array of strings such as " + std::string(example));
+      return std::nullopt;
+    }
+    texts.push_back(*text);
+  }
+  return texts;
+}
+
+std::string Texts::show(const std::vector<std::string>& texts) const {
+  std::string shown;
+  for (const std::string& text : texts) shown += (shown.empty() ? "" : ", ") + quoted(text);
+  return "[" + shown + "]";
+}
+
+std::optional<TextByName::Held> TextByName::read(const Value& value, Reading& reading) const {
+  constexpr std::string_view kForm = "a table of strings such as {app = \"acme\"}";
+  const Table* table = value.as<Table>();
+  if (table == nullptr) {
+    reading.expected(value, kForm);
+    return std::nullopt;
+  }
+  Held texts;
+  for (const Member& member : *table) {
+    const auto* text = member.value.as<std::string>();
+    if (text == nullptr || text->empty()) {
+      reading.expected(member.value, kForm);
+      return std::nullopt;
+    }
+    texts.emplace(member.name, *text);
+  }
+  return texts;
+}
+
+std::string TextByName::show(const Held& texts) const {
+  std::string shown;
+  for (const auto& [name, text] : texts) {
+    shown += (shown.empty() ? "" : ", ") + quoted(name) + " = " + quoted(text);
+  }
+  return "{" + shown + "}";
+}
+
 std::optional<std::string> PostgresName::read(const Value& value, Reading& reading) const {
   auto text = Text{example}.read(value, reading);
   if (!text || text->size() <= kMaxNameBytes) return text;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -72,6 +73,25 @@ struct Text {
 
   [[nodiscard]] std::optional<std::string> read(const Value& value, Reading& reading) const;
   [[nodiscard]] std::string show(const std::string& text) const { return quoted(text); }
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
+/// An array of strings, none of them empty.
+struct Texts {
+  using Held = std::vector<std::string>;
+  std::string_view example;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& texts) const;
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
+/// A table of names and their texts: a section of its own, or {name = "text"}.
+struct TextByName {
+  using Held = std::map<std::string, std::string, std::less<>>;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& texts) const;
   [[nodiscard]] std::string hint() const { return {}; }
 };
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "forebay/routing/sql/shape.hpp"
+#include "forebay/routing/tenant/check.hpp"
 
 namespace forebay::tenant {
 namespace {
@@ -26,7 +26,45 @@ bool is_all(const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), "*") != names.end();
 }
 
+/// What {tenant} stands for in a name; nothing where the pattern does not fit.
+std::optional<std::string> matched(Bytes pattern, Bytes name) {
+  const std::size_t mark = pattern.find(config::kTenantMark);
+  if (mark == Bytes::npos) return std::nullopt;
+  const Bytes before = pattern.substr(0, mark);
+  const Bytes behind = pattern.substr(mark + config::kTenantMark.size());
+  if (name.size() <= before.size() + behind.size() || !name.starts_with(before) ||
+      !name.ends_with(behind)) {
+    return std::nullopt;
+  }
+  name.remove_prefix(before.size());
+  name.remove_suffix(behind.size());
+  return std::string(name);
+}
+
 }  // namespace
+
+Policy policy_of(const config::TenantSettings& settings) {
+  Policy policy;
+  policy.column = settings.column;
+  policy.type = settings.column_type;
+  policy.firewall = settings.firewall;
+  policy.tables = settings.tables;
+  policy.report_tables = settings.report_tables;
+  policy.shared_tables = settings.shared_tables;
+  policy.setting = settings.setting;
+  return policy;
+}
+
+std::optional<std::string> tenant_of(const config::TenantSettings& settings, Bytes user,
+                                     Bytes database, Bytes said) {
+  if (const auto listed = settings.users.find(user); listed != settings.users.end()) {
+    return listed->second;
+  }
+  if (auto found = matched(settings.user_pattern, user)) return found;
+  if (auto found = matched(settings.database_pattern, database)) return found;
+  if (!settings.startup_parameter.empty() && !said.empty()) return std::string(said);
+  return std::nullopt;
+}
 
 Mode Policy::mode_of(Bytes schema, Bytes table) const {
   if (firewall == Mode::off) return Mode::off;

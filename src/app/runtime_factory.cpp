@@ -7,6 +7,7 @@
 
 #include "forebay/auth/user_secrets.hpp"
 #include "forebay/net/tls.hpp"
+#include "forebay/routing/tenant/check.hpp"
 
 namespace forebay::app {
 namespace {
@@ -102,6 +103,10 @@ Result<std::shared_ptr<const core::Runtime>> make_runtime(config::Config config,
   }
   runtime->max_client_conn = runtime->config.max_client_conn.value_or(runtime->max_client_conn);
   runtime->own_uid = geteuid();
+  const config::TenantSettings& tenants = runtime->config.tenants;
+  if (!tenants.databases.empty()) {
+    runtime->tenants = std::make_shared<const tenant::Policy>(tenant::policy_of(tenants));
+  }
   if (const auto made = make_secrets(*runtime, before, notes); made.has_error())
     return made.error();
   if (const auto made = make_tls(*runtime); made.has_error()) return made.error();

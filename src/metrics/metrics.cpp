@@ -41,6 +41,10 @@ constexpr CounterLine kCounters[] = {
     {"cancels_total", "Cancel requests that were carried out.", &core::Counters::cancels},
     {"server_recoveries_total", "Server connections made clean after their client vanished.",
      &core::Counters::recoveries},
+    {"tenant_statements_refused_total", "Statements refused by the policy for tenants.",
+     &core::Counters::tenant_statements_refused},
+    {"tenant_statements_reported_total", "Statements against the policy for tenants that ran.",
+     &core::Counters::tenant_statements_reported},
 };
 
 void add_reloads(const core::ReloadCounters& reloads, std::vector<MetricFamily>& families) {

@@ -10,6 +10,7 @@
 
 #include "forebay/base/endpoint.hpp"
 #include "forebay/config/secret.hpp"
+#include "forebay/config/tenants.hpp"
 
 /// The configuration as plain data, with its defaults. A snapshot is immutable once it is in use
 /// and may be read by every thread. Keys keep PgBouncer's word where the meaning is the same.
@@ -142,6 +143,8 @@ struct Config {
   std::string log_file;  ///< empty: standard error
   bool log_connections = true;
   std::optional<Endpoint> http;  ///< health and metrics; nothing: none
+
+  TenantSettings tenants;
 
   PoolOverrides pool;  ///< for every pool
   std::map<std::string, Database, std::less<>> databases;

@@ -44,6 +44,14 @@ inline constexpr std::array<Name<LogLevel>, 4> kLogLevels = {{{LogLevel::debug, 
 inline constexpr std::array<Name<LogFormat>, 2> kLogFormats = {
     {{LogFormat::text, "text"}, {LogFormat::json, "json"}}};
 
+inline constexpr std::array<Name<FirewallMode>, 3> kFirewallModes = {
+    {{FirewallMode::off, "off"},
+     {FirewallMode::report, "report"},
+     {FirewallMode::enforce, "enforce"}}};
+
+inline constexpr std::array<Name<TenantType>, 3> kTenantTypes = {
+    {{TenantType::text, "text"}, {TenantType::integer, "integer"}, {TenantType::uuid, "uuid"}}};
+
 /// The word for a value; "?" for one that is not in the list, which no loaded Config has.
 template <class Enumeration>
 constexpr std::string_view name_of(std::span<const Name<Enumeration>> names, Enumeration value) {

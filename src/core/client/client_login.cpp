@@ -122,7 +122,13 @@ void ClientSession::on_startup(StartupFacts facts) {
     relay_.pool = pool_->serial();
     relay_.catalog = &pool_->catalog();
   }
-  if (startup.replication != Replication::none) mode_ = config::PoolMode::session;
+  if (startup.replication != Replication::none) {
+    mode_ = config::PoolMode::session;
+    if (engine_.config().tenants.serve(startup.database)) {
+      fatal({pg::sqlstate::kInvalidAuthorization, "replication is not for tenants"});
+      return;
+    }
+  }
   authenticate();
 }
 
@@ -350,14 +356,20 @@ void ClientSession::meet_server() {
     engine_.open_for(*this, false, true);
     return;
   }
+  if (!take_tenant()) return;
   ParameterSets& sets = engine_.shared().parameter_sets;
   relay_.settings = sets.make(facts.settings);
-  relay_.startup = relay_.settings;
   auto checked = facts.settings;
   std::erase_if(checked, [](const auto& setting) {
     return parameter_name(setting.first) == kApplicationName;
   });
   login_->checked = sets.make(std::move(checked));
+  if (relay_.tenant != nullptr && !relay_.tenant->policy->setting.empty()) {
+    auto settings = facts.settings;
+    settings.emplace_back(relay_.tenant->policy->setting, relay_.tenant->value);
+    relay_.settings = sets.make(std::move(settings));
+  }
+  relay_.startup = relay_.settings;
 
   const WelcomeRef welcome = pool_->welcome();
   if (mode_ != config::PoolMode::session && welcome != nullptr) {

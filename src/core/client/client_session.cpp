@@ -113,6 +113,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     const Relay::ClientProgress progress = relay.from_client(bytes, link);
     consumed += progress.consumed;
     bytes.remove_prefix(progress.consumed);
+    if (relay_.tenant != nullptr) note_objections(relay.objections());
     if (progress.stop == Relay::ClientStop::need_link) {
       enter(Phase::waiting);
       waiting_since_ = engine_.now();

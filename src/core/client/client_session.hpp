@@ -154,6 +154,7 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] bool may_enter_without_password() const;
   void ask_password();
   void meet_server();
+  bool take_tenant();
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
   void greet(const Welcome& welcome, const Pool::Reported& reported);
@@ -161,6 +162,7 @@ class ClientSession final : public StreamEvents {
   // In use.
   std::size_t receive(Bytes bytes);
   std::size_t relay_received(Bytes bytes);
+  void note_objections(const Objections& objections);
   void continue_input();
   void link_up(ServerLink& link);
   bool after_transaction();

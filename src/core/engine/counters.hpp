@@ -24,6 +24,8 @@ struct alignas(64) Counters {
   Counter waits_failed;
   Counter cancels;
   Counter recoveries;   ///< links made clean after their client vanished
+  Counter tenant_statements_refused;
+  Counter tenant_statements_reported;
   Counter links_moved;  ///< to another worker
 };
 

@@ -9,6 +9,7 @@
 #include "forebay/config/config.hpp"
 #include "forebay/config/load.hpp"
 #include "forebay/core/io.hpp"
+#include "forebay/routing/tenant/policy.hpp"
 
 namespace forebay::core {
 
@@ -27,6 +28,7 @@ struct Runtime {
   /// Towards the servers of each entry of `databases`; null for TlsMode::disable.
   std::map<std::string, std::shared_ptr<const TlsContext>, std::less<>> server_tls;
   std::uint32_t max_client_conn = 10'000;
+  std::shared_ptr<const tenant::Policy> tenants;  ///< null: there are none
   /// The user that this process runs as, for Unix-domain peers.
   std::uint32_t own_uid = 0;
 

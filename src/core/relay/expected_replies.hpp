@@ -62,6 +62,8 @@ struct SpecialReply {
   bool sets_settings = false;         ///< ours: makes the statement that sets settings
   bool changed_result = false;        ///< fails: the rows are not what the client was told
   bool undecided_names = false;       ///< counts in LinkRelayState::all_gone
+  /// What was sent fails, in the place of what the client said: it is told this instead.
+  std::string refusal;
   /// Where the text that was sent differs in length: characters of it, and how many more.
   std::vector<std::pair<std::uint32_t, std::int32_t>> shifts;
 

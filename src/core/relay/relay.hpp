@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ class Relay {
   /// Handles bytes from the client, which is not linked when `link` is null.
   ClientProgress from_client(Bytes bytes, LinkRelayState* link);
   [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
+  [[nodiscard]] const Objections& objections() const noexcept { return objections_; }
 
   /// Sends a link what it takes to have the client's settings, and the client what differs between
   /// this server and the one that it was told about. To be called when the two are linked.
@@ -86,8 +88,21 @@ class Relay {
   struct Understood {
     SessionWorkRef work;
     bool commits = true;
+    std::optional<tenant::Violation> objection = std::nullopt;
   };
-  [[nodiscard]] Understood understand(Bytes text, const Reading& reading) const;
+  /// `types` is what a Parse declares; nothing for a Query.
+  [[nodiscard]] Understood understand(Bytes text, const Reading& reading,
+                                      std::optional<Bytes> types) const;
+
+  // The policy for tenants.
+  [[nodiscard]] tenant::Violation unread() const;
+  [[nodiscard]] std::optional<tenant::Violation> judge(Bytes text, const Reading& reading,
+                                                       const sql::Facts& facts,
+                                                       std::optional<Bytes> types) const;
+  [[nodiscard]] std::optional<tenant::Violation> judge_bind(
+      const Item& item, const std::optional<pg::frontend::Bind>& bind, LinkRelayState& link);
+  bool refused(const std::optional<tenant::Violation>& objection);
+  void refuse(const Item& item, LinkRelayState& link, Request request, std::string why);
   [[nodiscard]] Reading reading(const WelcomeRef& welcome) const;
   void on_query(const Item& item, LinkRelayState& link);
   void edit_query(const SessionWork& work, TextEdits& edits, Expected& expected,
@@ -162,6 +177,7 @@ class Relay {
   ClientRelayState& client_;
   Output out_;
   std::string violation_;
+  Objections objections_;
 };
 
 /// The other direction: what a server says, to its client or, when the client is gone or there was
@@ -218,6 +234,7 @@ class ServerRelay {
   void on_notice(const Item& item);
   void pass(const Item& item, Disposition disposition);
   bool rewrite_error(const Item& item, Bytes sqlstate);
+  bool tell_refusal(const SpecialReply* special);
   Verdict violation(const Item& item);
 
   const RelayRules& rules_;

@@ -129,7 +129,9 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   if (!parse || !rules_.share_statements || parse->statement.empty() || known) {
     return Handled::need_link;
   }
-  auto [work, commits] = understand(parse->text, reading(client_.welcome));
+  const Bytes types = parse->parameter_types.substr(2);
+  auto [work, commits, objection] = understand(parse->text, reading(client_.welcome), types);
+  if (objection) return Handled::need_link;
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
   const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
   StatementRef statement = rules_.catalog.find(parse->definition, context_of(parse->definition));
@@ -232,6 +234,10 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
       on_sync(item, link);
       return Handled::yes;
     case Frontend::FunctionCall:
+      if (client_.tenant != nullptr && refused(unread())) {
+        refuse(item, link, Request::query, objections_.first);
+        return Handled::yes;
+      }
       forward(item, link, {.request = Request::function_call});
       return Handled::yes;
     case Frontend::Flush:

@@ -47,13 +47,21 @@ bool names_statement(const SessionStep& step) {
 }  // namespace
 
 // What a text does to the session; null for nothing. Facts and shape are good until the next call.
-Relay::Understood Relay::understand(Bytes text, const Reading& reading) const {
+Relay::Understood Relay::understand(Bytes text, const Reading& reading,
+                                    std::optional<Bytes> types) const {
   if (rules_.reader == nullptr) return {};
-  if (!reading.lexable) return {unknown_work()};
+  if (!reading.lexable) {
+    Understood unknown{unknown_work()};
+    if (client_.tenant != nullptr) unknown.objection = unread();
+    return unknown;
+  }
   StatementReader& reader = *rules_.reader;
+  if (client_.tenant != nullptr) reader.cache.set_policy(client_.tenant->policy);
   const sql::Facts& facts = reader.cache.facts(text, reading.standard, reader.shape);
   SessionWorkRef work = session_work(facts, reader.shape, text);
-  return {std::move(work), may_commit(facts)};
+  Understood understood{std::move(work), may_commit(facts)};
+  if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
+  return understood;
 }
 
 // ---------------------------------------------------------------- Query
@@ -61,6 +69,12 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading) const {
 // The server drops its unnamed statement for every Query.
 void Relay::on_query(const Item& item, LinkRelayState& link) {
   const auto query = pg::frontend::Query::parse(item.message.body);
+  if (client_.tenant != nullptr && (!item.message.whole() || !query)) {
+    if (refused(unread())) {
+      refuse(item, link, Request::query, objections_.first);
+      return;
+    }
+  }
   if (item.message.whole() && !query) {
     forward(item, link, {.request = Request::query});  // malformed: the server does nothing
     return;
@@ -73,7 +87,11 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
   if (!item.message.whole()) {
     work = rules_.reader == nullptr ? nullptr : unknown_work();
   } else {
-    Understood understood = understand(query->text, reading_now(link));
+    Understood understood = understand(query->text, reading_now(link), std::nullopt);
+    if (refused(understood.objection)) {
+      refuse(item, link, Request::query, std::move(understood.objection->message));
+      return;
+    }
     work = std::move(understood.work);
     expected.commits = understood.commits;
     if (rules_.share_statements && is_deallocate_all(query->text)) {

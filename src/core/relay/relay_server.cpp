@@ -279,6 +279,7 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   // Looked up before what it names is undone.
   const bool rewritten = disposition == Disposition::forward &&
                          ((special != nullptr && special->changed_result && refuse_changed()) ||
+                          (!fields.fatal() && tell_refusal(special)) ||
                           rewrite_error(item, fields.sqlstate) ||
                           (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);

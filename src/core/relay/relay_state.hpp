@@ -18,6 +18,7 @@
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
 #include "forebay/routing/sql/facts_cache.hpp"
+#include "forebay/routing/tenant/check.hpp"
 
 namespace forebay::core {
 
@@ -76,6 +77,19 @@ struct RelayRules {
   Measures* measures = nullptr;
 };
 
+/// Whose a session is, and what that means for its statements.
+struct SessionTenant {
+  std::string value;
+  std::shared_ptr<const tenant::Policy> policy;
+};
+
+/// Statements that went against the policy for tenants, and the first one's why.
+struct Objections {
+  std::uint32_t refused = 0;
+  std::uint32_t reported = 0;
+  std::string first;
+};
+
 /// What is remembered of a client between turns.
 struct ClientRelayState {
   pg::Framer framer{pg::Sender::client};
@@ -95,6 +109,7 @@ struct ClientRelayState {
   const CatalogEpoch* catalog = nullptr;  ///< of the pool's database
 
   std::unique_ptr<ClientStatements> statements;  ///< null while there never was one
+  std::unique_ptr<const SessionTenant> tenant;   ///< null: it may say what it likes
 
   /// The unnamed prepared statement: what it takes to make it again on another link.
   struct Unnamed {

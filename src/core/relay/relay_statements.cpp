@@ -38,6 +38,11 @@ std::uint32_t size32(std::size_t size) {
 
 void Relay::on_parse(const Item& item, LinkRelayState& link) {
   const NamedDefinition cut = cut_name(item.message);
+  const bool unseen = !cut.well_formed || !item.message.whole() || link.expected.copying_in();
+  if (client_.tenant != nullptr && unseen && refused(unread())) {
+    refuse(item, link, Request::parse, objections_.first);
+    return;
+  }
   // The server finds the words for a malformed message; a copy-in is aborted by any message.
   if (!cut.well_formed || link.expected.copying_in()) {
     forward(item, link, {.request = Request::parse});
@@ -49,7 +54,12 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
                     .body_size = item.message.body_size};
   const Bytes text = cut.definition.substr(0, cut.definition.find('\0'));
   if (made.whole) {
-    Understood understood = understand(text, reading_now(link));
+    Understood understood =
+        understand(text, reading_now(link), cut.definition.substr(text.size() + 3));
+    if (refused(understood.objection)) {
+      refuse(item, link, Request::parse, std::move(understood.objection->message));
+      return;
+    }
     made.work = std::move(understood.work);
     made.commits = understood.commits;
   } else if (rules_.reader != nullptr) {
@@ -169,6 +179,13 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
 
 Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   const auto bind = pg::frontend::Bind::parse(item.message.body);
+  if (client_.tenant != nullptr && rules_.share_statements) {
+    auto objection = judge_bind(item, bind, link);
+    if (refused(objection)) {
+      refuse(item, link, Request::bind, std::move(objection->message));
+      return Handled::yes;
+    }
+  }
   if (!rules_.share_statements || link.expected.copying_in()) {
     if (bind) open_portal(*bind, item.message.whole());
     forward(item, link, {.request = Request::bind});

@@ -159,6 +159,10 @@ class Forebay(Target):
             server = {"mode": "verify-full", "ca_file": self.certificates.ca}
         text += table("tls.client", {**client, **settings.client_tls})
         text += table("tls.server", {**server, **settings.server_tls})
+        if settings.tenants:
+            users = settings.tenants.get("users", {})
+            text += table("tenants", {k: v for k, v in settings.tenants.items() if k != "users"})
+            text += table("tenants.users", {toml(name): tenant for name, tenant in users.items()})
         for name, database in settings.all_databases(self.servers()).items():
             text += self._database(name, database)
         if settings.wildcard:

@@ -41,6 +41,7 @@ class Settings:
     options: dict[str, Any] = field(default_factory=dict)       # keys by PgBouncer's words
     client_tls: dict[str, Any] = field(default_factory=dict)    # changes to [tls.client]
     server_tls: dict[str, Any] = field(default_factory=dict)    # changes to [tls.server]
+    tenants: dict[str, Any] = field(default_factory=dict)       # [tenants], with "users" a table
     listen: list[str] = field(default_factory=list)             # more listeners
     arguments: list[str] = field(default_factory=list)          # more on the command line (run)
     open_files: Optional[int] = None        # the limit of descriptors

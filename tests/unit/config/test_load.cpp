@@ -65,7 +65,7 @@ TEST(LoadConfig, lists_the_keys_where_none_is_near) {
                           "\"format\", \"file\", \"connections\""));
   EXPECT_THAT(errors_of("[xyzzy]\n" + kAnyDatabase),
               ElementsAre("f.toml:1:2: unknown section \"xyzzy\"; the sections are \"forebay\", "
-                          "\"log\", \"tls\", \"pool\", \"databases\", \"users\""));
+                          "\"log\", \"tls\", \"pool\", \"tenants\", \"databases\", \"users\""));
 }
 
 TEST(LoadConfig, reports_an_unknown_section_with_its_nearest_name) {

@@ -57,6 +57,18 @@ const std::map<std::string, std::string>& other_values() {
       {"pool.monitor_interval", R"("15ms")"},
       {"pool.primary_lease", R"("16s")"},
       {"pool.failover_hold", R"("17s")"},
+      {"tenants.databases", R"(["app"])"},
+      {"tenants.users", R"({"a" = "b"})"},
+      {"tenants.user_pattern", R"("{tenant}_rw")"},
+      {"tenants.database_pattern", R"("shop_{tenant}")"},
+      {"tenants.startup_parameter", R"("forebay.tenant")"},
+      {"tenants.column", R"("customer")"},
+      {"tenants.column_type", R"("uuid")"},
+      {"tenants.setting", R"("app.customer")"},
+      {"tenants.firewall", R"("report")"},
+      {"tenants.tables", R"(["orders", "app.items"])"},
+      {"tenants.report_tables", R"(["items"])"},
+      {"tenants.shared_tables", R"(["countries"])"},
   };
   return values;
 }
@@ -150,6 +162,18 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.http = Endpoint{"127.0.0.1", 9127};
   expected.pool = {PoolMode::session,    21, 2, true, milliseconds(500), std::chrono::hours(7 * 24),
                    std::chrono::hours(2)};
+  expected.tenants = {.databases = {"app"},
+                      .users = {{"a", "b"}},
+                      .user_pattern = "{tenant}_rw",
+                      .database_pattern = "shop_{tenant}",
+                      .startup_parameter = "forebay.tenant",
+                      .column = "customer",
+                      .column_type = TenantType::uuid,
+                      .setting = "app.customer",
+                      .firewall = FirewallMode::report,
+                      .tables = {"orders", "app.items"},
+                      .report_tables = {"items"},
+                      .shared_tables = {"countries"}};
   expected.databases["any"] = {.hosts = {{"db1", 5432}}, .auth = AuthMethod::server};
   EXPECT_EQ(*loaded.config, expected);
 }

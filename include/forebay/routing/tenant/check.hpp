@@ -8,7 +8,8 @@
 #include "forebay/routing/sql/facts.hpp"
 #include "forebay/routing/tenant/policy.hpp"
 
-/// The values of a text against a verdict: what is left to do for each text of a known shape.
+/// Whose a session is, and the values of a text against a verdict: what is left to do for each text
+/// of a known shape.
 namespace forebay::tenant {
 
 /// A statement that goes against the policy: with Mode::enforce it is refused.
@@ -16,6 +17,14 @@ struct Violation {
   Mode mode = Mode::enforce;
   std::string message;
 };
+
+/// The policy of a configuration.
+Policy policy_of(const config::TenantSettings& settings);
+
+/// Whose a session is, as it is written; nothing where nobody says it. `said` is the value of the
+/// start-up parameter, empty without one.
+std::optional<std::string> tenant_of(const config::TenantSettings& settings, Bytes user,
+                                     Bytes database, Bytes said);
 
 /// The value as it is compared, or nothing where the column's type has no such value: digits
 /// without leading zeros, a UUID in lower case, any text of at most 63 bytes.

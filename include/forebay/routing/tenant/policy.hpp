@@ -5,15 +5,12 @@
 #include <vector>
 
 #include "forebay/base/bytes.hpp"
+#include "forebay/config/tenants.hpp"
 
 namespace forebay::tenant {
 
-/// How a rule is applied: not at all; noted, and the statement runs; or the statement is refused.
-enum class Mode : std::uint8_t { off, report, enforce };
-
-/// What the tenant column holds: how a tenant's value is compared, and how a parameter's bytes in
-/// binary format are read.
-enum class ColumnType : std::uint8_t { text, integer, uuid };
+using Mode = config::FirewallMode;
+using ColumnType = config::TenantType;
 
 /// What statements of tenants may do. Immutable while in use.
 struct Policy {

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace forebay::config {
+
+/// How a rule is applied: not at all; noted, and the statement runs; or the statement is refused.
+enum class FirewallMode : std::uint8_t { off, report, enforce };
+
+/// What the tenant column holds: how a tenant's value is compared, and how a parameter's bytes in
+/// binary format are read.
+enum class TenantType : std::uint8_t { text, integer, uuid };
+
+/// [tenants]: one database, many customers.
+struct TenantSettings {
+  /// Names that clients give; "*" for all. Empty: there are no tenants.
+  std::vector<std::string> databases;
+  // Whose a session is: the first of these that says it.
+  std::map<std::string, std::string, std::less<>> users;  ///< [tenants.users]: user to tenant
+  std::string user_pattern;                               ///< with {tenant} in it; empty: none
+  std::string database_pattern;
+  std::string startup_parameter;  ///< the client's own word
+
+  std::string column = "tenant_id";
+  TenantType column_type = TenantType::text;
+  std::string setting;  ///< the run-time parameter that we own; empty: none
+
+  FirewallMode firewall = FirewallMode::off;
+  std::vector<std::string> tables;
+  std::vector<std::string> report_tables;
+  std::vector<std::string> shared_tables;
+  bool operator==(const TenantSettings&) const = default;
+
+  [[nodiscard]] bool serve(std::string_view database) const;
+};
+
+/// Stands for the tenant in a pattern.
+inline constexpr std::string_view kTenantMark = "{tenant}";
+
+}  // namespace forebay::config

@@ -1,0 +1,75 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/client/client_session.hpp"
+#include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/routing/tenant/check.hpp"
+
+// Whose the session is.
+
+namespace forebay::core {
+namespace {
+
+// What a client may not begin with, either: what it may not set later.
+bool may_begin_with(const tenant::Policy& policy, Bytes name, Bytes value) {
+  if (name == "client_encoding") return sql::lexable_encoding(value);
+  if (name == "standard_conforming_strings") return value == "on";
+  return !tenant::is_kept_setting(policy, name);
+}
+
+}  // namespace
+
+// False when the session has ended.
+bool ClientSession::take_tenant() {
+  const config::TenantSettings& tenants = engine_.config().tenants;
+  StartupFacts& facts = login_->facts;
+  if (!tenants.serve(facts.database)) return true;
+  std::shared_ptr<const tenant::Policy> policy = engine_.runtime().tenants;
+  std::string said;
+  std::erase_if(facts.settings, [&](auto& setting) {
+    if (tenants.startup_parameter.empty() || setting.first != tenants.startup_parameter) {
+      return false;
+    }
+    said = std::move(setting.second);
+    return true;
+  });
+  const auto found = tenant::tenant_of(tenants, facts.user, facts.database, said);
+  const auto value = found ? tenant::normal_value(policy->type, *found) : std::nullopt;
+  if (!value) {
+    fatal({pg::sqlstate::kInvalidAuthorization,
+           found ? "\"" + *found + "\" is no tenant: it does not fit [tenants] column_type"
+                 : "nothing says which tenant user \"" + facts.user + "\" belongs to",
+           {},
+           "See [tenants] in the configuration of Forebay."});
+    return false;
+  }
+  if (mode_ == config::PoolMode::session && policy->firewall != tenant::Mode::off) {
+    fatal({pg::sqlstate::kFeatureNotSupported,
+           "the firewall for tenants does not work in session mode, or for replication",
+           {},
+           "Use pool_mode = \"transaction\" for this database or user."});
+    return false;
+  }
+  for (const auto& [name, setting] : facts.settings) {
+    if (may_begin_with(*policy, parameter_name(name), setting)) continue;
+    if (parameter_name(name) == policy->setting && setting == *value) continue;
+    fatal({pg::sqlstate::kInsufficientPrivilege,
+           "the setting \"" + name + "\" is not for tenants to change"});
+    return false;
+  }
+  relay_.tenant = std::make_unique<const SessionTenant>(SessionTenant{*value, std::move(policy)});
+  return true;
+}
+
+void ClientSession::note_objections(const Objections& objections) {
+  if (objections.refused + objections.reported == 0) return;
+  engine_.counters().tenant_statements_refused.add(objections.refused);
+  engine_.counters().tenant_statements_reported.add(objections.reported);
+  const bool refused = objections.refused > 0;
+  note(Weight::warning, refused ? "tenant_statement_refused" : "tenant_statement_reported",
+       "tenant \"" + relay_.tenant->value + "\": " + objections.first);
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,125 @@
+#include <utility>
+
+#include "core/relay/relay.hpp"
+#include "core/relay/statement_text.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+// What the policy for tenants says of a text or a Bind. In the place of what is refused, the server
+// gets something that fails: its transaction, batch and order of replies are then what they are
+// after any error, and only the words are ours.
+
+namespace forebay::core {
+namespace {
+
+using pg::Frontend;
+
+/// No SQL at all. In the server's log it is what was in the place of the statement.
+constexpr std::string_view kRefusedText = "refused_by_forebay";
+/// No statement has this name.
+constexpr std::string_view kRefusedName = "_forebay_refused";
+
+}  // namespace
+
+// What nobody looked at.
+tenant::Violation Relay::unread() const {
+  return {client_.tenant->policy->of_statements(),
+          "statement refused for tenants: it is over 64 KiB, malformed, or in an encoding that "
+          "cannot be read"};
+}
+
+std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading,
+                                              const sql::Facts& facts,
+                                              std::optional<Bytes> types) const {
+  const SessionTenant& tenant = *client_.tenant;
+  const tenant::Policy& policy = *tenant.policy;
+  std::vector<std::uint32_t> parameters;
+  auto found = tenant::check_text(policy, tenant.value, text, reading.standard, facts,
+                                  rules_.reader->shape, parameters);
+  if ((found && found->mode == tenant::Mode::enforce) || facts.verdict == nullptr) return found;
+  if (types && !parameters.empty()) {
+    if (auto wrong = tenant::check_types(policy, facts, text, parameters, *types)) return wrong;
+  }
+  for (const std::string& name : facts.verdict->executes) {
+    // Its values would have to be checked as those of a Bind are.
+    const StatementRef statement = find_statement(name);
+    if (types || (statement && statement->sql().empty())) {
+      return tenant::Violation{policy.firewall,
+                               "statement refused for tenants: EXECUTE with arguments of a "
+                               "statement of the protocol, or in one"};
+    }
+  }
+  return found;
+}
+
+// The statement is judged again: what may be said may have changed since it was prepared.
+std::optional<tenant::Violation> Relay::judge_bind(const Item& item,
+                                                   const std::optional<pg::frontend::Bind>& bind,
+                                                   LinkRelayState& link) {
+  if (!bind || link.expected.copying_in()) return unread();
+  Bytes definition;
+  if (!bind->statement.empty()) {
+    const auto* known =
+        client_.statements == nullptr ? nullptr : client_.statements->find(bind->statement);
+    if (known == nullptr || !known->statement->sql().empty()) return std::nullopt;
+    definition = known->statement->definition();
+  } else if (client_.unnamed.exists) {
+    definition = client_.unnamed.definition;
+  } else {
+    return std::nullopt;
+  }
+  const Reading reading = reading_now(link);
+  if (!reading.lexable) return unread();
+  const SessionTenant& tenant = *client_.tenant;
+  const Bytes text = definition.substr(0, definition.find('\0'));
+  StatementReader& reader = *rules_.reader;
+  const sql::Facts& facts = reader.cache.facts(text, reading.standard, reader.shape);
+  std::vector<std::uint32_t> parameters;
+  auto found = tenant::check_text(*tenant.policy, tenant.value, text, reading.standard, facts,
+                                  reader.shape, parameters);
+  if (found && found->mode == tenant::Mode::enforce) return found;
+  // Of a large message, so much is there in any case.
+  const Bytes values =
+      item.message.whole() ? bind->values : bind->values.substr(0, pg::kHeadMin / 2);
+  return tenant::check_values(*tenant.policy, tenant.value, facts, parameters, values);
+}
+
+// Takes note of it. True: it is not to be sent.
+bool Relay::refused(const std::optional<tenant::Violation>& objection) {
+  if (!objection) return false;
+  if (objections_.refused + objections_.reported == 0) objections_.first = objection->message;
+  const bool refused = objection->mode == tenant::Mode::enforce;
+  ++(refused ? objections_.refused : objections_.reported);
+  return refused;
+}
+
+void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std::string why) {
+  drop(item);
+  std::string& out = out_.to_server.insert();
+  Expected expected{.request = request, .special = std::make_unique<SpecialReply>()};
+  expected.special->refusal = std::move(why);
+  switch (request) {
+    case Request::parse:
+      pg::write_parse_text(out, kRefusedName, kRefusedText);
+      break;
+    case Request::bind:
+      pg::write_bind(out, {}, kRefusedName, {});
+      break;
+    default:
+      pg::write_query(out, kRefusedText);
+      expected.unnamed = drop_unnamed(link);
+      expected.unnamed_version = client_.unnamed.version;
+      expected.unnamed_change = link.unnamed_change;
+  }
+  push(link, std::move(expected));
+}
+
+bool ServerRelay::tell_refusal(const SpecialReply* special) {
+  if (client_ == nullptr || special == nullptr || special->refusal.empty()) return false;
+  pg::write_error(to_client_.insert(),
+                  {"ERROR", pg::sqlstate::kInsufficientPrivilege, special->refusal, {}, {}});
+  link_.rest = Disposition::discard;
+  return true;
+}
+
+}  // namespace forebay::core

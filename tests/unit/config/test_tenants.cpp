@@ -1,0 +1,64 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fake_environment.hpp"
+
+namespace forebay::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<std::string> errors_with(const std::string& keys, const std::string& more = {}) {
+  return errors_of("[tenants]\n" + keys + kAnyDatabase + more);
+}
+
+TEST(Tenants, are_read) {
+  const auto loaded = load(
+      "[tenants]\ndatabases = [\"app\"]\ncolumn_type = \"uuid\"\n"
+      "firewall = \"enforce\"\ntables = [\"*\"]\n"
+      "[tenants.users]\n\"app.a\" = \"1\"\nb = \"2\"\n" +
+          kAnyDatabase,
+      "f.toml", FakeEnvironment());
+  ASSERT_TRUE(loaded.config);
+  const TenantSettings& tenants = loaded.config->tenants;
+  EXPECT_THAT(tenants.databases, ElementsAre("app"));
+  EXPECT_EQ(tenants.column_type, TenantType::uuid);
+  EXPECT_EQ(tenants.firewall, FirewallMode::enforce);
+  EXPECT_EQ(tenants.users.at("app.a"), "1");
+  EXPECT_TRUE(tenants.serve("app"));
+  EXPECT_FALSE(tenants.serve("b"));
+}
+
+TEST(Tenants, are_somebodys) {
+  EXPECT_THAT(warnings_of("[tenants]\ndatabases = [\"*\"]\n" + kAnyDatabase),
+              ElementsAre(HasSubstr("nothing says whose a session is")));
+  EXPECT_THAT(errors_with("databases = [\"*\"]\nuser_pattern = \"app.{tenant}\"\n"), IsEmpty());
+  EXPECT_THAT(errors_with("databases = [\"*\"]\nuser_pattern = \"app\"\n"),
+              ElementsAre(HasSubstr("[tenants] user_pattern: expected {tenant} in it")));
+}
+
+TEST(Tenants, setting_is_one_that_nobody_else_has) {
+  for (const char* wrong : {"tenant_id", "App.tenant_id"}) {
+    EXPECT_THAT(errors_with("setting = \"" + std::string(wrong) + "\"\n"),
+                ElementsAre(HasSubstr("[tenants] setting: expected small letters with a dot")));
+  }
+}
+
+TEST(Tenants, firewall_must_see_everything) {
+  const std::string base = "databases = [\"*\"]\nuser_pattern = \"{tenant}\"\n";
+  EXPECT_THAT(errors_with(base + "firewall = \"report\"\n"),
+              ElementsAre(HasSubstr("[tenants] firewall: it has no tables")));
+  const std::string tables = base + "firewall = \"enforce\"\ntables = [\"*\"]\n";
+  EXPECT_THAT(errors_with(tables), IsEmpty());
+  EXPECT_THAT(errors_with(tables, "[pool]\nmax_prepared_statements = 0\n"),
+              ElementsAre(HasSubstr("it needs [pool] max_prepared_statements of at least 1")));
+  EXPECT_THAT(errors_with(tables, "[pool]\npool_mode = \"session\"\n"),
+              ElementsAre(HasSubstr("has pool_mode \"session\"")));
+  EXPECT_THAT(errors_with(base + "report_tables = [\"*\"]\n"),
+              ElementsAre(HasSubstr("set firewall = \"report\"")));
+}
+
+}  // namespace
+}  // namespace forebay::config

@@ -1,0 +1,85 @@
+#include "unit/core/relay_bench.hpp"
+
+// What a tenant is not to say: what the server gets in its place, and what the client is told.
+namespace forebay::core {
+namespace {
+
+class RelayTenant : public ::testing::Test {
+ protected:
+  RelayTenant() {
+    auto policy = std::make_shared<tenant::Policy>();
+    policy->column = "t";
+    policy->type = tenant::ColumnType::integer;
+    policy->firewall = tenant::Mode::enforce;
+    policy->tables = {"*"};
+    bench_.rules.reader = &reader_;
+    a_->state.tenant = std::make_unique<SessionTenant>(SessionTenant{"1", policy});
+    policy_ = std::move(policy);
+  }
+
+  Heard a(std::string_view says) { return bench_.client_says(*a_, link_.get(), says); }
+  Heard server(std::string_view says) { return bench_.server_says(*link_, a_.get(), says); }
+
+  static constexpr const char* kBad = "Query \"select * from x\"";
+  static constexpr const char* kInPlace = "Query \"refused_by_forebay\"";
+  /// The server's answer to it, and the client's.
+  static constexpr const char* kError = "ErrorResponse ERROR 42601 \"syntax error\"";
+  static constexpr const char* kTold =
+      "ErrorResponse ERROR 42501 \"table \\\"x\\\" refused for tenants: it is not restricted to "
+      "the "
+      "tenant by \\\"t\\\" = value, joined by AND, in WHERE or ON\"";
+
+  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  RelayBench bench_;
+  std::shared_ptr<const tenant::Policy> policy_;
+  std::unique_ptr<RelayBench::Client> a_ = bench_.client();
+  std::unique_ptr<RelayBench::Link> link_ = bench_.link();
+};
+
+TEST_F(RelayTenant, says_what_is_bound) {
+  const std::string good = "Query \"select * from x where t = 1\"";
+  EXPECT_EQ(a(good).server, good);
+}
+
+TEST_F(RelayTenant, has_something_that_fails_in_the_place_of_the_rest) {
+  EXPECT_EQ(a(kBad).server, kInPlace);
+  EXPECT_EQ(server(std::string(kError) + " ; ReadyForQuery I").client,
+            std::string(kTold) + " ; ReadyForQuery I");
+  EXPECT_TRUE(link_->state.at_rest());
+}
+
+TEST_F(RelayTenant, is_told_that_the_server_ends) {
+  a(kBad);
+  const std::string fatal = "ErrorResponse FATAL 57P01 \"bye\"";
+  EXPECT_EQ(server(fatal).client.find("42501"), std::string::npos);
+}
+
+TEST_F(RelayTenant, has_no_statement_of_a_refused_name) {
+  EXPECT_EQ(a("Parse \"s\" \"select * from x\" ; Bind \"\" \"s\" ; Sync").server,
+            "Parse \"_forebay_refused\" \"refused_by_forebay\" ; Bind \"\" \"s\" ; Sync");
+  EXPECT_EQ(server(std::string(kError) + " ; ReadyForQuery I").client,
+            std::string(kTold) + " ; ReadyForQuery I");
+  EXPECT_TRUE(a_->state.statements == nullptr || a_->state.statements->find("s") == nullptr);
+}
+
+TEST_F(RelayTenant, binds_its_own_value_only) {
+  const char* parse = "Parse \"s\" \"select * from x where t = $1\" ; ";
+  EXPECT_EQ(a(std::string(parse) + "Bind \"\" \"s\" \"1\"").server,
+            "Parse \"_forebay_1\" \"select * from x where t = $1\" ; "
+            "Bind \"\" \"_forebay_1\" \"1\"");
+  EXPECT_EQ(a("Bind \"\" \"s\" \"2\" ; Sync").server, "Bind \"\" \"_forebay_refused\" ; Sync");
+}
+
+TEST_F(RelayTenant, is_judged_by_the_policy_that_holds_when_it_binds) {
+  a("Parse \"s\" \"select * from x where t = $1\" ; Bind \"\" \"s\" \"1\"");
+  a_->state.tenant = std::make_unique<SessionTenant>(SessionTenant{"2", policy_});
+  EXPECT_EQ(a("Bind \"\" \"s\" \"1\"").server, "Bind \"\" \"_forebay_refused\"");
+}
+
+TEST_F(RelayTenant, is_not_answered_without_the_server_where_it_is_refused) {
+  EXPECT_EQ(bench_.client_says(*a_, nullptr, "Parse \"s\" \"select * from x\"").stop,
+            Relay::ClientStop::need_link);
+}
+
+}  // namespace
+}  // namespace forebay::core
