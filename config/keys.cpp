@@ -212,22 +212,24 @@ Keys<TenantSettings> tenant_keys() {
           "A start-up parameter, also in options=-c, by which a client says itself whose it is, "
           "such as \"forebay.tenant\"; \"\" for none. Only for clients that are trusted with all "
           "tenants' data."),
-      key("", "column", Effect::new_clients, &T::column, PostgresName{"tenant_id"},
+      key("", "column", Effect::at_once, &T::column, PostgresName{"tenant_id"},
           "The column that says whose a row is."),
       key("", "column_type", Effect::new_clients, &T::column_type, Choice<TenantType>{kTenantTypes},
           "What the column holds: text (also varchar), integer of any size, or uuid."),
       key("", "setting", Effect::new_clients, &T::setting, Text{"app.tenant_id"},
           "A run-time parameter that always has the tenant's value and that clients cannot change, "
           "for policies of row level security; \"\" for none."),
-      key("", "firewall", Effect::new_clients, &T::firewall, Choice<FirewallMode>{kFirewallModes},
+      key("", "firewall", Effect::at_once, &T::firewall, Choice<FirewallMode>{kFirewallModes},
           "Whether statements are held to the tenant's rows. off: no. report: what would be "
           "refused is logged and counted. enforce: it is refused."),
-      key("", "tables", Effect::new_clients, &T::tables, Texts{"[\"*\"]"},
+      key("", "tables", Effect::at_once, &T::tables, Texts{"[\"*\"]"},
           "Tables and views that have the column: \"orders\" in every schema, \"app.orders\" in "
-          "one, \"*\" for all but PostgreSQL's own and shared_tables."),
-      key("", "report_tables", Effect::new_clients, &T::report_tables, Texts{"[\"orders\"]"},
+          "one, \"*\" for all but PostgreSQL's own (pg_...) and shared_tables. Where a table is "
+          "not listed by its name, joins and sub-selects must say whose column it is "
+          "(o.tenant_id)."),
+      key("", "report_tables", Effect::at_once, &T::report_tables, Texts{"[\"orders\"]"},
           "Those of which violations are only reported."),
-      key("", "shared_tables", Effect::new_clients, &T::shared_tables, Texts{"[\"countries\"]"},
+      key("", "shared_tables", Effect::at_once, &T::shared_tables, Texts{"[\"countries\"]"},
           "With \"*\": tables without the column, which all tenants may use."),
   };
 }

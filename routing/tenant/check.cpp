@@ -275,6 +275,10 @@ class BoundValues {
 
 std::optional<std::string> normal_value(ColumnType type, Bytes value) {
   if (value.empty() || value.size() > kValueMax) return std::nullopt;
+  // Other bytes mean something else in another client_encoding.
+  if (!std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; })) {
+    return std::nullopt;
+  }
   if (type == ColumnType::integer && !is_integer(value)) return std::nullopt;
   if (type == ColumnType::uuid) {
     if (!is_uuid(value)) return std::nullopt;

@@ -43,6 +43,7 @@ class Judge {
     Bytes table;
     Mode mode = Mode::off;  ///< off: not protected
     bool visible = true;    ///< not behind the alias of a join
+    bool listed = false;    ///< has the column for certain: not only by "*"
     bool bound = false;
   };
   struct Level {
@@ -111,6 +112,7 @@ class Judge {
   void settle(Level& level);
   [[nodiscard]] std::vector<std::size_t> columns_of(Node* node, const Level& level,
                                                     const Range& seen) const;
+  [[nodiscard]] static bool unmistakable(const Level& level, const Range& seen);
   [[nodiscard]] bool bound_outside(Node* node, const Level& level) const;
   [[nodiscard]] bool place_of(Node* node, Place& place) const;
   [[nodiscard]] bool list_at(int location, std::uint32_t& index) const noexcept;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "routing/tenant/judge.hpp"
+#include "routing/tenant/named.hpp"
 
 // What a query has in FROM, and which of it is restricted to the tenant.
 
@@ -121,6 +122,8 @@ Judge::Range Judge::relation(RangeVar* range, Level& level) {
   Leaf leaf;
   leaf.table = bytes_or_empty(range->relname);
   leaf.mode = mode_of(range, level.names);
+  leaf.listed = is_named(policy_.tables, bytes_or_empty(range->schemaname), leaf.table) ||
+                is_named(policy_.report_tables, bytes_or_empty(range->schemaname), leaf.table);
   if (range->alias != nullptr) {
     leaf.name = bytes_or_empty(range->alias->aliasname);
     if (range->alias->colnames != nullptr && leaf.mode != Mode::off) {
@@ -178,6 +181,8 @@ Judge::Range Judge::join(JoinExpr* join, Level& level, std::size_t depth) {
 /// sides, all protected tables there have the same value.
 void Judge::join_using(JoinExpr* join, Level& level, const Range& left, const Range& right) {
   if (!left.plain || !right.plain || join->jointype == JOIN_FULL) return;
+  if (!unmistakable(level, left) && left.end - left.begin > 1) return;
+  if (!unmistakable(level, right) && right.end - right.begin > 1) return;
   for (std::size_t one = left.begin; one < left.end; ++one) {
     for (std::size_t other = right.begin; other < right.end; ++other) {
       if (join->jointype != JOIN_RIGHT) level.edges.push_back({one, other});
@@ -254,6 +259,15 @@ void Judge::one_of(Node* node, List* values, Level& level, const Range& seen, co
   }
 }
 
+/// Whether each protected table in sight has the column for certain. One that is protected by "*"
+/// only may be a view without it, and a name without table would then be another's.
+bool Judge::unmistakable(const Level& level, const Range& seen) {
+  return std::all_of(
+      level.leaves.begin() + static_cast<std::ptrdiff_t>(seen.begin),
+      level.leaves.begin() + static_cast<std::ptrdiff_t>(seen.end),
+      [](const Leaf& leaf) { return leaf.listed || leaf.mode == Mode::off || !leaf.visible; });
+}
+
 /// The protected tables whose tenant column this is; a name without table is, where the server
 /// takes it, that of all in sight: they are joined by it.
 std::vector<std::size_t> Judge::columns_of(Node* node, const Level& level,
@@ -280,6 +294,13 @@ std::vector<std::size_t> Judge::columns_of(Node* node, const Level& level,
     if (leaf.mode != Mode::off) found.push_back(i);
   }
   if (count > 1 && named != 1) found.clear();
+  if (count == 1 && !unmistakable(level, seen)) {
+    bool alone = named == 1;
+    for (const Level* each = level.outer; each != nullptr; each = each->outer) {
+      alone = alone && each->leaves.empty();
+    }
+    if (!alone) found.clear();
+  }
   return found;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "forebay/routing/tenant/check.hpp"
+#include "routing/tenant/named.hpp"
 
 namespace forebay::tenant {
 namespace {
@@ -10,16 +11,6 @@ namespace {
 bool is_catalog(Bytes schema, Bytes table) noexcept {
   if (schema.empty()) return table.starts_with("pg_");
   return schema == "pg_catalog" || schema == "information_schema";
-}
-
-/// A name without schema, on either side, may be in any.
-bool is_named(const std::vector<std::string>& names, Bytes schema, Bytes table) {
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-    const std::size_t dot = name.find('.');
-    if (dot == std::string::npos) return name == table;
-    return Bytes(name).substr(dot + 1) == table &&
-           (schema.empty() || Bytes(name).substr(0, dot) == schema);
-  });
 }
 
 bool is_all(const std::vector<std::string>& names) {
@@ -42,6 +33,15 @@ std::optional<std::string> matched(Bytes pattern, Bytes name) {
 }
 
 }  // namespace
+
+bool is_named(const std::vector<std::string>& names, Bytes schema, Bytes table) {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    const std::size_t dot = name.find('.');
+    if (dot == std::string::npos) return name == table;
+    return Bytes(name).substr(dot + 1) == table &&
+           (schema.empty() || Bytes(name).substr(0, dot) == schema);
+  });
+}
 
 Policy policy_of(const config::TenantSettings& settings) {
   Policy policy;

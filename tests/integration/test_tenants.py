@@ -44,7 +44,7 @@ analyze;
 
 FIREWALL: dict[str, Any] = {
     "databases": ["app"], "users": {"app": "1", "other": "2"}, "column_type": "integer",
-    "firewall": "enforce", "tables": ["*"], "shared_tables": ["countries", "public.plans"],
+    "firewall": "enforce", "tables": ["*", *TABLES], "shared_tables": ["countries", "public.plans"],
 }
 ROW_SECURITY: dict[str, Any] = {
     "databases": ["app"], "users": {"app": "1", "other": "2"}, "column_type": "integer",

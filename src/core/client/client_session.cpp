@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 448);
+static_assert(sizeof(ClientSession) <= 456);
 
 }  // namespace
 
@@ -104,6 +104,7 @@ std::size_t ClientSession::receive(Bytes bytes) {
 
 std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
+  if (relay_.tenant != nullptr) follow_policy();
   for (;;) {
     LinkRelayState* link = link_ == nullptr ? nullptr : &link_->relay();
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});

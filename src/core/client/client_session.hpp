@@ -162,6 +162,7 @@ class ClientSession final : public StreamEvents {
   // In use.
   std::size_t receive(Bytes bytes);
   std::size_t relay_received(Bytes bytes);
+  void follow_policy();
   void note_objections(const Objections& objections);
   void continue_input();
   void link_up(ServerLink& link);

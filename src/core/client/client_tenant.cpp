@@ -63,6 +63,17 @@ bool ClientSession::take_tenant() {
   return true;
 }
 
+// What a reload changed holds at once, but for what the session itself was made of.
+void ClientSession::follow_policy() {
+  const auto& now = engine_.runtime().tenants;
+  const SessionTenant& mine = *relay_.tenant;
+  if (now == nullptr || now == mine.policy || now->setting != mine.policy->setting ||
+      now->type != mine.policy->type) {
+    return;
+  }
+  relay_.tenant = std::make_unique<const SessionTenant>(SessionTenant{mine.value, now});
+}
+
 void ClientSession::note_objections(const Objections& objections) {
   if (objections.refused + objections.reported == 0) return;
   engine_.counters().tenant_statements_refused.add(objections.refused);

@@ -73,6 +73,7 @@ std::optional<tenant::Violation> Relay::judge_bind(const Item& item,
   const SessionTenant& tenant = *client_.tenant;
   const Bytes text = definition.substr(0, definition.find('\0'));
   StatementReader& reader = *rules_.reader;
+  reader.cache.set_policy(tenant.policy);
   const sql::Facts& facts = reader.cache.facts(text, reading.standard, reader.shape);
   std::vector<std::uint32_t> parameters;
   auto found = tenant::check_text(*tenant.policy, tenant.value, text, reading.standard, facts,

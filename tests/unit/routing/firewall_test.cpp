@@ -35,7 +35,7 @@ std::shared_ptr<Policy> policy() {
   policy->column = "tenant_id";
   policy->type = ColumnType::integer;
   policy->firewall = Mode::enforce;
-  policy->tables = {"*"};
+  policy->tables = {"*", "orders", "items", "notes"};
   policy->shared_tables = {"countries", "public.plans"};
   policy->setting = "app.tenant_id";
   return policy;
@@ -238,6 +238,7 @@ TEST_F(ReportingFirewall, TablesHaveTheirModes) {
 }
 
 TEST(Tenant, NormalValues) {
+  EXPECT_FALSE(normal_value(ColumnType::text, "caf\xc3\xa9"));
   EXPECT_EQ(normal_value(ColumnType::integer, "12"), "12");
   EXPECT_EQ(normal_value(ColumnType::integer, "-3"), "-3");
   EXPECT_EQ(normal_value(ColumnType::integer, "0"), "0");

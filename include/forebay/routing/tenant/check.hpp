@@ -27,7 +27,7 @@ std::optional<std::string> tenant_of(const config::TenantSettings& settings, Byt
                                      Bytes database, Bytes said);
 
 /// The value as it is compared, or nothing where the column's type has no such value: digits
-/// without leading zeros, a UUID in lower case, any text of at most 63 bytes.
+/// without leading zeros, a UUID in lower case, printable ASCII of at most 63 bytes.
 std::optional<std::string> normal_value(ColumnType type, Bytes value);
 
 /// A text whose facts are `facts`, and its literals. Nothing: it may run, once its parameters are
