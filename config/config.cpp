@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "config/checks.hpp"
+
 namespace forebay::config {
 
 bool TenantSettings::serve(std::string_view database) const {
@@ -23,6 +25,11 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.query_wait_timeout, said.query_wait_timeout);
   overrule(settings.server_idle_timeout, said.server_idle_timeout);
   overrule(settings.server_lifetime, said.server_lifetime);
+  overrule(settings.statement_timeout, said.statement_timeout);
+  overrule(settings.transaction_timeout, said.transaction_timeout);
+  overrule(settings.idle_transaction_timeout, said.idle_transaction_timeout);
+  overrule(settings.client_idle_timeout, said.client_idle_timeout);
+  overrule(settings.timeout_action, said.timeout_action);
 }
 
 }  // namespace
@@ -46,6 +53,14 @@ PoolSettings Config::pool_settings(const Database& database, const User* user) c
   // A user's size beside a database's minimum: loading warns, and the limit wins.
   settings.min_pool_size = std::min(settings.min_pool_size, settings.pool_size);
   return settings;
+}
+
+std::string Config::label_of_user(std::string_view name) {
+  return "[" + entry_label("users", name) + "]";
+}
+
+std::string Config::label_of_database(std::string_view name) const {
+  return "[" + entry_label("databases", databases.contains(name) ? name : "*") + "]";
 }
 
 }  // namespace forebay::config

@@ -16,7 +16,7 @@ constexpr std::array<Section, 6> kSections = {{
     {"tls.server", "TLS between Forebay and the servers; a database may have its own."},
     {"pool",
      "Server connections. One pool exists for each pair of database and user. The keys down to "
-     "server_lifetime can also be set for one database and for one user; the user's word goes "
+     "timeout_action can also be set for one database and for one user; the user's word goes "
      "before the database's, and that before this one."},
     {"tenants",
      "Customers that share databases. A session of these databases is one tenant's, or refused."},
@@ -66,6 +66,26 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
                &S::server_idle_timeout, Time{}, "A server connection idle for longer is closed."),
       pool_key("server_lifetime", Effect::new_servers, &O::server_lifetime, &S::server_lifetime,
                Time{}, "A server connection older than this is closed at the next opportunity."),
+      pool_key("statement_timeout", Effect::at_once, &O::statement_timeout, &S::statement_timeout,
+               Time{},
+               "How long a statement may take on its server; longer, and it is cancelled. Waiting "
+               "for a server connection does not count, and the client's own SET does not loosen "
+               "it. 0 for no limit, here and in the next three."),
+      pool_key("transaction_timeout", Effect::at_once, &O::transaction_timeout,
+               &S::transaction_timeout, Time{},
+               "How long a transaction may be open; longer, and it is rolled back."),
+      pool_key("idle_transaction_timeout", Effect::at_once, &O::idle_transaction_timeout,
+               &S::idle_transaction_timeout, Time{},
+               "How long a client may do nothing in an open transaction; longer, and the "
+               "transaction is rolled back."),
+      pool_key("client_idle_timeout", Effect::at_once, &O::client_idle_timeout,
+               &S::client_idle_timeout, Time{},
+               "How long a client may do nothing outside of a transaction; longer, and its "
+               "connection is closed."),
+      pool_key("timeout_action", Effect::at_once, &O::timeout_action, &S::timeout_action,
+               Choice<TimeoutAction>{kTimeoutActions},
+               "What happens to a client whose statement or transaction took too long. cancel: it "
+               "gets an error and stays connected. close: its connection ends."),
   };
 }
 
@@ -358,7 +378,7 @@ std::string_view replacement_of(std::string_view pgbouncer_key) {
     std::string_view theirs;
     std::string_view ours;
   };
-  constexpr std::array<Replacement, 24> kReplacements = {{
+  constexpr std::array<Replacement, 25> kReplacements = {{
       {"listen_addr", "[forebay] listen"},
       {"listen_port", "[forebay] listen"},
       {"unix_socket_dir", "[forebay] listen"},
@@ -383,6 +403,7 @@ std::string_view replacement_of(std::string_view pgbouncer_key) {
       {"host", "[databases.NAME] hosts"},
       {"port", "[databases.NAME] hosts"},
       {"pool_size", "[pool] default_pool_size"},
+      {"query_timeout", "[pool] statement_timeout"},
   }};
   for (const Replacement& replacement : kReplacements) {
     if (replacement.theirs == pgbouncer_key) return replacement.ours;

@@ -45,6 +45,15 @@ constexpr CounterLine kCounters[] = {
      &core::Counters::tenant_statements_refused},
     {"tenant_statements_reported_total", "Statements against the policy for tenants that ran.",
      &core::Counters::tenant_statements_reported},
+    {"statement_timeouts_total", "Statements that took longer than statement_timeout.",
+     &core::Counters::statement_timeouts},
+    {"transaction_timeouts_total", "Transactions that took longer than transaction_timeout.",
+     &core::Counters::transaction_timeouts},
+    {"idle_transaction_timeouts_total",
+     "Transactions that were idle for longer than idle_transaction_timeout.",
+     &core::Counters::idle_transaction_timeouts},
+    {"client_idle_timeouts_total", "Clients that were idle for longer than client_idle_timeout.",
+     &core::Counters::client_idle_timeouts},
 };
 
 void add_reloads(const core::ReloadCounters& reloads, std::vector<MetricFamily>& families) {

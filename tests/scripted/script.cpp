@@ -40,6 +40,17 @@ void configure(Script& script, const Word& word) {
     config.pool.server_round_robin = value == "true";
   } else if (name == "query_wait_timeout") {
     config.pool.query_wait_timeout = time_of(value);
+  } else if (name == "statement_timeout") {
+    config.pool.statement_timeout = time_of(value);
+  } else if (name == "transaction_timeout") {
+    config.pool.transaction_timeout = time_of(value);
+  } else if (name == "idle_transaction_timeout") {
+    config.pool.idle_transaction_timeout = time_of(value);
+  } else if (name == "client_idle_timeout") {
+    config.pool.client_idle_timeout = time_of(value);
+  } else if (name == "timeout_action") {
+    config.pool.timeout_action =
+        value == "close" ? config::TimeoutAction::close : config::TimeoutAction::cancel;
   } else if (name == "max_prepared_statements") {
     config.max_prepared_statements = number();
   } else if (name == "client_login_timeout") {

@@ -22,6 +22,12 @@ using std::chrono::seconds;
 /// When a server connection goes back to the pool.
 enum class PoolMode : std::uint8_t { session, transaction, statement };
 
+/// What happens to a client whose statement or transaction takes longer than it may.
+enum class TimeoutAction : std::uint8_t {
+  cancel,  ///< the statement is cancelled or the transaction rolled back, and the client stays
+  close,   ///< the client's connection ends, too
+};
+
 /// libpq's words. Towards clients, `verify_ca` asks for a certificate that our CA signed, and
 /// `verify_full` also for its common name to be the user's name.
 enum class TlsMode : std::uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
@@ -60,6 +66,11 @@ struct PoolOverrides {
   std::optional<milliseconds> query_wait_timeout;
   std::optional<milliseconds> server_idle_timeout;
   std::optional<milliseconds> server_lifetime;
+  std::optional<milliseconds> statement_timeout;
+  std::optional<milliseconds> transaction_timeout;
+  std::optional<milliseconds> idle_transaction_timeout;
+  std::optional<milliseconds> client_idle_timeout;
+  std::optional<TimeoutAction> timeout_action;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -72,6 +83,17 @@ struct PoolSettings {
   milliseconds query_wait_timeout = seconds(120);
   milliseconds server_idle_timeout = seconds(600);
   milliseconds server_lifetime = seconds(3600);
+  milliseconds statement_timeout{0};
+  milliseconds transaction_timeout{0};
+  milliseconds idle_transaction_timeout{0};
+  milliseconds client_idle_timeout{0};
+  TimeoutAction timeout_action = TimeoutAction::cancel;
+  /// Whether there is anything to watch while a client has a link.
+  [[nodiscard]] bool limits_time() const noexcept {
+    return (statement_timeout + transaction_timeout + idle_transaction_timeout +
+            client_idle_timeout)
+               .count() > 0;
+  }
   bool operator==(const PoolSettings&) const = default;
 };
 
@@ -157,6 +179,22 @@ struct Config {
   [[nodiscard]] const User* find_user(std::string_view name) const;
   /// The settings for clients of `user` (null: one that is not listed) in `database`.
   [[nodiscard]] PoolSettings pool_settings(const Database& database, const User* user) const;
+  /// Where a setting comes from that holds for clients of `user` in `database`, as error texts say
+  /// it: "[users.alice]", "[databases.app]" or "[pool]".
+  template <class T>
+  [[nodiscard]] std::string where_set(std::string_view database, std::string_view user,
+                                      std::optional<T> PoolOverrides::*said) const {
+    if (const User* known = find_user(user); known != nullptr && known->pool.*said) {
+      return label_of_user(user);
+    }
+    if (const Database* known = find_database(database); known != nullptr && known->pool.*said) {
+      return label_of_database(database);
+    }
+    return "[pool]";
+  }
+  /// The section of an entry, as the file has it: [users.alice], [databases."*"].
+  [[nodiscard]] static std::string label_of_user(std::string_view name);
+  [[nodiscard]] std::string label_of_database(std::string_view name) const;
 };
 
 }  // namespace forebay::config

@@ -21,6 +21,9 @@ inline constexpr std::array<Name<PoolMode>, 3> kPoolModes = {
      {PoolMode::transaction, "transaction"},
      {PoolMode::statement, "statement"}}};
 
+inline constexpr std::array<Name<TimeoutAction>, 2> kTimeoutActions = {
+    {{TimeoutAction::cancel, "cancel"}, {TimeoutAction::close, "close"}}};
+
 inline constexpr std::array<Name<TlsMode>, 6> kTlsModes = {{{TlsMode::disable, "disable"},
                                                             {TlsMode::allow, "allow"},
                                                             {TlsMode::prefer, "prefer"},
@@ -63,6 +66,9 @@ constexpr std::string_view name_of(std::span<const Name<Enumeration>> names, Enu
 
 constexpr std::string_view to_string(PoolMode mode) {
   return name_of<PoolMode>(kPoolModes, mode);
+}
+constexpr std::string_view to_string(TimeoutAction action) {
+  return name_of<TimeoutAction>(kTimeoutActions, action);
 }
 constexpr std::string_view to_string(TlsMode mode) {
   return name_of<TlsMode>(kTlsModes, mode);

@@ -101,6 +101,9 @@ void ClientSession::on_timer(void* self) {
                       "All connections of the pool are in use: raise pool_size, or look for "
                       "transactions that stay open."});
       return;
+    case Phase::idle:
+      session.over_time(TimeLimit::client_idle);
+      return;
     case Phase::closing:
       session.close("the client did not hang up");
       return;

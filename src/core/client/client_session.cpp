@@ -149,6 +149,11 @@ void ClientSession::link_up(ServerLink& link) {
 // The last thing after every event.
 void ClientSession::settle() {
   if (ended_) leave();
+  if (phase_ == Phase::linked) {
+    link_->watch();
+  } else if (phase_ == Phase::idle && pool_->settings().client_idle_timeout.count() > 0) {
+    arm(pool_->settings().client_idle_timeout);
+  }
   if (phase_ != Phase::closed) update_reading();
 }
 
@@ -251,6 +256,11 @@ void ClientSession::server_done() {
     }
   }
   const LinkRelayState& link = link_->relay();
+  if (link.overrun != nullptr && link.overrun->transaction && link.expected.empty()) {
+    // Its statement was cancelled for the sake of the transaction's time.
+    give_up_transaction(TimeLimit::transaction, link.overrun->told);
+    return;
+  }
   const bool over = link.at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
   if (over && !after_transaction()) return;
   const bool in_statement_mode = mode_ == config::PoolMode::statement && !over &&

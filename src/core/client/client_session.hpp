@@ -24,6 +24,7 @@ namespace forebay::core {
 class Engine;
 class LinkLogin;
 struct Residue;
+enum class TimeLimit : std::uint8_t;
 class ServerLink;
 
 /// One client connection, from accept to close.
@@ -106,6 +107,10 @@ class ClientSession final : public StreamEvents {
   /// The link is gone. `said`: the server has told the client so. `in_message`: the client has
   /// got half a message.
   void link_lost(ServerLink& link, const std::string& reason, bool said, bool in_message);
+  /// It has taken longer than a timeout allows.
+  void over_time(TimeLimit limit);
+  /// Nothing waits for the client to read.
+  [[nodiscard]] bool takes_all() const noexcept { return unsent_.empty(); }
   /// The link tried its start-up settings; it belongs to nobody now.
   void settings_tried(ServerLink& link);
 
@@ -179,6 +184,9 @@ class ClientSession final : public StreamEvents {
   void probe();
   void close_after_sending();
   void finish();
+  [[nodiscard]] Refused reason_of(TimeLimit limit, std::string_view consequence) const;
+  void end_over_time(const Refused& reason);
+  void give_up_transaction(TimeLimit limit, bool told);
   void let_go_of_link();
   [[nodiscard]] Residue residue(const LinkRelayState& link) const;
   void note(Weight weight, std::string_view event, std::string text);

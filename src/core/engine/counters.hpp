@@ -27,6 +27,10 @@ struct alignas(64) Counters {
   Counter tenant_statements_refused;
   Counter tenant_statements_reported;
   Counter links_moved;  ///< to another worker
+  Counter statement_timeouts;
+  Counter transaction_timeouts;
+  Counter idle_transaction_timeouts;
+  Counter client_idle_timeouts;
 };
 
 }  // namespace forebay::core

@@ -18,6 +18,8 @@ class Timer {
 
   [[nodiscard]] bool armed() const noexcept { return hook_.is_linked(); }
   void cancel() noexcept { hook_.unlink(); }
+  /// The deadline, while it is armed.
+  [[nodiscard]] Instant at() const noexcept { return at_; }
 
  private:
   friend class TimerWheel;

@@ -9,11 +9,6 @@ namespace {
 
 enum class Step : std::uint8_t { wrong, part, done };
 
-// A reply to these ends with ReadyForQuery, also after an error.
-bool ends_with_ready(Request request) {
-  return request == Request::query || request == Request::function_call || request == Request::sync;
-}
-
 bool is_copy(pg::Backend type) {
   switch (type) {
     case pg::Backend::CopyInResponse:

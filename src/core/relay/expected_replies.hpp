@@ -30,6 +30,11 @@ enum class Request : std::uint8_t {
   copy_end,
 };
 
+/// A reply to these ends with ReadyForQuery, also after an error.
+constexpr bool ends_with_ready(Request request) noexcept {
+  return request == Request::query || request == Request::function_call || request == Request::sync;
+}
+
 /// What to do with the reply.
 enum class Disposition : std::uint8_t {
   forward,  ///< to the client: it asked

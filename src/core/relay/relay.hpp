@@ -55,6 +55,9 @@ class Relay {
   void link_up(LinkRelayState& link);
   /// The link is lost: answers what it owed, and keeps the client.
   void on_link_lost(LinkRelayState& link, const std::string& reason);
+  /// The link is taken from the client and its transaction rolled back. Nothing is owed. `told`:
+  /// the client has been told why.
+  void give_up_transaction(LinkRelayState& link, const Refused& why, bool told);
   /// Asks what the link holds of the session; the answer unpins.
   void take_inventory(LinkRelayState& link);
 
@@ -66,6 +69,7 @@ class Relay {
 
   Handled on_message(const Item& item, LinkRelayState* link);
   Handled on_unlinked(const Item& item);
+  void lose_link(LinkRelayState& link, std::vector<Expected> owed, const Refused& why, bool told);
   // While the client is in a transaction that was lost.
   Handled on_lost(const Item& item);
   void on_lost_query(Bytes text);
@@ -233,6 +237,7 @@ class ServerRelay {
   void on_parameter_status(const Item& item);
   void on_notice(const Item& item);
   void pass(const Item& item, Disposition disposition);
+  bool tell_overrun(Bytes sqlstate);
   bool rewrite_error(const Item& item, Bytes sqlstate);
   bool tell_refusal(const SpecialReply* special);
   Verdict violation(const Item& item);

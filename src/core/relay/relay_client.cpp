@@ -150,7 +150,9 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
 // was put ahead in it did not happen. The answer comes without anything more from the client.
 bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) const {
   if (link.confirming == LinkRelayState::Confirming::asked) return true;
-  if (rules_.one_at_a_time && link.expected.owes_client() && !link.expected.copying_in()) {
+  if (link.cancelling && !link.expected.copying_in()) return true;
+  if ((rules_.one_at_a_time || link.guarded) && link.expected.owes_client() &&
+      !link.expected.copying_in()) {
     return true;
   }
   if (!link.expected.owes_sync() && link.all_gone == 0) return false;

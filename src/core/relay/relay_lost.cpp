@@ -2,6 +2,7 @@
 
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
+#include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
@@ -18,10 +19,6 @@ using pg::backend::TransactionStatus;
 bool is_clients(const Expected& expected) {
   return expected.disposition == Disposition::forward ||
          expected.disposition == Disposition::supply;
-}
-
-bool ends_with_ready(Request request) {
-  return request == Request::query || request == Request::function_call || request == Request::sync;
 }
 
 // The first letter of a text, folded: 'c' of COMMIT.
@@ -60,20 +57,37 @@ Loss loss_of(bool in_transaction, bool commits) {
 }  // namespace
 
 void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
-  const bool in_transaction = link.status != TransactionStatus::idle;
-  const bool skipping = link.expected.skipping();
-  const bool batch_open = link.expected.batch_open();
   std::vector<Expected> owed = link.expected.give_up();
   bool commits = false;
   for (const Expected& expected : owed) commits = commits || expected.commits;
+  const Loss loss = loss_of(link.status != TransactionStatus::idle, commits);
+  Refused why{std::string(loss.sqlstate), "server connection lost: " + reason,
+              std::string(loss.detail), std::string(loss.hint)};
+  bool told = false;
+  if (link.overrun != nullptr) {
+    told = link.overrun->told;
+    why.detail.insert(0, "The server connection was closed: " + reason + ". ");
+    why.sqlstate = link.overrun->reason.sqlstate;
+    why.message = link.overrun->reason.message;
+  }
+  lose_link(link, std::move(owed), why, told);
+}
 
-  const std::string message = "server connection lost: " + reason;
-  const Loss loss = loss_of(in_transaction, commits);
-  const pg::Report report{"ERROR", loss.sqlstate, message, loss.detail, loss.hint};
+void Relay::give_up_transaction(LinkRelayState& link, const Refused& why, bool told) {
+  FB_ASSERT(link.expected.empty());
+  lose_link(link, {}, why, told);
+}
+
+// Answers what is owed, and forgets what the session had on the link.
+void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Refused& why,
+                      bool told) {
+  const bool in_transaction = link.status != TransactionStatus::idle;
+  const bool skipping = link.expected.skipping();
+  const bool batch_open = link.expected.batch_open();
+  const pg::Report report = why.report("ERROR");
   const TransactionStatus status =
       in_transaction ? TransactionStatus::failed : TransactionStatus::idle;
   std::string& out = out_.to_client.insert();
-  bool told = false;
   bool failed = skipping;  // the batch at hand
   for (const Expected& expected : owed) {
     if (!is_clients(expected)) continue;
@@ -107,7 +121,7 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
   if (link.settings_refused && client_.startup != nullptr) client_.settings = client_.startup;
   if (!in_transaction) return;
   client_.lost = std::make_unique<ClientRelayState::LostTransaction>();
-  client_.lost->why = message;
+  client_.lost->why = why;
   client_.lost->told = told;
 }
 
@@ -228,8 +242,7 @@ void Relay::refuse_lost() {
                           "transaction block"});
     return;
   }
-  const Loss loss = loss_of(true, false);
-  pg::write_error(out, {"ERROR", loss.sqlstate, client_.lost->why, loss.detail, loss.hint});
+  pg::write_error(out, client_.lost->why.report("ERROR"));
 }
 
 }  // namespace forebay::core

@@ -149,6 +149,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     const auto ready = pg::backend::ReadyForQuery::parse(item.message.body);
     if (!ready) return violation(item);
     link_.status = ready->status;
+    if (ready->status == pg::backend::TransactionStatus::idle) ++link_.transactions_ended;
     if (link_.catalog_changed && ready->status == pg::backend::TransactionStatus::idle) {
       link_.catalog_changed = false;
       catalog_changed();  // what was prepared elsewhere meanwhile did not see it either
@@ -182,10 +183,17 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     on_done(taken.expected);
     if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
   }
+  if (link_.overrun != nullptr && type == Backend::ReadyForQuery && link_.expected.empty() &&
+      (!link_.overrun->transaction || link_.status == pg::backend::TransactionStatus::idle)) {
+    link_.overrun.reset();
+  }
   return Verdict::fine;
 }
 
 void ServerRelay::on_done(const Expected& expected) {
+  if (expected.request == Request::execute || ends_with_ready(expected.request)) {
+    ++link_.statements_answered;
+  }
   if (expected.unnamed != UnnamedChange::none && expected.unnamed_change == link_.unnamed_change) {
     link_.unnamed_pending = false;
   }
@@ -278,7 +286,8 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   }
   // Looked up before what it names is undone.
   const bool rewritten = disposition == Disposition::forward &&
-                         ((special != nullptr && special->changed_result && refuse_changed()) ||
+                         (tell_overrun(fields.sqlstate) ||
+                          (special != nullptr && special->changed_result && refuse_changed()) ||
                           (!fields.fatal() && tell_refusal(special)) ||
                           rewrite_error(item, fields.sqlstate) ||
                           (special != nullptr && shift_position(item, *special)));
@@ -288,6 +297,18 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   if (!rewritten) pass(item, disposition);
   if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
   return verdict;
+}
+
+// What was cancelled because it took too long: the client is told so. False for another error.
+bool ServerRelay::tell_overrun(Bytes sqlstate) {
+  if (link_.overrun == nullptr || client_ == nullptr || sqlstate != pg::sqlstate::kQueryCanceled) {
+    return false;
+  }
+  pg::write_error(to_client_.insert(), link_.overrun->reason.report("ERROR"));
+  link_.overrun->told = true;
+  if (!link_.overrun->transaction) link_.overrun.reset();
+  link_.rest = Disposition::discard;
+  return true;
 }
 
 // A server that goes down at once, or that lost another process, says so by a mere notice. A

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/refused.hpp"
 #include "core/relay/catalog_epoch.hpp"
 #include "core/relay/expected_replies.hpp"
 #include "core/relay/parameter_set.hpp"
@@ -122,7 +123,7 @@ struct ClientRelayState {
   bool portal_commits = false;  ///< the portal bound last may end a transaction for good
   /// The transaction that was open went with its server connection, and is for the client to end.
   struct LostTransaction {
-    std::string why;
+    Refused why;
     bool told = false;
     bool ends = false;  ///< a portal of ours that ends it
     bool over = false;  ///< ended, in the open batch
@@ -199,6 +200,20 @@ struct LinkRelayState {
   /// Who the session is was asked for (SET ROLE): nothing of the client's goes before that is so.
   enum class Confirming : std::uint8_t { no, asked, confirmed } confirming = Confirming::no;
   bool settings_refused = false;  ///< by the server: `own_error` says why
+  /// What it runs may be cancelled for its time: nothing goes behind a batch that is not answered,
+  /// since a cancel request that comes late would end that.
+  bool guarded = false;
+  bool cancelling = false;  ///< ... and is: nothing goes before the request has arrived
+  /// What is under way takes too long: what the client is told in place of the server's error.
+  struct Overrun {
+    Refused reason;
+    bool transaction = false;     ///< which is to be given up then
+    std::uint32_t statement = 0;  ///< `statements_answered` when it was found to take too long
+    bool told = false;
+  };
+  std::unique_ptr<Overrun> overrun;
+  std::uint32_t statements_answered = 0;
+  std::uint32_t transactions_ended = 0;
   /// What the server said when it ended the connection, where the client is not to see it.
   std::string last_words;
   /// The body of the ErrorResponse with which the server answered something of our own.

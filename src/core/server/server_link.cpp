@@ -19,7 +19,7 @@ constexpr milliseconds kCancelAfter{100};
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1056);
+static_assert(sizeof(ServerLink) <= 1176);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -81,6 +81,7 @@ void ServerLink::park() {
 void ServerLink::link(ClientSession& client) {
   enter(Phase::linked);
   client_ = &client;
+  begin_watch();
 }
 
 void ServerLink::check(ClientSession& client) {
@@ -100,6 +101,11 @@ void ServerLink::validate(ClientSession& client) {
       .link_up(relay_);
   send(engine_->to_server());
   if (relay_.at_rest()) after_relay();
+}
+
+void ServerLink::go_away() {
+  timer_.cancel();
+  enter(Phase::away);
 }
 
 void ServerLink::arrive(Engine& engine) {
@@ -267,6 +273,8 @@ bool ServerLink::put_query(Bytes text) {
 
 void ServerLink::orphan(const Residue& residue) {
   client_ = nullptr;
+  timer_.cancel();
+  relay_.overrun.reset();
   residue_ = residue;
   drained_ = 0;
   relay_.withheld.reset();
@@ -354,6 +362,10 @@ void ServerLink::end_cancel(bool certain) {
   --cancels_;
   // A request of which nobody knows where it is may hit whoever is next.
   if (!certain) relay_.poisoned = true;
+  if (cancels_ == 0 && std::exchange(relay_.cancelling, false) && phase_ == Phase::linked) {
+    client_->link_writable();
+    return;
+  }
   if (phase_ == Phase::cooling && cancels_ == 0) engine_->release(*this);
 }
 
@@ -381,6 +393,9 @@ void ServerLink::on_timer(void* self) {
       return;
     case Phase::resetting:
       link.close();
+      return;
+    case Phase::linked:
+      link.watch_fired();
       return;
     default:
       return;

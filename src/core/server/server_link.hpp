@@ -9,8 +9,10 @@
 #include "core/engine/buffer.hpp"
 #include "core/engine/timer_wheel.hpp"
 #include "core/pool/pool.hpp"
+#include "core/refused.hpp"
 #include "core/relay/relay_state.hpp"
 #include "core/server/link_login.hpp"
+#include "core/server/link_watch.hpp"
 #include "forebay/base/time.hpp"
 #include "forebay/core/io.hpp"
 
@@ -98,7 +100,7 @@ class ServerLink final : public StreamEvents {
   void break_off();
   /// A cancel request is on its way to it: nobody may have it until that is over.
   void cool();
-  void go_away() { enter(Phase::away); }
+  void go_away();
   /// It has come to this engine's worker, where it belongs to nobody yet.
   void arrive(Engine& engine);
   void close();
@@ -108,6 +110,11 @@ class ServerLink final : public StreamEvents {
   void pause() { stream_->pause(); }
   void resume() { stream_->resume(); }
 
+  /// After every event of its client's: is there a timeout that now ends sooner?
+  void watch();
+  /// What it runs takes too long: it is cancelled, and the client told `reason`. `transaction`: it
+  /// is the transaction that took too long.
+  void cut_short(Refused reason, bool transaction);
   void begin_cancel() noexcept { ++cancels_; }
   void end_cancel(bool certain);
   [[nodiscard]] std::uint32_t cancels() const noexcept { return cancels_; }
@@ -165,6 +172,10 @@ class ServerLink final : public StreamEvents {
   void query(Bytes text);
   bool put_query(Bytes text);
   void lost(const std::string& reason);
+  void begin_watch();
+  [[nodiscard]] LinkWatch::Facts watch_facts() const noexcept;
+  [[nodiscard]] LinkWatch::Due due() noexcept;
+  void watch_fired();
   static void on_timer(void* self);
 
   Engine* engine_;
@@ -180,6 +191,8 @@ class ServerLink final : public StreamEvents {
   ParameterSetRef settings_before_;  ///< validating
   Endpoint host_;
   Instant expires_ = kNever;
+  LinkWatch watch_;
+  Instant answer_until_ = kNever;  ///< the server, a cancel request
   std::string key_;
   std::uint32_t process_id_ = 0;
   std::uint32_t cancels_ = 0;
@@ -191,6 +204,7 @@ class ServerLink final : public StreamEvents {
   bool counted_ = false;  ///< by its pool, as open
   bool secure_ = false;
   bool outdated_ = false;  ///< leads to where its pool does not lead any more
+  bool timed_ = false;     ///< linked: there are timeouts
   bool receiving_ = false;
   bool cancelled_ = false;  ///< recovering: the statement's end was asked for
   Residue residue_;         ///< recovering: what is to be cleaned

@@ -48,6 +48,11 @@ const std::map<std::string, std::string>& other_values() {
       {"pool.query_wait_timeout", R"("500ms")"},
       {"pool.server_idle_timeout", R"("7d")"},
       {"pool.server_lifetime", R"("2h")"},
+      {"pool.statement_timeout", R"("3s")"},
+      {"pool.transaction_timeout", R"("4s")"},
+      {"pool.idle_transaction_timeout", R"("5s")"},
+      {"pool.client_idle_timeout", R"("6s")"},
+      {"pool.timeout_action", R"("close")"},
       {"pool.server_connect_timeout", R"("5min")"},
       {"pool.server_unavailable_timeout", R"("12s")"},
       {"pool.server_check_delay", R"("13s")"},
@@ -160,8 +165,18 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.log_file = "/var/log/x";
   expected.log_connections = false;
   expected.http = Endpoint{"127.0.0.1", 9127};
-  expected.pool = {PoolMode::session,    21, 2, true, milliseconds(500), std::chrono::hours(7 * 24),
-                   std::chrono::hours(2)};
+  expected.pool = {PoolMode::session,
+                   21,
+                   2,
+                   true,
+                   milliseconds(500),
+                   std::chrono::hours(7 * 24),
+                   std::chrono::hours(2),
+                   seconds(3),
+                   seconds(4),
+                   seconds(5),
+                   seconds(6),
+                   TimeoutAction::close};
   expected.tenants = {.databases = {"app"},
                       .users = {{"a", "b"}},
                       .user_pattern = "{tenant}_rw",
@@ -178,6 +193,10 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   EXPECT_EQ(*loaded.config, expected);
 }
 
+const std::string kTimeouts =
+    "statement_timeout = \"4s\"\ntransaction_timeout = \"5s\"\nidle_transaction_timeout = \"6s\"\n"
+    "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
+
 TEST(LoadConfig, sets_every_key_of_a_database) {
   FakeEnvironment environment = with_certificates();
   environment.files["/p"] = "hunter2\n";
@@ -186,15 +205,17 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nauth = \"md5\"\ndbname = \"a\"\n"
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
-      "server_lifetime = \"3s\"\nmax_db_connections = 6\nmonitor_user = \"m\"\n"
-      "monitor_password = \"seen\"\n";
+      "server_lifetime = \"3s\"\n" +
+      kTimeouts + "max_db_connections = 6\nmonitor_user = \"m\"\nmonitor_password = \"seen\"\n";
   Database expected;
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
   expected.dbname = "a";
   expected.user = "u";
   expected.password = Secret("hunter2");
   expected.auth = AuthMethod::md5;
-  expected.pool = {PoolMode::statement, 5, 4, true, seconds(1), seconds(2), seconds(3)};
+  expected.pool = {PoolMode::statement, 5,          4,          true,
+                   seconds(1),          seconds(2), seconds(3), seconds(4),
+                   seconds(5),          seconds(6), seconds(7), TimeoutAction::close};
   expected.max_db_connections = 6;
   expected.monitor_user = "m";
   expected.monitor_password = Secret("seen");
@@ -216,12 +237,15 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
   const std::string text =
       "[users.alice]\npassword = [\"new\", \"old\"]\npool_mode = \"session\"\npool_size = 5\n"
       "min_pool_size = 4\nserver_round_robin = true\nquery_wait_timeout = \"1s\"\n"
-      "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\nmax_user_connections = 6\n";
+      "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\n" +
+      kTimeouts + "max_user_connections = 6\n";
   const auto loaded = load_text(text + kAnyDatabase);
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
   User expected;
   expected.passwords = {Secret("new"), Secret("old")};
-  expected.pool = {PoolMode::session, 5, 4, true, seconds(1), seconds(2), seconds(3)};
+  expected.pool = {PoolMode::session, 5,          4,          true,
+                   seconds(1),        seconds(2), seconds(3), seconds(4),
+                   seconds(5),        seconds(6), seconds(7), TimeoutAction::close};
   expected.max_user_connections = 6;
   EXPECT_EQ(loaded.config->users.at("alice"), expected);
   for (const Key<User>& key : user_keys()) {

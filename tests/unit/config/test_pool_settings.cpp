@@ -15,13 +15,21 @@ PoolOverrides all_said(int seed) {
   said.query_wait_timeout = milliseconds(1000 + seed);
   said.server_idle_timeout = milliseconds(2000 + seed);
   said.server_lifetime = milliseconds(3000 + seed);
+  said.statement_timeout = milliseconds(4000 + seed);
+  said.transaction_timeout = milliseconds(5000 + seed);
+  said.idle_transaction_timeout = milliseconds(6000 + seed);
+  said.client_idle_timeout = milliseconds(7000 + seed);
+  said.timeout_action = seed % 2 == 0 ? TimeoutAction::cancel : TimeoutAction::close;
   return said;
 }
 
 PoolSettings as_settings(const PoolOverrides& said) {
-  return {*said.pool_mode,          *said.pool_size,          *said.min_pool_size,
-          *said.server_round_robin, *said.query_wait_timeout, *said.server_idle_timeout,
-          *said.server_lifetime};
+  return {*said.pool_mode,           *said.pool_size,
+          *said.min_pool_size,       *said.server_round_robin,
+          *said.query_wait_timeout,  *said.server_idle_timeout,
+          *said.server_lifetime,     *said.statement_timeout,
+          *said.transaction_timeout, *said.idle_transaction_timeout,
+          *said.client_idle_timeout, *said.timeout_action};
 }
 
 TEST(PoolSettings, are_the_defaults_where_nothing_is_said) {
@@ -86,6 +94,24 @@ TEST(PoolSettings, follow_the_file) {
   EXPECT_EQ(config.pool_settings(*app, config.find_user("bob")).pool_size, 40U);
   EXPECT_EQ(config.pool_settings(*app, nullptr).pool_mode, PoolMode::session);
   EXPECT_EQ(config.pool_settings(*app, nullptr).server_lifetime, std::chrono::hours(2));
+}
+
+TEST(PoolSettings, say_where_they_come_from) {
+  const auto loaded = load_text(
+      "[pool]\nstatement_timeout = \"1s\"\ntransaction_timeout = \"1s\"\n"
+      "client_idle_timeout = \"1s\"\n"
+      "[databases.app]\nhosts = \"db1\"\nauth = \"server\"\ntransaction_timeout = \"2s\"\n"
+      "client_idle_timeout = \"2s\"\n"
+      "[databases.\"*\"]\nhosts = \"db1\"\nauth = \"server\"\nclient_idle_timeout = \"4s\"\n"
+      "[users.alice]\nclient_idle_timeout = \"3s\"\n");
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+  const Config& config = *loaded.config;
+  using O = PoolOverrides;
+  EXPECT_EQ(config.where_set("app", "alice", &O::statement_timeout), "[pool]");
+  EXPECT_EQ(config.where_set("app", "alice", &O::transaction_timeout), "[databases.app]");
+  EXPECT_EQ(config.where_set("app", "alice", &O::client_idle_timeout), "[users.alice]");
+  EXPECT_EQ(config.where_set("app", "bob", &O::client_idle_timeout), "[databases.app]");
+  EXPECT_EQ(config.where_set("any", "bob", &O::client_idle_timeout), "[databases.\"*\"]");
 }
 
 TEST(FindDatabase, prefers_the_entry_of_that_name_to_the_wildcard) {

@@ -1,0 +1,116 @@
+#include <utility>
+
+#include "core/client/client_session.hpp"
+#include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/config/units.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+// What becomes of a client that takes longer than a timeout allows.
+namespace forebay::core {
+namespace {
+
+using config::milliseconds;
+using config::PoolOverrides;
+using config::PoolSettings;
+
+struct Limit {
+  const char* name;
+  const char* sqlstate;
+  milliseconds PoolSettings::*time;
+  std::optional<milliseconds> PoolOverrides::*said;
+  Counter Counters::*counter;
+};
+
+Limit limit_of(TimeLimit limit) {
+  switch (limit) {
+    case TimeLimit::statement:
+      return {"statement_timeout", pg::sqlstate::kQueryCanceled, &PoolSettings::statement_timeout,
+              &PoolOverrides::statement_timeout, &Counters::statement_timeouts};
+    case TimeLimit::transaction:
+      return {"transaction_timeout", pg::sqlstate::kTransactionTimeout,
+              &PoolSettings::transaction_timeout, &PoolOverrides::transaction_timeout,
+              &Counters::transaction_timeouts};
+    case TimeLimit::idle_transaction:
+      return {"idle_transaction_timeout", pg::sqlstate::kIdleInTransactionTimeout,
+              &PoolSettings::idle_transaction_timeout, &PoolOverrides::idle_transaction_timeout,
+              &Counters::idle_transaction_timeouts};
+    case TimeLimit::client_idle:
+      break;
+  }
+  return {"client_idle_timeout", pg::sqlstate::kIdleSessionTimeout,
+          &PoolSettings::client_idle_timeout, &PoolOverrides::client_idle_timeout,
+          &Counters::client_idle_timeouts};
+}
+
+}  // namespace
+
+// "canceling statement due to statement_timeout (5s, set in [databases.app])"
+Refused ClientSession::reason_of(TimeLimit limit, std::string_view consequence) const {
+  const auto [name, sqlstate, time, said, counter] = limit_of(limit);
+  const PoolKey& key = pool_->key();
+  return {sqlstate, std::string(consequence) + " due to " + name + " (" +
+                        config::format_duration(pool_->settings().*time) + ", set in " +
+                        engine_.config().where_set(key.database, key.user, said) + ")"};
+}
+
+void ClientSession::over_time(TimeLimit limit) {
+  (engine_.counters().*limit_of(limit).counter).add();
+  const bool ends = limit == TimeLimit::client_idle ||
+                    pool_->settings().timeout_action == config::TimeoutAction::close;
+  if (ends) {
+    end_over_time(reason_of(limit, "terminating connection"));
+    return;
+  }
+  if (phase_ == Phase::linked && !link_->relay().expected.empty()) {
+    const Refused reason = reason_of(limit, "canceling statement");
+    note(Weight::normal, "timeout", reason.message);
+    link_->cut_short(reason, limit == TimeLimit::transaction);
+  } else {
+    give_up_transaction(limit, false);
+  }
+}
+
+void ClientSession::end_over_time(const Refused& reason) {
+  if (phase_ == Phase::linked) {
+    const LinkRelayState& link = link_->relay();
+    if (link.framer.rest() > 0 && link.rest == Disposition::forward) {
+      // The client would take an error for the rest of a row.
+      stream_->reset();
+      close(reason.message);
+      return;
+    }
+  }
+  fatal(reason);
+}
+
+// The transaction is rolled back behind the client's back, which learns of it with its next
+// statement, if not `told`, and has to end it as a failed one. Its link is free.
+void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
+  FB_ASSERT(phase_ == Phase::linked && link_->relay().expected.empty());
+  const Pins pins = relay_.undo == nullptr ? relay_.pins : relay_.undo->pins;
+  if (mode_ == config::PoolMode::session || pins != 0 || goodbye_) {
+    // What else the session has stands on that link.
+    Refused last = reason_of(limit, "terminating connection");
+    last.hint = "The session is bound to its server connection, which the rollback ends.";
+    end_over_time(last);
+    return;
+  }
+  const Refused reason = reason_of(limit, "the transaction was rolled back");
+  note(Weight::normal, "timeout", reason.message);
+  ServerLink* link = std::exchange(link_, nullptr);
+  const Residue left = residue(link->relay());
+  enter(Phase::idle);
+  Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+      .give_up_transaction(link->relay(), reason, told);
+  relay_.pins = pins;
+  send_own();
+  if (!unsent_.empty()) link->resume();
+  link->orphan(left);
+  continue_input();
+  settle();
+}
+
+}  // namespace forebay::core
