@@ -104,6 +104,10 @@ Keys<Config> forebay_keys() {
           CountOrAuto{{1, 1'000'000}},
           "The most client connections at a time. \"auto\" is what the limit of open files "
           "allows."),
+      key(kSection, "max_address_client_connections", Effect::new_clients,
+          &C::max_address_client_connections, Count{0, 1'000'000},
+          "The most client connections from one address at a time; 0 for no limit. Those through "
+          "Unix sockets do not count."),
       key(kSection, "client_login_timeout", Effect::new_clients, &C::client_login_timeout, Time{},
           "How long a client may take to log in."),
       key(kSection, "shutdown_timeout", Effect::at_once, &C::shutdown_timeout, Time{},
@@ -308,6 +312,10 @@ Keys<Database> make_database_keys() {
   keys.push_back(key("", "max_db_connections", Effect::at_once, &D::max_db_connections,
                      Count{0, 100'000},
                      "The most server connections of all pools of this database; 0 for no limit."));
+  keys.push_back(key("", "max_db_client_connections", Effect::new_clients,
+                     &D::max_db_client_connections, Count{0, 1'000'000},
+                     "The most clients of this database at a time; 0 for no limit. With \"*\", of "
+                     "each database that it serves."));
   keys.push_back(key("", "monitor_user", Effect::restart, &D::monitor_user, PostgresName{"forebay"},
                      "With several hosts: who asks them for their roles (a member of pg_monitor "
                      "sees most); \"\" for the user of the pool."));
@@ -333,6 +341,10 @@ Keys<User> make_user_keys() {
   keys.push_back(key("", "max_user_connections", Effect::at_once, &U::max_user_connections,
                      Count{0, 100'000},
                      "The most server connections of all pools of this user; 0 for no limit."));
+  keys.push_back(
+      key("", "max_user_client_connections", Effect::new_clients, &U::max_user_client_connections,
+          Count{0, 1'000'000},
+          "The most clients that are logged in as this user at a time; 0 for no limit."));
   return keys;
 }
 

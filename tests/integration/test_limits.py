@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import time
+import urllib.request
+from typing import Callable
 
 from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, POOLERS, test
 from lab.lab import Lab
 from lab.process import LabError, run, wait_until
-from lab.wire import Connection, Ended, ServerError, refused
+from lab.target import Database, Target
+from lab.wire import Client, Connection, Ended, ServerError, refused
 
 
 # Listeners.
@@ -194,3 +197,72 @@ def statement_names_and_texts_without_end(lab: Lab) -> None:
             assert not m.only(answer, b"E"), answer
         held = int(client.value("select count(*) from pg_prepared_statements") or 0)
         assert held <= 51, f"{held} statements are on the server connection"
+
+
+# Limits on clients.
+
+def refusal(lab: Lab, connect: Callable[[], Client]) -> str:
+    error = refused(connect)
+    assert error.fields()["C"] == "53300" and error.fields()["S"] == "FATAL", error
+    return error.fields()["M"]
+
+
+@test(modes=("transaction", "session"), targets=FOREBAY)
+def clients_of_a_user(lab: Lab) -> None:
+    """So many at a time, whatever the database; others come in, and a place is free at once."""
+    port = ports.claim()
+    target = lab.target(user_options={"app": {"max_user_client_connections": 2}},
+                        options={"http": f"127.0.0.1:{port}"})
+    first, second = lab.keep(target.connect()), lab.keep(target.connect())
+    assert refusal(lab, target.connect) == (
+        'too many connections for role "app" (max_user_client_connections = 2, set in [users.app])')
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        metrics = answer.read().decode()
+    assert "\nforebay_refused_max_user_client_connections_total 1\n" in metrics
+    assert first.value("select 1") == second.value("select 1") == "1"
+    first.close()
+    wait_until(lambda: comes_in(target), "a place is free")
+    second.close()
+
+
+def comes_in(target: Target) -> bool:
+    try:
+        target.connect().close()
+    except ServerError:
+        return False
+    return True
+
+
+@test(targets=FOREBAY)
+def clients_of_a_database(lab: Lab) -> None:
+    small = Database(dbname="app", options={"max_db_client_connections": 1})
+    target = lab.target(databases={"app": Database(), "small": small})
+    only = lab.keep(target.connect(database="small"))
+    assert refusal(lab, lambda: target.connect(database="small")) == (
+        'too many connections for database "small" (max_db_client_connections = 1, set in '
+        "[databases.small])")
+    with target.connect() as other:
+        assert other.value("select 1") == only.value("select 1") == "1"
+
+
+@test(targets=FOREBAY)
+def clients_of_an_address(lab: Lab) -> None:
+    """Before anybody has to show who they are; those through a Unix socket do not count."""
+    path = f"{lab.folder}/.s.PGSQL.6432"
+    target = lab.target(listen=[path], options={"max_address_client_connections": 2})
+    for _ in range(2):
+        lab.keep(target.connect())
+    assert refusal(lab, target.connect) == (
+        "too many connections from address 127.0.0.1 (max_address_client_connections = 2, set in "
+        "[forebay])")
+    with target.connect(address=path) as local:
+        assert local.value("select 1") == "1"
+
+
+@test(targets=FOREBAY)
+def who_cannot_log_in_takes_no_place_of_a_user(lab: Lab) -> None:
+    target = lab.target(user_options={"app": {"max_user_client_connections": 1}})
+    for _ in range(3):
+        refused(lambda: target.connect(password="wrong"))
+    with target.connect() as client:
+        assert client.value("select 1") == "1"

@@ -103,6 +103,7 @@ struct User {
   std::vector<Secret> passwords;
   PoolOverrides pool;
   std::uint32_t max_user_connections = 0;  ///< server connections of this user in all; 0: no limit
+  std::uint32_t max_user_client_connections = 0;  ///< clients that log in as it; 0: no limit
   bool operator==(const User&) const = default;
 };
 
@@ -122,6 +123,7 @@ struct Database {
   std::optional<TlsSettings> server_tls;
   PoolOverrides pool;
   std::uint32_t max_db_connections = 0;  ///< server connections of this database; 0: no limit
+  std::uint32_t max_db_client_connections = 0;  ///< clients of each database; 0: no limit
   bool operator==(const Database&) const = default;
 };
 
@@ -129,8 +131,9 @@ struct Config {
   // Where clients come in.
   std::vector<Endpoint> listen = {{"127.0.0.1", 6432}};
   std::uint32_t unix_socket_mode = 0777;
-  std::uint32_t workers = 0;                     ///< threads; 0: one a core
-  std::optional<std::uint32_t> max_client_conn;  ///< nothing: what open files allow
+  std::uint32_t workers = 0;                         ///< threads; 0: one a core
+  std::optional<std::uint32_t> max_client_conn;      ///< nothing: what open files allow
+  std::uint32_t max_address_client_connections = 0;  ///< clients from one address; 0: no limit
   milliseconds client_login_timeout = seconds(60);
   milliseconds shutdown_timeout = seconds(30);  ///< how long a drain may take
 

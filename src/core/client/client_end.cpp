@@ -193,7 +193,7 @@ void ClientSession::close(std::string_view why) {
     note(Weight::normal, "client_disconnected", std::string(why));
   }
   if (pool_ != nullptr && login_ == nullptr) pool_->client_went();
-  if (counted_) engine_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
+  leave_places();
   stash_.clear(engine_.buffers());
   unsent_.clear(engine_.buffers());
   engine_.to_client().clear();

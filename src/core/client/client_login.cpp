@@ -106,13 +106,7 @@ void ClientSession::on_startup(StartupFacts facts) {
     fatal({pg::sqlstate::kCannotConnectNow, "the database system is shutting down"});
     return;
   }
-  if (!admitted()) {
-    fatal({pg::sqlstate::kTooManyConnections, "sorry, too many clients already",
-           "The limit is max_client_conn = " + std::to_string(engine_.runtime().max_client_conn) +
-               ".",
-           "Raise max_client_conn in [forebay]."});
-    return;
-  }
+  if (!admitted()) return;
   pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), startup.database, startup.user);
   if (pool_ != nullptr) {
     if (pool_->key().user != startup.user) {
@@ -130,17 +124,6 @@ void ClientSession::on_startup(StartupFacts facts) {
     }
   }
   authenticate();
-}
-
-// Exact, whatever the threads do.
-bool ClientSession::admitted() {
-  std::atomic<std::uint32_t>& clients = engine_.shared().clients;
-  if (clients.fetch_add(1, std::memory_order_relaxed) < engine_.runtime().max_client_conn) {
-    counted_ = true;
-    return true;
-  }
-  clients.fetch_sub(1, std::memory_order_relaxed);
-  return false;
 }
 
 // ---------------------------------------------------------------- authentication
@@ -349,6 +332,7 @@ void ClientSession::login_link_ready(ServerLink& link) {
 
 // The client is let in: now it is told who its server is. Both in one send where that is known.
 void ClientSession::meet_server() {
+  if (!admitted_by_name()) return;
   const StartupFacts& facts = login_->facts;
   enter(Phase::awaiting_server);
   if (facts.replication != Replication::none) {

@@ -6,9 +6,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/client/client_start.hpp"
 #include "core/engine/buffer.hpp"
+#include "core/engine/client_limits.hpp"
 #include "core/engine/journal.hpp"
 #include "core/engine/runtime.hpp"
 #include "core/engine/timer_wheel.hpp"
@@ -150,6 +152,9 @@ class ClientSession final : public StreamEvents {
   std::size_t start_received(Bytes bytes);
   void on_startup(StartupFacts facts);
   bool admitted();
+  bool admitted_by_name();
+  bool take_place(ClientGroup group, const std::string& name, std::uint32_t max);
+  void leave_places();
   void authenticate();
   void relay_login();
   std::size_t authentication_received(Bytes bytes);
@@ -205,7 +210,8 @@ class ClientSession final : public StreamEvents {
   Timer timer_{&ClientSession::on_timer, this};
   ServerLink* link_ = nullptr;
   std::unique_ptr<Login> login_;
-  std::unique_ptr<const std::string> user_;  ///< where the pool's is another
+  std::unique_ptr<const std::string> user_;                   ///< where the pool's is another
+  std::unique_ptr<std::vector<ClientLimits::Place>> places_;  ///< null: no limit but the general
   std::array<char, 16> cancel_key_{};
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;

@@ -23,10 +23,14 @@ struct alignas(64) Counters {
   Counter waits;  ///< statements that had to wait for a link
   Counter waits_failed;
   Counter cancels;
-  Counter recoveries;   ///< links made clean after their client vanished
+  Counter recoveries;  ///< links made clean after their client vanished
   Counter tenant_statements_refused;
   Counter tenant_statements_reported;
-  Counter links_moved;  ///< to another worker
+  Counter links_moved;              ///< to another worker
+  Counter refused_max_client_conn;  ///< clients, for the limit of that name
+  Counter refused_address_clients;
+  Counter refused_db_clients;
+  Counter refused_user_clients;
   Counter statement_timeouts;
   Counter transaction_timeouts;
   Counter idle_transaction_timeouts;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/engine/client_limits.hpp"
 #include "core/engine/counters.hpp"
 #include "core/engine/journal.hpp"
 #include "core/pool/pool_directory.hpp"
@@ -51,6 +52,7 @@ struct Shared {
 
   /// Clients beyond their start-up message, against max_client_conn.
   std::atomic<std::uint32_t> clients{0};
+  ClientLimits client_limits;
   std::atomic<std::uint64_t> next_serial{1};
 };
 

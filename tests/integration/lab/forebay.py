@@ -15,7 +15,8 @@ from .target import Database, Target, end, wait_for_listener
 
 # Which table of the TOML file a key of `Settings.options` stands in: [pool] unless it is here.
 FOREBAY_KEYS = {
-    "unix_socket_mode", "workers", "max_client_conn", "client_login_timeout", "shutdown_timeout",
+    "unix_socket_mode", "workers", "max_client_conn", "max_address_client_connections",
+    "client_login_timeout", "shutdown_timeout",
     "cleartext_without_tls", "passwordless_from_anywhere", "scram_iterations", "http",
 }
 LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections"}

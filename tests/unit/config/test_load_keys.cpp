@@ -16,6 +16,7 @@ const std::map<std::string, std::string>& other_values() {
       {"forebay.unix_socket_mode", R"("0750")"},
       {"forebay.workers", "3"},
       {"forebay.max_client_conn", "1234"},
+      {"forebay.max_address_client_connections", "15"},
       {"forebay.client_login_timeout", R"("11s")"},
       {"forebay.shutdown_timeout", "0"},
       {"forebay.auth", R"("md5")"},
@@ -141,6 +142,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.unix_socket_mode = 0750;
   expected.workers = 3;
   expected.max_client_conn = 1234;
+  expected.max_address_client_connections = 15;
   expected.client_login_timeout = seconds(11);
   expected.shutdown_timeout = milliseconds(0);
   expected.auth = AuthMethod::md5;
@@ -206,7 +208,9 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\n" +
-      kTimeouts + "max_db_connections = 6\nmonitor_user = \"m\"\nmonitor_password = \"seen\"\n";
+      kTimeouts +
+      "max_db_connections = 6\nmax_db_client_connections = 9\nmonitor_user = "
+      "\"m\"\nmonitor_password = \"seen\"\n";
   Database expected;
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
   expected.dbname = "a";
@@ -217,6 +221,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    seconds(1),          seconds(2), seconds(3), seconds(4),
                    seconds(5),          seconds(6), seconds(7), TimeoutAction::close};
   expected.max_db_connections = 6;
+  expected.max_db_client_connections = 9;
   expected.monitor_user = "m";
   expected.monitor_password = Secret("seen");
   for (const char* password :
@@ -238,7 +243,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
       "[users.alice]\npassword = [\"new\", \"old\"]\npool_mode = \"session\"\npool_size = 5\n"
       "min_pool_size = 4\nserver_round_robin = true\nquery_wait_timeout = \"1s\"\n"
       "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\n" +
-      kTimeouts + "max_user_connections = 6\n";
+      kTimeouts + "max_user_connections = 6\nmax_user_client_connections = 9\n";
   const auto loaded = load_text(text + kAnyDatabase);
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
   User expected;
@@ -247,6 +252,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    seconds(1),        seconds(2), seconds(3), seconds(4),
                    seconds(5),        seconds(6), seconds(7), TimeoutAction::close};
   expected.max_user_connections = 6;
+  expected.max_user_client_connections = 9;
   EXPECT_EQ(loaded.config->users.at("alice"), expected);
   for (const Key<User>& key : user_keys()) {
     if (key.name.starts_with("password_")) continue;
