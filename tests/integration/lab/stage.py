@@ -234,7 +234,7 @@ class Stage:
     def _waiting(self) -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=10) as answer:
             text = answer.read().decode()
-        counts = re.findall(r"^\w+pool_waiting_clients\{.*\} (\d+)", text, re.MULTILINE)
+        counts = re.findall(r"^\w+pool_clients\{.*state=\"waiting\".*\} (\d+)", text, re.MULTILINE)
         self._pump(0)
         return sum(map(int, counts))
 
