@@ -142,9 +142,6 @@ class Checker {
     }
     for (const auto& [name, database] : config_.databases) {
       if (!tenants.serve(name)) continue;
-      if (config_.max_prepared_statements == 0) {
-        tenants_error("firewall", "it needs [pool] max_prepared_statements of at least 1");
-      }
       if (config_.pool_settings(database, nullptr).pool_mode == PoolMode::session) {
         tenants_error("firewall", "database " + quoted(name) +
                                       " has pool_mode \"session\"; the firewall needs "

@@ -52,8 +52,6 @@ TEST(Tenants, firewall_must_see_everything) {
               ElementsAre(HasSubstr("[tenants] firewall: it has no tables")));
   const std::string tables = base + "firewall = \"enforce\"\ntables = [\"*\"]\n";
   EXPECT_THAT(errors_with(tables), IsEmpty());
-  EXPECT_THAT(errors_with(tables, "[pool]\nmax_prepared_statements = 0\n"),
-              ElementsAre(HasSubstr("it needs [pool] max_prepared_statements of at least 1")));
   EXPECT_THAT(errors_with(tables, "[pool]\npool_mode = \"session\"\n"),
               ElementsAre(HasSubstr("has pool_mode \"session\"")));
   EXPECT_THAT(errors_with(base + "report_tables = [\"*\"]\n"),
