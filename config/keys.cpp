@@ -110,6 +110,9 @@ Keys<Config> forebay_keys() {
           "Unix sockets do not count."),
       key(kSection, "client_login_timeout", Effect::new_clients, &C::client_login_timeout, Time{},
           "How long a client may take to log in."),
+      key(kSection, "reload_on_change", Effect::at_once, &C::reload_on_change, Flag{},
+          "Whether this file is read again, as upon SIGHUP, when it has changed. It is looked at "
+          "each second, and read when it has rested for one."),
       key(kSection, "shutdown_timeout", Effect::at_once, &C::shutdown_timeout, Time{},
           "How long running transactions may take to end when Forebay is told to stop."),
       key(kSection, "auth", Effect::new_clients, &C::auth, Choice<AuthMethod>{kAuthMethods},

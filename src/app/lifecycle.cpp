@@ -82,6 +82,7 @@ Result<void> Lifecycle::start() {
   announce(notes);
   workers_->start();
   tell_service_manager("READY=1");
+  watch_file({});
   return {};
 }
 

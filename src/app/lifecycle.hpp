@@ -30,10 +30,12 @@ class Lifecycle final : private core::Control {
   /// Reads the configuration again, for a reload.
   using Load = std::function<config::LoadedConfig()>;
 
-  Lifecycle(config::LoadedConfig loaded, Load load)
+  /// `file` is what `load` reads, to be watched; empty for none.
+  Lifecycle(config::LoadedConfig loaded, Load load, std::string file = {})
       : config_(std::move(*loaded.config)),
         sources_(std::move(loaded.sources)),
-        load_(std::move(load)) {}
+        load_(std::move(load)),
+        file_(std::move(file)) {}
 
   /// Serves until it is told to stop. The error is why it could not begin.
   Result<void> run();
@@ -66,6 +68,8 @@ class Lifecycle final : private core::Control {
   config::Reloaded reload_now();
   Result<Prepared> prepare(config::LoadedConfig loaded);
   void apply(Prepared prepared);
+  void watch_file(std::string looks);
+  void look_at_file();
   void tell_reloaded(const config::Reloaded& reloaded);
 
   void announce(const std::vector<std::string>& notes);
@@ -80,9 +84,13 @@ class Lifecycle final : private core::Control {
   config::Config config_;    ///< as it was read
   config::Sources sources_;  ///< until the start
   const Load load_;
+  const std::string file_;
   boost::asio::io_context control_{1};
   boost::asio::signal_set signals_{control_};
   boost::asio::steady_timer drain_timer_{control_};
+  boost::asio::steady_timer watch_timer_{control_};
+  std::string file_read_;  ///< what the file looked like when it was read: time, size, number
+  std::string file_seen_;  ///< and a second ago
   std::unique_ptr<LogJournal> journal_;
   std::shared_ptr<const core::Runtime> runtime_;
   std::unique_ptr<net::Resolver> resolver_;

@@ -33,12 +33,12 @@ config::LoadedConfig read(const std::string& path) {
   return loaded;
 }
 
-int serve(config::LoadedConfig loaded, Lifecycle::Load load) {
+int serve(config::LoadedConfig loaded, Lifecycle::Load load, std::string file = {}) {
   // A parser that is not the one this was built for would say wrong things about every statement.
   if (const auto tested = sql::self_test(); tested.has_error()) {
     return complain("the parser of SQL (libpg_query) does not work: " + tested.error().message);
   }
-  const auto ended = Lifecycle(std::move(loaded), std::move(load)).run();
+  const auto ended = Lifecycle(std::move(loaded), std::move(load), std::move(file)).run();
   return ended.has_error() ? complain(ended.error().message) : 0;
 }
 
@@ -87,8 +87,9 @@ int run(int argc, char** argv) {
     case Options::Command::serve: {
       auto loaded = read(options.config_file);
       if (!loaded.ok()) return 1;
-      return serve(std::move(loaded),
-                   [path = options.config_file] { return config::load_file(path); });
+      return serve(
+          std::move(loaded), [path = options.config_file] { return config::load_file(path); },
+          options.config_file);
     }
     case Options::Command::run: {
       auto config = config_for_run(options);

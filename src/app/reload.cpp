@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <utility>
 
@@ -14,6 +15,19 @@
 // Another configuration while clients are served: first everything is made ready, which may fail
 // and then has changed nothing; then it is put into use, which cannot fail.
 namespace forebay::app {
+namespace {
+
+constexpr std::chrono::seconds kWatchEvery{1};
+
+/// What changes with a file's content; empty while there is none.
+std::string looks_of(const std::string& path) {
+  struct stat facts {};
+  if (path.empty() || ::stat(path.c_str(), &facts) != 0) return {};
+  return std::to_string(facts.st_mtim.tv_sec) + "." + std::to_string(facts.st_mtim.tv_nsec) + " " +
+         std::to_string(facts.st_size) + " " + std::to_string(facts.st_ino);
+}
+
+}  // namespace
 
 void Lifecycle::reload(std::function<void(const config::Reloaded&)> done) {
   boost::asio::post(control_, [this, done = std::move(done)] { done(reload_now()); });
@@ -22,6 +36,7 @@ void Lifecycle::reload(std::function<void(const config::Reloaded&)> done) {
 config::Reloaded Lifecycle::reload_now() {
   config::Reloaded reloaded;
   if (!draining_) tell_service_manager("RELOADING=1");
+  const std::string looks = looks_of(file_);  // before it is read: later changes are news
   config::LoadedConfig loaded = load_();
   for (const auto& warning : loaded.warnings) reloaded.warnings.push_back(to_string(warning));
   for (const auto& error : loaded.errors) reloaded.errors.push_back(to_string(error));
@@ -42,6 +57,7 @@ config::Reloaded Lifecycle::reload_now() {
   (reloaded.applied ? shared_->reloads.applied : shared_->reloads.failed).add();
   shared_->reloads.last_applied = reloaded.applied;
   tell_reloaded(reloaded);
+  watch_file(looks);
   if (!draining_) tell_service_manager("READY=1");
   return reloaded;
 }
@@ -99,6 +115,28 @@ void Lifecycle::apply(Prepared prepared) {
   if (prepared.http_changes) http_ = std::move(prepared.http);
   config_ = std::move(prepared.config);
   shared_->reloads.last_time = std::time(nullptr);
+}
+
+// From now on the file is as it was read; looks at it each second where that is wanted.
+void Lifecycle::watch_file(std::string looks) {
+  watch_timer_.cancel();
+  file_read_ = file_seen_ = std::move(looks);
+  if (config_.reload_on_change && !file_.empty()) look_at_file();
+}
+
+// An editor may write in several steps: the file is read when it has rested.
+void Lifecycle::look_at_file() {
+  watch_timer_.expires_after(kWatchEvery);
+  watch_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || draining_) return;
+    const std::string looks = looks_of(file_);
+    const bool rests = looks == std::exchange(file_seen_, looks);
+    if (rests && looks != file_read_ && !looks.empty()) {
+      reload_now();
+    } else {
+      look_at_file();
+    }
+  });
 }
 
 void Lifecycle::tell_reloaded(const config::Reloaded& reloaded) {

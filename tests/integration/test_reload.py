@@ -225,6 +225,17 @@ def a_log_file_that_was_moved_is_opened_anew(lab: Lab) -> None:
     assert moved.read_text().count("reloaded") == 1
 
 
+@test(modes=("transaction",), targets=FOREBAY)
+def the_file_is_watched(lab: Lab) -> None:
+    """With reload_on_change nobody has to say that the file is another one."""
+    target = lab.target()
+    text = change(text_of(target), "workers = 2", "workers = 2\nreload_on_change = true")
+    reload(target, text)
+    file_of(target).write_text(change(text, "[pool]\n", "[pool]\nmin_pool_size = 1\n"))
+    wait_until(lambda: "[pool] min_pool_size: 0 -> 1" in target.log, "it was noticed")
+    target.check_healthy()
+
+
 @test(targets=FOREBAY)
 def the_service_manager_is_told(lab: Lab) -> None:
     """READY, RELOADING and STOPPING, as systemd's Type=notify expects them."""

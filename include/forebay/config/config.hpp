@@ -135,6 +135,7 @@ struct Config {
   std::optional<std::uint32_t> max_client_conn;      ///< nothing: what open files allow
   std::uint32_t max_address_client_connections = 0;  ///< clients from one address; 0: no limit
   milliseconds client_login_timeout = seconds(60);
+  bool reload_on_change = false;
   milliseconds shutdown_timeout = seconds(30);  ///< how long a drain may take
 
   // Who may come in.

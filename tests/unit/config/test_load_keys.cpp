@@ -18,6 +18,7 @@ const std::map<std::string, std::string>& other_values() {
       {"forebay.max_client_conn", "1234"},
       {"forebay.max_address_client_connections", "15"},
       {"forebay.client_login_timeout", R"("11s")"},
+      {"forebay.reload_on_change", "true"},
       {"forebay.shutdown_timeout", "0"},
       {"forebay.auth", R"("md5")"},
       {"forebay.cleartext_without_tls", "true"},
@@ -144,6 +145,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.max_client_conn = 1234;
   expected.max_address_client_connections = 15;
   expected.client_login_timeout = seconds(11);
+  expected.reload_on_change = true;
   expected.shutdown_timeout = milliseconds(0);
   expected.auth = AuthMethod::md5;
   expected.cleartext_without_tls = true;
