@@ -101,6 +101,9 @@ void ClientSession::on_timer(void* self) {
                       "All connections of the pool are in use: raise pool_size, or look for "
                       "transactions that stay open."});
       return;
+    case Phase::console:
+      session.move_to_console();
+      return;
     case Phase::closing:
       session.close("the client did not hang up");
       return;
@@ -190,6 +193,9 @@ void ClientSession::close(std::string_view why) {
     note(Weight::normal, "client_disconnected", std::string(why));
   }
   if (pool_ != nullptr && login_ == nullptr) pool_->client_went();
+  if (login_ != nullptr && login_->console) {
+    engine_.shared().console_clients.fetch_sub(1, std::memory_order_relaxed);
+  }
   if (counted_) engine_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
   stash_.clear(engine_.buffers());
   unsent_.clear(engine_.buffers());

@@ -41,6 +41,7 @@ const RelayRules& ClientSession::rules() const noexcept {
 void ClientSession::begin() {
   engine_.io().set_owner(*stream_, *this);
   network_ = !stream_->peer().unix_socket;
+  connected_ = engine_.now();
   arm(engine_.config().client_login_timeout);
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/console/console.hpp"
 #include "core/engine/counters.hpp"
 #include "core/engine/journal.hpp"
 #include "core/pool/pool_directory.hpp"
@@ -14,6 +15,7 @@
 
 namespace forebay::core {
 
+class Consoles;
 class Courier;
 
 /// The process as a whole, for those who steer it from a connection.
@@ -22,6 +24,8 @@ class Control {
   virtual ~Control() = default;
   /// Reads the configuration again. Any thread; `done` is called on another one.
   virtual void reload(std::function<void(const config::Reloaded&)> done) = 0;
+  /// Any thread. `mail::Answered` follows, to the console with this number of that worker.
+  virtual void request(ControlRequest request, WorkerId from, std::uint64_t console) = 0;
 };
 
 /// How reloads went. Written by the control thread.
@@ -43,6 +47,7 @@ struct Shared {
   PoolDirectory pools;
   Journal& journal;
   Courier* courier = nullptr;
+  Consoles* consoles = nullptr;  ///< null: the console's databases do not exist
   Control* control = nullptr;  ///< null in tests
   ReloadCounters reloads;
 
@@ -51,6 +56,7 @@ struct Shared {
 
   /// Clients beyond their start-up message, against max_client_conn.
   std::atomic<std::uint32_t> clients{0};
+  std::atomic<std::uint32_t> console_clients{0};
   std::atomic<std::uint64_t> next_serial{1};
 };
 

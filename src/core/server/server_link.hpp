@@ -19,6 +19,7 @@ namespace forebay::core {
 class ClientSession;
 class Conduit;
 class Engine;
+struct ServerFacts;
 
 /// What a client leaves on its link when it goes.
 struct Residue {
@@ -126,6 +127,10 @@ class ServerLink final : public StreamEvents {
   /// It is fenced: whoever has it is told that it is lost.
   void give_up();
   [[nodiscard]] Instant expires() const noexcept { return expires_; }
+  /// When opening it began.
+  [[nodiscard]] Instant opened() const noexcept { return opened_at_; }
+  /// For the console.
+  [[nodiscard]] ServerFacts facts() const;
 
   void on_connected() override;
   void on_received(Bytes bytes) override;
@@ -179,6 +184,7 @@ class ServerLink final : public StreamEvents {
   std::unique_ptr<Opening> opening_;
   ParameterSetRef settings_before_;  ///< validating
   Endpoint host_;
+  Instant opened_at_{};
   Instant expires_ = kNever;
   std::string key_;
   std::uint32_t process_id_ = 0;
