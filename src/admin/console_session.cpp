@@ -148,7 +148,7 @@ void ConsoleSession::act(const Command& command) {
                      {},
                      "PAUSE keeps clients waiting while servers are restarted."});
     case Action::reload:
-      return request(ControlRequest::reload);
+      return reload();
     case Action::shutdown:
       return request(ControlRequest::shutdown);
     case Action::shutdown_wait_for_servers:
@@ -230,6 +230,28 @@ void ConsoleSession::request(ControlRequest request) {
   }
   waiting_ = Waiting::control;
   control->request(request, engine_.id(), number());
+}
+
+// The answer lists every change and what it does, or why nothing was changed.
+void ConsoleSession::reload() {
+  core::Shared& shared = engine_.shared();
+  if (shared.control == nullptr) {
+    return failed({pg::sqlstate::kFeatureNotSupported, "this process takes no such request"});
+  }
+  waiting_ = Waiting::control;
+  shared.control->reload(
+      [&shared, from = engine_.id(), console = number()](const config::Reloaded& reloaded) {
+        core::ControlAnswer answer;
+        for (const std::string& warning : reloaded.warnings) answer.notices.push_back(warning);
+        for (const config::Change& change : reloaded.changes) {
+          answer.notices.push_back(to_string(change));
+        }
+        for (const std::string& error : reloaded.errors) {
+          answer.error += (answer.error.empty() ? "" : "; ") + error;
+        }
+        if (!reloaded.applied && answer.error.empty()) answer.error = "nothing was reloaded";
+        shared.courier->send(from, core::mail::Answered{console, std::move(answer)});
+      });
 }
 
 void ConsoleSession::answered(const core::ControlAnswer& answer) {

@@ -69,6 +69,7 @@ class ConsoleSession final : public core::Console {
   void resume(const std::string& database);
   void set(const std::string& argument);
   void request(core::ControlRequest request);
+  void reload();
   void order(core::Order order);
   void wait(config::milliseconds delay);
   void look_again();

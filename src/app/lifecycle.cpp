@@ -233,8 +233,6 @@ void Lifecycle::request(core::ControlRequest request, core::WorkerId from, std::
 
 core::ControlAnswer Lifecycle::obey(core::ControlRequest request) {
   switch (request) {
-    case core::ControlRequest::reload:
-      return {{}, "this version reads its configuration at start only; restart to apply changes"};
     case core::ControlRequest::shutdown:
       say(core::Weight::normal, "stopping", "SHUTDOWN in the console: ending every connection");
       boost::asio::post(control_, [this] { stop(); });

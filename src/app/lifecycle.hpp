@@ -39,8 +39,6 @@ class Lifecycle final : private core::Control {
   /// Serves until it is told to stop. The error is why it could not begin.
   Result<void> run();
 
-  void request(core::ControlRequest request, core::WorkerId from, std::uint64_t console) override;
-
  private:
   struct Place {
     Endpoint endpoint;  ///< as the configuration has it
@@ -75,6 +73,7 @@ class Lifecycle final : private core::Control {
   void announce_trust();
   void await_signal();
   void on_signal(int signal);
+  void request(core::ControlRequest request, core::WorkerId from, std::uint64_t console) override;
   core::ControlAnswer obey(core::ControlRequest request);
   void drain(const char* why);
   void watch_drain();

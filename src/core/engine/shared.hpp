@@ -48,7 +48,7 @@ struct Shared {
   Journal& journal;
   Courier* courier = nullptr;
   Consoles* consoles = nullptr;  ///< null: the console's databases do not exist
-  Control* control = nullptr;  ///< null in tests
+  Control* control = nullptr;    ///< null in tests
   ReloadCounters reloads;
 
   /// Of each worker, by its id. They outlive the engines, for whoever reads them.

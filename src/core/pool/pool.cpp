@@ -30,8 +30,8 @@ Pool::Pool(Setup setup)
       terms_(terms_of(setup)),
       current_(terms_.get()),
       parked_(setup.workers),
-      paused_(setup.paused),
-      credential_(std::move(setup.credential)) {}
+      credential_(std::move(setup.credential)),
+      paused_(setup.paused) {}
 
 Pool::~Pool() {
   FB_ASSERT(waiters_.empty());
