@@ -58,7 +58,7 @@ ClientFacts ClientSession::facts() const {
   }
   facts.tls = tls_text(*stream_);
   facts.peer = stream_->peer();
-  facts.id = Engine::process_id(key_);
+  facts.id = engine_.process_id(key_);
   facts.remote_pid = link_ == nullptr ? 0 : link_->process_id();
   if (relay_.statements != nullptr) {
     facts.prepared_statements = static_cast<std::uint32_t>(relay_.statements->size());
@@ -78,7 +78,7 @@ ServerFacts ServerLink::facts() const {
   if (stream_ != nullptr) facts.tls = tls_text(*stream_);
   facts.host = host_;
   facts.process_id = process_id_;
-  if (client_ != nullptr) facts.client = Engine::process_id(client_->key());
+  if (client_ != nullptr) facts.client = engine_->process_id(client_->key());
   facts.prepared_statements = static_cast<std::uint32_t>(relay_.statements.size());
   facts.connected = opened_at_;
   facts.close_needed = worn(engine_->now()) || pool_->unwanted(*this);
