@@ -125,6 +125,11 @@ Keys<Config> forebay_keys() {
           &C::passwordless_from_anywhere, Flag{},
           "With auth = \"server\": whether a client on another machine may use what the server "
           "grants to Forebay's machine without a password."),
+      key(kSection, "admin_users", Effect::new_clients, &C::admin_users, Text{"alice, bob"},
+          "Users who may do everything in the console (the databases \"forebay\" and "
+          "\"pgbouncer\"), separated by commas. With auth = \"server\" superusers may, too."),
+      key(kSection, "stats_users", Effect::new_clients, &C::stats_users, Text{"monitoring"},
+          "Users who may only SHOW in the console. With auth = \"server\" everybody may."),
       key(kSection, "scram_iterations", Effect::new_clients, &C::scram_iterations,
           Count{4096, 100'000},
           "Iterations of SCRAM for passwords that are listed in clear text. More makes a stolen "

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <ctime>
 #include <thread>
 
@@ -67,6 +68,8 @@ Result<void> Lifecycle::start() {
   listeners_ = std::move(opened.value());
   resolver_ = std::make_unique<net::Resolver>(net::system_look_up(control_));
   shared_ = std::make_unique<core::Shared>(workers, *journal_);
+  consoles_ = std::make_unique<admin::Consoles>(*shared_);
+  shared_->consoles = consoles_.get();
   shared_->control = this;
   shared_->reloads.last_time = std::time(nullptr);
   workers_ = std::make_unique<Workers>(*shared_);
@@ -219,6 +222,26 @@ void Lifecycle::on_signal(int signal) {
       } else {
         drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
       }
+  }
+}
+
+// From a console, on its worker's thread.
+void Lifecycle::request(core::ControlRequest request, core::WorkerId from, std::uint64_t console) {
+  boost::asio::post(control_, [this, request, from, console] {
+    workers_->send(from, core::mail::Answered{console, obey(request)});
+  });
+}
+
+core::ControlAnswer Lifecycle::obey(core::ControlRequest request) {
+  switch (request) {
+    case core::ControlRequest::shutdown:
+      say(core::Weight::normal, "stopping", "SHUTDOWN in the console: ending every connection");
+      boost::asio::post(control_, [this] { stop(); });
+      return {};
+    default:
+      if (draining_) return {{}, "shutdown already in progress"};
+      drain("SHUTDOWN in the console");
+      return {};
   }
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "admin/consoles.hpp"
 #include "app/http_server.hpp"
 #include "app/log_journal.hpp"
 #include "app/worker.hpp"
@@ -76,6 +77,8 @@ class Lifecycle final : private core::Control {
   void announce_trust();
   void await_signal();
   void on_signal(int signal);
+  void request(core::ControlRequest request, core::WorkerId from, std::uint64_t console) override;
+  core::ControlAnswer obey(core::ControlRequest request);
   void drain(const char* why);
   void watch_drain();
   void stop();
@@ -99,6 +102,7 @@ class Lifecycle final : private core::Control {
   std::vector<std::pair<Endpoint, std::weak_ptr<const net::Listener>>> leaving_;
   std::uint16_t next_listener_ = 0;
   std::unique_ptr<core::Shared> shared_;
+  std::unique_ptr<admin::Consoles> consoles_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<HttpServer> http_;
   std::chrono::steady_clock::time_point drain_deadline_;

@@ -168,7 +168,7 @@ def addresses(lab: Lab) -> None:
     paths = sorted(word for word in quoted() if re.match(r"/[a-z]+$", word))
     assert paths, "the README names no address"
     port = ports.claim()
-    target = lab.target(options={"http": f"127.0.0.1:{port}"})
+    target = lab.target(options={"http": f"127.0.0.1:{port}", "admin_users": "app"})
     target.check_healthy()
     for path in paths:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as page:

@@ -144,6 +144,8 @@ struct Config {
   /// With auth "server": whether a client that comes from another machine may use what the server
   /// grants to us without a password.
   bool passwordless_from_anywhere = false;
+  std::string admin_users;  ///< of the console, separated by commas
+  std::string stats_users;  ///< who may SHOW there
   std::uint32_t scram_iterations = 4096;
   TlsSettings client_tls = {.mode = TlsMode::prefer};
 

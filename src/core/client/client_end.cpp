@@ -104,6 +104,9 @@ void ClientSession::on_timer(void* self) {
     case Phase::idle:
       session.over_time(TimeLimit::client_idle);
       return;
+    case Phase::console:
+      session.move_to_console();
+      return;
     case Phase::closing:
       session.close("the client did not hang up");
       return;
@@ -193,6 +196,9 @@ void ClientSession::close(std::string_view why) {
     note(Weight::normal, "client_disconnected", std::string(why));
   }
   if (pool_ != nullptr && login_ == nullptr) pool_->client_went();
+  if (login_ != nullptr && login_->console) {
+    engine_.shared().console_clients.fetch_sub(1, std::memory_order_relaxed);
+  }
   leave_places();
   stash_.clear(engine_.buffers());
   unsent_.clear(engine_.buffers());

@@ -106,7 +106,18 @@ void ClientSession::on_startup(StartupFacts facts) {
     fatal({pg::sqlstate::kCannotConnectNow, "the database system is shutting down"});
     return;
   }
+  if (wants_console()) {
+    begin_console();
+    return;
+  }
   if (!admitted()) return;
+  if (engine_.shared().pools.disabled(startup.database)) {
+    fatal({pg::sqlstate::kCannotConnectNow,
+           "database \"" + startup.database + "\" is disabled",
+           {},
+           "ENABLE it in the console."});
+    return;
+  }
   pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), startup.database, startup.user);
   if (pool_ != nullptr) {
     if (pool_->key().user != startup.user) {
@@ -130,7 +141,8 @@ void ClientSession::on_startup(StartupFacts facts) {
 
 void ClientSession::authenticate() {
   const Runtime& runtime = engine_.runtime();
-  const config::Database* entry = runtime.config.find_database(login_->facts.database);
+  const config::Database* entry =
+      login_->console ? nullptr : runtime.config.find_database(login_->facts.database);
   const AuthMethod method = entry != nullptr && entry->auth ? *entry->auth : runtime.config.auth;
   const std::string& user = login_->facts.user;
   const TlsFacts* tls = stream_->tls();
@@ -198,6 +210,12 @@ void ClientSession::on_authentication(auth::ClientAuthentication::Outcome outcom
   }
   if (std::holds_alternative<auth::ClientAuthentication::Continue>(outcome)) {
     send_own();
+    return;
+  }
+  if (login_->console) {
+    let_in();
+    send_own();
+    enter_console(false);
     return;
   }
   // The name of a database is told only to those who may come in.
@@ -429,6 +447,12 @@ void ClientSession::met(ServerLink& link, const Pool::Reported& reported) {
 }
 
 void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported) {
+  if (login_->console) {
+    send_own();
+    const std::string* superuser = welcome.find("is_superuser");
+    enter_console(superuser != nullptr && *superuser == "on");
+    return;
+  }
   timer_.cancel();
   std::string& out = engine_.to_client().insert();
   const std::string* application =

@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 464);
+static_assert(sizeof(ClientSession) <= 472);
 
 }  // namespace
 
@@ -41,6 +41,7 @@ const RelayRules& ClientSession::rules() const noexcept {
 void ClientSession::begin() {
   engine_.io().set_owner(*stream_, *this);
   network_ = !stream_->peer().unix_socket;
+  connected_ = engine_.now();
   arm(engine_.config().client_login_timeout);
 }
 

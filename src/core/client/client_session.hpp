@@ -25,6 +25,7 @@ namespace forebay::core {
 
 class Engine;
 class LinkLogin;
+struct ClientFacts;
 struct Residue;
 enum class TimeLimit : std::uint8_t;
 class ServerLink;
@@ -47,6 +48,7 @@ class ClientSession final : public StreamEvents {
     idle,             ///< has no link
     waiting,          ///< has said something that needs a link
     linked,
+    console,  ///< let in to the console, which takes it over in this turn
     closing,  ///< the last bytes are on their way
     closed,
   };
@@ -72,6 +74,12 @@ class ClientSession final : public StreamEvents {
     return phase_ == Phase::waiting || phase_ == Phase::awaiting_server;
   }
   [[nodiscard]] bool secure() const noexcept { return secure_; }
+  /// It has said who it is, and has not left.
+  [[nodiscard]] bool known() const noexcept {
+    return pool_ != nullptr && phase_ != Phase::closing && phase_ != Phase::closed;
+  }
+  /// For the console; of a known client.
+  [[nodiscard]] ClientFacts facts() const;
 
   // ---- from the engine
 
@@ -141,6 +149,9 @@ class ClientSession final : public StreamEvents {
     std::optional<auth::ClientAuthentication> authentication;
     ParameterSetRef checked;      ///< the settings that a server has to accept
     bool asked_password = false;  ///< in the server's place
+    bool console = false;         ///< counted by Shared::console_clients
+    bool superuser = false;       ///< console: of the server that let it in
+    std::vector<std::pair<std::string, std::string>> console_settings;
     [[nodiscard]] bool replicates() const noexcept {
       return facts.replication != Replication::none;
     }
@@ -168,6 +179,12 @@ class ClientSession final : public StreamEvents {
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
   void greet(const Welcome& welcome, const Pool::Reported& reported);
+
+  // The console's clients.
+  [[nodiscard]] bool wants_console() const;
+  void begin_console();
+  void enter_console(bool superuser);
+  void move_to_console();
 
   // In use.
   std::size_t receive(Bytes bytes);
@@ -205,6 +222,7 @@ class ClientSession final : public StreamEvents {
   ClientRelayState relay_;
   Stash stash_;
   Stash unsent_;
+  Instant connected_;
   Ticket ticket_;
   Instant waiting_since_{};
   Timer timer_{&ClientSession::on_timer, this};

@@ -83,6 +83,7 @@ void Engine::end_turn() {
   dead_sessions_.clear();
   dead_links_.clear();
   dead_cancels_.clear();
+  dead_consoles_.clear();
 }
 
 Instant Engine::next_deadline() const {
@@ -101,6 +102,8 @@ void Engine::tick() {
     pools_version_ = version;
   }
   if (monitor_ != nullptr && !draining_) monitor_->look(pools_);
+  for (auto& [pool, gate] : gates_) start_login(pool, gate);
+  std::erase_if(gates_, [](const auto& entry) { return entry.second.idle(); });
   for (const auto& pool : pools_) {
     if (pool->target().cluster != nullptr) serve_waiters(*pool);
     std::shared_ptr<Quota> starved_by;
@@ -142,6 +145,7 @@ void Engine::look_after_links() {
     pools_.clear();
     pools_version_ = 0;
     shared_.pools.drop_unused();
+    if (shared_.consoles != nullptr) shared_.consoles->tick(now_);
   }
 }
 
@@ -308,6 +312,7 @@ void Engine::receive(mail::Stop&) {
   stopped_ = true;
   monitor_.reset();
   while (!sessions_.empty()) sessions_.front().close("shutdown");
+  for (auto& console : std::exchange(consoles_, {})) dead_consoles_.push_back(std::move(console));
   std::vector<ServerLink*> links;
   for (ServerLink& link : links_) links.push_back(&link);
   for (ServerLink* link : links) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/client/client_session.hpp"
+#include "core/console/console.hpp"
 #include "core/engine/buffer.hpp"
 #include "core/engine/cancel_attempt.hpp"
 #include "core/engine/conduit.hpp"
@@ -113,6 +114,14 @@ class Engine final : public Driven {
   /// A place below these limits is free: pools that wait for one may open.
   void feed_starved(Pool& pool);
   [[nodiscard]] double random_fraction();
+
+  // ---- for the console
+
+  void open_console(Consoles::Setup setup);
+  void console_closed(Console& console);
+  /// A pool goes on: its waiters are served.
+  void resume(const std::shared_ptr<Pool>& pool);
+
   /// Shows every link that lives here.
   template <class Look>
   void each_link(Look look) {
@@ -135,6 +144,7 @@ class Engine final : public Driven {
   struct LoginGate {
     std::uint32_t open = 0;
     std::deque<SessionKey> waiting;
+    [[nodiscard]] bool idle() const noexcept { return open == 0 && waiting.empty(); }
   };
 
   ClientSession* find(SessionKey key) noexcept;
@@ -152,9 +162,18 @@ class Engine final : public Driven {
   void receive(mail::Cancel& cancel);
   void receive(mail::ClusterChanged& changed);
   void receive(mail::AskHosts& ask);
+  void receive(mail::Ordered& ordered);
+  void receive(mail::Reported& reported);
+  void receive(mail::Answered& answered);
   void receive(mail::Drain& drain);
   void receive(mail::Reload& reload);
   void receive(mail::Stop& stop);
+
+  void report(WorkerReport& report);
+  void free_links(const std::string& database);
+  void kill(const std::string& database);
+  bool kill_client(std::uint32_t id);
+  Console* find_console(std::uint64_t number);
 
   void tick();
   void look_after_links();
@@ -185,12 +204,14 @@ class Engine final : public Driven {
   SessionList sessions_;
   LinkList links_;
   std::vector<std::unique_ptr<CancelAttempt>> cancels_;
+  std::vector<std::unique_ptr<Console>> consoles_;
   std::map<std::shared_ptr<Pool>, LoginGate> gates_;
 
   // Gone, but perhaps still on the call stack: freed at the end of the turn.
   std::vector<std::unique_ptr<ClientSession>> dead_sessions_;
   std::vector<std::unique_ptr<ServerLink>> dead_links_;
   std::vector<std::unique_ptr<CancelAttempt>> dead_cancels_;
+  std::vector<std::unique_ptr<Console>> dead_consoles_;
 
   std::unique_ptr<Monitor> monitor_;  ///< on the first worker only
   Timer tick_timer_{&Engine::on_tick, this};

@@ -232,10 +232,14 @@ void Engine::open_for(ClientSession& session, bool relayed, bool dedicated) {
   LoginGate& gate = gates_[session.pool()];
   gate.waiting.push_back(session.key());
   start_login(session.pool(), gate);
-  if (gate.open == 0) gates_.erase(session.pool());
+  if (gate.idle()) gates_.erase(session.pool());
 }
 
 void Engine::start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate) {
+  if (!gate.waiting.empty() && pool->paused()) {
+    waiting_ = true;  // the tick sees that it goes on
+    return;
+  }
   const std::uint32_t places = std::max(1u, config().max_connecting);
   while (gate.open < places && !gate.waiting.empty()) {
     ClientSession* session = find(gate.waiting.front());
@@ -255,7 +259,7 @@ void Engine::leave_login(const std::shared_ptr<Pool>& pool) {
   LoginGate& gate = found->second;
   --gate.open;
   if (!stopped_) start_login(pool, gate);
-  if (gate.open == 0) gates_.erase(found);
+  if (gate.idle()) gates_.erase(found);
 }
 
 // ---------------------------------------------------------------- limits that pools share

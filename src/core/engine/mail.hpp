@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "core/console/console.hpp"
 #include "core/engine/runtime.hpp"
 #include "core/pool/pool.hpp"
 #include "core/pool/ticket.hpp"
@@ -56,6 +57,21 @@ struct ClusterChanged {
 struct AskHosts {
   std::shared_ptr<Cluster> cluster;
 };
+/// A console on another worker, or on the receiver, wants something. Answered by Reported.
+struct Ordered {
+  Order order;
+  WorkerId from;
+  std::uint64_t console;
+};
+struct Reported {
+  std::uint64_t console;
+  std::shared_ptr<const WorkerReport> report;
+};
+/// The life cycle answers a console.
+struct Answered {
+  std::uint64_t console;
+  ControlAnswer answer;
+};
 /// Begin to let clients go: those between transactions now, the rest at the end of theirs.
 struct Drain {};
 /// Another configuration holds from now on.
@@ -70,7 +86,8 @@ struct Stop {};
 
 using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
                           mail::WaitFailed, mail::Cancel, mail::ClusterChanged, mail::AskHosts,
-                          mail::Drain, mail::Reload, mail::Stop>;
+                          mail::Ordered, mail::Reported, mail::Answered, mail::Drain,
+                          mail::Reload, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

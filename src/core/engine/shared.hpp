@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/console/console.hpp"
 #include "core/engine/client_limits.hpp"
 #include "core/engine/counters.hpp"
 #include "core/engine/journal.hpp"
@@ -15,6 +16,7 @@
 
 namespace forebay::core {
 
+class Consoles;
 class Courier;
 
 /// The process as a whole, for those who steer it from a connection.
@@ -23,6 +25,8 @@ class Control {
   virtual ~Control() = default;
   /// Reads the configuration again. Any thread; `done` is called on another one.
   virtual void reload(std::function<void(const config::Reloaded&)> done) = 0;
+  /// Any thread. `mail::Answered` follows, to the console with this number of that worker.
+  virtual void request(ControlRequest request, WorkerId from, std::uint64_t console) = 0;
 };
 
 /// How reloads went. Written by the control thread.
@@ -44,7 +48,8 @@ struct Shared {
   PoolDirectory pools;
   Journal& journal;
   Courier* courier = nullptr;
-  Control* control = nullptr;  ///< null in tests
+  Consoles* consoles = nullptr;  ///< null: the console's databases do not exist
+  Control* control = nullptr;    ///< null in tests
   ReloadCounters reloads;
 
   /// Of each worker, by its id. They outlive the engines, for whoever reads them.
@@ -53,6 +58,7 @@ struct Shared {
   /// Clients beyond their start-up message, against max_client_conn.
   std::atomic<std::uint32_t> clients{0};
   ClientLimits client_limits;
+  std::atomic<std::uint32_t> console_clients{0};
   std::atomic<std::uint64_t> next_serial{1};
 };
 

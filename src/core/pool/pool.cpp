@@ -30,7 +30,8 @@ Pool::Pool(Setup setup)
       terms_(terms_of(setup)),
       current_(terms_.get()),
       parked_(setup.workers),
-      credential_(std::move(setup.credential)) {}
+      credential_(std::move(setup.credential)),
+      paused_(setup.paused) {}
 
 Pool::~Pool() {
   FB_ASSERT(waiters_.empty());
@@ -108,7 +109,7 @@ std::uint32_t Pool::excess_locked() const {
 Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
   const std::lock_guard lock(mutex_);
   Acquired acquired;
-  if (waiters_.empty() && has_primary(now)) {
+  if (waiters_.empty() && !paused_ && has_primary(now)) {
     if (ParkedList* list = choose(ticket.session.worker)) {
       Parking& parking = list->front();
       acquired.home = parking.home;
@@ -119,7 +120,7 @@ Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
       return acquired;
     }
   }
-  if (!can_open() && total_ == 0) {
+  if (!can_open() && total_ == 0 && !paused_) {
     acquired.kind = Acquired::Kind::hopeless;
     return acquired;
   }
@@ -157,8 +158,8 @@ Pool::ParkedList* Pool::choose(WorkerId here) {
 
 Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool worn) {
   const std::lock_guard lock(mutex_);
-  if (worn || excess_locked() > 0) return {Released::Kind::close, {}};
-  if (!waiters_.empty() && has_primary(now)) {
+  if (worn || excess_locked() > 0 || unwanted_locked(link)) return {Released::Kind::close, {}};
+  if (!waiters_.empty() && !paused_ && has_primary(now)) {
     Ticket& ticket = waiters_.front();
     waiters_.pop_front();
     ticket.waiting = false;
@@ -213,7 +214,7 @@ bool Pool::has_primary(Instant now) {
 ServerLink* Pool::take_for_waiter(WorkerId here, Instant now) {
   const std::lock_guard lock(mutex_);
   ParkedList& list = parked_[here.value()];
-  if (waiters_.empty() || list.empty() || !has_primary(now)) return nullptr;
+  if (waiters_.empty() || list.empty() || paused_ || !has_primary(now)) return nullptr;
   ServerLink& link = list.front().link;
   list.pop_front();
   return &link;
@@ -247,6 +248,51 @@ bool Pool::watched() {
   return terms_->target.cluster != nullptr && hosts_.look(*terms_->target.cluster).watched;
 }
 
+// ---------------------------------------------------------------- what operators ask for
+
+void Pool::pause() {
+  const std::lock_guard lock(mutex_);
+  paused_ = true;
+}
+
+std::vector<Pool::Served> Pool::resume() {
+  const std::lock_guard lock(mutex_);
+  paused_ = false;
+  std::vector<Served> served;
+  // Those of a cluster are served by the tick, when there is a primary.
+  if (terms_->target.cluster != nullptr) return served;
+  while (!waiters_.empty()) {
+    Ticket& ticket = waiters_.front();
+    ParkedList* list = choose(ticket.session.worker);
+    if (list == nullptr) break;
+    Parking& parking = list->front();
+    list->pop_front();
+    waiters_.pop_front();
+    ticket.waiting = false;
+    served.push_back({&parking.link, parking.home, ticket.session});
+  }
+  return served;
+}
+
+bool Pool::paused() const {
+  const std::lock_guard lock(mutex_);
+  return paused_;
+}
+
+void Pool::reconnect(Instant now) {
+  const std::lock_guard lock(mutex_);
+  opened_since_ = now;
+}
+
+bool Pool::unwanted(const ServerLink& link) const {
+  const std::lock_guard lock(mutex_);
+  return unwanted_locked(link);
+}
+
+bool Pool::unwanted_locked(const ServerLink& link) const {
+  return (paused_ && can_open()) || link.opened() < opened_since_;
+}
+
 // ---------------------------------------------------------------- how many there are
 
 std::uint32_t Pool::plan(Instant now, bool refill, std::shared_ptr<Quota>* starved_by) {
@@ -262,7 +308,7 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
     unavailable_since_ = kNever;
     return 0;
   }
-  if (!can_open() || now < next_open_) return 0;
+  if (!can_open() || paused_ || now < next_open_) return 0;
   const auto waiting = static_cast<std::uint32_t>(waiters_.size());
   // After a failure one attempt at a time shows whether the server is back.
   const std::uint32_t parallel = failures_ > 0 ? 1 : terms_->max_connecting;
@@ -463,7 +509,7 @@ bool Pool::avoid_host(std::size_t index, Instant now) {
 
 Pool::Counts Pool::counts() const {
   const std::lock_guard lock(mutex_);
-  Counts counts{.total = total_, .opening = opening_, .clients = clients_};
+  Counts counts{.total = total_, .opening = opening_, .clients = clients_, .reopens = can_open()};
   for (const ParkedList& list : parked_) counts.parked += static_cast<std::uint32_t>(list.size());
   counts.waiting = static_cast<std::uint32_t>(waiters_.size());
   if (!waiters_.empty()) counts.oldest_wait = waiters_.front().since;

@@ -80,6 +80,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::uint64_t serial = 0;  ///< unique in the process, not 0
     std::shared_ptr<CatalogEpoch> catalog = std::make_shared<CatalogEpoch>();
     std::shared_ptr<PoolStatistics> statistics = nullptr;  ///< null: its own
+    bool paused = false;
     /// What to log in with. Nothing: not known until a client has shown it.
     std::optional<auth::Credential> credential;
   };
@@ -157,6 +158,24 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// a standby.
   [[nodiscard]] bool watched();
 
+  // ---- what operators ask for
+
+  /// No link is given or opened until `resume`; whoever wants one waits. Free links are closed,
+  /// unless only a client's login could open them again.
+  void pause();
+  struct Served {
+    ServerLink* link;  ///< parked on `home`, taken out for `session`
+    WorkerId home;
+    SessionKey session;
+  };
+  /// Goes on. Those that a parked link serves at once; `plan` opens links for the others.
+  std::vector<Served> resume();
+  [[nodiscard]] bool paused() const;
+  /// Links that were opened before `now` are to be closed when they are free.
+  void reconnect(Instant now);
+  /// `link` is to be closed when it is free.
+  [[nodiscard]] bool unwanted(const ServerLink& link) const;
+
   // ---- how many there are
 
   /// How many links are to be opened now, for waiters and (`refill`) for the minimum; already
@@ -215,6 +234,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::uint32_t parked = 0;
     std::uint32_t waiting = 0;
     std::uint32_t clients = 0;
+    bool reopens = false;  ///< no client is needed to open a link
     Instant oldest_wait = kNever;
   };
   [[nodiscard]] Counts counts() const;
@@ -253,6 +273,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void release_quotas();
   ParkedList* choose(WorkerId here);
   bool has_primary(Instant now);
+  [[nodiscard]] bool unwanted_locked(const ServerLink& link) const;
   [[nodiscard]] bool can_open() const noexcept { return credential_.has_value(); }
   [[nodiscard]] std::uint32_t established() const noexcept { return total_ - opening_; }
 
@@ -281,6 +302,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   WelcomeRef welcome_;
   std::unordered_map<const ParameterSet*, std::pair<ParameterSetRef, Reported>> accepted_;
   auth::ScramKeyCache keys_;
+  bool paused_ = false;
+  Instant opened_since_{};  ///< links from before are closed
   Instant trusted_until_{};
   ClusterReader hosts_;
   std::size_t preferred_host_ = 0;

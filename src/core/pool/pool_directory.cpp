@@ -101,6 +101,7 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
   setup.workers = workers_;
   setup.serial = ++serials_;
   setup.credential = configured_credential(runtime, entry, key.user);
+  setup.paused = paused_.contains(key.database) || paused_.contains("");
   setup.key = std::move(key);
   return setup;
 }
@@ -172,6 +173,59 @@ void PoolDirectory::drop_unused() {
            (entry.second->blank() || statistics_.size() > kStatisticsMax);
   });
   std::erase_if(catalogs_, [](const auto& entry) { return entry.second.use_count() == 1; });
+}
+
+// ---------------------------------------------------------------- what operators ask for
+
+void PoolDirectory::pause(const std::string& database) {
+  const std::lock_guard lock(mutex_);
+  paused_.insert(database);
+  for (const auto& [key, pool] : pools_) {
+    if (database.empty() || key.database == database) pool->pause();
+  }
+}
+
+std::vector<std::shared_ptr<Pool>> PoolDirectory::resume(const std::string& database) {
+  const std::lock_guard lock(mutex_);
+  if (database.empty()) {
+    paused_.clear();
+  } else {
+    paused_.erase(database);
+  }
+  std::vector<std::shared_ptr<Pool>> resumed;
+  if (paused_.contains("")) return resumed;
+  for (const auto& [key, pool] : pools_) {
+    if (!database.empty() && key.database != database) continue;
+    if (pool->paused()) resumed.push_back(pool);
+  }
+  return resumed;
+}
+
+void PoolDirectory::reconnect(const std::string& database, Instant now) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, pool] : pools_) {
+    if (database.empty() || key.database == database) pool->reconnect(now);
+  }
+}
+
+void PoolDirectory::disable(const std::string& database) {
+  const std::lock_guard lock(mutex_);
+  disabled_.insert(database);
+}
+
+void PoolDirectory::enable(const std::string& database) {
+  const std::lock_guard lock(mutex_);
+  disabled_.erase(database);
+}
+
+bool PoolDirectory::disabled(const std::string& database) const {
+  const std::lock_guard lock(mutex_);
+  return disabled_.contains(database);
+}
+
+bool PoolDirectory::paused(const std::string& database) const {
+  const std::lock_guard lock(mutex_);
+  return paused_.contains(database) || paused_.contains("");
 }
 
 }  // namespace forebay::core

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,19 @@ class PoolDirectory {
   /// Changes whenever a pool is made or dropped.
   [[nodiscard]] std::uint64_t version() const;
 
+  // ---- what operators ask for; every database when `database` is empty
+
+  /// No pool gives or opens a link until `resume`, which gives the pools that go on.
+  void pause(const std::string& database);
+  std::vector<std::shared_ptr<Pool>> resume(const std::string& database);
+  /// Every link that was opened before `now` is to be closed when it is free.
+  void reconnect(const std::string& database, Instant now);
+  /// A disabled database lets no new client in.
+  void disable(const std::string& database);
+  void enable(const std::string& database);
+  [[nodiscard]] bool disabled(const std::string& database) const;
+  [[nodiscard]] bool paused(const std::string& database) const;
+
   /// Takes a parked link out of some pool below the same limit, other than `except`, so that it may
   /// be closed. Null when none is parked; `home` is where it lives, `pool` whose it is.
   ServerLink* evict(const Quota& quota, const Pool& except, WorkerId& home);
@@ -57,6 +71,8 @@ class PoolDirectory {
   std::map<std::string, std::shared_ptr<CatalogEpoch>> catalogs_;  ///< by host and database
   /// By hosts. They stay: what was seen of a cluster must not be forgotten.
   std::map<std::vector<Endpoint>, std::shared_ptr<Cluster>> clusters_;
+  std::set<std::string, std::less<>> paused_;  ///< "" for every database
+  std::set<std::string, std::less<>> disabled_;
   std::uint64_t version_ = 0;
   std::uint64_t serials_ = 0;
 };

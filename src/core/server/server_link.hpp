@@ -21,6 +21,7 @@ namespace forebay::core {
 class ClientSession;
 class Conduit;
 class Engine;
+struct ServerFacts;
 
 /// What a client leaves on its link when it goes.
 struct Residue {
@@ -133,6 +134,10 @@ class ServerLink final : public StreamEvents {
   /// It is fenced: whoever has it is told that it is lost.
   void give_up();
   [[nodiscard]] Instant expires() const noexcept { return expires_; }
+  /// When opening it began.
+  [[nodiscard]] Instant opened() const noexcept { return opened_at_; }
+  /// For the console.
+  [[nodiscard]] ServerFacts facts() const;
 
   void on_connected() override;
   void on_received(Bytes bytes) override;
@@ -190,6 +195,7 @@ class ServerLink final : public StreamEvents {
   std::unique_ptr<Opening> opening_;
   ParameterSetRef settings_before_;  ///< validating
   Endpoint host_;
+  Instant opened_at_{};
   Instant expires_ = kNever;
   LinkWatch watch_;
   Instant answer_until_ = kNever;  ///< the server, a cancel request

@@ -19,6 +19,7 @@ constexpr double kLifetimeJitter = 0.2;
 
 void ServerLink::open(ClientSession* for_client, bool relayed, bool dedicated, bool reserved) {
   client_ = for_client;
+  opened_at_ = engine_->now();
   relayed_ = relayed;
   dedicated_ = dedicated;
   relay_.replication = dedicated;

@@ -18,6 +18,7 @@ FOREBAY_KEYS = {
     "unix_socket_mode", "workers", "max_client_conn", "max_address_client_connections",
     "client_login_timeout", "shutdown_timeout",
     "cleartext_without_tls", "passwordless_from_anywhere", "scram_iterations", "http",
+    "admin_users", "stats_users",
 }
 LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections"}
 NOT_OURS = {"server_login_retry"}           # PgBouncer's only

@@ -1,0 +1,214 @@
+#include "admin/command.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <optional>
+
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+namespace forebay::admin {
+namespace {
+
+constexpr ActionLine kActions[] = {
+    {"PAUSE", Action::pause, Role::admin, Argument::perhaps_database},
+    {"RESUME", Action::resume, Role::admin, Argument::perhaps_database},
+    {"DISABLE", Action::disable, Role::admin, Argument::database},
+    {"ENABLE", Action::enable, Role::admin, Argument::database},
+    {"RECONNECT", Action::reconnect, Role::admin, Argument::perhaps_database},
+    {"KILL", Action::kill, Role::admin, Argument::database},
+    {"KILL_CLIENT", Action::kill_client, Role::admin, Argument::client},
+    {"SUSPEND", Action::suspend, Role::admin},
+    {"WAIT_CLOSE", Action::wait_close, Role::admin, Argument::perhaps_database},
+    {"RELOAD", Action::reload, Role::admin},
+    {"SHUTDOWN WAIT_FOR_SERVERS", Action::shutdown_wait_for_servers, Role::admin},
+    {"SHUTDOWN WAIT_FOR_CLIENTS", Action::shutdown_wait_for_clients, Role::admin},
+    {"SHUTDOWN", Action::shutdown, Role::admin},
+    {"SET", Action::set, Role::stats, Argument::anything},
+    {"RESET", Action::nothing, Role::stats, Argument::anything},
+    {"DISCARD", Action::nothing, Role::stats, Argument::anything},
+    {"DEALLOCATE", Action::nothing, Role::stats, Argument::anything},
+    {"CLOSE", Action::nothing, Role::stats, Argument::anything},
+    {"UNLISTEN", Action::nothing, Role::stats, Argument::anything},
+    {"BEGIN", Action::begin, Role::stats, Argument::anything},
+    {"START TRANSACTION", Action::begin, Role::stats, Argument::anything},
+    {"COMMIT", Action::commit, Role::stats, Argument::anything},
+    {"END", Action::commit, Role::stats, Argument::anything},
+    {"ROLLBACK", Action::rollback, Role::stats, Argument::anything},
+};
+
+// A word, its quotes gone; `plain`: there were none.
+struct Word {
+  std::string text;
+  bool plain = true;
+};
+
+constexpr std::string_view kBlanks = " \t\r\n\f\v";
+
+core::Refused syntax_error(const std::string& message) {
+  return {pg::sqlstate::kSyntaxError, message, {}, "SHOW HELP lists the commands of the console."};
+}
+
+// Skips comments, too. False at the end.
+bool skip_blanks(std::string_view& text) {
+  for (;;) {
+    text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+    if (text.starts_with("--")) {
+      text.remove_prefix(std::min(text.find('\n'), text.size()));
+    } else if (text.starts_with("/*")) {
+      const std::size_t end = text.find("*/", 2);
+      text.remove_prefix(end == std::string_view::npos ? text.size() : end + 2);
+    } else {
+      return !text.empty();
+    }
+  }
+}
+
+// One word, or one sign, off the front.
+std::optional<Word> take(std::string_view& text) {
+  const char first = text.front();
+  if (first == '"' || first == '\'') {
+    Word word{.plain = false};
+    for (std::size_t i = 1; i < text.size(); ++i) {
+      if (text[i] != first) {
+        word.text += text[i];
+        continue;
+      }
+      if (i + 1 < text.size() && text[i + 1] == first) {
+        word.text += text[i++];
+        continue;
+      }
+      text.remove_prefix(i + 1);
+      return word;
+    }
+    return std::nullopt;
+  }
+  const auto in_word = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return std::isalnum(byte) != 0 || byte >= 128 || c == '_' || c == '-' || c == '.' || c == '*';
+  };
+  std::size_t size = 0;
+  while (size < text.size() && in_word(text[size])) ++size;
+  size = std::max<std::size_t>(size, 1);
+  Word word{std::string(text.substr(0, size))};
+  text.remove_prefix(size);
+  return word;
+}
+
+std::string capitals(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return result;
+}
+
+// How many of `words` are those of `name`, which are separated by blanks; 0: it is another.
+std::size_t matches(const std::vector<Word>& words, std::size_t from, std::string_view name) {
+  std::size_t used = 0;
+  while (!name.empty()) {
+    const std::size_t size = std::min(name.find(' '), name.size());
+    if (from + used >= words.size()) return 0;
+    const Word& word = words[from + used];
+    if (!word.plain || capitals(word.text) != name.substr(0, size)) return 0;
+    name.remove_prefix(std::min(size + 1, name.size()));
+    ++used;
+  }
+  return used;
+}
+
+std::variant<Command, core::Refused> show(const std::vector<Word>& words, bool select) {
+  const ShowLine* best = nullptr;
+  std::size_t used = 0;
+  for (const ShowLine& line : shows()) {
+    const std::size_t count = matches(words, 1, line.name);
+    if (count <= used) continue;
+    best = &line;
+    used = count;
+  }
+  if (best != nullptr && 1 + used == words.size()) return Command{.show = best};
+  // Probes say SELECT 1.
+  const bool number =
+      words.size() == 2 && !words[1].text.empty() &&
+      std::ranges::all_of(words[1].text, [](char c) { return c >= '0' && c <= '9'; });
+  if (select && number && words[1].text.size() < 10) {
+    const auto probe = std::ranges::find(shows(), kSelectLiteral, &ShowLine::name);
+    return Command{.show = &*probe, .argument = words[1].text};
+  }
+  return syntax_error(std::string("unknown ") + (select ? "SELECT" : "SHOW") +
+                      " command of the console");
+}
+
+std::variant<Command, core::Refused> act(const ActionLine& line, const std::vector<Word>& words,
+                                         std::size_t used) {
+  Command command{.action = &line};
+  const std::size_t rest = words.size() - used;
+  const std::string name(line.words);
+  switch (line.argument) {
+    case Argument::anything:
+      for (std::size_t i = used; i < words.size(); ++i) {
+        command.argument += (i == used ? "" : " ") + words[i].text;
+      }
+      return command;
+    case Argument::none:
+      if (rest > 0) return syntax_error(name + " takes no argument");
+      return command;
+    case Argument::perhaps_database:
+      if (rest == 0) return command;
+      [[fallthrough]];
+    case Argument::database:
+      if (rest != 1) return syntax_error(name + " takes the name of one database");
+      break;
+    case Argument::client: {
+      const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+      if (rest != 1 || words[used].text.size() > 10 ||
+          !std::ranges::all_of(words[used].text, digit)) {
+        return syntax_error(name + " takes the id of one client, as in SHOW CLIENTS");
+      }
+      break;
+    }
+  }
+  command.argument = words[used].text;
+  return command;
+}
+
+std::variant<Command, core::Refused> understand(const std::vector<Word>& words) {
+  if (words.empty()) return Command{};
+  const std::string first = words[0].plain ? capitals(words[0].text) : std::string();
+  if (first == "SHOW" || first == "SELECT") return show(words, first == "SELECT");
+  for (const ActionLine& line : kActions) {
+    if (const std::size_t used = matches(words, 0, line.words)) return act(line, words, used);
+  }
+  return syntax_error("invalid command '" + words[0].text + "', use SHOW HELP");
+}
+
+}  // namespace
+
+std::span<const ActionLine> actions() {
+  return kActions;
+}
+
+Role Command::role() const noexcept {
+  if (action != nullptr) return action->role;
+  return show != nullptr && show->admin_only ? Role::admin : Role::stats;
+}
+
+std::variant<std::vector<Command>, core::Refused> parse(std::string_view text) {
+  std::vector<Command> commands;
+  std::vector<Word> words;
+  for (;;) {
+    const bool more = skip_blanks(text);
+    if (more && text.front() != ';') {
+      auto word = take(text);
+      if (!word) return syntax_error("a quote is not closed");
+      words.push_back(std::move(*word));
+      continue;
+    }
+    auto command = understand(words);
+    if (auto* refused = std::get_if<core::Refused>(&command)) return std::move(*refused);
+    auto& understood = std::get<Command>(command);
+    if (!understood.empty()) commands.push_back(std::move(understood));
+    words.clear();
+    if (!more) return commands;
+    text.remove_prefix(1);
+  }
+}
+
+}  // namespace forebay::admin

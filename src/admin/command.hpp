@@ -1,0 +1,61 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "admin/show.hpp"
+#include "core/refused.hpp"
+
+namespace forebay::admin {
+
+/// Who may do what: each role may do what the ones before it may.
+enum class Role : std::uint8_t { nobody, stats, admin };
+
+/// Besides SHOW. The words are PgBouncer's.
+enum class Action : std::uint8_t {
+  pause,
+  resume,
+  disable,
+  enable,
+  reconnect,
+  kill,
+  kill_client,
+  suspend,
+  wait_close,
+  reload,
+  shutdown,
+  shutdown_wait_for_servers,
+  shutdown_wait_for_clients,
+  set,
+  nothing,  ///< what drivers say to a session, and what means nothing here
+  begin,
+  commit,
+  rollback,
+};
+
+enum class Argument : std::uint8_t { none, database, perhaps_database, client, anything };
+
+struct ActionLine {
+  std::string_view words;  ///< in capitals, single blanks
+  Action action;
+  Role role;
+  Argument argument = Argument::none;
+};
+[[nodiscard]] std::span<const ActionLine> actions();
+
+/// One statement, understood.
+struct Command {
+  const ShowLine* show = nullptr;  ///< a SHOW
+  const ActionLine* action = nullptr;
+  std::string argument;  ///< a database (unquoted, as written) or a number; a literal of SELECT
+  [[nodiscard]] bool empty() const noexcept { return show == nullptr && action == nullptr; }
+  [[nodiscard]] Role role() const noexcept;
+};
+
+/// The statements of a text, or why one of them is none.
+[[nodiscard]] std::variant<std::vector<Command>, core::Refused> parse(std::string_view text);
+
+}  // namespace forebay::admin

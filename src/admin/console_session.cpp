@@ -1,0 +1,336 @@
+#include "admin/console_session.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "admin/consoles.hpp"
+#include "core/engine/engine.hpp"
+#include "forebay/config/difference.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+namespace forebay::admin {
+namespace {
+
+using core::ControlRequest;
+using core::Order;
+using pg::backend::TransactionStatus;
+
+/// What waits for links to be free or gone looks this often.
+constexpr config::milliseconds kLookAgain{20};
+
+bool listed(const std::string& names, const std::string& user) {
+  std::string_view rest = names;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(','), rest.size());
+    std::string_view name = rest.substr(0, end);
+    name.remove_prefix(std::min(name.find_first_not_of(' '), name.size()));
+    name = name.substr(0, name.find_last_not_of(' ') + 1);
+    if (name == user) return true;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return false;
+}
+
+Role role_of(const config::Config& config, const core::Consoles::Setup& setup) {
+  const std::string& user = setup.facts.user;
+  if (setup.superuser || listed(config.admin_users, user)) return Role::admin;
+  if (setup.server_decided || listed(config.stats_users, user)) return Role::stats;
+  return Role::nobody;
+}
+
+}  // namespace
+
+std::unique_ptr<core::Console> Consoles::open(core::Engine& engine, Setup setup) {
+  return std::make_unique<ConsoleSession>(engine, averages_, std::move(setup));
+}
+
+ConsoleSession::ConsoleSession(core::Engine& engine, const Averages& averages,
+                               core::Consoles::Setup setup)
+    : core::Console(setup.number),
+      engine_(engine),
+      averages_(averages),
+      stream_(std::move(setup.stream)),
+      facts_(std::move(setup.facts)),
+      role_(Role::nobody),
+      input_(std::move(setup.received)),
+      out_(std::move(setup.unsent)) {
+  setup.facts.user = facts_.user;
+  role_ = role_of(engine.config(), setup);
+}
+
+ConsoleSession::~ConsoleSession() {
+  engine_.shared().console_clients.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void ConsoleSession::begin() {
+  engine_.io().set_owner(*stream_, *this);
+  if (role_ == Role::nobody) {
+    fatal({pg::sqlstate::kInsufficientPrivilege,
+           "user \"" + facts_.user + "\" may not use the console",
+           {},
+           "List the user in admin_users or stats_users of [forebay]."});
+    return;
+  }
+  greet();
+  advance();
+}
+
+// ---------------------------------------------------------------- the command at hand
+
+void ConsoleSession::start(const Command& command) {
+  current_ = command;
+  if (command.role() > role_) {
+    failed({pg::sqlstate::kInsufficientPrivilege,
+            "user \"" + facts_.user + "\" may only use SHOW in the console",
+            {},
+            "List the user in admin_users of [forebay]."});
+    return;
+  }
+  if (command.action != nullptr) {
+    act(command);
+  } else if (command.show->asks_workers) {
+    order({});
+  } else {
+    show();
+  }
+}
+
+void ConsoleSession::show() {
+  if (!current_.argument.empty()) {
+    done_with({{current_.argument}});
+    return;
+  }
+  View view{engine_.shared(),
+            engine_.config(),
+            averages_,
+            engine_.now(),
+            std::chrono::system_clock::now(),
+            std::move(reports_)};
+  std::ranges::sort(view.reports, {}, [](const auto& report) { return report->worker; });
+  done_with(current_.show->rows(view));
+}
+
+void ConsoleSession::act(const Command& command) {
+  core::PoolDirectory& pools = engine_.shared().pools;
+  const std::string& name = command.argument;
+  const Argument takes = command.action->argument;
+  if ((takes == Argument::database || !name.empty()) &&
+      (takes == Argument::database || takes == Argument::perhaps_database) && !known(name)) {
+    return;
+  }
+  switch (command.action->action) {
+    case Action::pause:
+      return pause(name);
+    case Action::resume:
+      return resume(name);
+    case Action::disable:
+      pools.disable(name);
+      return done("DISABLE");
+    case Action::enable:
+      pools.enable(name);
+      return done("ENABLE");
+    case Action::reconnect:
+      pools.reconnect(name, engine_.now());
+      return order({Order::Kind::free_links, name});
+    case Action::kill:
+      pools.pause(name);
+      return order({Order::Kind::kill, name});
+    case Action::kill_client: {
+      Order kill{Order::Kind::kill_client};
+      std::from_chars(name.data(), name.data() + name.size(), kill.client);
+      return order(kill);
+    }
+    case Action::wait_close:
+      return order({});
+    case Action::suspend:
+      return failed({pg::sqlstate::kFeatureNotSupported,
+                     "SUSPEND is not supported",
+                     {},
+                     "PAUSE keeps clients waiting while servers are restarted."});
+    case Action::reload:
+      return reload();
+    case Action::shutdown:
+      return request(ControlRequest::shutdown);
+    case Action::shutdown_wait_for_servers:
+      return request(ControlRequest::shutdown_wait_for_servers);
+    case Action::shutdown_wait_for_clients:
+      return request(ControlRequest::shutdown_wait_for_clients);
+    case Action::set:
+      return set(name);
+    case Action::nothing:
+      return done(command.action->words);
+    case Action::begin:
+      status_ = TransactionStatus::in_transaction;
+      return done("BEGIN");
+    case Action::commit:
+    case Action::rollback:
+      status_ = TransactionStatus::idle;
+      return done(command.action->action == Action::commit ? "COMMIT" : "ROLLBACK");
+  }
+}
+
+bool ConsoleSession::known(const std::string& database) {
+  if (engine_.config().find_database(database) != nullptr) return true;
+  failed({pg::sqlstate::kUndefinedDatabase,
+          "no such database: " + database,
+          {},
+          "SHOW DATABASES lists them."});
+  return false;
+}
+
+void ConsoleSession::pause(const std::string& database) {
+  core::PoolDirectory& pools = engine_.shared().pools;
+  if (pools.paused(database)) {
+    return failed({pg::sqlstate::kObjectNotInPrerequisiteState, "already suspended/paused"});
+  }
+  pools.pause(database);
+  order({Order::Kind::free_links, database});
+}
+
+void ConsoleSession::resume(const std::string& database) {
+  core::PoolDirectory& pools = engine_.shared().pools;
+  if (!pools.paused(database)) {
+    const std::string what = database.empty() ? "the pooler" : "database " + database;
+    return failed({pg::sqlstate::kObjectNotInPrerequisiteState, what + " is not paused/suspended"});
+  }
+  for (const auto& pool : pools.resume(database)) engine_.resume(pool);
+  done("RESUME");
+}
+
+// Every link of the database is free, and closed where it can be opened again.
+bool ConsoleSession::links_free(const std::string& database) const {
+  for (const auto& pool : engine_.shared().pools.all()) {
+    if (!database.empty() && pool->key().database != database) continue;
+    const core::Pool::Counts counts = pool->counts();
+    const std::uint32_t may_stay = counts.reopens ? 0 : counts.parked;
+    if (counts.total > may_stay) return false;
+  }
+  return true;
+}
+
+// What a driver sets for its session means nothing here. What the configuration file says is
+// changed there.
+void ConsoleSession::set(const std::string& argument) {
+  const std::string key = argument.substr(0, argument.find(' '));
+  const auto settings = config::describe(engine_.config(), {});
+  const bool ours = std::ranges::any_of(settings, [&](const config::Setting& setting) {
+    return setting.key == key && !key.ends_with("_timeout");
+  });
+  if (!ours) return done("SET");
+  failed({pg::sqlstate::kFeatureNotSupported,
+          "parameter \"" + key + "\" cannot be set in the console",
+          {},
+          "Change it in the configuration file, and RELOAD."});
+}
+
+void ConsoleSession::request(ControlRequest request) {
+  core::Control* control = engine_.shared().control;
+  if (control == nullptr) {
+    return failed({pg::sqlstate::kFeatureNotSupported, "this process takes no such request"});
+  }
+  waiting_ = Waiting::control;
+  control->request(request, engine_.id(), number());
+}
+
+// The answer lists every change and what it does, or why nothing was changed.
+void ConsoleSession::reload() {
+  core::Shared& shared = engine_.shared();
+  if (shared.control == nullptr) {
+    return failed({pg::sqlstate::kFeatureNotSupported, "this process takes no such request"});
+  }
+  waiting_ = Waiting::control;
+  shared.control->reload(
+      [&shared, from = engine_.id(), console = number()](const config::Reloaded& reloaded) {
+        core::ControlAnswer answer;
+        for (const std::string& warning : reloaded.warnings) answer.notices.push_back(warning);
+        for (const config::Change& change : reloaded.changes) {
+          answer.notices.push_back(to_string(change));
+        }
+        for (const std::string& error : reloaded.errors) {
+          answer.error += (answer.error.empty() ? "" : "; ") + error;
+        }
+        if (!reloaded.applied && answer.error.empty()) answer.error = "nothing was reloaded";
+        shared.courier->send(from, core::mail::Answered{console, std::move(answer)});
+      });
+}
+
+void ConsoleSession::answered(const core::ControlAnswer& answer) {
+  if (closed_ || waiting_ != Waiting::control) return;
+  waiting_ = Waiting::no;
+  for (const std::string& notice : answer.notices) {
+    pg::write_notice(out_, {.severity = "NOTICE", .sqlstate = "00000", .message = notice});
+  }
+  if (answer.error.empty()) {
+    done(current_.action->words);
+  } else {
+    failed({pg::sqlstate::kConfigFileError, answer.error});
+  }
+  advance();
+}
+
+// ---------------------------------------------------------------- waiting
+
+void ConsoleSession::order(core::Order order) {
+  core::Shared& shared = engine_.shared();
+  reports_.clear();
+  reports_due_ = shared.workers;
+  waiting_ = Waiting::workers;
+  for (std::size_t i = 0; i < shared.workers; ++i) {
+    shared.courier->send(core::WorkerId(static_cast<std::uint16_t>(i)),
+                         core::mail::Ordered{order, engine_.id(), number()});
+  }
+}
+
+void ConsoleSession::reported(std::shared_ptr<const core::WorkerReport> report) {
+  if (closed_ || waiting_ != Waiting::workers) return;
+  reports_.push_back(std::move(report));
+  if (reports_.size() < reports_due_) return;
+  waiting_ = Waiting::no;
+  on_reports();
+  advance();
+}
+
+void ConsoleSession::on_reports() {
+  if (current_.show != nullptr) return show();
+  switch (current_.action->action) {
+    case Action::pause:
+      return links_free(current_.argument) ? done("PAUSE") : wait(kLookAgain);
+    case Action::kill_client:
+      if (std::ranges::none_of(
+              reports_, &core::WorkerReport::found,
+              [](const auto& report) -> const auto& { return *report; })) {
+        return failed({pg::sqlstate::kUndefinedObject,
+                       "no such client: " + current_.argument,
+                       {},
+                       "SHOW CLIENTS lists their ids."});
+      }
+      return done("KILL_CLIENT");
+    case Action::wait_close:
+      for (const auto& report : reports_) {
+        for (const core::ServerFacts& server : report->servers) {
+          const bool meant = current_.argument.empty() || server.database == current_.argument;
+          if (meant && server.close_needed) return wait(kLookAgain);
+        }
+      }
+      return done("WAIT_CLOSE");
+    default:
+      return done(current_.action->words);
+  }
+}
+
+void ConsoleSession::wait(config::milliseconds delay) {
+  waiting_ = Waiting::timer;
+  engine_.timers().arm(timer_, engine_.now() + delay);
+}
+
+void ConsoleSession::on_timer(void* self) {
+  static_cast<ConsoleSession*>(self)->look_again();
+}
+
+void ConsoleSession::look_again() {
+  if (current_.action->action == Action::wait_close) return order({});
+  // PAUSE: somebody may have parked a link before the pool knew.
+  order({Order::Kind::free_links, current_.argument});
+}
+
+}  // namespace forebay::admin

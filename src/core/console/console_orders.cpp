@@ -1,0 +1,207 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/console/console.hpp"
+#include "core/engine/engine.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+// What a worker does for consoles, its own and those of other workers.
+namespace forebay::core {
+namespace {
+
+std::string tls_text(const Stream& stream) {
+  const TlsFacts* tls = stream.tls();
+  return tls == nullptr ? std::string() : tls->version + "/" + tls->cipher;
+}
+
+std::string_view state_of(ClientSession::Phase phase) {
+  switch (phase) {
+    case ClientSession::Phase::waiting:
+    case ClientSession::Phase::awaiting_server:
+    case ClientSession::Phase::validating:
+      return "waiting";
+    case ClientSession::Phase::idle:
+      return "idle";
+    case ClientSession::Phase::linked:
+      return "active";
+    default:
+      return "login";
+  }
+}
+
+std::string_view state_of(ServerLink::Phase phase) {
+  switch (phase) {
+    case ServerLink::Phase::opening:
+      return "login";
+    case ServerLink::Phase::linked:
+    case ServerLink::Phase::away:
+      return "active";
+    case ServerLink::Phase::parked:
+      return "idle";
+    case ServerLink::Phase::cooling:
+      return "being_canceled";
+    default:
+      return "tested";
+  }
+}
+
+}  // namespace
+
+ClientFacts ClientSession::facts() const {
+  ClientFacts facts;
+  facts.database = login_ != nullptr ? login_->facts.database : pool_->key().database;
+  facts.user = login_ != nullptr ? login_->facts.user : pool_->key().user;
+  facts.state = state_of(phase_);
+  if (relay_.settings != nullptr) {
+    const std::string* name = relay_.settings->find(kApplicationName);
+    if (name != nullptr) facts.application_name = *name;
+  }
+  facts.tls = tls_text(*stream_);
+  facts.peer = stream_->peer();
+  facts.id = engine_.process_id(key_);
+  facts.remote_pid = link_ == nullptr ? 0 : link_->process_id();
+  if (relay_.statements != nullptr) {
+    facts.prepared_statements = static_cast<std::uint32_t>(relay_.statements->size());
+  }
+  facts.connected = connected_;
+  if (wants_link()) facts.waits_since = ticket_.since;
+  facts.pins = relay_.pins;
+  facts.replication = link_ != nullptr && link_->dedicated();
+  return facts;
+}
+
+ServerFacts ServerLink::facts() const {
+  ServerFacts facts;
+  facts.database = pool_->key().database;
+  facts.user = pool_->key().user;
+  facts.state = state_of(phase_);
+  if (stream_ != nullptr) facts.tls = tls_text(*stream_);
+  facts.host = host_;
+  facts.process_id = process_id_;
+  if (client_ != nullptr) facts.client = engine_->process_id(client_->key());
+  facts.prepared_statements = static_cast<std::uint32_t>(relay_.statements.size());
+  facts.connected = opened_at_;
+  facts.close_needed = worn(engine_->now()) || pool_->unwanted(*this);
+  facts.replication = dedicated_;
+  return facts;
+}
+
+// ---------------------------------------------------------------- the engine's consoles
+
+void Engine::open_console(Consoles::Setup setup) {
+  consoles_.push_back(shared_.consoles->open(*this, std::move(setup)));
+  consoles_.back()->begin();
+}
+
+void Engine::console_closed(Console& console) {
+  const auto found = std::ranges::find(consoles_, &console, &std::unique_ptr<Console>::get);
+  if (found == consoles_.end()) return;
+  dead_consoles_.push_back(std::move(*found));
+  consoles_.erase(found);
+}
+
+Console* Engine::find_console(std::uint64_t number) {
+  for (const auto& console : consoles_) {
+    if (console->number() == number) return console.get();
+  }
+  return nullptr;
+}
+
+void Engine::receive(mail::Reported& reported) {
+  if (Console* console = find_console(reported.console)) console->reported(reported.report);
+}
+
+void Engine::receive(mail::Answered& answered) {
+  if (Console* console = find_console(answered.console)) console->answered(answered.answer);
+}
+
+// ---------------------------------------------------------------- orders
+
+void Engine::receive(mail::Ordered& ordered) {
+  auto report = std::make_shared<WorkerReport>();
+  report->worker = id_;
+  switch (ordered.order.kind) {
+    case Order::Kind::report:
+      this->report(*report);
+      break;
+    case Order::Kind::free_links:
+      free_links(ordered.order.database);
+      break;
+    case Order::Kind::kill:
+      kill(ordered.order.database);
+      break;
+    case Order::Kind::kill_client:
+      report->found = kill_client(ordered.order.client);
+      break;
+  }
+  shared_.courier->send(ordered.from, mail::Reported{ordered.console, std::move(report)});
+}
+
+void Engine::report(WorkerReport& report) {
+  for (const ClientSession& session : sessions_) {
+    if (session.known()) report.clients.push_back(session.facts());
+  }
+  for (const ServerLink& link : links_) {
+    if (link.phase() != ServerLink::Phase::closed) report.servers.push_back(link.facts());
+  }
+}
+
+void Engine::free_links(const std::string& database) {
+  std::vector<ServerLink*> leaving;
+  for (ServerLink& link : links_) {
+    if (!database.empty() && link.pool().key().database != database) continue;
+    if (link.phase() == ServerLink::Phase::parked && link.pool().unwanted(link)) {
+      leaving.push_back(&link);
+    }
+  }
+  for (ServerLink* link : leaving) {
+    if (link->pool().retire(*link)) link->close();
+  }
+}
+
+void Engine::kill(const std::string& database) {
+  const Refused reason{pg::sqlstate::kAdminShutdown,
+                       "terminating connection due to administrator command",
+                       "The database was killed in the console."};
+  std::vector<SessionKey> keys;
+  for (const ClientSession& session : sessions_) {
+    if (session.pool() != nullptr && session.pool()->key().database == database) {
+      keys.push_back(session.key());
+    }
+  }
+  for (const SessionKey key : keys) {
+    if (ClientSession* session = find(key)) session->fatal(reason);
+  }
+  std::vector<ServerLink*> links;
+  for (ServerLink& link : links_) {
+    if (link.pool().key().database == database) links.push_back(&link);
+  }
+  for (ServerLink* link : links) {
+    if (link->phase() == ServerLink::Phase::closed) continue;
+    // One that another worker has taken is closed there, when it is free.
+    if (link->phase() == ServerLink::Phase::parked && !link->pool().retire(*link)) continue;
+    link->close();
+  }
+}
+
+bool Engine::kill_client(std::uint32_t id) {
+  for (ClientSession& session : sessions_) {
+    if (!session.known() || process_id(session.key()) != id) continue;
+    session.fatal({pg::sqlstate::kAdminShutdown,
+                   "terminating connection due to administrator command",
+                   "The client was killed in the console."});
+    return true;
+  }
+  return false;
+}
+
+// ---------------------------------------------------------------- a pool goes on
+
+void Engine::resume(const std::shared_ptr<Pool>& pool) {
+  for (const Pool::Served& served : pool->resume()) {
+    shared_.courier->send(served.home, mail::SummonLink{served.link, served.session});
+  }
+  open_links(pool, pool->plan(now_, !draining_));
+}
+
+}  // namespace forebay::core

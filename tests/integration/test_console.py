@@ -1,0 +1,152 @@
+"""The console: the databases forebay and pgbouncer, as psql, drivers and exporters use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import psycopg2
+
+from lab.declare import FOREBAY, test
+from lab.lab import Lab
+from lab.process import Finished, run, wait_until
+from lab.target import Target
+
+USERS = {"admin_users": "app", "stats_users": "other, somebody"}
+# What pgbouncer_exporter asks, with the columns that it reads by name.
+EXPORTER = {
+    "SHOW STATS;": ["database", "total_query_count", "total_received", "total_sent",
+                    "total_xact_count", "total_xact_time", "total_query_time", "total_wait_time"],
+    "SHOW POOLS;": ["database", "user", "cl_active", "cl_waiting", "cl_active_cancel_req",
+                    "cl_waiting_cancel_req", "sv_active", "sv_active_cancel", "sv_being_canceled",
+                    "sv_idle", "sv_used", "sv_tested", "sv_login", "maxwait", "maxwait_us",
+                    "pool_mode"],
+    "SHOW DATABASES;": ["name", "host", "port", "database", "pool_size", "reserve_pool_size",
+                        "pool_mode", "max_connections", "current_connections", "paused",
+                        "disabled"],
+    "SHOW LISTS;": ["list", "items"],
+    "SHOW CONFIG;": ["key", "value", "default", "changeable"],
+    "SHOW VERSION;": ["version"],
+}
+
+
+def console(target: Target, script: str, *, user: str = "app", database: str = "pgbouncer",
+            expect: int = 0) -> Finished:
+    return run(["psql", "-XAtq", "-v", "VERBOSITY=verbose"], given=script, expect=expect,
+               env=target.environment(user, database))
+
+
+def rows(target: Target, command: str) -> list[dict[str, str]]:
+    done = run(["psql", "-XAq", "-P", "footer=off", "-c", command],
+               env=target.environment("app", "forebay"))
+    lines = [line.split("|") for line in done.out.splitlines()]
+    return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+
+@test(targets=FOREBAY)
+def exporters_and_psql(lab: Lab) -> None:
+    target = lab.target(options=USERS)
+    with target.connect() as client:
+        client.run("select 1")
+        for command, columns in EXPORTER.items():
+            found = rows(target, command)
+            assert found and set(columns) <= set(found[0]), (command, found)
+        stats = {row["database"]: row for row in rows(target, "SHOW STATS")}
+        assert int(stats["app"]["total_query_count"]) >= 1, stats
+        clients = rows(target, "SHOW CLIENTS EXTENDED")
+        assert [row["user"] for row in clients] == ["app"], clients
+        assert len(rows(target, "SHOW SERVERS")) == 1
+    done = console(target, "show pools; show nonsense;\nselect 1;\nshow version;\n")
+    assert "42601" in done.err and done.out.splitlines()[-2] == "1", done
+
+
+@test(targets=FOREBAY)
+def rights(lab: Lab) -> None:
+    target = lab.target(options=USERS)
+    done = console(target, "SHOW POOLS;\nSHOW CONFIG;\nPAUSE;\nKILL_CLIENT 1;\n", user="other")
+    assert done.err.count("42501") == 3, done
+    done = console(target, "SHOW POOLS", user="repl", expect=2)
+    assert "may not use the console" in done.err, done
+
+
+@test(targets=FOREBAY, entries=("run",))
+def who_may_log_in_may_look_where_nothing_is_configured(lab: Lab) -> None:
+    target = lab.target()
+    done = console(target, "SHOW POOLS;\nRECONNECT;\n")
+    assert "42501" in done.err, done
+
+
+@test(targets=FOREBAY)
+def drivers(lab: Lab) -> None:
+    target = lab.target(options=USERS)
+    where: dict[str, Any] = {"host": target.host, "port": target.port, "user": "app",
+                             "password": target.environment("app", "app")["PGPASSWORD"],
+                             "dbname": "pgbouncer"}
+    for autocommit in (True, False):
+        with psycopg.connect(autocommit=autocommit, **where) as three:
+            for binary in (False, True):
+                with three.cursor(binary=binary) as cursor:
+                    pools = cursor.execute("SHOW DATABASES").fetchall()
+                    assert ("app", target.port) == (pools[0][0], target.port), pools
+                    assert isinstance(pools[0][2], int), pools
+            cursor = three.execute("SHOW TOTALS", prepare=True)
+            assert dict(cursor.fetchall())["query_count"] == 0
+        two = psycopg2.connect(**where)
+        two.autocommit = autocommit
+        cursor2 = two.cursor()
+        cursor2.execute("SHOW LISTS")
+        assert dict(cursor2.fetchall())["databases"] == 5
+        two.close()
+
+
+@test(targets=FOREBAY)
+def paused_and_resumed_under_load(lab: Lab) -> None:
+    target = lab.target(options=USERS)
+    child = lab.child("load", ["pgbench", "-n", "-S", "-M", "prepared", "-c", "8", "-j", "2", "-T",
+                               "600", "bench"], env=dict(target.environment(database="bench")))
+    wait_until(lambda: any(int(row["xact_count"]) > 100 for row in rows(
+        target, "SHOW STATS_TOTALS") if row["database"] == "bench"), "the load has begun")
+    for command in ("PAUSE", "PAUSE bench"):
+        console(target, f"{command};\n")
+        busy = [row for row in rows(target, "SHOW SERVERS") if row["database"] == "bench"]
+        assert busy == [], busy
+        wait_until(lambda: any(row["cl_waiting"] == "8" for row in rows(target, "SHOW POOLS")),
+                   "every client waits")
+        console(target, command.replace("PAUSE", "RESUME") + ";\nRECONNECT;\nWAIT_CLOSE;\n")
+        wait_until(lambda: any(row["sv_active"] != "0" for row in rows(target, "SHOW POOLS")),
+                   "work goes on")
+    assert child.alive, child.output()
+    child.stop()
+    assert "error" not in child.output().lower(), child.output()
+
+
+@test(targets=FOREBAY)
+def killed_disabled_enabled(lab: Lab) -> None:
+    target = lab.target(options=USERS)
+    with target.connect() as client:
+        client.run("select 1")
+        number = rows(target, "SHOW CLIENTS")[0]["id"]
+        console(target, f"KILL_CLIENT {number};\n")
+        wait_until(lambda: rows(target, "SHOW CLIENTS") == [], "it is gone")
+    assert "42704" in console(target, "KILL_CLIENT 99999;\n").err
+    with target.connect() as client:
+        client.run("select 1")
+        console(target, "KILL app;\n")
+        assert rows(target, "SHOW CLIENTS") == [] and rows(target, "SHOW SERVERS") == []
+    console(target, "RESUME app; DISABLE app;\n")
+    refused = run(["psql", "-Xc", "select 1"], env=target.environment(), expect=2)
+    assert "is disabled" in refused.err, refused
+    console(target, "ENABLE app;\n")
+    assert run(["psql", "-XAtc", "select 1"], env=target.environment()).out == "1\n"
+    assert "3D000" in console(target, "PAUSE nobody;\n").err
+
+
+@test(targets=FOREBAY)
+def shut_down(lab: Lab) -> None:
+    target = lab.target(options=USERS)
+    with target.connect() as client:
+        client.run("begin; select 1")
+        console(target, "SHUTDOWN WAIT_FOR_SERVERS;\n")
+        client.run("commit")
+    wait_until(lambda: not target.alive, "the process has ended")
+    target.stop(check=False)

@@ -1,0 +1,84 @@
+#include "admin/command.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace forebay::admin {
+namespace {
+
+std::vector<Command> commands(std::string_view text) {
+  auto parsed = parse(text);
+  EXPECT_TRUE(std::holds_alternative<std::vector<Command>>(parsed)) << text;
+  if (auto* found = std::get_if<std::vector<Command>>(&parsed)) return *found;
+  return {};
+}
+
+Command command(std::string_view text) {
+  const auto all = commands(text);
+  EXPECT_EQ(all.size(), 1u) << text;
+  return all.empty() ? Command{} : all.front();
+}
+
+std::string refusal(std::string_view text) {
+  const auto parsed = parse(text);
+  const auto* refused = std::get_if<core::Refused>(&parsed);
+  return refused == nullptr ? "" : refused->sqlstate;
+}
+
+TEST(Command, shows_are_found_by_name_whatever_the_case) {
+  EXPECT_EQ(command("show pools").show->name, "POOLS");
+  EXPECT_EQ(command(" SHOW  /* all */ Pools -- of them\n extended;").show->name, "POOLS EXTENDED");
+  EXPECT_EQ(command("SELECT version").show->name, "VERSION");
+  EXPECT_EQ(command("select 1").argument, "1");
+}
+
+TEST(Command, several_in_a_text) {
+  EXPECT_EQ(commands("SHOW POOLS; SHOW STATS;;").size(), 2u);
+  EXPECT_TRUE(commands(" ; -- nothing").empty());
+}
+
+TEST(Command, arguments) {
+  EXPECT_EQ(command("PAUSE").argument, "");
+  EXPECT_EQ(command("pause app").argument, "app");
+  EXPECT_EQ(command("PAUSE \"My \"\"App\"\"\"").argument, "My \"App\"");
+  EXPECT_EQ(command("KILL_CLIENT 17").argument, "17");
+  EXPECT_EQ(command("SHUTDOWN wait_for_clients").action->action, Action::shutdown_wait_for_clients);
+  EXPECT_EQ(command("SET extra_float_digits = 3").argument, "extra_float_digits = 3");
+}
+
+TEST(Command, what_is_none) {
+  for (const char* text : {"SHOW NOTHING", "SELECT * FROM t", "DROP TABLE t", "KILL", "KILL a b",
+                           "KILL_CLIENT x", "KILL_CLIENT", "RELOAD now", "PAUSE 'app", "SHOW"}) {
+    EXPECT_EQ(refusal(text), "42601") << text;
+  }
+}
+
+// Every command as every role: what is not listed here as harmless needs the admin.
+TEST(Command, rights) {
+  const std::set<std::string_view> harmless = {"SET",    "RESET",    "DISCARD", "DEALLOCATE",
+                                               "CLOSE",  "UNLISTEN", "BEGIN",   "START TRANSACTION",
+                                               "COMMIT", "END",      "ROLLBACK"};
+  for (const ActionLine& line : actions()) {
+    const Command made{.action = &line};
+    EXPECT_EQ(made.role(), harmless.contains(line.words) ? Role::stats : Role::admin) << line.words;
+  }
+  const std::set<std::string_view> secret = {"CONFIG", "FDS"};
+  for (const ShowLine& line : shows()) {
+    const Command made{.show = &line};
+    EXPECT_EQ(made.role(), secret.contains(line.name) ? Role::admin : Role::stats) << line.name;
+  }
+}
+
+TEST(Command, names_are_unique_and_every_show_parses) {
+  std::set<std::string_view> names;
+  for (const ShowLine& line : shows()) {
+    EXPECT_TRUE(names.insert(line.name).second) << line.name;
+    if (line.name == kSelectLiteral) continue;
+    EXPECT_EQ(command("SHOW " + std::string(line.name)).show, &line);
+    EXPECT_FALSE(line.columns.empty());
+  }
+}
+
+}  // namespace
+}  // namespace forebay::admin
