@@ -238,6 +238,10 @@ core::ControlAnswer Lifecycle::obey(core::ControlRequest request) {
       say(core::Weight::normal, "stopping", "SHUTDOWN in the console: ending every connection");
       boost::asio::post(control_, [this] { stop(); });
       return {};
+    case core::ControlRequest::shutdown_wait_for_clients:
+      if (draining_) return {{}, "shutdown already in progress"};
+      wait_for_clients();
+      return {};
     default:
       if (draining_) return {{}, "shutdown already in progress"};
       drain("SHUTDOWN in the console");
@@ -257,6 +261,17 @@ void Lifecycle::drain(const char* why) {
   listeners_.clear();
   workers_->drain();
   drain_deadline_ = steady_clock::now() + config_.shutdown_timeout;
+  watch_drain();
+}
+
+void Lifecycle::wait_for_clients() {
+  draining_ = true;
+  tell_service_manager("STOPPING=1");
+  say(core::Weight::normal, "draining",
+      "SHUTDOWN WAIT_FOR_CLIENTS in the console: no new clients; ending when the last has left");
+  workers_->stop_accepting();
+  listeners_.clear();
+  drain_deadline_ = steady_clock::time_point::max();
   watch_drain();
 }
 

@@ -80,6 +80,7 @@ class Lifecycle final : private core::Control {
   void request(core::ControlRequest request, core::WorkerId from, std::uint64_t console) override;
   core::ControlAnswer obey(core::ControlRequest request);
   void drain(const char* why);
+  void wait_for_clients();
   void watch_drain();
   void stop();
   void say(core::Weight weight, std::string_view event, const std::string& text);

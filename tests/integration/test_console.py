@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
 import psycopg2
 
 from lab.declare import FOREBAY, test
+from lab.forebay import Forebay
 from lab.lab import Lab
 from lab.process import Finished, run, wait_until
 from lab.target import Target
+from lab.wire import Connection
 
 USERS = {"admin_users": "app", "stats_users": "other, somebody"}
 # What pgbouncer_exporter asks, with the columns that it reads by name.
@@ -142,11 +145,52 @@ def killed_disabled_enabled(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
+def reloaded(lab: Lab) -> None:
+    """The answer lists every change; a broken file changes nothing and says why."""
+    target = lab.target(options=USERS)
+    assert isinstance(target, Forebay)
+    file = target.folder / "forebay.toml"
+    good = file.read_text()
+    assert "default_pool_size = " in good, good
+    file.write_text(re.sub(r"default_pool_size = \d+", "default_pool_size = 77", good))
+    done = console(target, "RELOAD;\n")
+    assert "default_pool_size" in done.err and "-> 77" in done.err, done
+    [size] = [row for row in rows(target, "SHOW CONFIG") if row["key"] == "default_pool_size"]
+    assert size["value"] == "77", size
+    file.write_text(good + "\nnonsense = 1\n")
+    done = console(target, "RELOAD;\n", expect=None)
+    assert "nonsense" in done.err and "forebay.toml:" in done.err, done
+    [size] = [row for row in rows(target, "SHOW CONFIG") if row["key"] == "default_pool_size"]
+    assert size["value"] == "77", size
+
+
+@test(targets=FOREBAY)
 def shut_down(lab: Lab) -> None:
     target = lab.target(options=USERS)
     with target.connect() as client:
         client.run("begin; select 1")
         console(target, "SHUTDOWN WAIT_FOR_SERVERS;\n")
         client.run("commit")
+    wait_until(lambda: not target.alive, "the process has ended")
+    target.stop(check=False)
+
+
+@test(targets=FOREBAY)
+def shut_down_when_clients_have_left(lab: Lab) -> None:
+    """They are served as before, new ones are not let in."""
+    target = lab.target(options=USERS)
+    with target.connect() as client:
+        console(target, "SHUTDOWN WAIT_FOR_CLIENTS;\n")
+
+        def refuses() -> bool:
+            try:
+                with Connection(target.address, 2):
+                    return False
+            except OSError:
+                return True
+        wait_until(refuses, "new clients are not let in")
+        client.run("select 1")
+        client.run("begin; select 2; commit")
+        assert target.alive
     wait_until(lambda: not target.alive, "the process has ended")
     target.stop(check=False)

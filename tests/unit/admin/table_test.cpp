@@ -11,10 +11,10 @@ TEST(Table, text_values) {
   std::string out;
   write_row(out, kColumns, {"a", 7, Value::none(), 123456789}, {});
   const std::string_view expected(
-      "D\0\0\0\x24\0\4\0\0\0\1a\0\0\0\1"
+      "D\0\0\0\x21\0\4\0\0\0\1a\0\0\0\1"
       "7\xff\xff\xff\xff\0\0\0\x9"
       "123456789",
-      37);
+      34);
   EXPECT_EQ(out.substr(5), std::string(expected).substr(5));
 }
 

@@ -10,75 +10,74 @@ namespace {
 using testing::HasSubstr;
 
 /// A value for each general key that is not its default, as the key itself shows it.
-const std::map<std::string, std::string>& other_values() {
-  static const std::map<std::string, std::string> values = {
-      {"forebay.listen", R"(["*:7000", "[::1]:7001", "/run/x/.s.PGSQL.7002"])"},
-      {"forebay.unix_socket_mode", R"("0750")"},
-      {"forebay.workers", "3"},
-      {"forebay.max_client_conn", "1234"},
-      {"forebay.max_address_client_connections", "15"},
-      {"forebay.client_login_timeout", R"("11s")"},
-      {"forebay.reload_on_change", "true"},
-      {"forebay.shutdown_timeout", "0"},
-      {"forebay.auth", R"("md5")"},
-      {"forebay.cleartext_without_tls", "true"},
-      {"forebay.passwordless_from_anywhere", "true"},
-      {"forebay.scram_iterations", "20000"},
-      {"forebay.http", R"("127.0.0.1:9127")"},
-      {"log.level", R"("debug")"},
-      {"log.format", R"("json")"},
-      {"log.file", R"("/var/log/x")"},
-      {"log.connections", "false"},
-      {"tls.client.mode", R"("allow")"},
-      {"tls.client.certificate_file", R"("/c.crt")"},
-      {"tls.client.key_file", R"("/c.key")"},
-      {"tls.client.ca_file", R"("/c.ca")"},
-      {"tls.client.minimum_version", R"("TLSv1.3")"},
-      {"tls.client.ciphers", R"("HIGH")"},
-      {"tls.client.cipher_suites", R"("TLS_AES_128_GCM_SHA256")"},
-      {"tls.server.mode", R"("verify-full")"},
-      {"tls.server.certificate_file", R"("/s.crt")"},
-      {"tls.server.key_file", R"("/s.key")"},
-      {"tls.server.ca_file", R"("/s.ca")"},
-      {"tls.server.minimum_version", R"("TLSv1.3")"},
-      {"tls.server.ciphers", R"("MEDIUM")"},
-      {"tls.server.cipher_suites", R"("TLS_AES_256_GCM_SHA384")"},
-      {"pool.pool_mode", R"("session")"},
-      {"pool.default_pool_size", "21"},
-      {"pool.min_pool_size", "2"},
-      {"pool.server_round_robin", "true"},
-      {"pool.query_wait_timeout", R"("500ms")"},
-      {"pool.server_idle_timeout", R"("7d")"},
-      {"pool.server_lifetime", R"("2h")"},
-      {"pool.statement_timeout", R"("3s")"},
-      {"pool.transaction_timeout", R"("4s")"},
-      {"pool.idle_transaction_timeout", R"("5s")"},
-      {"pool.client_idle_timeout", R"("6s")"},
-      {"pool.timeout_action", R"("close")"},
-      {"pool.server_connect_timeout", R"("5min")"},
-      {"pool.server_unavailable_timeout", R"("12s")"},
-      {"pool.server_check_delay", R"("13s")"},
-      {"pool.max_connecting", "9"},
-      {"pool.max_prepared_statements", "1"},
-      {"pool.server_recovery_timeout", R"("14s")"},
-      {"pool.monitor_interval", R"("15ms")"},
-      {"pool.primary_lease", R"("16s")"},
-      {"pool.failover_hold", R"("17s")"},
-      {"tenants.databases", R"(["app"])"},
-      {"tenants.users", R"({"a" = "b"})"},
-      {"tenants.user_pattern", R"("{tenant}_rw")"},
-      {"tenants.database_pattern", R"("shop_{tenant}")"},
-      {"tenants.startup_parameter", R"("forebay.tenant")"},
-      {"tenants.column", R"("customer")"},
-      {"tenants.column_type", R"("uuid")"},
-      {"tenants.setting", R"("app.customer")"},
-      {"tenants.firewall", R"("report")"},
-      {"tenants.tables", R"(["orders", "app.items"])"},
-      {"tenants.report_tables", R"(["items"])"},
-      {"tenants.shared_tables", R"(["countries"])"},
-  };
-  return values;
-}
+const std::map<std::string, std::string> kOtherValues = {
+    {"forebay.listen", R"(["*:7000", "[::1]:7001", "/run/x/.s.PGSQL.7002"])"},
+    {"forebay.unix_socket_mode", R"("0750")"},
+    {"forebay.workers", "3"},
+    {"forebay.max_client_conn", "1234"},
+    {"forebay.max_address_client_connections", "15"},
+    {"forebay.client_login_timeout", R"("11s")"},
+    {"forebay.reload_on_change", "true"},
+    {"forebay.shutdown_timeout", "0"},
+    {"forebay.auth", R"("md5")"},
+    {"forebay.cleartext_without_tls", "true"},
+    {"forebay.passwordless_from_anywhere", "true"},
+    {"forebay.scram_iterations", "20000"},
+    {"forebay.http", R"("127.0.0.1:9127")"},
+    {"forebay.admin_users", R"("ada, bob")"},
+    {"forebay.stats_users", R"("carl")"},
+    {"log.level", R"("debug")"},
+    {"log.format", R"("json")"},
+    {"log.file", R"("/var/log/x")"},
+    {"log.connections", "false"},
+    {"tls.client.mode", R"("allow")"},
+    {"tls.client.certificate_file", R"("/c.crt")"},
+    {"tls.client.key_file", R"("/c.key")"},
+    {"tls.client.ca_file", R"("/c.ca")"},
+    {"tls.client.minimum_version", R"("TLSv1.3")"},
+    {"tls.client.ciphers", R"("HIGH")"},
+    {"tls.client.cipher_suites", R"("TLS_AES_128_GCM_SHA256")"},
+    {"tls.server.mode", R"("verify-full")"},
+    {"tls.server.certificate_file", R"("/s.crt")"},
+    {"tls.server.key_file", R"("/s.key")"},
+    {"tls.server.ca_file", R"("/s.ca")"},
+    {"tls.server.minimum_version", R"("TLSv1.3")"},
+    {"tls.server.ciphers", R"("MEDIUM")"},
+    {"tls.server.cipher_suites", R"("TLS_AES_256_GCM_SHA384")"},
+    {"pool.pool_mode", R"("session")"},
+    {"pool.default_pool_size", "21"},
+    {"pool.min_pool_size", "2"},
+    {"pool.server_round_robin", "true"},
+    {"pool.query_wait_timeout", R"("500ms")"},
+    {"pool.server_idle_timeout", R"("7d")"},
+    {"pool.server_lifetime", R"("2h")"},
+    {"pool.statement_timeout", R"("3s")"},
+    {"pool.transaction_timeout", R"("4s")"},
+    {"pool.idle_transaction_timeout", R"("5s")"},
+    {"pool.client_idle_timeout", R"("6s")"},
+    {"pool.timeout_action", R"("close")"},
+    {"pool.server_connect_timeout", R"("5min")"},
+    {"pool.server_unavailable_timeout", R"("12s")"},
+    {"pool.server_check_delay", R"("13s")"},
+    {"pool.max_connecting", "9"},
+    {"pool.max_prepared_statements", "1"},
+    {"pool.server_recovery_timeout", R"("14s")"},
+    {"pool.monitor_interval", R"("15ms")"},
+    {"pool.primary_lease", R"("16s")"},
+    {"pool.failover_hold", R"("17s")"},
+    {"tenants.databases", R"(["app"])"},
+    {"tenants.users", R"({"a" = "b"})"},
+    {"tenants.user_pattern", R"("{tenant}_rw")"},
+    {"tenants.database_pattern", R"("shop_{tenant}")"},
+    {"tenants.startup_parameter", R"("forebay.tenant")"},
+    {"tenants.column", R"("customer")"},
+    {"tenants.column_type", R"("uuid")"},
+    {"tenants.setting", R"("app.customer")"},
+    {"tenants.firewall", R"("report")"},
+    {"tenants.tables", R"(["orders", "app.items"])"},
+    {"tenants.report_tables", R"(["items"])"},
+    {"tenants.shared_tables", R"(["countries"])"},
+};
 
 FakeEnvironment with_certificates() {
   FakeEnvironment environment;
@@ -94,7 +93,7 @@ std::string full_name(const Key<Config>& key) {
 
 TEST(LoadConfig, has_a_test_value_for_every_general_key) {
   std::set<std::string> named;
-  for (const auto& [name, value] : other_values()) named.insert(name);
+  for (const auto& [name, value] : kOtherValues) named.insert(name);
   std::set<std::string> keys;
   for (const Key<Config>& key : general_keys()) EXPECT_TRUE(keys.insert(full_name(key)).second);
   EXPECT_EQ(keys, named);
@@ -102,7 +101,7 @@ TEST(LoadConfig, has_a_test_value_for_every_general_key) {
 
 TEST(LoadConfig, sets_every_general_key_and_no_other) {
   for (const Key<Config>& key : general_keys()) {
-    const std::string& value = other_values().at(full_name(key));
+    const std::string& value = kOtherValues.at(full_name(key));
     std::string text = "[" + std::string(key.section) + "]\n" + std::string(key.name) + " = " +
                        value + "\n" + kAnyDatabase;
     // A certificate and its key cannot be without each other.
@@ -111,8 +110,7 @@ TEST(LoadConfig, sets_every_general_key_and_no_other) {
       const std::string_view other = key.name == "key_file" ? "certificate_file" : "key_file";
       text.insert(text.find('\n') + 1,
                   std::string(other) + " = " +
-                      other_values().at(std::string(key.section) + "." + std::string(other)) +
-                      "\n");
+                      kOtherValues.at(std::string(key.section) + "." + std::string(other)) + "\n");
     }
     const auto loaded = load_text(text, with_certificates());
     ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
@@ -133,7 +131,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   std::string section;
   for (const Key<Config>& key : general_keys()) {
     if (section != key.section) text += "[" + (section = std::string(key.section)) + "]\n";
-    text += std::string(key.name) + " = " + other_values().at(full_name(key)) + "\n";
+    text += std::string(key.name) + " = " + kOtherValues.at(full_name(key)) + "\n";
   }
   const auto loaded = load_text(text + kAnyDatabase, with_certificates());
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
@@ -169,6 +167,8 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.log_file = "/var/log/x";
   expected.log_connections = false;
   expected.http = Endpoint{"127.0.0.1", 9127};
+  expected.admin_users = "ada, bob";
+  expected.stats_users = "carl";
   expected.pool = {PoolMode::session,
                    21,
                    2,
