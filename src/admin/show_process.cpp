@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "admin/command.hpp"
 #include "admin/show.hpp"
 #include "forebay/config/difference.hpp"
@@ -46,11 +48,24 @@ Rows help(const View&) {
   return rows;
 }
 
+// As PgBouncer names them: general keys alone, those of an entry with their section.
+std::string key_name(const config::Setting& setting) {
+  constexpr std::string_view kAlone[] = {"forebay", "pool"};
+  const bool alone = std::ranges::find(kAlone, setting.section) != std::end(kAlone);
+  return alone ? setting.key : setting.section + "." + setting.key;
+}
+
+// PgBouncer shows values without TOML's quotes.
+std::string plain(const std::string& value) {
+  const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+  return quoted ? value.substr(1, value.size() - 2) : value;
+}
+
 Rows configuration(const View& view) {
   Rows rows;
   for (const config::Setting& setting : config::describe(view.config, {})) {
-    rows.push_back({setting.section.empty() ? setting.key : setting.section + "." + setting.key,
-                    setting.value, setting.otherwise, setting.changeable() ? "yes" : "no"});
+    rows.push_back({key_name(setting), plain(setting.value), plain(setting.otherwise),
+                    setting.changeable() ? "yes" : "no"});
   }
   return rows;
 }
