@@ -45,5 +45,6 @@ inline constexpr std::string_view kSelectLiteral = "?";
 [[nodiscard]] std::vector<ShowLine> show_connections();
 [[nodiscard]] std::vector<ShowLine> show_statistics();
 [[nodiscard]] std::vector<ShowLine> show_process();
+[[nodiscard]] std::vector<ShowLine> show_clusters();
 
 }  // namespace forebay::admin

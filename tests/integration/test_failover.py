@@ -241,15 +241,25 @@ def replica_dies_and_returns(lab: Lab) -> None:
     """Nobody who uses the primary notices; the monitor does."""
     primary = lab.private_postgres()
     replica = lab.replica_of(primary)
-    target = cluster_target(lab, primary, replica, primary_lease="20s")
+    target = cluster_target(lab, primary, replica, primary_lease="20s", stats_users="app")
     name = f"server=127.0.0.1:{replica.port}"
 
     def said(event: str) -> int:
         return sum(f" {event}: " in line and name in line for line in target.log.splitlines())
+    def shown(command: str) -> dict[str, tuple[str, ...]]:
+        with target.connect(database="forebay") as console:
+            return {str(row[0]): tuple(map(str, row[1:])) for row in console.rows(command)}
     with target.connect() as client:
         wait_until(lambda: said("host_up") == 1, "the replica is up")
+        hosts = shown("SHOW HOSTS")
+        assert hosts[f"127.0.0.1:{primary.port}"][:4] == ("primary", "1", "1", "yes"), hosts
+        assert hosts[f"127.0.0.1:{replica.port}"][:3] == ("replica", "1", "1"), hosts
+        wait_until(lambda: shown("SHOW REPLICATION")[f"127.0.0.1:{replica.port}"][4] == "0",
+                   "the replica has everything")
         crash(replica)
         wait_until(lambda: said("host_down") == 1, "the replica is down")
+        wait_until(lambda: shown("SHOW HOSTS")[f"127.0.0.1:{replica.port}"][1] == "0",
+                   "SHOW HOSTS says so")
         assert client.value("select 1") == "1"
         replica.start()
         wait_until(lambda: said("host_up") == 2, "the replica is back")

@@ -1,0 +1,101 @@
+#include <algorithm>
+#include <chrono>
+
+#include "admin/show.hpp"
+#include "core/pool/cluster.hpp"
+
+// SHOW HOSTS and SHOW REPLICATION: what the monitor knows of hosts.
+namespace forebay::admin {
+namespace {
+
+using routing::HostView;
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+constexpr Column kHosts[] = {{"host"},
+                             {"role"},
+                             {"up", Type::int4},
+                             {"timeline", Type::int8},
+                             {"writes"},
+                             {"reads"},
+                             {"sample_age_ms", Type::int8},
+                             {"probes", Type::int8},
+                             {"failed_probes", Type::int8},
+                             {"error"}};
+constexpr Column kReplication[] = {{"host"},
+                                   {"role"},
+                                   {"timeline", Type::int8},
+                                   {"lsn"},
+                                   {"received_lsn"},
+                                   {"behind_bytes", Type::int8},
+                                   {"lag_ms", Type::int8},
+                                   {"reads"}};
+
+std::string word(routing::Why why) {
+  return why == routing::Why::nothing ? "yes" : "no: " + std::string(routing::to_string(why));
+}
+
+Value age(const View& view, const HostView& host) {
+  if (host.sampled == Instant{}) return Value::none();
+  return duration_cast<milliseconds>(view.now - host.sampled).count();
+}
+
+template <class MakeRow>
+Rows each_host(const View& view, MakeRow make_row) {
+  Rows rows;
+  for (const auto& cluster : view.shared.pools.clusters()) {
+    const auto known = cluster->view();
+    for (std::size_t i = 0; i < known->hosts.size(); ++i) {
+      rows.push_back(make_row(*cluster, *known, i));
+    }
+  }
+  return rows;
+}
+
+Rows hosts(const View& view) {
+  return each_host(
+      view, [&](core::Cluster& cluster, const core::Cluster::View& known, std::size_t i) -> Row {
+        const HostView& host = known.hosts[i];
+        const auto& statistics = cluster.statistics(i);
+        return {to_string(cluster.hosts()[i]),
+                routing::to_string(host.role),
+                host.up ? 1 : 0,
+                host.timeline,
+                word(host.no_writes),
+                word(host.no_reads),
+                age(view, host),
+                statistics.probes.load(),
+                statistics.failed_probes.load(),
+                host.error};
+      });
+}
+
+Rows replication(const View& view) {
+  return each_host(
+      view, [&](core::Cluster& cluster, const core::Cluster::View& known, std::size_t i) -> Row {
+        const HostView& host = known.hosts[i];
+        const bool sampled = host.sampled != Instant{};
+        Value behind = Value::none();
+        if (sampled && known.primary && *known.primary != i) {
+          const routing::Lsn there = known.hosts[*known.primary].lsn;
+          behind = there > host.lsn ? there - host.lsn : 0;
+        }
+        return {to_string(cluster.hosts()[i]),
+                routing::to_string(host.role),
+                host.timeline,
+                sampled ? Value(routing::lsn_to_string(host.lsn)) : Value::none(),
+                host.received == 0 ? Value::none() : Value(routing::lsn_to_string(host.received)),
+                behind,
+                host.complete_until ? Value(duration_cast<milliseconds>(host.lag(view.now)).count())
+                                    : Value::none(),
+                word(host.no_reads)};
+      });
+}
+
+}  // namespace
+
+std::vector<ShowLine> show_clusters() {
+  return {{"HOSTS", kHosts, hosts}, {"REPLICATION", kReplication, replication}};
+}
+
+}  // namespace forebay::admin
