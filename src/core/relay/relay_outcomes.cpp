@@ -171,6 +171,7 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
       if (const std::string* value = link_.reported.find(name)) changes.reported(name, *value);
     }
     link_.changed.clear();
+    changes.ready(link_.status);  // what was reported holds, too
     client_->portals.clear();
     if (client_->statements != nullptr) client_->statements->untold.open = false;
   }

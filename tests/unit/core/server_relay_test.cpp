@@ -322,6 +322,18 @@ TEST_F(ServerRelayTest, facts_about_the_server_are_no_settings) {
   EXPECT_EQ(bench_.link_up(*b_, *one_).client, "ParameterStatus \"in_hot_standby\" \"on\"");
 }
 
+// The server keeps it, so the link must not be noted as another's to use unchanged.
+TEST_F(ServerRelayTest, an_error_takes_nothing_back_that_an_earlier_statement_set) {
+  a("Query \"select sets_timezone()\"");
+  server("CommandComplete \"SELECT 1\" ; ParameterStatus \"TimeZone\" \"CET\" ; ReadyForQuery I");
+  EXPECT_EQ(a_->state.undo, nullptr);
+  a("Query \"error\"");
+  server("ErrorResponse ERROR 42601 \"x\" ; ReadyForQuery I");
+  ASSERT_NE(a_->state.settings->find("timezone"), nullptr);
+  EXPECT_EQ(*a_->state.settings->find("timezone"), "CET");
+  EXPECT_NE(bench_.link_up(*b_, *one_).server.find("\"timezone\" null"), std::string::npos);
+}
+
 TEST_F(ServerRelayTest, a_client_hears_what_differs_on_its_next_server) {
   const auto two = bench_.link();
   two->state.welcome = std::make_shared<const Welcome>(
