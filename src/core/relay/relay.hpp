@@ -70,11 +70,13 @@ class Relay {
   Handled on_message(const Item& item, LinkRelayState* link);
   Handled on_unlinked(const Item& item);
   void lose_link(LinkRelayState& link, std::vector<Expected> owed, const Refused& why, bool told);
+  [[nodiscard]] std::string put_settings_back(const LinkRelayState& link);
   // While the client is in a transaction that was lost.
   Handled on_lost(const Item& item);
   void on_lost_query(Bytes text);
   Handled on_lost_parse(const Item& item);
   void on_lost_sync();
+  void ready_lost(pg::backend::TransactionStatus status);
   void refuse_lost();
   [[nodiscard]] bool ends_lost(Bytes statement) const;
   Handled parse_unlinked(const Item& item);

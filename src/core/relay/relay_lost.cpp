@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/relay/relay.hpp"
@@ -54,6 +55,15 @@ Loss loss_of(bool in_transaction, bool commits) {
           {}};
 }
 
+// What the client has heard of a parameter, while its server may have reported more.
+const std::string& told_value(const LinkRelayState& link, Bytes name, const std::string& reported) {
+  if (link.withheld == nullptr) return reported;
+  for (const auto& [parameter, told] : link.withheld->told) {
+    if (parameter == name) return told;
+  }
+  return reported;
+}
+
 }  // namespace
 
 void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
@@ -87,6 +97,7 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   const pg::Report report = why.report("ERROR");
   const TransactionStatus status =
       in_transaction ? TransactionStatus::failed : TransactionStatus::idle;
+  std::string reports = put_settings_back(link);
   std::string& out = out_.to_client.insert();
   bool failed = skipping;  // the batch at hand
   for (const Expected& expected : owed) {
@@ -98,6 +109,7 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
     }
     const bool withheld = expected.special != nullptr && expected.special->withhold_ready;
     if (!ready || withheld) continue;
+    out += std::exchange(reports, {});
     pg::write_ready_for_query(out, status);
     failed = false;
   }
@@ -110,6 +122,21 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   client_.drop_rest = client_.framer.rest() > 0;
   client_.portals.clear();
   client_.look = client_.discards = client_.undecided_reading = false;
+  if (!in_transaction) {
+    out += reports;
+    return;
+  }
+  client_.lost = std::make_unique<ClientRelayState::LostTransaction>();
+  client_.lost->why = why;
+  client_.lost->told = told;
+  client_.lost->failed = told || skipping || link.status == TransactionStatus::failed;
+  client_.lost->reports = std::move(reports);
+}
+
+// The settings that hold again without what was lost. Gives the parameters of which the client has
+// heard something else: it would decode by an encoding that the next server does not use.
+std::string Relay::put_settings_back(const LinkRelayState& link) {
+  const ParameterSetRef before = client_.settings;
   if (client_.undo != nullptr) {
     client_.settings = client_.undo->settings;
     client_.undo.reset();
@@ -119,10 +146,21 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   }
   // What no server grants any more must not stand in the way of every statement to come.
   if (link.settings_refused && client_.startup != nullptr) client_.settings = client_.startup;
-  if (!in_transaction) return;
-  client_.lost = std::make_unique<ClientRelayState::LostTransaction>();
-  client_.lost->why = why;
-  client_.lost->told = told;
+  std::string reports;
+  for (const auto& [name, reported] : link.reported.parameters) {
+    if (is_server_fact(name)) continue;
+    const std::string key = parameter_name(name);
+    const std::string* was = before->find(key);
+    const std::string* is = client_.settings->find(key);
+    const bool same = was == nullptr || is == nullptr ? was == is : *was == *is;
+    const auto& changed = link.changed;
+    if (same && std::find(changed.begin(), changed.end(), name) == changed.end()) continue;
+    if (is == nullptr) is = link.welcome->find(name);
+    if (is != nullptr && *is != told_value(link, name, reported)) {
+      pg::write_parameter_status(reports, name, *is);
+    }
+  }
+  return reports;
 }
 
 // ---------------------------------------------------------------- the client ends its transaction
@@ -162,7 +200,7 @@ Relay::Handled Relay::on_lost(const Item& item) {
       return Handled::yes;
     case Frontend::FunctionCall:
       refuse_lost();
-      pg::write_ready_for_query(out_.to_client.insert(), TransactionStatus::failed);
+      ready_lost(TransactionStatus::failed);
       drop(item);
       return Handled::yes;
     default:
@@ -176,20 +214,18 @@ Relay::Handled Relay::on_lost(const Item& item) {
 
 // COMMIT is an error when nobody has told the client that there is nothing to commit.
 void Relay::on_lost_query(Bytes text) {
-  std::string& out = out_.to_client.insert();
   const bool end = is_transaction_end(text);
   const bool rollback = end && lower_first(text) != 'c' && lower_first(text) != 'e';
   if (!end || (!client_.lost->told && !rollback)) {
     refuse_lost();
     if (!end) {
-      pg::write_ready_for_query(out, TransactionStatus::failed);
+      ready_lost(TransactionStatus::failed);
       return;
     }
   } else {
-    pg::write_command_complete(out, "ROLLBACK");
+    pg::write_command_complete(out_.to_client.insert(), "ROLLBACK");
   }
-  client_.lost.reset();
-  pg::write_ready_for_query(out, TransactionStatus::idle);
+  ready_lost(TransactionStatus::idle);
 }
 
 Relay::Handled Relay::on_lost_parse(const Item& item) {
@@ -225,17 +261,26 @@ bool Relay::ends_lost(Bytes statement) const {
   return is_transaction_end(text) && (client_.lost->told || lower_first(text) != 'c');
 }
 
+// A Sync alone is no statement to fail: the client stays in its transaction until it is told.
 void Relay::on_lost_sync() {
   client_.skip_to_sync = false;
-  const bool over = client_.lost->over;
-  if (over) client_.lost.reset();
-  pg::write_ready_for_query(out_.to_client.insert(),
-                            over ? TransactionStatus::idle : TransactionStatus::failed);
+  const auto& lost = *client_.lost;
+  const auto open = lost.failed ? TransactionStatus::failed : TransactionStatus::in_transaction;
+  ready_lost(lost.over ? TransactionStatus::idle : open);
+}
+
+// PostgreSQL, too, takes settings back when a transaction fails or ends.
+void Relay::ready_lost(TransactionStatus status) {
+  std::string& out = out_.to_client.insert();
+  if (status != TransactionStatus::in_transaction) out += std::exchange(client_.lost->reports, {});
+  pg::write_ready_for_query(out, status);
+  if (status == TransactionStatus::idle) client_.lost.reset();
 }
 
 // The first time the client hears what happened; then what PostgreSQL says in a failed transaction.
 void Relay::refuse_lost() {
   std::string& out = out_.to_client.insert();
+  client_.lost->failed = true;
   if (std::exchange(client_.lost->told, true)) {
     pg::write_error(out, {"ERROR", pg::sqlstate::kInFailedTransaction,
                           "current transaction is aborted, commands ignored until end of "

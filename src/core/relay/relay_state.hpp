@@ -124,9 +124,11 @@ struct ClientRelayState {
   /// The transaction that was open went with its server connection, and is for the client to end.
   struct LostTransaction {
     Refused why;
+    std::string reports;  ///< parameters that went back with it, as messages, until they are told
     bool told = false;
-    bool ends = false;  ///< a portal of ours that ends it
-    bool over = false;  ///< ended, in the open batch
+    bool failed = false;  ///< as the client knows it
+    bool ends = false;    ///< a portal of ours that ends it
+    bool over = false;    ///< ended, in the open batch
   };
   std::unique_ptr<LostTransaction> lost;
   /// Portals whose statement does something to the session.

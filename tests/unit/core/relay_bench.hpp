@@ -80,6 +80,7 @@ class RelayBench {
     auto made = std::make_unique<Link>();
     made->state.settings = sets.empty();
     made->state.welcome = welcome_;
+    made->state.reported = *welcome_;
     return made;
   }
 
@@ -137,6 +138,16 @@ class RelayBench {
     Conduit to_client;
     Conduit to_server;
     Relay(rules, client.state, {to_client, to_server}).link_up(link.state);
+    Heard heard;
+    take(to_client, to_server, heard);
+    show(heard);
+    return heard;
+  }
+
+  Heard lose(Client& client, Link& link) {
+    Conduit to_client;
+    Conduit to_server;
+    Relay(rules, client.state, {to_client, to_server}).on_link_lost(link.state, "gone");
     Heard heard;
     take(to_client, to_server, heard);
     show(heard);
