@@ -30,6 +30,7 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.idle_transaction_timeout, said.idle_transaction_timeout);
   overrule(settings.client_idle_timeout, said.client_idle_timeout);
   overrule(settings.timeout_action, said.timeout_action);
+  overrule(settings.slow_query_threshold, said.slow_query_threshold);
 }
 
 }  // namespace

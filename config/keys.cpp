@@ -86,6 +86,9 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
                Choice<TimeoutAction>{kTimeoutActions},
                "What happens to a client whose statement or transaction took too long. cancel: it "
                "gets an error and stays connected. close: its connection ends."),
+      pool_key("slow_query_threshold", Effect::at_once, &O::slow_query_threshold,
+               &S::slow_query_threshold, Time{},
+               "Of statements that take longer, waiting included, samples are kept; 0 for none."),
   };
 }
 
@@ -137,6 +140,15 @@ Keys<Config> forebay_keys() {
       key(kSection, "http", Effect::at_once, &C::http, HttpAddress{},
           "Where health checks and metrics are offered over HTTP, such as \"127.0.0.1:9127\"; \"\" "
           "for nowhere."),
+      key(kSection, "http_token_file", Effect::restart, &C::http_token_file,
+          Text{"/etc/forebay/http.token"},
+          "A file with what HTTP clients have to show for anything but health checks, as "
+          "\"Authorization: Bearer TOKEN\"; \"\" for nothing."),
+      key(kSection, "statement_statistics", Effect::restart, &C::statement_statistics,
+          Count{0, 100'000},
+          "Statements that each worker counts one by one, by their text without literals; the "
+          "others are summed up. 0 for none; slow statements then are shown without text, unless "
+          "slow_query_text says full."),
   };
 }
 
@@ -152,6 +164,13 @@ Keys<Config> log_keys() {
           "A file to append to; \"\" for standard error."),
       key(kSection, "connections", Effect::at_once, &C::log_connections, Flag{},
           "Whether logins and the ends of connections are written."),
+      key(kSection, "slow_query_log", Effect::restart, &C::slow_query_log,
+          Text{"/var/log/forebay/slow.log"},
+          "A file to which slow statements are appended, one JSON object per line; \"\" for none."),
+      key(kSection, "slow_query_text", Effect::restart, &C::slow_query_text,
+          Choice<SlowQueryText>{kSlowQueryTexts},
+          "How slow statements are shown: redacted is without literals. full is as the client sent "
+          "them, where it sent them as a simple query."),
   };
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -40,10 +41,14 @@ struct ShowLine {
 /// The line for SELECT and a whole number, which probes say: the number is the only row.
 inline constexpr std::string_view kSelectLiteral = "?";
 
+/// A moment as SHOW commands write it.
+[[nodiscard]] std::string moment(const View& view, Instant at);
+
 // By theme; `shows()` is the list of all.
 [[nodiscard]] std::vector<ShowLine> show_pools();
 [[nodiscard]] std::vector<ShowLine> show_connections();
 [[nodiscard]] std::vector<ShowLine> show_statistics();
+[[nodiscard]] std::vector<ShowLine> show_statements();
 [[nodiscard]] std::vector<ShowLine> show_process();
 [[nodiscard]] std::vector<ShowLine> show_clusters();
 

@@ -1,5 +1,4 @@
 #include <array>
-#include <ctime>
 #include <utility>
 
 #include "admin/show.hpp"
@@ -69,18 +68,6 @@ std::string pins(core::Pins pinned) {
     text += name;
   }
   return text;
-}
-
-// As PgBouncer: local time is of no use to whoever compares hosts.
-std::string moment(const View& view, Instant at) {
-  const auto wall = view.wall_now - (view.now - at);
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(
-      std::chrono::time_point_cast<std::chrono::system_clock::duration>(wall));
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts);
-  return {text, size};
 }
 
 std::string pointer(std::uint32_t id) {

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <utility>
 
+#include "forebay/base/bytes.hpp"
+
 namespace forebay::app {
 namespace {
 
@@ -22,13 +24,22 @@ constexpr std::size_t kRequestMax = 8192;
 using Request = http::request<http::empty_body>;
 using Response = http::response<http::string_body>;
 
+bool allowed(const Request& request, const std::string& token) {
+  if (token.empty()) return true;
+  constexpr std::string_view kScheme = "Bearer ";
+  const auto field = request[http::field::authorization];
+  const std::string_view value(field.data(), field.size());
+  return value.starts_with(kScheme) && equal_in_constant_time(value.substr(kScheme.size()), token);
+}
+
 Response answer(const Request& request, const HttpPages& pages) {
   Response response{http::status::ok, request.version()};
   response.set(http::field::content_type, "text/plain; charset=utf-8");
   response.set(http::field::cache_control, "no-store");
   response.keep_alive(request.keep_alive());
-  const std::string_view path(request.target().data(),
-                              request.target().substr(0, request.target().find('?')).size());
+  const std::string_view target(request.target().data(), request.target().size());
+  const std::size_t mark = target.find('?');
+  const std::string_view path = target.substr(0, mark);
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     response.result(http::status::method_not_allowed);
     response.set(http::field::allow, "GET, HEAD");
@@ -38,12 +49,18 @@ Response answer(const Request& request, const HttpPages& pages) {
     const std::string reason = pages.not_ready();
     if (!reason.empty()) response.result(http::status::service_unavailable);
     response.body() = reason.empty() ? "ok\n" : reason + "\n";
-  } else if (path == "/metrics") {
-    response.set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
-    response.body() = pages.metrics();
+  } else if (path != "/" && !allowed(request, pages.token)) {
+    response.result(http::status::unauthorized);
+    response.set(http::field::www_authenticate, "Bearer");
+    response.body() = "The token of http_token_file is needed: Authorization: Bearer TOKEN\n";
+  } else if (auto page =
+                 pages.page(path, mark == std::string_view::npos ? target.substr(0, 0)
+                                                                 : target.substr(mark + 1))) {
+    response.set(http::field::content_type, page->content_type);
+    response.body() = std::move(page->body);
   } else {
     response.result(http::status::not_found);
-    response.body() = "There are /livez, /readyz and /metrics.\n";
+    response.body() = "There are /, /livez, /readyz, /metrics, /pools, /slow and /statements.\n";
   }
   const std::size_t size = response.body().size();
   if (request.method() == http::verb::head) response.body().clear();

@@ -3,21 +3,33 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "forebay/base/endpoint.hpp"
 #include "forebay/base/result.hpp"
 
 namespace forebay::app {
 
-/// What there is to answer, each as a whole page. Called on the control thread.
-struct HttpPages {
-  std::function<std::string()> metrics;
-  /// Empty: ready. Else why not.
-  std::function<std::string()> not_ready;
+struct HttpPage {
+  std::string content_type;
+  std::string body;
 };
 
-/// GET /livez, /readyz and /metrics, on the control thread.
+/// What there is to answer, each as a whole page. Called on the control thread.
+struct HttpPages {
+  /// Every page but the health checks; nothing where there is none. `query` is what stands behind
+  /// the question mark.
+  std::function<std::optional<HttpPage>(std::string_view path, std::string_view query)> page;
+  /// Empty: ready. Else why not.
+  std::function<std::string()> not_ready;
+  /// What has to be shown for anything but the health checks and the page at "/", which has no
+  /// data of its own; empty: nothing.
+  std::string token;
+};
+
+/// GET /livez, /readyz and further pages, on the control thread.
 class HttpServer {
  public:
   static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control,

@@ -9,11 +9,12 @@
 #include <thread>
 
 #include "app/descriptors.hpp"
+#include "app/http_pages.hpp"
 #include "app/runtime_factory.hpp"
 #include "app/service_manager.hpp"
+#include "app/slow_log.hpp"
 #include "app/version.hpp"
 #include "forebay/config/names.hpp"
-#include "metrics/metrics.hpp"
 
 namespace forebay::app {
 namespace {
@@ -23,6 +24,8 @@ using std::chrono::steady_clock;
 
 /// How often a drain looks whether everybody has left.
 constexpr milliseconds kDrainLook{20};
+/// How often slow statements are written to their file.
+constexpr milliseconds kSlowLook{500};
 /// A process id has room for so many workers.
 constexpr std::size_t kWorkersMax = 127;
 
@@ -43,6 +46,7 @@ Result<void> Lifecycle::run() {
   control_.run();
   http_.reset();
   workers_.reset();
+  if (!config_.slow_query_log.empty()) write_slow_log(*shared_, config_.slow_query_log);
   say(core::Weight::normal, "stopped", "stopped");
   journal_->flush();
   return {};
@@ -83,6 +87,7 @@ Result<void> Lifecycle::start() {
     http_ = std::move(http.value());
   }
   announce(notes);
+  if (!config_.slow_query_log.empty()) watch_slow();
   workers_->start();
   tell_service_manager("READY=1");
   watch_file({});
@@ -110,10 +115,14 @@ Result<std::shared_ptr<const net::Listener>> Lifecycle::open_listener(const Endp
 }
 
 Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoint) {
+  auto token = read_http_token(config_.http_token_file);
+  if (token.has_error()) return token.error();
   return HttpServer::listen(
       control_, endpoint,
-      {.metrics = [this] { return metrics::render(*shared_, FOREBAY_VERSION); },
-       .not_ready = [this] { return std::string(draining_ ? "draining" : ""); }});
+      {.page = [this](std::string_view path,
+                      std::string_view query) { return page_of(*shared_, path, query); },
+       .not_ready = [this] { return std::string(draining_ ? "draining" : ""); },
+       .token = token.value().reveal()});
 }
 
 // ---------------------------------------------------------------- what the operator is told
@@ -273,6 +282,14 @@ void Lifecycle::wait_for_clients() {
   listeners_.clear();
   drain_deadline_ = steady_clock::time_point::max();
   watch_drain();
+}
+
+void Lifecycle::watch_slow() {
+  write_slow_log(*shared_, config_.slow_query_log);
+  slow_timer_.expires_after(kSlowLook);
+  slow_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) watch_slow();
+  });
 }
 
 void Lifecycle::watch_drain() {

@@ -82,6 +82,7 @@ class Lifecycle final : private core::Control {
   void drain(const char* why);
   void wait_for_clients();
   void watch_drain();
+  void watch_slow();
   void stop();
   void say(core::Weight weight, std::string_view event, const std::string& text);
 
@@ -95,6 +96,7 @@ class Lifecycle final : private core::Control {
   boost::asio::steady_timer watch_timer_{control_};
   std::string file_read_;  ///< what the file looked like when it was read: time, size, number
   std::string file_seen_;  ///< and a second ago
+  boost::asio::steady_timer slow_timer_{control_};
   std::unique_ptr<LogJournal> journal_;
   std::shared_ptr<const core::Runtime> runtime_;
   std::unique_ptr<net::Resolver> resolver_;

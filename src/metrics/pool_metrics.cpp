@@ -113,6 +113,7 @@ Labels labels_of(const core::PoolKey& key) {
 /// Which pools have series of their own: those that did most.
 std::vector<Line> lines_of(const core::Shared& shared) {
   auto all = shared.pools.statistics();
+  std::erase_if(all, [](const auto& entry) { return entry.second->blank(); });
   const auto weight = [](const auto& entry) {
     return entry.second->sum(&PoolCounters::transactions);
   };
@@ -187,8 +188,9 @@ void add_gauges(const core::Shared& shared, std::vector<MetricFamily>& families)
   const Instant now = std::chrono::steady_clock::now();
   std::size_t shown = 0;
   for (const auto& pool : shared.pools.all()) {
-    if (++shown > kPoolsMax) break;
     const core::Pool::Counts counts = pool->counts();
+    if (counts.clients + counts.total + counts.waiting == 0) continue;  // perhaps a made-up name
+    if (++shown > kPoolsMax) break;
     const Labels labels = labels_of(pool->key());
     const std::uint32_t active = counts.total - counts.opening - counts.parked;
     const std::uint32_t linked = std::min(counts.clients, active);

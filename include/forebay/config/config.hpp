@@ -44,6 +44,8 @@ enum class AuthMethod : std::uint8_t {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 enum class LogFormat : std::uint8_t { text, json };
+/// Whether samples of slow statements show the literals of clients.
+enum class SlowQueryText : std::uint8_t { redacted, full };
 
 struct TlsSettings {
   TlsMode mode = TlsMode::prefer;
@@ -71,6 +73,7 @@ struct PoolOverrides {
   std::optional<milliseconds> idle_transaction_timeout;
   std::optional<milliseconds> client_idle_timeout;
   std::optional<TimeoutAction> timeout_action;
+  std::optional<milliseconds> slow_query_threshold;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -94,6 +97,7 @@ struct PoolSettings {
             client_idle_timeout)
                .count() > 0;
   }
+  milliseconds slow_query_threshold = seconds(1);
   bool operator==(const PoolSettings&) const = default;
 };
 
@@ -170,7 +174,11 @@ struct Config {
   LogFormat log_format = LogFormat::text;
   std::string log_file;  ///< empty: standard error
   bool log_connections = true;
-  std::optional<Endpoint> http;  ///< health and metrics; nothing: none
+  std::string slow_query_log;  ///< empty: slow statements are kept in memory only
+  SlowQueryText slow_query_text = SlowQueryText::redacted;
+  std::uint32_t statement_statistics = 0;  ///< statements told apart, on each worker; 0: none
+  std::optional<Endpoint> http;            ///< health and metrics; nothing: none
+  std::string http_token_file;             ///< holds what HTTP clients have to show; empty: none
 
   TenantSettings tenants;
 

@@ -55,6 +55,9 @@ inline constexpr std::array<Name<FirewallMode>, 3> kFirewallModes = {
 inline constexpr std::array<Name<TenantType>, 3> kTenantTypes = {
     {{TenantType::text, "text"}, {TenantType::integer, "integer"}, {TenantType::uuid, "uuid"}}};
 
+inline constexpr std::array<Name<SlowQueryText>, 2> kSlowQueryTexts = {
+    {{SlowQueryText::redacted, "redacted"}, {SlowQueryText::full, "full"}}};
+
 /// The word for a value; "?" for one that is not in the list, which no loaded Config has.
 template <class Enumeration>
 constexpr std::string_view name_of(std::span<const Name<Enumeration>> names, Enumeration value) {
@@ -78,6 +81,9 @@ constexpr std::string_view to_string(AuthMethod method) {
 }
 constexpr std::string_view to_string(LogLevel level) {
   return name_of<LogLevel>(kLogLevels, level);
+}
+constexpr std::string_view to_string(SlowQueryText text) {
+  return name_of<SlowQueryText>(kSlowQueryTexts, text);
 }
 constexpr std::string_view to_string(LogFormat format) {
   return name_of<LogFormat>(kLogFormats, format);

@@ -126,6 +126,7 @@ void ClientSession::on_startup(StartupFacts facts) {
     mode_ = pool_->settings().pool_mode;
     relay_.pool = pool_->serial();
     relay_.catalog = &pool_->catalog();
+    relay_.statistics = &pool_->statistics();
   }
   if (startup.replication != Replication::none) {
     mode_ = config::PoolMode::session;

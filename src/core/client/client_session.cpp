@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 472);
+static_assert(sizeof(ClientSession) <= 488);
 
 }  // namespace
 
@@ -223,6 +223,14 @@ void ClientSession::server_spoke() {
   link_->pause();
   link_->relay().meter.hold(engine_.now());
   update_reading();
+}
+
+void ClientSession::describe(SlowSample& sample) const {
+  const PeerFacts peer = stream_->peer();
+  sample.client = peer.unix_socket ? peer.address : peer.address + ":" + std::to_string(peer.port);
+  const std::string* name =
+      relay_.settings == nullptr ? nullptr : relay_.settings->find(std::string(kApplicationName));
+  if (name != nullptr) sample.application_name = name->substr(0, 63);
 }
 
 void ClientSession::on_writable() {

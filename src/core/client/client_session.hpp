@@ -28,6 +28,7 @@ class LinkLogin;
 struct ClientFacts;
 struct Residue;
 enum class TimeLimit : std::uint8_t;
+struct SlowSample;
 class ServerLink;
 
 /// One client connection, from accept to close.
@@ -110,6 +111,8 @@ class ClientSession final : public StreamEvents {
   void expect_link(ServerLink& link) noexcept { link_ = &link; }
   /// What the server said for the client stands in the engine's conduit: sends it.
   void server_spoke();
+  /// Whose a slow statement was.
+  void describe(SlowSample& sample) const;
   /// Everything that the server said was handled: is the transaction over?
   void server_done();
   /// The link takes bytes again.

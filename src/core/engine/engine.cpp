@@ -41,6 +41,7 @@ Engine::Engine(Setup setup)
       shared_(setup.shared),
       runtime_(std::move(setup.runtime)),
       reader_{{kFactsBytes, hash_seed(setup.io)}, {}},
+      measures_(shared_.measures[id_.value()]),
       sharing_rules_{.parameter_sets = shared_.parameter_sets,
                      .catalog = shared_.statements,
                      .max_prepared_statements = runtime_->config.max_prepared_statements,
@@ -59,6 +60,10 @@ Engine::Engine(Setup setup)
                      .measures = &measures_},
       counters_(shared_.counters[id_.value()]) {
   if (id_.value() == 0) monitor_ = std::make_unique<Monitor>(*this);
+  const config::Config& config = runtime_->config;
+  measures_.statements.set_max(config.statement_statistics);
+  measures_.full_text = config.slow_query_text == config::SlowQueryText::full;
+  measures_.slow.keep_unwritten(!config.slow_query_log.empty());
 }
 
 Engine::~Engine() {
@@ -141,9 +146,10 @@ void Engine::look_after_links() {
   for (ServerLink* link : leaving) {
     if (link->pool().retire(*link)) link->close();
   }
+  // A pool that some worker still looks after is in use.
+  pools_.clear();
+  pools_version_ = 0;
   if (id_.value() == 0) {
-    pools_.clear();
-    pools_version_ = 0;
     shared_.pools.drop_unused();
     if (shared_.consoles != nullptr) shared_.consoles->tick(now_);
   }

@@ -62,6 +62,7 @@ class Engine final : public Driven {
   [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
   [[nodiscard]] TimerWheel& timers() noexcept { return timers_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
+  [[nodiscard]] Measures& measures() noexcept { return measures_; }
   [[nodiscard]] bool draining() const noexcept { return draining_; }
   void note(const Fact& fact) { shared_.journal.note(fact); }
 
@@ -187,7 +188,7 @@ class Engine final : public Driven {
   Shared& shared_;
   std::shared_ptr<const Runtime> runtime_;
   StatementReader reader_;
-  Measures measures_;
+  Measures& measures_;
   RelayRules sharing_rules_;
   RelayRules statement_rules_;
   RelayRules session_rules_;

@@ -12,6 +12,7 @@
 #include "core/pool/pool_directory.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/statement_catalog.hpp"
+#include "core/statistics/measures.hpp"
 #include "forebay/config/difference.hpp"
 
 namespace forebay::core {
@@ -40,7 +41,11 @@ struct ReloadCounters {
 /// What all engines of the process share. Outlives them.
 struct Shared {
   Shared(std::size_t worker_count, Journal& the_journal)
-      : workers(worker_count), pools(worker_count), journal(the_journal), counters(worker_count) {}
+      : workers(worker_count),
+        pools(worker_count),
+        journal(the_journal),
+        counters(worker_count),
+        measures(worker_count) {}
 
   const std::size_t workers;
   ParameterSets parameter_sets;
@@ -54,6 +59,7 @@ struct Shared {
 
   /// Of each worker, by its id. They outlive the engines, for whoever reads them.
   std::vector<Counters> counters;
+  std::vector<Measures> measures;
 
   /// Clients beyond their start-up message, against max_client_conn.
   std::atomic<std::uint32_t> clients{0};

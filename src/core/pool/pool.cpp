@@ -25,8 +25,9 @@ Pool::Pool(Setup setup)
     : key_(std::move(setup.key)),
       serial_(setup.serial),
       catalog_(std::move(setup.catalog)),
-      statistics_(setup.statistics != nullptr ? std::move(setup.statistics)
-                                              : std::make_shared<PoolStatistics>(setup.workers)),
+      statistics_(setup.statistics != nullptr
+                      ? std::move(setup.statistics)
+                      : std::make_shared<PoolStatistics>(setup.workers, key_.database, key_.user)),
       terms_(terms_of(setup)),
       current_(terms_.get()),
       parked_(setup.workers),

@@ -96,7 +96,8 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
   if (catalog == nullptr) catalog = std::make_shared<CatalogEpoch>();
   setup.catalog = catalog;
   std::shared_ptr<PoolStatistics>& statistics = statistics_[key];
-  if (statistics == nullptr) statistics = std::make_shared<PoolStatistics>(workers_);
+  if (statistics == nullptr)
+    statistics = std::make_shared<PoolStatistics>(workers_, key.database, key.user);
   setup.statistics = statistics;
   setup.workers = workers_;
   setup.serial = ++serials_;

@@ -9,7 +9,7 @@
 
 #include "core/relay/name_change.hpp"
 #include "core/relay/session_work.hpp"
-#include "forebay/base/time.hpp"
+#include "core/statistics/statement_entry.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/message_table.hpp"
 
@@ -85,10 +85,10 @@ struct Expected {
   bool commits = false;               ///< may end a transaction for good
   std::uint32_t unnamed_version = 0;  ///< of the statement that was parsed or dropped
   std::uint32_t unnamed_change = 0;   ///< LinkRelayState::unnamed_change, as this message made it
-  Instant began{};                    ///< when a statement was sent, where somebody measures
   /// What the reply confirms, or what its absence takes back; often nothing.
   std::unique_ptr<NameChange> change = nullptr;
   std::unique_ptr<SpecialReply> special = nullptr;
+  StatementSent sent = {};  ///< of a statement, where somebody measures
 };
 
 /// The replies that a server connection still owes, in order, each with what to do with it. The

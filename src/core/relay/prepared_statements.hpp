@@ -10,6 +10,7 @@
 #include "core/relay/result_shape.hpp"
 #include "core/relay/session_work.hpp"
 #include "core/relay/statement_catalog.hpp"
+#include "core/statistics/statement_entry.hpp"
 
 namespace forebay::core {
 
@@ -25,6 +26,7 @@ class ClientStatements {
     bool commits = false;           ///< executing it may end a transaction for good
     std::uint64_t epoch = 0;      ///< the CatalogEpoch of its Parse, or of what `shape` was told of
     ResultShape shape = kUntold;  ///< what rows the client was told that it gives
+    StatementEntryRef entry = nullptr;  ///< where executing it is counted
   };
   /// A portal of a statement whose rows the client was not told yet: its Describe will do so.
   struct Untold {

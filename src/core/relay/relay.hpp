@@ -95,6 +95,7 @@ class Relay {
     SessionWorkRef work;
     bool commits = true;
     std::optional<tenant::Violation> objection = std::nullopt;
+    StatementEntryRef entry = nullptr;
   };
   /// `types` is what a Parse declares; nothing for a Query.
   [[nodiscard]] Understood understand(Bytes text, const Reading& reading,
@@ -147,6 +148,7 @@ class Relay {
     std::uint32_t body_size = 0;
     SessionWorkRef work = nullptr;
     bool commits = true;
+    StatementEntryRef entry = nullptr;
   };
   void on_parse(const Item& item, LinkRelayState& link);
   void remember_work(const NewStatement& made);
@@ -155,7 +157,8 @@ class Relay {
   void parse_duplicate(const NewStatement& made, const StatementRef& known, LinkRelayState& link);
   [[nodiscard]] static bool refuses_parse(const LinkRelayState& link, Bytes definition);
   void parse_unnamed(const NewStatement& made, LinkRelayState& link);
-  void open_portal(const pg::frontend::Bind& bind, bool whole);
+  void open_portal(const pg::frontend::Bind& bind, const pg::Message& message,
+                   LinkRelayState& link);
   void on_execute(const Item& item, LinkRelayState& link);
   void on_sync(const Item& item, LinkRelayState& link);
   Handled on_bind(const Item& item, LinkRelayState& link);
@@ -177,6 +180,8 @@ class Relay {
   void supply(LinkRelayState& link, Request request, NameChange change);
   void push(LinkRelayState& link, Expected&& expected);
   void measure(LinkRelayState& link, Expected& expected);
+  [[nodiscard]] std::unique_ptr<StatementNote> note_of(Bytes text,
+                                                       const LinkRelayState& link) const;
   [[nodiscard]] std::string foreign_name(Bytes name) const;
 
   const RelayRules& rules_;
@@ -223,9 +228,10 @@ class ServerRelay {
   void on_described(const Item& item, const NameChange& change);
   bool refuse_changed();
   [[nodiscard]] bool measured() const noexcept;
-  void measure(pg::Backend type, const ExpectedReplies::Taken& taken);
+  void measure(pg::Backend type, ExpectedReplies::Taken& taken);
   void measure_error(Bytes sqlstate, const ExpectedReplies::Taken& taken);
   void close_statement();
+  void take_sample(const StatementMeter::Open& open, const TimeSplit& split);
   void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
   void on_suspended(Disposition disposition, const SpecialReply* special);
   void on_command(Bytes tag, const SpecialReply* special);

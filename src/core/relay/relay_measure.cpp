@@ -1,8 +1,27 @@
+#include <utility>
+
 #include "core/relay/relay.hpp"
 
 // How long statements took, and what they came to.
 
 namespace forebay::core {
+namespace {
+
+// The value of traceparent in a comment as sqlcommenter writes it: traceparent='00-...-...-01'.
+std::string traceparent_of(Bytes comment) {
+  constexpr Bytes kWord = "traceparent";
+  constexpr std::size_t kLength = 55;
+  const std::size_t word = comment.find(kWord);
+  if (word == Bytes::npos) return {};
+  const std::size_t begin = comment.find_first_not_of(" =:'\"", word + kWord.size());
+  if (begin == Bytes::npos) return {};
+  const Bytes value = comment.substr(begin, kLength);
+  const bool well_formed =
+      value.size() == kLength && value.find_first_not_of("0123456789abcdef-") == Bytes::npos;
+  return well_formed ? std::string(value) : std::string();
+}
+
+}  // namespace
 
 void Relay::measure(LinkRelayState& link, Expected& expected) {
   PoolCounters& pool = *link.meter.pool;
@@ -15,12 +34,15 @@ void Relay::measure(LinkRelayState& link, Expected& expected) {
     case Request::bind:
       if (forwarded) pool.binds.add();
       return;
-    case Request::query:
     case Request::execute:
+      expected.sent.entry = link.meter.portal.entry;
+      expected.sent.bytes = std::exchange(link.meter.portal.bytes, 0);
+      [[fallthrough]];
+    case Request::query:
     case Request::function_call:
       if (!forwarded) return;
-      expected.began = rules_.measures->now;
-      link.meter.sent(expected.began);
+      expected.sent.began = rules_.measures->now;
+      link.meter.sent(expected.sent.began);
       return;
     default:
       return;
@@ -32,7 +54,7 @@ bool ServerRelay::measured() const noexcept {
 }
 
 // A message of the server's that is no error, and what it ended.
-void ServerRelay::measure(pg::Backend type, const ExpectedReplies::Taken& taken) {
+void ServerRelay::measure(pg::Backend type, ExpectedReplies::Taken& taken) {
   StatementMeter& meter = link_.meter;
   const Instant now = rules_.measures->now;
   // The client's data is what the server waits for.
@@ -45,12 +67,12 @@ void ServerRelay::measure(pg::Backend type, const ExpectedReplies::Taken& taken)
   switch (taken.expected.request) {
     case Request::execute:
       if (meter.open().exists) close_statement();
-      meter.answered(taken.expected.began, now);
+      meter.answered(std::move(taken.expected.sent), now);
       return;
     case Request::query:
     case Request::function_call:
       if (meter.open().exists) close_statement();
-      meter.answered(taken.expected.began, now);
+      meter.answered(std::move(taken.expected.sent), now);
       close_statement();
       break;
     case Request::sync:
@@ -70,18 +92,60 @@ void ServerRelay::measure_error(Bytes sqlstate, const ExpectedReplies::Taken& ta
   meter.pool->server_errors.add(sqlstate);
   meter.current.fail(sqlstate);
   if (taken.effect != ExpectedReplies::Effect::batch_failed) return;
-  for (const Expected& expected : link_.expected.voided()) {
+  for (Expected& expected : link_.expected.voided()) {
     if (expected.request != Request::execute || expected.disposition != Disposition::forward) {
       continue;
     }
     if (meter.open().exists) close_statement();
-    meter.answered(expected.began, rules_.measures->now);
+    meter.answered(std::move(expected.sent), rules_.measures->now);
     return;
   }
 }
 
 void ServerRelay::close_statement() {
-  link_.meter.close();
+  StatementMeter& meter = link_.meter;
+  const TimeSplit split = meter.close();
+  StatementMeter::Open open = std::exchange(meter.open(), {});
+  StatementTable& statements = rules_.measures->statements;
+  if (statements.active()) {
+    statements.count(open.sent.entry.get(), split, open.answer, open.sent.bytes, open.ended);
+  }
+  const auto slow = microseconds_of(meter.slow_after);
+  if (slow > 0 && split.total() >= slow) take_sample(open, split);
+}
+
+// Whose it is, the link says that the client has.
+void ServerRelay::take_sample(const StatementMeter::Open& open, const TimeSplit& split) {
+  SlowSample sample{.ended = open.ended,
+                    .database = link_.meter.pool->owner->database,
+                    .user = link_.meter.pool->owner->user,
+                    .time = split,
+                    .rows = open.answer.rows,
+                    .received_bytes = open.sent.bytes,
+                    .sent_bytes = open.answer.bytes};
+  if (const StatementEntry* entry = open.sent.entry.get()) {
+    sample.shape = entry->shape;
+    sample.text = entry->text;
+  }
+  if (const StatementNote* note = open.sent.note.get()) {
+    if (!note->text.empty()) sample.text = note->text;
+    sample.traceparent = note->traceparent;
+  }
+  if (open.answer.failed) {
+    sample.sqlstate.assign(open.answer.sqlstate.data(), open.answer.sqlstate.size());
+  }
+  rules_.measures->fresh.push_back(std::move(sample));
+}
+
+// What of this text a sample may need. For the text at hand of the worker's reader.
+std::unique_ptr<StatementNote> Relay::note_of(Bytes text, const LinkRelayState& link) const {
+  if (rules_.measures == nullptr || link.meter.slow_after == Duration{}) return nullptr;
+  const sql::Span comment = rules_.reader->shape.trace_comment();
+  if (comment.empty() && !rules_.measures->full_text) return nullptr;
+  auto note = std::make_unique<StatementNote>();
+  note->traceparent = traceparent_of(comment.of(text));
+  if (rules_.measures->full_text) note->text = text;
+  return note;
 }
 
 }  // namespace forebay::core

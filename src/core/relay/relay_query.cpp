@@ -20,6 +20,9 @@ constexpr std::string_view kGone = "_forebay_gone";
 /// For statements of SQL's PREPARE: what prepares them on a link.
 constexpr std::string_view kPreparing = "_forebay_prepare";
 
+/// Type and length of a message.
+constexpr std::uint32_t kHeader = 5;
+
 std::string quoted(Bytes text) {
   std::string literal = text.find('\\') == Bytes::npos ? "'" : " E'";
   for (const char c : text) {
@@ -61,6 +64,11 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   SessionWorkRef work = session_work(facts, reader.shape, text);
   Understood understood{std::move(work), may_commit(facts)};
   if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
+  if (rules_.measures != nullptr && rules_.measures->statements.active() &&
+      client_.statistics != nullptr) {
+    understood.entry =
+        rules_.measures->statements.find(reader.shape, client_.pool, *client_.statistics);
+  }
   return understood;
 }
 
@@ -83,6 +91,7 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
                     .unnamed = drop_unnamed(link),
                     .unnamed_version = client_.unnamed.version,
                     .unnamed_change = link.unnamed_change};
+  expected.sent.bytes = item.message.body_size + kHeader;
   SessionWorkRef work;
   if (!item.message.whole()) {
     work = rules_.reader == nullptr ? nullptr : unknown_work();
@@ -94,6 +103,8 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
     }
     work = std::move(understood.work);
     expected.commits = understood.commits;
+    expected.sent.entry = std::move(understood.entry);
+    expected.sent.note = note_of(query->text, link);
     if (rules_.share_statements && is_deallocate_all(query->text)) {
       ++link.all_gone;
       expected.change =

@@ -105,9 +105,10 @@ struct ClientRelayState {
   bool discards = false;   ///< the open batch has a DISCARD ALL
   bool discarded = false;  ///< one was carried out; the settings of the start-up do not hold yet
   Pins pins = 0;
-  std::uint64_t serial = 0;               ///< of the session: unique in the process
-  std::uint64_t pool = 0;                 ///< the pool's serial number
-  const CatalogEpoch* catalog = nullptr;  ///< of the pool's database
+  std::uint64_t serial = 0;                    ///< of the session: unique in the process
+  std::uint64_t pool = 0;                      ///< the pool's serial number
+  const CatalogEpoch* catalog = nullptr;       ///< of the pool's database
+  const PoolStatistics* statistics = nullptr;  ///< of the pool
 
   std::unique_ptr<ClientStatements> statements;  ///< null while there never was one
   std::unique_ptr<const SessionTenant> tenant;   ///< null: it may say what it likes
@@ -118,6 +119,7 @@ struct ClientRelayState {
     std::uint32_t version = 0;
     bool exists = false;
     SessionWorkRef work;
+    StatementEntryRef entry;
     bool commits = false;
   } unnamed;
   bool portal_commits = false;  ///< the portal bound last may end a transaction for good

@@ -62,6 +62,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
     }
     made.work = std::move(understood.work);
     made.commits = understood.commits;
+    made.entry = std::move(understood.entry);
   } else if (rules_.reader != nullptr) {
     made.work = unknown_work();
   }
@@ -89,10 +90,15 @@ void Relay::remember_work(const NewStatement& made) {
   if (made.name.empty()) {
     client_.unnamed.work = made.work;
     client_.unnamed.commits = made.commits;
-  } else if (made.work != nullptr) {
+    client_.unnamed.entry = made.entry;
+  } else if (made.work != nullptr || made.entry != nullptr) {
     if (client_.statements && client_.statements->size() >= kRememberedMax) return;
     if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-    client_.statements->set(made.name, {.statement = {}, .pending = false, .work = made.work});
+    client_.statements->set(made.name, {.statement = {},
+                                        .pending = false,
+                                        .work = made.work,
+                                        .commits = made.commits,
+                                        .entry = made.entry});
   } else if (client_.statements != nullptr) {
     client_.statements->take(made.name);
   }
@@ -114,8 +120,8 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
                  : rules_.catalog.make_unkept();
   if (!made.whole) client_.pin(PinReason::large_statement);
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(
-      made.name, {statement, true, link.expected.batch(), made.work, made.commits, link.epoch()});
+  client_.statements->set(made.name, {statement, true, link.expected.batch(), made.work,
+                                      made.commits, link.epoch(), kUntold, made.entry});
 
   drop_older(statement, link.epoch(), link);
   const bool has_it = link.statements.use(statement);
@@ -158,6 +164,7 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
   ++unnamed.version;
   unnamed.work = made.work;
   unnamed.commits = made.commits;
+  unnamed.entry = made.entry;
   if (made.whole) {
     unnamed.definition.assign(made.definition);
     unnamed.exists = true;
@@ -187,13 +194,13 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
     }
   }
   if (!rules_.share_statements || link.expected.copying_in()) {
-    if (bind) open_portal(*bind, item.message.whole());
+    if (bind) open_portal(*bind, item.message, link);
     forward(item, link, {.request = Request::bind});
     return Handled::yes;
   }
   // The server finds the words for one that is malformed, but of the client's own statement.
   if (!bind || bind->statement.empty()) {
-    if (bind) open_portal(*bind, item.message.whole());
+    if (bind) open_portal(*bind, item.message, link);
     need_unnamed(link);
     forward(item, link, {.request = Request::bind});
     return Handled::yes;
@@ -215,7 +222,7 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
     }
     if (usable == Usable::changed) expected.special = changed_result();
   }
-  open_portal(*bind, item.message.whole());
+  open_portal(*bind, item.message, link);
   if (known != nullptr && known->shape == kUntold) {
     client_.statements->untold = {std::string(bind->portal), std::string(bind->statement), true};
   }
@@ -316,8 +323,11 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
 // ---------------------------------------------------------------- what is executed
 
 // Remembers what the portal's statement does to the session, if anything.
-void Relay::open_portal(const pg::frontend::Bind& bind, bool whole) {
+void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& message,
+                        LinkRelayState& link) {
+  const bool whole = message.whole();
   SessionWorkRef work;
+  link.meter.portal = {nullptr, message.body_size};
   client_.portal_commits = true;
   if (client_.statements != nullptr && client_.statements->untold.open &&
       client_.statements->untold.portal == bind.portal) {
@@ -326,10 +336,12 @@ void Relay::open_portal(const pg::frontend::Bind& bind, bool whole) {
   if (bind.statement.empty()) {
     work = client_.unnamed.work;
     client_.portal_commits = client_.unnamed.commits;
+    link.meter.portal.entry = client_.unnamed.entry;
   } else if (client_.statements != nullptr) {
     if (const auto* named = client_.statements->find(bind.statement)) {
       work = named->work;
       client_.portal_commits = named->commits;
+      link.meter.portal.entry = named->entry;
     }
   }
   auto& portals = client_.portals;

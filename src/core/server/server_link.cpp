@@ -75,11 +75,13 @@ void ServerLink::watch_fence(const PoolTarget& target, std::size_t host) noexcep
 
 void ServerLink::park() {
   enter(Phase::parked);
+  relay_.meter.forget();
   client_ = nullptr;
 }
 
 void ServerLink::link(ClientSession& client) {
   enter(Phase::linked);
+  relay_.meter.slow_after = pool_->settings().slow_query_threshold;
   client_ = &client;
   begin_watch();
 }
@@ -105,6 +107,7 @@ void ServerLink::validate(ClientSession& client) {
 
 void ServerLink::go_away() {
   timer_.cancel();
+  relay_.meter.forget();
   enter(Phase::away);
 }
 
@@ -159,6 +162,7 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
                     engine_->to_client(), engine_->counters());
   const ServerRelay::Progress progress = relay.from_server(bytes);
   if (progress.verdict == ServerRelay::Verdict::ending) ended_ = true;
+  if (!engine_->measures().fresh.empty()) keep_samples();
   if (client != nullptr) client->server_spoke();
   if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
     engine_->note({.weight = Weight::error,
@@ -170,6 +174,16 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
     lost(relay.reason());
   }
   return progress.consumed;
+}
+
+// What was slow is this client's, and came from this host.
+void ServerLink::keep_samples() {
+  for (SlowSample& sample : engine_->measures().fresh) {
+    sample.host = to_string(host_);
+    if (client_ != nullptr) client_->describe(sample);
+    engine_->measures().slow.add(std::move(sample));
+  }
+  engine_->measures().fresh.clear();
 }
 
 // Every byte in hand was handled: what does the link's phase make of that?
@@ -275,6 +289,7 @@ void ServerLink::orphan(const Residue& residue) {
   client_ = nullptr;
   timer_.cancel();
   relay_.overrun.reset();
+  relay_.meter.forget();
   residue_ = residue;
   drained_ = 0;
   relay_.withheld.reset();

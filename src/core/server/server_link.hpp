@@ -170,6 +170,7 @@ class ServerLink final : public StreamEvents {
 
   // In use.
   std::size_t relay_received(Bytes bytes);
+  void keep_samples();
   void after_relay();
   void tried(void (*tell)(ClientSession&, ServerLink&));
   void recovered();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/statistics/histogram.hpp"
@@ -69,9 +70,13 @@ class ErrorCounters {
   Counter other_;
 };
 
+class PoolStatistics;
+
 /// What one worker has done for one pool. Counted by its thread, read by any. Times are in
 /// microseconds, of the clock that is read once in each turn.
 struct alignas(64) PoolCounters {
+  const PoolStatistics* owner = nullptr;
+
   Counter statements;    ///< Query, Execute and FunctionCall that a server answered
   Counter transactions;  ///< that servers ended
   Counter client_bytes;  ///< received from clients that are logged in
@@ -97,19 +102,28 @@ struct alignas(64) PoolCounters {
 /// backwards. A worker's counters are made when it first has something to do with the pool.
 class PoolStatistics {
  public:
-  explicit PoolStatistics(std::size_t workers)
-      : workers_(workers), counters_(std::make_unique<Place[]>(workers)) {}
+  explicit PoolStatistics(std::size_t workers, std::string the_database = {},
+                          std::string the_user = {})
+      : database(std::move(the_database)),
+        user(std::move(the_user)),
+        workers_(workers),
+        counters_(std::make_unique<Place[]>(workers)) {}
   PoolStatistics(const PoolStatistics&) = delete;
   PoolStatistics& operator=(const PoolStatistics&) = delete;
   ~PoolStatistics() {
     for (std::size_t i = 0; i < workers_; ++i) delete counters_[i].load();
   }
 
+  const std::string database;
+  const std::string user;
+
   /// Called by that worker only.
   [[nodiscard]] PoolCounters& of(WorkerId worker) {
     Place& place = counters_[worker.value()];
     if (place.load(std::memory_order_relaxed) == nullptr) {
-      place.store(new PoolCounters, std::memory_order_release);
+      auto made = std::make_unique<PoolCounters>();
+      made->owner = this;
+      place.store(made.release(), std::memory_order_release);
     }
     return *place.load(std::memory_order_relaxed);
   }

@@ -1,23 +1,14 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 
 #include "core/statistics/pool_statistics.hpp"
+#include "core/statistics/statement_entry.hpp"
 #include "forebay/base/time.hpp"
 
 namespace forebay::core {
-
-/// Where the time of one statement went.
-struct TimeSplit {
-  std::uint64_t wait = 0;      ///< microseconds in which its client waited for a link
-  std::uint64_t server = 0;    ///< in which the server worked on it
-  std::uint64_t transfer = 0;  ///< in which one side waited for the client to read, or to send
-  [[nodiscard]] std::uint64_t total() const noexcept { return wait + server + transfer; }
-};
 
 /// Measures the statements of one link, one after the other as the server answers them, with the
 /// moments of the turns. A statement's time begins when it was sent, or when the answer before it
@@ -37,10 +28,10 @@ class StatementMeter {
     holding_ = false;
     held_ = Duration{};
     transaction_ = now - waited;
-    in_transaction_ = true;
     transaction_server_ = 0;
-    open_ = {};
+    forget();
     current = {};
+    in_transaction_ = true;
   }
 
   /// A statement was sent.
@@ -63,37 +54,26 @@ class StatementMeter {
   }
 
   /// What the server has said since the statement before.
-  struct Answer {
-    std::uint64_t bytes = 0;
-    std::uint64_t rows = 0;
-    bool failed = false;
-    std::array<char, 5> sqlstate{};
-
-    void fail(std::string_view code) noexcept {
-      failed = true;
-      for (std::size_t i = 0; i < 5 && i < code.size(); ++i) sqlstate[i] = code[i];
-    }
-  };
-  Answer current;
+  StatementAnswer current;
 
   /// A statement that was answered. It counts when it is closed: by the next one, or by the
   /// ReadyForQuery, since the server may have to commit between the two.
   struct Open {
     bool exists = false;
-    Instant began{};
     Instant ended{};
-    Answer answer;
+    StatementAnswer answer;
+    StatementSent sent;
   };
   [[nodiscard]] const Open& open() const noexcept { return open_; }
   [[nodiscard]] Open& open() noexcept { return open_; }
 
-  /// The answer to a statement that was sent at `began` is complete.
-  void answered(Instant began, Instant now) noexcept {
-    open_ = {true, began, now, std::exchange(current, {})};
+  /// The answer to a statement is complete.
+  void answered(StatementSent sent, Instant now) noexcept {
+    open_ = {true, now, std::exchange(current, {}), std::move(sent)};
   }
   /// ReadyForQuery: what the server did for the open statement, it has done now.
   void ready(Instant now) noexcept {
-    const Answer rest = std::exchange(current, {});
+    const StatementAnswer rest = std::exchange(current, {});
     open_.ended = now;
     open_.answer.bytes += rest.bytes;
     if (rest.failed) open_.answer.fail({rest.sqlstate.data(), rest.sqlstate.size()});
@@ -103,7 +83,7 @@ class StatementMeter {
   TimeSplit close() noexcept {
     TimeSplit split;
     open_.exists = false;
-    const Instant began = std::max(open_.began, answered_);
+    const Instant began = std::max(open_.sent.began, answered_);
     const Duration linked = std::max(open_.ended - began, Duration{});
     Duration held = held_;
     if (holding_) held += open_.ended - held_since_;
@@ -124,13 +104,30 @@ class StatementMeter {
     return split;
   }
 
+  /// The link is nobody's any more: it may go to another worker, and references may not.
+  void forget() noexcept {
+    open_ = {};
+    portal = {};
+    in_transaction_ = false;
+  }
+
   void transaction_over(Instant now) noexcept {
+    portal = {};
     if (!in_transaction_) return;
     in_transaction_ = false;
     pool->transactions.add();
     pool->transaction_server.add(transaction_server_);
     pool->transaction_total.add(microseconds_of(now - transaction_));
   }
+
+  /// What the portal bound last would run.
+  struct Portal {
+    StatementEntryRef entry;
+    std::uint32_t bytes = 0;  ///< of its Bind
+  };
+  Portal portal;
+  /// What takes so long is a sample; zero: nothing is.
+  Duration slow_after{};
 
  private:
   Instant answered_{};

@@ -19,8 +19,10 @@ FOREBAY_KEYS = {
     "client_login_timeout", "shutdown_timeout",
     "cleartext_without_tls", "passwordless_from_anywhere", "scram_iterations", "http",
     "admin_users", "stats_users",
+    "http_token_file", "statement_statistics",
 }
-LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections"}
+LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections",
+            "slow_query_log": "slow_query_log", "slow_query_text": "slow_query_text"}
 NOT_OURS = {"server_login_retry"}           # PgBouncer's only
 
 REPORTS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|"

@@ -63,7 +63,7 @@ TEST(Command, rights) {
     const Command made{.action = &line};
     EXPECT_EQ(made.role(), harmless.contains(line.words) ? Role::stats : Role::admin) << line.words;
   }
-  const std::set<std::string_view> secret = {"CONFIG", "FDS"};
+  const std::set<std::string_view> secret = {"CONFIG", "FDS", "STATEMENTS", "SLOW"};
   for (const ShowLine& line : shows()) {
     const Command made{.show = &line};
     EXPECT_EQ(made.role(), secret.contains(line.name) ? Role::admin : Role::stats) << line.name;

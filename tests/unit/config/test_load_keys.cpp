@@ -26,10 +26,14 @@ const std::map<std::string, std::string> kOtherValues = {
     {"forebay.http", R"("127.0.0.1:9127")"},
     {"forebay.admin_users", R"("ada, bob")"},
     {"forebay.stats_users", R"("carl")"},
+    {"forebay.http_token_file", R"("/t0ken")"},
+    {"forebay.statement_statistics", "77"},
     {"log.level", R"("debug")"},
     {"log.format", R"("json")"},
     {"log.file", R"("/var/log/x")"},
     {"log.connections", "false"},
+    {"log.slow_query_log", R"("/tmp/slow")"},
+    {"log.slow_query_text", R"("full")"},
     {"tls.client.mode", R"("allow")"},
     {"tls.client.certificate_file", R"("/c.crt")"},
     {"tls.client.key_file", R"("/c.key")"},
@@ -56,6 +60,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.idle_transaction_timeout", R"("5s")"},
     {"pool.client_idle_timeout", R"("6s")"},
     {"pool.timeout_action", R"("close")"},
+    {"pool.slow_query_threshold", R"("18ms")"},
     {"pool.server_connect_timeout", R"("5min")"},
     {"pool.server_unavailable_timeout", R"("12s")"},
     {"pool.server_check_delay", R"("13s")"},
@@ -78,6 +83,23 @@ const std::map<std::string, std::string> kOtherValues = {
     {"tenants.report_tables", R"(["items"])"},
     {"tenants.shared_tables", R"(["countries"])"},
 };
+
+/// Those of the general pool keys, where the model has them.
+PoolOverrides other_pool() {
+  return {PoolMode::session,
+          21,
+          2,
+          true,
+          milliseconds(500),
+          std::chrono::hours(7 * 24),
+          std::chrono::hours(2),
+          seconds(3),
+          seconds(4),
+          seconds(5),
+          seconds(6),
+          TimeoutAction::close,
+          milliseconds(18)};
+}
 
 FakeEnvironment with_certificates() {
   FakeEnvironment environment;
@@ -169,18 +191,11 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.http = Endpoint{"127.0.0.1", 9127};
   expected.admin_users = "ada, bob";
   expected.stats_users = "carl";
-  expected.pool = {PoolMode::session,
-                   21,
-                   2,
-                   true,
-                   milliseconds(500),
-                   std::chrono::hours(7 * 24),
-                   std::chrono::hours(2),
-                   seconds(3),
-                   seconds(4),
-                   seconds(5),
-                   seconds(6),
-                   TimeoutAction::close};
+  expected.http_token_file = "/t0ken";
+  expected.statement_statistics = 77;
+  expected.slow_query_log = "/tmp/slow";
+  expected.slow_query_text = SlowQueryText::full;
+  expected.pool = other_pool();
   expected.tenants = {.databases = {"app"},
                       .users = {{"a", "b"}},
                       .user_pattern = "{tenant}_rw",
@@ -209,7 +224,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nauth = \"md5\"\ndbname = \"a\"\n"
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
-      "server_lifetime = \"3s\"\n" +
+      "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
       kTimeouts +
       "max_db_connections = 6\nmax_db_client_connections = 9\nmonitor_user = "
       "\"m\"\nmonitor_password = \"seen\"\n";
@@ -221,7 +236,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   expected.auth = AuthMethod::md5;
   expected.pool = {PoolMode::statement, 5,          4,          true,
                    seconds(1),          seconds(2), seconds(3), seconds(4),
-                   seconds(5),          seconds(6), seconds(7), TimeoutAction::close};
+                   seconds(5),          seconds(6), seconds(7), TimeoutAction::close,
+                   seconds(8)};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.monitor_user = "m";
@@ -244,7 +260,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
   const std::string text =
       "[users.alice]\npassword = [\"new\", \"old\"]\npool_mode = \"session\"\npool_size = 5\n"
       "min_pool_size = 4\nserver_round_robin = true\nquery_wait_timeout = \"1s\"\n"
-      "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\n" +
+      "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
       kTimeouts + "max_user_connections = 6\nmax_user_client_connections = 9\n";
   const auto loaded = load_text(text + kAnyDatabase);
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
@@ -252,7 +268,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
   expected.passwords = {Secret("new"), Secret("old")};
   expected.pool = {PoolMode::session, 5,          4,          true,
                    seconds(1),        seconds(2), seconds(3), seconds(4),
-                   seconds(5),        seconds(6), seconds(7), TimeoutAction::close};
+                   seconds(5),        seconds(6), seconds(7), TimeoutAction::close,
+                   seconds(8)};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   EXPECT_EQ(loaded.config->users.at("alice"), expected);

@@ -20,6 +20,7 @@ PoolOverrides all_said(int seed) {
   said.idle_transaction_timeout = milliseconds(6000 + seed);
   said.client_idle_timeout = milliseconds(7000 + seed);
   said.timeout_action = seed % 2 == 0 ? TimeoutAction::cancel : TimeoutAction::close;
+  said.slow_query_threshold = milliseconds(8000 + seed);
   return said;
 }
 
@@ -29,7 +30,8 @@ PoolSettings as_settings(const PoolOverrides& said) {
           *said.query_wait_timeout,  *said.server_idle_timeout,
           *said.server_lifetime,     *said.statement_timeout,
           *said.transaction_timeout, *said.idle_transaction_timeout,
-          *said.client_idle_timeout, *said.timeout_action};
+          *said.client_idle_timeout, *said.timeout_action,
+          *said.slow_query_threshold};
 }
 
 TEST(PoolSettings, are_the_defaults_where_nothing_is_said) {

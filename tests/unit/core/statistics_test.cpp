@@ -65,7 +65,7 @@ class Meter : public testing::Test {
   /// A Query from `began` to `ended`.
   TimeSplit query(int began, int ended) {
     meter.sent(at(began));
-    meter.answered(at(began), at(ended));
+    meter.answered({.began = at(began)}, at(ended));
     const TimeSplit split = meter.close();
     return split;
   }
@@ -102,7 +102,7 @@ TEST_F(Meter, a_slow_reader_is_blamed_for_what_it_held_up) {
   meter.let_go(at(220));
   meter.hold(at(240));
   meter.let_go(at(250));
-  meter.answered(at(0), at(260));
+  meter.answered({.began = at(0)}, at(260));
   const TimeSplit split = meter.close();
   EXPECT_EQ(split.transfer, ms(210));
   EXPECT_EQ(split.server, ms(50));
@@ -114,7 +114,7 @@ TEST_F(Meter, one_that_is_still_held_up_counts_until_now) {
   meter.linked(at(0), {});
   meter.sent(at(0));
   meter.hold(at(10));
-  meter.answered(at(0), at(100));
+  meter.answered({.began = at(0)}, at(100));
   EXPECT_EQ(meter.close().transfer, ms(90));
 }
 
@@ -122,9 +122,9 @@ TEST_F(Meter, in_a_pipeline_each_begins_where_the_one_before_ended) {
   meter.linked(at(0), {});
   meter.sent(at(0));
   meter.sent(at(0));
-  meter.answered(at(0), at(40));
+  meter.answered({.began = at(0)}, at(40));
   EXPECT_EQ(meter.close().server, ms(40));
-  meter.answered(at(0), at(50));
+  meter.answered({.began = at(0)}, at(50));
   EXPECT_EQ(meter.close().server, ms(10));
 }
 
@@ -133,7 +133,7 @@ TEST_F(Meter, the_commit_behind_an_execute_is_its_own) {
   meter.sent(at(0));
   meter.current.bytes = 10;
   meter.current.rows = 3;
-  meter.answered(at(0), at(10));
+  meter.answered({.began = at(0)}, at(10));
   meter.current.bytes = 6;
   meter.ready(at(35));
   EXPECT_EQ(meter.open().answer.bytes, 16u);
@@ -143,7 +143,7 @@ TEST_F(Meter, the_commit_behind_an_execute_is_its_own) {
 
 TEST_F(Meter, a_commit_that_fails_fails_the_statement) {
   meter.linked(at(0), {});
-  meter.answered(at(0), at(10));
+  meter.answered({.began = at(0)}, at(10));
   meter.current.fail("23505");
   meter.ready(at(20));
   EXPECT_TRUE(meter.open().answer.failed);

@@ -1,0 +1,77 @@
+#include "admin/show.hpp"
+#include "core/statistics/report.hpp"
+
+// SHOW STATEMENTS, SLOW. Times are microseconds, as in SHOW STATS.
+namespace forebay::admin {
+namespace {
+
+using core::FineHistogram;
+constexpr Type kSum = Type::numeric;
+/// So many lines at most: what is left out matters less than each of them.
+constexpr std::size_t kMost = 100;
+
+constexpr Column kStatements[] = {{"database"},
+                                  {"user"},
+                                  {"calls", kSum},
+                                  {"errors", kSum},
+                                  {"rows", kSum},
+                                  {"total_time", kSum},
+                                  {"wait_time", kSum},
+                                  {"server_time", kSum},
+                                  {"transfer_time", kSum},
+                                  {"p50_time", kSum},
+                                  {"p99_time", kSum},
+                                  {"last_seen"},
+                                  {"statement"}};
+constexpr Column kSlow[] = {{"ended"},
+                            {"database"},
+                            {"user"},
+                            {"addr"},
+                            {"application_name"},
+                            {"host"},
+                            {"rows", kSum},
+                            {"total_time", kSum},
+                            {"wait_time", kSum},
+                            {"server_time", kSum},
+                            {"transfer_time", kSum},
+                            {"sqlstate"},
+                            {"traceparent"},
+                            {"statement"}};
+
+Rows statements(const View& view) {
+  core::StatementReport report = core::statement_report(view.shared);
+  core::order_rows(report.rows, core::StatementOrder::total_time, kMost);
+  Rows rows;
+  for (const core::StatementRow& row : report.rows) {
+    const core::StatementCounts& counts = row.counts;
+    rows.push_back({row.database, row.user, counts.calls, counts.errors, counts.rows,
+                    counts.total(), counts.wait, counts.server, counts.transfer,
+                    FineHistogram::quantile(counts.histogram, 0.50),
+                    FineHistogram::quantile(counts.histogram, 0.99), moment(view, row.last_seen),
+                    row.text});
+  }
+  return rows;
+}
+
+Rows slow(const View& view) {
+  Rows rows;
+  for (const core::SlowSample& sample : core::slow_report(view.shared)) {
+    if (rows.size() == kMost) break;
+    rows.push_back({moment(view, sample.ended), sample.database, sample.user, sample.client,
+                    sample.application_name, sample.host, sample.rows, sample.time.total(),
+                    sample.time.wait, sample.time.server, sample.time.transfer, sample.sqlstate,
+                    sample.traceparent, sample.text});
+  }
+  return rows;
+}
+
+}  // namespace
+
+// Texts are other users' business.
+std::vector<ShowLine> show_statements() {
+  constexpr bool kAdminOnly = true;
+  return {{"STATEMENTS", kStatements, statements, false, kAdminOnly},
+          {"SLOW", kSlow, slow, false, kAdminOnly}};
+}
+
+}  // namespace forebay::admin

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "app/http_server.hpp"
+#include "forebay/config/secret.hpp"
+
+namespace forebay::core {
+struct Shared;
+}  // namespace forebay::core
+
+namespace forebay::app {
+
+/// The page at "/": live, with no assets but itself.
+extern const std::string_view kStatusPage;
+
+/// The first line of the file `http_token_file`; empty for no file.
+Result<config::Secret> read_http_token(const std::string& file);
+
+/// /, /metrics, /pools, /statements and /slow; nothing for other paths.
+std::optional<HttpPage> page_of(const core::Shared& shared, std::string_view path,
+                                std::string_view query);
+
+}  // namespace forebay::app

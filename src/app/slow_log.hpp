@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "core/engine/journal.hpp"
+
+namespace forebay::core {
+struct Shared;
+}  // namespace forebay::core
+
+namespace forebay::app {
+
+/// Appends what the workers found slow to the file `slow_query_log`, one JSON object per line. The
+/// file is opened each time, so that it may be renamed meanwhile. Called by the control thread,
+/// now and then; workers do not wait for it.
+void write_slow_log(core::Shared& shared, const std::string& file);
+
+}  // namespace forebay::app

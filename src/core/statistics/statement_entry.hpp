@@ -1,0 +1,141 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "forebay/base/time.hpp"
+#include "forebay/routing/sql/shape.hpp"
+
+namespace forebay::core {
+
+/// Where the time of one statement went.
+struct TimeSplit {
+  std::uint64_t wait = 0;      ///< microseconds in which its client waited for a link
+  std::uint64_t server = 0;    ///< in which the server worked on it
+  std::uint64_t transfer = 0;  ///< in which one side waited for the client to read, or to send
+  [[nodiscard]] std::uint64_t total() const noexcept { return wait + server + transfer; }
+};
+
+/// What a server said to a statement.
+struct StatementAnswer {
+  std::uint64_t bytes = 0;
+  std::uint64_t rows = 0;
+  bool failed = false;
+  std::array<char, 5> sqlstate{};
+
+  void fail(std::string_view code) noexcept {
+    failed = true;
+    for (std::size_t i = 0; i < 5 && i < code.size(); ++i) sqlstate[i] = code[i];
+  }
+};
+/// How long something took, four buckets for each power of two of microseconds: an estimate from
+/// it is at most an eighth wrong.
+class FineHistogram {
+ public:
+  static constexpr std::size_t kBuckets = 128;
+  using Values = std::array<std::uint32_t, kBuckets>;
+
+  static std::size_t bucket_of(std::uint64_t microseconds) noexcept;
+  /// The middle of a bucket.
+  static std::uint64_t middle_of(std::size_t bucket) noexcept;
+  /// The value below which so much of all is (0.99).
+  static std::uint64_t quantile(const Values& values, double fraction) noexcept;
+
+  void add(std::uint64_t microseconds) noexcept {
+    auto& bucket = buckets_[bucket_of(microseconds)];
+    bucket.store(bucket.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  void add_to(Values& values) const noexcept;
+  void set(const Values& values) noexcept;
+  void clear() noexcept { set({}); }
+
+ private:
+  std::array<std::atomic<std::uint32_t>, kBuckets> buckets_{};
+};
+
+/// What is counted of one statement, or of those that have no line of their own. Microseconds.
+struct StatementCounts {
+  std::uint64_t calls = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t received_bytes = 0;  ///< from clients
+  std::uint64_t sent_bytes = 0;      ///< by servers
+  std::uint64_t wait = 0;
+  std::uint64_t server = 0;
+  std::uint64_t transfer = 0;
+  FineHistogram::Values histogram{};
+
+  [[nodiscard]] std::uint64_t total() const noexcept { return wait + server + transfer; }
+  void add(const StatementCounts& other) noexcept;
+};
+
+/// The same, counted by one thread and read by any.
+class StatementCounters {
+ public:
+  void add(const TimeSplit& split, const StatementAnswer& answer, std::uint64_t received) noexcept;
+  void add(const StatementCounts& counts) noexcept;
+  void add_to(StatementCounts& counts) const noexcept;
+  void clear() noexcept;
+
+ private:
+  std::array<std::atomic<std::uint64_t>, 8> numbers_{};
+  FineHistogram histogram_;
+};
+
+/// All executions of texts with one shape by one user in one database, on one worker. Counted by
+/// references, by the worker's thread only.
+class StatementEntry
+    : public boost::intrusive_ref_counter<StatementEntry, boost::thread_unsafe_counter> {
+ public:
+  struct Key {
+    sql::Hash128 shape;
+    std::uint64_t pool = 0;
+    bool operator==(const Key&) const noexcept = default;
+  };
+
+  Key key;
+  std::uint64_t shape = 0;  ///< names the shape to people: the same in every process
+  std::string text;         ///< without literals
+  std::string database;
+  std::string user;
+  bool listed = false;    ///< in the table
+  std::uint8_t heat = 0;  ///< how much it takes to lose its place
+  std::size_t place = 0;
+  StatementCounters counters;
+  std::atomic<Instant> first_seen{Instant{}};
+  std::atomic<Instant> last_seen{Instant{}};
+};
+using StatementEntryRef = boost::intrusive_ptr<StatementEntry>;
+
+/// What is worth knowing of the text of one execution.
+struct StatementNote {
+  std::string text;  ///< with its literals; empty where nobody wants them
+  std::string traceparent;
+};
+
+/// A statement on its way.
+struct StatementSent {
+  Instant began{};  ///< when it was sent
+  StatementEntryRef entry;
+  std::unique_ptr<StatementNote> note;
+  std::uint32_t bytes = 0;  ///< that the client sent for it
+};
+
+/// A line of a report.
+struct StatementRow {
+  std::uint64_t shape = 0;
+  std::string text;
+  std::string database;
+  std::string user;
+  Instant first_seen{};
+  Instant last_seen{};
+  StatementCounts counts;
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,229 @@
+#include "core/statistics/statement_table.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "forebay/base/assert.hpp"
+
+namespace forebay::core {
+namespace {
+
+/// No longer text is kept; the rest is cut off.
+constexpr std::size_t kTextMax = 1000;
+/// The most rounds of grace.
+constexpr std::uint8_t kHeatMax = 60;
+
+void bump(std::atomic<std::uint64_t>& number, std::uint64_t more) noexcept {
+  number.store(number.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+std::array<std::uint64_t StatementCounts::*, 8> members() noexcept {
+  using C = StatementCounts;
+  return {&C::calls,      &C::errors, &C::rows,   &C::received_bytes,
+          &C::sent_bytes, &C::wait,   &C::server, &C::transfer};
+}
+
+// Cut where a character begins.
+std::string shortened(std::string text) {
+  if (text.size() <= kTextMax) return text;
+  std::size_t end = kTextMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+  return text + "...";
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- histogram
+
+std::size_t FineHistogram::bucket_of(std::uint64_t microseconds) noexcept {
+  if (microseconds < 4) return static_cast<std::size_t>(microseconds);
+  const auto shift = static_cast<unsigned>(std::bit_width(microseconds)) - 3;
+  return std::min<std::size_t>(4 * shift + static_cast<std::size_t>(microseconds >> shift),
+                               kBuckets - 1);
+}
+
+std::uint64_t FineHistogram::middle_of(std::size_t bucket) noexcept {
+  if (bucket < 8) return bucket;
+  const std::size_t shift = bucket / 4 - 1;
+  const std::uint64_t low = std::uint64_t{bucket - 4 * shift} << shift;
+  return low + (std::uint64_t{1} << shift) / 2;
+}
+
+std::uint64_t FineHistogram::quantile(const Values& values, double fraction) noexcept {
+  std::uint64_t all = 0;
+  for (const std::uint32_t value : values) all += value;
+  if (all == 0) return 0;
+  const auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(all - 1));
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    below += values[i];
+    if (below > wanted) return middle_of(i);
+  }
+  return middle_of(kBuckets - 1);
+}
+
+void FineHistogram::add_to(Values& values) const noexcept {
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    values[i] += buckets_[i].load(std::memory_order_relaxed);
+  }
+}
+
+void FineHistogram::set(const Values& values) noexcept {
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    buckets_[i].store(values[i], std::memory_order_relaxed);
+  }
+}
+
+// ---------------------------------------------------------------- counts
+
+void StatementCounts::add(const StatementCounts& other) noexcept {
+  for (const auto member : members()) this->*member += other.*member;
+  for (std::size_t i = 0; i < histogram.size(); ++i) histogram[i] += other.histogram[i];
+}
+
+void StatementCounters::add(const TimeSplit& split, const StatementAnswer& answer,
+                            std::uint64_t received) noexcept {
+  bump(numbers_[0], 1);
+  if (answer.failed) bump(numbers_[1], 1);
+  bump(numbers_[2], answer.rows);
+  bump(numbers_[3], received);
+  bump(numbers_[4], answer.bytes);
+  if (split.wait > 0) bump(numbers_[5], split.wait);
+  bump(numbers_[6], split.server);
+  if (split.transfer > 0) bump(numbers_[7], split.transfer);
+  histogram_.add(split.total());
+}
+
+void StatementCounters::add(const StatementCounts& counts) noexcept {
+  StatementCounts sum = counts;
+  add_to(sum);
+  const auto names = members();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    numbers_[i].store(sum.*names[i], std::memory_order_relaxed);
+  }
+  histogram_.set(sum.histogram);
+}
+
+void StatementCounters::add_to(StatementCounts& counts) const noexcept {
+  const auto names = members();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    counts.*names[i] += numbers_[i].load(std::memory_order_relaxed);
+  }
+  histogram_.add_to(counts.histogram);
+}
+
+void StatementCounters::clear() noexcept {
+  for (auto& number : numbers_) number.store(0, std::memory_order_relaxed);
+  histogram_.clear();
+}
+
+// ---------------------------------------------------------------- the table
+
+StatementEntryRef StatementTable::find(const sql::Shape& shape, std::uint64_t pool,
+                                       const PoolStatistics& of) {
+  if (shape.fault() != sql::ShapeFault::none) return nullptr;
+  const StatementEntry::Key key{shape.hash(), pool};
+  if (const auto found = by_key_.find(key); found != by_key_.end()) return found->second;
+  StatementEntryRef entry(new StatementEntry);
+  entry->key = key;
+  entry->shape = sql::hash_of(shape.key(), {}).low;
+  entry->text = shortened(sql::printable(shape.key().substr(0, 2 * kTextMax)));
+  entry->database = of.database;
+  entry->user = of.user;
+  return entry;
+}
+
+void StatementTable::count(StatementEntry* entry, const TimeSplit& split,
+                           const StatementAnswer& answer, std::uint64_t received,
+                           Instant now) noexcept {
+  if (reset_.load(std::memory_order_relaxed)) clear();
+  if (entry != nullptr && !entry->listed) {
+    // Another of its shape may have taken its place meanwhile.
+    const auto found = by_key_.find(entry->key);
+    if (found != by_key_.end()) {
+      entry = found->second;
+    } else {
+      admit(entry);
+    }
+  }
+  if (entry == nullptr || !entry->listed) {
+    other_.add(split, answer, received);
+    return;
+  }
+  entry->counters.add(split, answer, received);
+  entry->last_seen.store(now, std::memory_order_relaxed);
+  // What comes once earns nothing by that, only by its time.
+  const bool again = entry->first_seen.load(std::memory_order_relaxed) != Instant{};
+  const auto weight = (again ? 2 : 0) + std::bit_width(split.total() / 1024);
+  entry->heat = static_cast<std::uint8_t>(
+      std::min<unsigned>(kHeatMax, entry->heat + static_cast<unsigned>(weight)));
+  if (!again) entry->first_seen.store(now, std::memory_order_relaxed);
+}
+
+void StatementTable::admit(const StatementEntryRef& entry) noexcept {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return;  // somebody reads: this one counts with the others
+  entry->heat = 0;
+  if (list_.size() < max_) {
+    entry->place = list_.size();
+    list_.push_back(entry);
+  } else {
+    entry->place = make_room();
+    list_[entry->place] = entry;
+  }
+  entry->listed = true;
+  by_key_.emplace(entry->key, entry.get());
+}
+
+// One loses its place: the first without grace, or where the hand stops after a whole round.
+std::size_t StatementTable::make_room() noexcept {
+  for (std::size_t i = 0; i < max_; ++i) {
+    hand_ = (hand_ + 1) % max_;
+    if (list_[hand_]->heat == 0) break;
+    --list_[hand_]->heat;
+  }
+  StatementEntry& leaving = *list_[hand_];
+  StatementCounts counts;
+  leaving.counters.add_to(counts);
+  other_.add(counts);
+  leaving.counters.clear();
+  leaving.first_seen.store(Instant{}, std::memory_order_relaxed);
+  leaving.listed = false;
+  by_key_.erase(leaving.key);
+  return hand_;
+}
+
+void StatementTable::clear() noexcept {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return;  // with the next statement
+  for (const StatementEntryRef& entry : list_) {
+    entry->listed = false;
+    entry->counters.clear();
+    entry->first_seen.store(Instant{}, std::memory_order_relaxed);
+  }
+  list_.clear();
+  by_key_.clear();
+  other_.clear();
+  hand_ = 0;
+  reset_.store(false, std::memory_order_relaxed);
+}
+
+void StatementTable::report(std::vector<StatementRow>& rows, StatementCounts& other) const {
+  const std::lock_guard lock(mutex_);
+  if (reset_.load(std::memory_order_relaxed)) return;
+  for (const StatementEntryRef& entry : list_) {
+    StatementRow row{entry->shape,
+                     entry->text,
+                     entry->database,
+                     entry->user,
+                     entry->first_seen.load(std::memory_order_relaxed),
+                     entry->last_seen.load(std::memory_order_relaxed),
+                     {}};
+    entry->counters.add_to(row.counts);
+    rows.push_back(std::move(row));
+  }
+  other_.add_to(other);
+}
+
+}  // namespace forebay::core

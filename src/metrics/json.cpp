@@ -1,0 +1,233 @@
+#include "metrics/json.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+
+#include "core/engine/shared.hpp"
+#include "core/statistics/report.hpp"
+
+namespace forebay::metrics {
+namespace {
+
+using core::FineHistogram;
+using core::PoolCounters;
+using core::StatementCounts;
+
+// How many bytes the character at the front has; 0 where it is no UTF-8.
+std::size_t character_size(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  const std::size_t size = first < 0x80   ? 1
+                           : first < 0xc2 ? 0
+                           : first < 0xe0 ? 2
+                           : first < 0xf0 ? 3
+                           : first < 0xf5 ? 4
+                                          : 0;
+  if (size == 0 || size > text.size()) return 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  if (first == 0xe0 && byte(1) < 0xa0) return 0;
+  if (first == 0xed && byte(1) > 0x9f) return 0;
+  if (first == 0xf0 && byte(1) < 0x90) return 0;
+  if (first == 0xf4 && byte(1) > 0x8f) return 0;
+  return size;
+}
+
+/// Builds one object.
+class Object {
+ public:
+  Object& text(std::string_view name, std::string_view value) {
+    return raw(name, json_string(value));
+  }
+  Object& number(std::string_view name, std::uint64_t value) {
+    return raw(name, std::to_string(value));
+  }
+  /// Microseconds, as seconds.
+  Object& seconds(std::string_view name, std::uint64_t microseconds) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%llu.%06llu",
+                  static_cast<unsigned long long>(microseconds / 1'000'000),
+                  static_cast<unsigned long long>(microseconds % 1'000'000));
+    return raw(name, digits);
+  }
+  Object& raw(std::string_view name, std::string_view value) {
+    text_ += text_.empty() ? '{' : ',';
+    text_.append(json_string(name)).append(":").append(value);
+    return *this;
+  }
+  [[nodiscard]] std::string done() const { return text_.empty() ? "{}" : text_ + '}'; }
+
+ private:
+  std::string text_;
+};
+
+// A moment of the monotonic clock as UTC.
+std::string utc(Instant moment) {
+  using std::chrono::system_clock;
+  const auto ago =
+      std::chrono::duration_cast<system_clock::duration>(std::chrono::steady_clock::now() - moment);
+  const auto then = system_clock::now() - ago;
+  const std::time_t whole = system_clock::to_time_t(then);
+  const auto ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(then - system_clock::from_time_t(whole))
+          .count();
+  std::tm parts{};
+  gmtime_r(&whole, &parts);
+  char text[32];
+  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text + size, sizeof text - size, ".%03dZ",
+                static_cast<int>(std::clamp<long>(ms, 0, 999)));
+  return text;
+}
+
+std::string hexadecimal(std::uint64_t value) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+void add_counts(Object& object, const StatementCounts& counts) {
+  object.number("calls", counts.calls)
+      .number("errors", counts.errors)
+      .number("rows", counts.rows)
+      .number("received_bytes", counts.received_bytes)
+      .number("sent_bytes", counts.sent_bytes)
+      .seconds("total_seconds", counts.total())
+      .seconds("wait_seconds", counts.wait)
+      .seconds("server_seconds", counts.server)
+      .seconds("transfer_seconds", counts.transfer)
+      .seconds("p50_seconds", FineHistogram::quantile(counts.histogram, 0.50))
+      .seconds("p95_seconds", FineHistogram::quantile(counts.histogram, 0.95))
+      .seconds("p99_seconds", FineHistogram::quantile(counts.histogram, 0.99));
+}
+
+void append(std::string& list, const std::string& element) {
+  if (!list.empty()) list += ",\n";
+  list += element;
+}
+
+}  // namespace
+
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const std::size_t size = character_size(text);
+    const auto c = static_cast<unsigned char>(text.front());
+    if (size == 0) {
+      out += "\\ufffd";
+    } else if (c < 0x20 || c == 0x7f) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", c);
+      out += escape;
+    } else {
+      if (c == '"' || c == '\\') out += '\\';
+      out.append(text.substr(0, size));
+    }
+    text.remove_prefix(size == 0 ? 1 : size);
+  }
+  return out + '"';
+}
+
+std::string pools_json(const core::Shared& shared, const std::string& version) {
+  const Instant now = std::chrono::steady_clock::now();
+  std::string pools;
+  for (const auto& pool : shared.pools.all()) {
+    const core::Pool::Counts counts = pool->counts();
+    const core::PoolStatistics& done = pool->statistics();
+    const bool waits = counts.waiting > 0 && counts.oldest_wait != kNever;
+    std::string hosts;
+    for (const Endpoint& host : pool->target().hosts) {
+      if (!hosts.empty()) hosts += ", ";
+      hosts += to_string(host);
+    }
+    Object object;
+    object.text("database", pool->key().database)
+        .text("user", pool->key().user)
+        .text("hosts", hosts)
+        .number("clients", counts.clients)
+        .number("waiting", counts.waiting)
+        .seconds("oldest_wait_seconds", waits ? core::microseconds_of(now - counts.oldest_wait) : 0)
+        .number("active", counts.total - counts.opening - counts.parked)
+        .number("idle", counts.parked)
+        .number("login", counts.opening)
+        .number("pool_size", pool->settings().pool_size)
+        .number("transactions", done.sum(&PoolCounters::transactions))
+        .number("statements", done.sum(&PoolCounters::statements))
+        .seconds("wait_seconds", done.sum(&PoolCounters::wait))
+        .seconds("server_seconds", done.sum(&PoolCounters::statement_server))
+        .seconds("transfer_seconds", done.sum(&PoolCounters::transfer_time))
+        .number("received_bytes", done.sum(&PoolCounters::client_bytes))
+        .number("sent_bytes", done.sum(&PoolCounters::server_bytes));
+    append(pools, object.done());
+  }
+  return Object()
+             .text("version", version)
+             .number("clients", shared.clients.load())
+             .raw("pools", "[" + pools + "]")
+             .done() +
+         "\n";
+}
+
+std::string statements_json(const core::Shared& shared, std::string_view order, std::size_t limit) {
+  auto by = core::StatementOrder::total_time;
+  if (!order.empty() && !core::parse_order(order, by)) return {};
+  core::StatementReport report = core::statement_report(shared);
+  const std::size_t all = report.rows.size();
+  core::order_rows(report.rows, by, limit);
+  std::string rows;
+  for (const core::StatementRow& row : report.rows) {
+    Object object;
+    object.text("shape", hexadecimal(row.shape))
+        .text("database", row.database)
+        .text("user", row.user)
+        .text("text", row.text)
+        .text("first_seen", utc(row.first_seen))
+        .text("last_seen", utc(row.last_seen));
+    add_counts(object, row.counts);
+    append(rows, object.done());
+  }
+  Object other;
+  add_counts(other, report.other);
+  return Object()
+             .number("statements_in_all", all)
+             .raw("statements", "[" + rows + "]")
+             .raw("other", other.done())
+             .done() +
+         "\n";
+}
+
+std::string sample_json(const core::SlowSample& sample) {
+  Object object;
+  object.text("time", utc(sample.ended))
+      .text("database", sample.database)
+      .text("user", sample.user)
+      .text("client", sample.client)
+      .text("application_name", sample.application_name)
+      .text("host", sample.host)
+      .seconds("total_seconds", sample.time.total())
+      .seconds("wait_seconds", sample.time.wait)
+      .seconds("server_seconds", sample.time.server)
+      .seconds("transfer_seconds", sample.time.transfer)
+      .number("rows", sample.rows)
+      .number("received_bytes", sample.received_bytes)
+      .number("sent_bytes", sample.sent_bytes)
+      .text("sqlstate", sample.sqlstate)
+      .text("shape", sample.shape == 0 ? std::string() : hexadecimal(sample.shape))
+      .text("traceparent", sample.traceparent)
+      .text("text", sample.text);
+  return object.done();
+}
+
+std::string slow_json(const core::Shared& shared, std::size_t limit) {
+  std::string samples;
+  for (const core::SlowSample& sample : core::slow_report(shared)) {
+    if (limit-- == 0) break;
+    append(samples, sample_json(sample));
+  }
+  return "{\"slow\":[" + samples + "]}\n";
+}
+
+}  // namespace forebay::metrics

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "core/statistics/slow_samples.hpp"
+
+namespace forebay::core {
+struct Shared;
+}  // namespace forebay::core
+
+namespace forebay::metrics {
+
+/// A string as JSON; what is no UTF-8 shows as U+FFFD.
+std::string json_string(std::string_view text);
+
+/// Pools, and what they did, as JSON: for the status page.
+std::string pools_json(const core::Shared& shared, const std::string& version);
+/// The first statements by some order, as JSON; empty when `order` is none.
+std::string statements_json(const core::Shared& shared, std::string_view order, std::size_t limit);
+/// Samples of slow statements, the newest first.
+std::string slow_json(const core::Shared& shared, std::size_t limit);
+/// One of them, in one line.
+std::string sample_json(const core::SlowSample& sample);
+
+}  // namespace forebay::metrics

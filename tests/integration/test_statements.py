@@ -1,0 +1,202 @@
+"""Statement statistics and slow samples: what they say, and what a hostile client can do to them."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+from typing import Any
+
+from lab import messages as m
+from lab import ports
+from lab.declare import FOREBAY, test
+from lab.lab import Lab
+from lab.process import Finished, run, wait_until
+from lab.scrape import Scrape, get, get_json
+
+
+def observed(lab: Lab, port: int, options: dict[str, Any] | None = None, **settings: Any) -> Any:
+    said = {"http": f"127.0.0.1:{port}", "statement_statistics": 1000, **(options or {})}
+    return lab.target(options=said, **settings)
+
+
+def statement(port: int, text: str) -> dict[str, Any]:
+    found = [row for row in get_json(port, "/statements?limit=1000")["statements"]
+             if row["text"].replace(" ", "") == text.replace(" ", "")]
+    assert len(found) == 1, (text, found)
+    return dict(found[0])
+
+
+@test(targets=FOREBAY)
+def counts_by_shape_in_both_protocols(lab: Lab) -> None:
+    port = ports.claim()
+    target = observed(lab, port)
+    with target.connect() as client, target.connect() as other:
+        for n in range(3):
+            client.run(f"select {n} as simple, 'secret{n}'")
+        for user in (client, other):
+            user.messages(m.parse("s", "select $1::int as prepared"), m.sync())
+            for n in range(4):
+                user.messages(m.bind("", "s", [str(n)]), m.execute(""), m.sync())
+        client.messages(m.parse("", "select 1 from generate_series(1, 5) as unnamed"),
+                        m.bind("", ""), m.execute(""), m.sync())
+        client.error(m.query("select 1 / 0 as wrong"))
+    assert statement(port, "select ? as simple,?")["calls"] == 3
+    assert statement(port, "select $1::int as prepared")["calls"] == 8
+    assert statement(port, "select ? from generate_series(?,?)as unnamed")["rows"] == 5
+    wrong = statement(port, "select ?/? as wrong")
+    assert (wrong["calls"], wrong["errors"]) == (1, 1), wrong
+    assert "secret" not in get(port, "/statements?limit=1000")
+    ports.release(port)
+
+
+@test(targets=FOREBAY, params=("simple", "prepared"))
+def pgbench_is_counted_whole(lab: Lab, protocol: str) -> None:
+    port = ports.claim()
+    target = observed(lab, port, pool_size=2)
+    run(["pgbench", "-n", "-M", protocol, "-c", 4, "-j", 4, "-t", 25], within=60,
+        env=target.environment(database="bench"))
+    report = get_json(port, "/statements?order=calls&limit=1000")
+    counted = sum(row["calls"] for row in report["statements"]) + report["other"]["calls"]
+    assert counted == Scrape(port).sum("statements_total"), report
+    updates = [row for row in report["statements"]
+               if row["text"].startswith("update pgbench_accounts")]
+    # A negative number is an operator and a number: a shape of its own.
+    assert sum(row["calls"] for row in updates) == 100, updates
+    assert sum(row["rows"] for row in updates) == 100, updates
+    begins = [row for row in report["statements"] if row["text"].rstrip(";") == "begin"]
+    assert sum(row["calls"] for row in begins) == 100, begins
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def slow_samples_blame_the_right_one(lab: Lab) -> None:
+    """One is slow in PostgreSQL, one waits for a connection, one is read slowly."""
+    port = ports.claim()
+    log = lab.folder / "slow.jsonl"
+    target = observed(lab, port, {"slow_query_threshold": "200ms", "slow_query_log": str(log)},
+                      pool_size=1)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with target.connect() as first, target.connect(application_name="waiter") as second:
+        first.run(f"select pg_sleep(0.3), 'literal' /*traceparent='{trace}'*/")
+        first.run("begin")
+        second.send(m.query("select 1 as waiting"))
+        wait_until(lambda: Scrape(port).sum("pool_oldest_wait_seconds") >= 0.3, "a long wait")
+        first.run("commit")
+        second.until_ready()
+        first.send(m.query("select repeat('x', 1000) as large from generate_series(1, 30000)"))
+        time.sleep(0.5)                     # the reader is slow
+        first.until_ready()
+    by_text = {sample["text"].replace(" ", ""): sample for sample in get_json(port, "/slow")["slow"]}
+
+    def blamed(sample: dict[str, Any]) -> str:
+        return max(("wait", "server", "transfer"), key=lambda part: sample[part + "_seconds"])
+    sleeping = by_text["selectpg_sleep(?),?"]
+    assert blamed(sleeping) == "server" and sleeping["traceparent"] == trace, sleeping
+    assert blamed(by_text["select?aswaiting"]) == "wait", by_text
+    assert by_text["select?aswaiting"]["application_name"] == "waiter", by_text
+    large = by_text["selectrepeat(?,?)aslargefromgenerate_series(?,?)"]
+    assert blamed(large) == "transfer" and large["rows"] == 30000, large
+    assert large["sent_bytes"] > 30_000_000 and large["client"].startswith("127.0.0.1:"), large
+    wait_until(lambda: log.exists() and len(log.read_text().splitlines()) == 3, "three lines")
+    assert "literal" not in log.read_text()
+    for line in log.read_text().splitlines():
+        json.loads(line)
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def the_console_shows_them_to_administrators(lab: Lab) -> None:
+    target = lab.target(options={"admin_users": "app", "stats_users": "other",
+                                 "statement_statistics": 10, "slow_query_threshold": "50ms"})
+    with target.connect() as client:
+        client.run("select pg_sleep(0.1), 'a literal'")
+    shows = "SHOW STATEMENTS;\nSHOW SLOW;\n"
+
+    def asked(user: str) -> Finished:
+        return run(["psql", "-XAtq", "-v", "VERBOSITY=verbose"], given=shows,
+                   env=target.environment(user, "forebay"))
+    statements, slow = [line.split("|") for line in asked("app").out.splitlines()]
+    assert statements[:5] == ["app", "app", "1", "0", "1"], statements
+    assert int(statements[5]) >= 100_000 and int(slow[7]) >= 100_000, (statements, slow)
+    assert slow[1:3] == ["app", "app"] and slow[3].startswith("127.0.0.1:"), slow
+    for line in (statements, slow):
+        assert line[-1].replace(" ", "") == "selectpg_sleep(?),?", line
+    refused = asked("other")
+    assert refused.err.count("42501") == 2 and not refused.out, refused
+
+
+@test(targets=FOREBAY)
+def statements_are_counted_only_where_it_was_asked_for(lab: Lab) -> None:
+    port = ports.claim()
+    target = lab.target(options={"http": f"127.0.0.1:{port}", "slow_query_threshold": "1ms"})
+    with target.connect() as client:
+        client.run("select pg_sleep(0.01)")
+    assert get_json(port, "/statements")["statements"] == []
+    assert [sample["text"] for sample in get_json(port, "/slow")["slow"]] == [""]
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def full_text_only_where_it_was_asked_for(lab: Lab) -> None:
+    port = ports.claim()
+    target = observed(lab, port, {"slow_query_threshold": "1ms", "slow_query_text": "full"})
+    with target.connect() as client:
+        client.run("select pg_sleep(0.01), 'a literal'")
+    assert "'a literal'" in get(port, "/slow")
+    assert "a literal" not in get(port, "/statements")
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def a_flood_of_statements_pushes_nothing_out(lab: Lab) -> None:
+    port = ports.claim()
+    target = observed(lab, port, {"statement_statistics": 50})
+    with target.connect(application_name="x" * 60) as client:
+        for n in range(2000):
+            client.run(f"select 1 as noise_{n}")
+            if n % 20 == 0:
+                client.run("select 'the one that matters'")
+    report = get_json(port, "/statements?order=calls&limit=1000")
+    assert len(report["statements"]) <= 50, len(report["statements"])
+    assert report["statements"][0]["text"] == "select ?", report["statements"][0]
+    assert report["statements"][0]["calls"] == 100, report["statements"][0]
+    everything = sum(row["calls"] for row in report["statements"]) + report["other"]["calls"]
+    assert everything == 2100, everything
+    assert "noise" not in get(port, "/metrics") and "xxxx" not in get(port, "/metrics")
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def made_up_names_leave_no_series(lab: Lab) -> None:
+    port = ports.claim()
+    target = observed(lab, port, wildcard=True)
+    for n in range(30):
+        try:
+            target.connect(database=f"made_up_{n}", user=f"nobody_{n}")
+        except AssertionError:
+            pass
+    target.check_healthy()
+    wait_until(lambda: "made_up" not in get(port, "/metrics"), "made-up names to go")
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def a_token_keeps_strangers_out(lab: Lab) -> None:
+    port = ports.claim()
+    token = lab.folder / "token"
+    token.write_text("a-token\n")
+    target = observed(lab, port, {"http_token_file": str(token)})
+    target.check_healthy()
+    for path in ("/metrics", "/statements", "/slow", "/pools"):
+        for headers in ({}, {"Authorization": "Bearer another"}):
+            try:
+                get(port, path, headers)
+            except urllib.error.HTTPError as error:
+                assert error.code == 401, error
+            else:
+                raise AssertionError(path)
+        assert get(port, path, {"Authorization": "Bearer a-token"})
+    assert get(port, "/livez") == "ok\n"
+    assert "<title>Forebay</title>" in get(port, "/")
+    ports.release(port)
