@@ -293,7 +293,8 @@ def a_storm_of_reloads(lab: Lab) -> None:
             text = text.replace("[pool]\n", f"[pool]\nmin_pool_size = {dice.randint(0, 1)}\n")
         if dice.random() < 0.4:
             cut = dice.randint(0, len(text))
-            text = text[:cut] + dice.choice(("[", "=", "default_pool_size = 0\n", '"'))
+            # Whatever the cut has left of it, the last line is no TOML: half a password is right.
+            text = text[:cut] + dice.choice(("[", "=", "default_pool_size = 0\n", '"')) + "\n= broken"
         reload(target, text)
     before = done[0]
     wait_until(lambda: failures or done[0] > before + 100, "they go on", within=60)

@@ -304,9 +304,10 @@ bool ServerRelay::tell_overrun(Bytes sqlstate) {
   if (link_.overrun == nullptr || client_ == nullptr || sqlstate != pg::sqlstate::kQueryCanceled) {
     return false;
   }
+  if (link_.overrun->told && !link_.overrun->transaction) return false;
   pg::write_error(to_client_.insert(), link_.overrun->reason.report("ERROR"));
+  // It stays until ReadyForQuery: the statement is not to be cancelled once more before that.
   link_.overrun->told = true;
-  if (!link_.overrun->transaction) link_.overrun.reset();
   link_.rest = Disposition::discard;
   return true;
 }
