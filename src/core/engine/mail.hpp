@@ -86,8 +86,8 @@ struct Stop {};
 
 using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
                           mail::WaitFailed, mail::Cancel, mail::ClusterChanged, mail::AskHosts,
-                          mail::Ordered, mail::Reported, mail::Answered, mail::Drain,
-                          mail::Reload, mail::Stop>;
+                          mail::Ordered, mail::Reported, mail::Answered, mail::Drain, mail::Reload,
+                          mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

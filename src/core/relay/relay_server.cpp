@@ -285,12 +285,12 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     link_.stale_before = link_.epoch();
   }
   // Looked up before what it names is undone.
-  const bool rewritten = disposition == Disposition::forward &&
-                         (tell_overrun(fields.sqlstate) ||
-                          (special != nullptr && special->changed_result && refuse_changed()) ||
-                          (!fields.fatal() && tell_refusal(special)) ||
-                          rewrite_error(item, fields.sqlstate) ||
-                          (special != nullptr && shift_position(item, *special)));
+  const bool rewritten =
+      disposition == Disposition::forward &&
+      (tell_overrun(fields.sqlstate) ||
+       (special != nullptr && special->changed_result && refuse_changed()) ||
+       (!fields.fatal() && tell_refusal(special)) || rewrite_error(item, fields.sqlstate) ||
+       (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
   if (measured() && disposition == Disposition::forward) measure_error(fields.sqlstate, taken);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
