@@ -60,32 +60,13 @@ void append(Row& row, const Totals& totals) {
   for (const std::uint64_t value : totals) row.emplace_back(value);
 }
 
-Rows stats(const View& view) {
+template <bool kSums, bool kAverages>
+Rows by_database(const View& view) {
   Rows rows;
   for (const auto& [database, sums] : totals(view.shared)) {
     Row row{database};
-    append(row, sums);
-    append(row, view.averages.of(database));
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-Rows stats_totals(const View& view) {
-  Rows rows;
-  for (const auto& [database, sums] : totals(view.shared)) {
-    Row row{database};
-    append(row, sums);
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-Rows stats_averages(const View& view) {
-  Rows rows;
-  for (const auto& [database, sums] : totals(view.shared)) {
-    Row row{database};
-    append(row, view.averages.of(database));
+    if (kSums) append(row, sums);
+    if (kAverages) append(row, view.averages.of(database));
     rows.push_back(std::move(row));
   }
   return rows;
@@ -104,9 +85,9 @@ Rows all_totals(const View& view) {
 }  // namespace
 
 std::vector<ShowLine> show_statistics() {
-  return {{"STATS", kStats, stats},
-          {"STATS_TOTALS", kStatsTotals, stats_totals},
-          {"STATS_AVERAGES", kStatsAverages, stats_averages},
+  return {{"STATS", kStats, by_database<true, true>},
+          {"STATS_TOTALS", kStatsTotals, by_database<true, false>},
+          {"STATS_AVERAGES", kStatsAverages, by_database<false, true>},
           {"TOTALS", kTotals, all_totals}};
 }
 

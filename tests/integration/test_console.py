@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import Any
 
 import psycopg
 import psycopg2
 
+from lab import messages as m
 from lab.declare import FOREBAY, test
 from lab.forebay import Forebay
 from lab.lab import Lab
-from lab.process import Finished, run, wait_until
+from lab.process import Finished, LabError, run, wait_until
 from lab.target import Target
 from lab.wire import Connection
 
@@ -142,6 +144,26 @@ def killed_disabled_enabled(lab: Lab) -> None:
     console(target, "ENABLE app;\n")
     assert run(["psql", "-XAtc", "select 1"], env=target.environment()).out == "1\n"
     assert "3D000" in console(target, "PAUSE nobody;\n").err
+
+
+@test(targets=FOREBAY, params=("KILL_CLIENT", "KILL"))
+def killed_in_the_middle_of_a_row(lab: Lab, command: str) -> None:
+    """The connection is reset: an error message would be taken for the rest of the row."""
+    target = lab.target(options=USERS)
+    with target.connect() as client:
+        client.send(m.query("select repeat('x', 100000000)"))
+        begun = client.socket.recv(1000, socket.MSG_WAITALL)
+        number = rows(target, "SHOW CLIENTS")[0]["id"]
+        console(target, f"{command} {'app' if command == 'KILL' else number};\n")
+        client.socket.settimeout(20)
+        got = len(begun)
+        try:
+            while data := client.socket.recv(1 << 20):
+                got += len(data)
+                assert set(data) == {ord("x")}, data.strip(b"x")[:200]
+        except ConnectionResetError:
+            return
+        raise LabError(f"{got} bytes, and then an orderly end")
 
 
 @test(targets=FOREBAY)

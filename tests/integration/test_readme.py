@@ -129,6 +129,12 @@ def commands_that_install(lab: Lab) -> None:
     for line in block_with("cmake"):
         assert set(re.findall(r"--preset (\w+)", line)) <= names, line
     assert {"dev", "tsan"} <= names
+    setup = (ROOT / "tests/integration/setup.sh").read_text()
+    needed = re.search(r"^build_packages=\((.*?)^\)", setup, re.M | re.S)
+    assert needed
+    install = " ".join(block_with("sudo apt-get")).split("cmake --preset")[0]
+    listed = {word for word in install.split("apt-get install")[1].split() if word != "\\"}
+    assert listed == set(re.findall(r"=([\w.+-]+)", needed[1])), listed
 
 
 def sample() -> str:

@@ -125,6 +125,13 @@ void ClientSession::fatal(const Refused& reason) {
     pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
   }
   note(Weight::normal, login_ != nullptr ? "login_refused" : "client_terminated", reason.message);
+  if (phase_ == Phase::linked && link_->relay().framer.rest() > 0 &&
+      link_->relay().rest == Disposition::forward) {
+    // The client would take an error for the rest of a row.
+    stream_->reset();
+    close(reason.message);
+    return;
+  }
   pg::write_error(engine_.to_client().insert(), reason.report("FATAL"));
   send_own();
   close_after_sending();

@@ -100,7 +100,8 @@ class ClientSession final : public StreamEvents {
   void drain();
   /// A reload may have taken its database, its user or its role away.
   void reconsider();
-  /// FATAL, and the connection ends when the client has read it.
+  /// FATAL, and the connection ends when the client has read it; or a reset, when it has half a
+  /// message of its server's.
   void fatal(const Refused& reason);
   /// Ends now, without a word.
   void close(std::string_view why);
@@ -210,7 +211,6 @@ class ClientSession final : public StreamEvents {
   void close_after_sending();
   void finish();
   [[nodiscard]] Refused reason_of(TimeLimit limit, std::string_view consequence) const;
-  void end_over_time(const Refused& reason);
   void give_up_transaction(TimeLimit limit, bool told);
   void let_go_of_link();
   [[nodiscard]] Residue residue(const LinkRelayState& link) const;

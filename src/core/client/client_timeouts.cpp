@@ -61,7 +61,7 @@ void ClientSession::over_time(TimeLimit limit) {
   const bool ends = limit == TimeLimit::client_idle ||
                     pool_->settings().timeout_action == config::TimeoutAction::close;
   if (ends) {
-    end_over_time(reason_of(limit, "terminating connection"));
+    fatal(reason_of(limit, "terminating connection"));
     return;
   }
   if (phase_ == Phase::linked && !link_->relay().expected.empty()) {
@@ -73,19 +73,6 @@ void ClientSession::over_time(TimeLimit limit) {
   }
 }
 
-void ClientSession::end_over_time(const Refused& reason) {
-  if (phase_ == Phase::linked) {
-    const LinkRelayState& link = link_->relay();
-    if (link.framer.rest() > 0 && link.rest == Disposition::forward) {
-      // The client would take an error for the rest of a row.
-      stream_->reset();
-      close(reason.message);
-      return;
-    }
-  }
-  fatal(reason);
-}
-
 // The transaction is rolled back behind the client's back, which learns of it with its next
 // statement, if not `told`, and has to end it as a failed one. Its link is free.
 void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
@@ -95,7 +82,7 @@ void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
     // What else the session has stands on that link.
     Refused last = reason_of(limit, "terminating connection");
     last.hint = "The session is bound to its server connection, which the rollback ends.";
-    end_over_time(last);
+    fatal(last);
     return;
   }
   const Refused reason = reason_of(limit, "the transaction was rolled back");
