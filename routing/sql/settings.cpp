@@ -6,14 +6,6 @@
 namespace forebay::sql {
 namespace {
 
-std::string lower(Bytes name) {
-  std::string small(name);
-  for (char& c : small) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return small;
-}
-
 Value word(Bytes text) {
   Value value;
   value.kind = Value::Kind::word;

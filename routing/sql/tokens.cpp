@@ -14,10 +14,6 @@ bool two(const char* at, const char* end, char first, char second) noexcept {
   return end - at >= 2 && at[0] == first && at[1] == second;
 }
 
-char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
 /// The end of one part of a string, after its opening quote: just after the closing one.
 const char* part_end(const char* at, const char* end, LiteralKind kind) noexcept {
   if (kind == LiteralKind::escape_string) {

@@ -24,14 +24,6 @@ enum Oid : std::uint32_t {
 /// A longer value might be cut somewhere, as names are.
 constexpr std::size_t kValueMax = 63;
 
-std::string lower(Bytes text) {
-  std::string small(text);
-  for (char& c : small) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return small;
-}
-
 bool is_integer(Bytes text) noexcept {
   const Bytes digits = text.starts_with('-') ? text.substr(1) : text;
   if (digits.empty() || digits.size() > 19 || (digits[0] == '0' && text.size() > 1)) return false;

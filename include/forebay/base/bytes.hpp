@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 namespace forebay {
@@ -32,6 +33,17 @@ inline void store_u16(char* to, std::uint16_t value) noexcept {
 inline void store_u32(char* to, std::uint32_t value) noexcept {
   value = __builtin_bswap32(value);
   std::memcpy(to, &value, sizeof value);
+}
+
+/// ASCII letters in lower case, everything else as it is: how PostgreSQL folds names and keywords,
+/// but for what a single-byte encoding of the server has beyond ASCII.
+constexpr char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+inline std::string lower(Bytes text) {
+  std::string small(text);
+  for (char& c : small) c = lower(c);
+  return small;
 }
 
 /// Compares secrets in a time that depends on their length only.

@@ -112,11 +112,7 @@ std::vector<ParameterChange> in_order(const ParameterSet& has, const ParameterSe
 }
 
 std::string parameter_name(Bytes name) {
-  std::string lower(name);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return lower;
+  return lower(name);
 }
 
 ParameterSets::ParameterSets() : empty_(new ParameterSet({})) {}

@@ -8,10 +8,6 @@
 namespace forebay::core {
 namespace {
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
 // Whether `text` begins with `word`, which is in lower case, in whatever case.
 bool begins_with(Bytes text, Bytes word) {
   if (text.size() < word.size()) return false;
