@@ -1,3 +1,4 @@
+#include <array>
 #include <cstdio>
 #include <iostream>
 
@@ -7,6 +8,7 @@
 #include "app/runtime_factory.hpp"
 #include "forebay/config/difference.hpp"
 #include "forebay/config/load.hpp"
+#include "forebay/config/pgbouncer.hpp"
 #include "forebay/config/sample.hpp"
 #include "forebay/routing/sql/facts.hpp"
 
@@ -63,6 +65,25 @@ int diff(const std::string& old_path, const std::string& new_path) {
   return 0;
 }
 
+int import(const std::string& path) {
+  const config::SystemEnvironment environment;
+  const auto imported = config::import_pgbouncer(path, environment);
+  if (imported.has_error()) return complain(imported.error().message);
+  std::array<std::size_t, 3> counts{};
+  for (const config::Translated& each : imported->report) {
+    ++counts[static_cast<std::size_t>(each.verdict)];
+    std::cerr << to_string(each) << '\n';
+  }
+  std::cout << imported->toml;
+  const auto loaded = config::load(imported->toml, "the result", environment);
+  for (const auto& error : loaded.errors) {
+    std::cerr << "to be mended by hand: " << to_string(error) << '\n';
+  }
+  std::cerr << "forebay: " << counts[0] << " mapped, " << counts[1] << " approximated, "
+            << counts[2] << " unsupported\n";
+  return loaded.ok() ? 0 : 1;
+}
+
 int health(const Options& options) {
   const auto at = parse_listen(options.health_at);
   if (at.has_error()) return complain("--http: " + at.error().message);
@@ -84,6 +105,8 @@ int run(int argc, char** argv) {
       return check(options.config_file);
     case Options::Command::diff:
       return diff(options.config_file, options.changed_file);
+    case Options::Command::import:
+      return import(options.config_file);
     case Options::Command::serve: {
       auto loaded = read(options.config_file);
       if (!loaded.ok()) return 1;

@@ -82,6 +82,16 @@ void add_health(CLI::App& app, Options& options) {
   health->callback([&options] { options.command = Options::Command::health; });
 }
 
+void add_import(CLI::App& app, Options& options) {
+  CLI::App* import = app.add_subcommand(
+      "import",
+      "Reads PgBouncer's configuration, with its user list and HBA file, and prints one of "
+      "Forebay's; says on standard error what became of each key");
+  import->add_option("file", options.config_file, "pgbouncer.ini")->required()->type_name("FILE");
+  import->callback([&options] { options.command = Options::Command::import;
+});
+}  // namespace
+
 template <class Enumeration>
 Result<Enumeration> word(std::span<const config::Name<Enumeration>> names, const std::string& text,
                          const std::string& option) {
@@ -93,7 +103,7 @@ Result<Enumeration> word(std::span<const config::Name<Enumeration>> names, const
   return failure(option + ": \"" + text + "\" is none of " + known);
 }
 
-}  // namespace
+}  // namespace forebay::app
 
 Options parse_options(int argc, char** argv, std::optional<int>& exit_code) {
   Options options;
@@ -126,6 +136,7 @@ Options parse_options(int argc, char** argv, std::optional<int>& exit_code) {
   diff->callback([&options] { options.command = Options::Command::diff; });
 
   add_health(app, options);
+  add_import(app, options);
 
   app.add_subcommand("config", "Prints a commented configuration file with every key")
       ->callback([&options] { options.command = Options::Command::sample; });

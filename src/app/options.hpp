@@ -12,10 +12,10 @@ namespace forebay::app {
 
 /// What the program was asked to do.
 struct Options {
-  enum class Command : std::uint8_t { run, serve, check, diff, sample, health };
+  enum class Command : std::uint8_t { run, serve, check, diff, sample, health, import };
   Command command = Command::run;
 
-  std::string config_file;   ///< serve, check, diff: the old one
+  std::string config_file;   ///< serve, check, import; diff: the old one
   std::string changed_file;  ///< diff: the new one
 
   // health
