@@ -31,6 +31,9 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.client_idle_timeout, said.client_idle_timeout);
   overrule(settings.timeout_action, said.timeout_action);
   overrule(settings.slow_query_threshold, said.slow_query_threshold);
+  overrule(settings.split_reads, said.split_reads);
+  overrule(settings.read_consistency, said.read_consistency);
+  overrule(settings.max_replica_lag, said.max_replica_lag);
 }
 
 }  // namespace

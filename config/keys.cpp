@@ -16,7 +16,7 @@ constexpr std::array<Section, 6> kSections = {{
     {"tls.server", "TLS between Forebay and the servers; a database may have its own."},
     {"pool",
      "Server connections. One pool exists for each pair of database and user. The keys down to "
-     "timeout_action can also be set for one database and for one user; the user's word goes "
+     "max_replica_lag can also be set for one database and for one user; the user's word goes "
      "before the database's, and that before this one."},
     {"tenants",
      "Customers that share databases. A session of these databases is one tenant's, or refused."},
@@ -89,6 +89,17 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
       pool_key("slow_query_threshold", Effect::at_once, &O::slow_query_threshold,
                &S::slow_query_threshold, Time{},
                "Of statements that take longer, waiting included, samples are kept; 0 for none."),
+      pool_key("split_reads", Effect::new_clients, &O::split_reads, &S::split_reads, Flag{},
+               "Whether statements that certainly only read, and READ ONLY transactions, go to the "
+               "replicas among a database's hosts. Not in session mode."),
+      pool_key("read_consistency", Effect::new_clients, &O::read_consistency, &S::read_consistency,
+               Choice<ReadConsistency>{kReadConsistencies},
+               "With split_reads. session: a client reads from a replica only when that is known "
+               "to have what the client itself has written. none: whatever the replica has."),
+      pool_key("max_replica_lag", Effect::new_clients, &O::max_replica_lag, &S::max_replica_lag,
+               Time{},
+               "With split_reads: a replica that may be further behind is not read from; 0 for no "
+               "limit."),
   };
 }
 

@@ -49,6 +49,8 @@ void add_run(CLI::App& app, Options& options) {
       ->type_name("N");
   run->add_flag("--server-round-robin", options.server_round_robin,
                 "Use server connections in turn, not the one used last first");
+  run->add_flag("--split-reads", options.split_reads,
+                "Send statements that only read to the replicas among the servers of --to");
   run->add_option("--workers", options.workers, "Threads; 0 for one a core")
       ->check(CLI::Range(0u, 127u))
       ->capture_default_str()
@@ -196,6 +198,7 @@ Result<config::Config> config_for_run(const Options& options) {
   config.pool.pool_mode = *mode;
   config.pool.pool_size = options.pool_size;
   config.pool.server_round_robin = options.server_round_robin;
+  if (options.split_reads) config.pool.split_reads = true;
   const auto level = word<config::LogLevel>(config::kLogLevels, options.log_level, "--log-level");
   if (level.has_error()) return level.error();
   config.log_level = *level;

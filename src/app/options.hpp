@@ -28,6 +28,7 @@ struct Options {
   std::string pool_mode = "transaction";
   std::uint32_t pool_size = 20;
   bool server_round_robin = false;
+  bool split_reads = false;
   std::uint32_t workers = 0;
   std::optional<std::uint32_t> max_client_conn;
   std::string tls_cert;

@@ -28,6 +28,12 @@ enum class TimeoutAction : std::uint8_t {
   close,   ///< the client's connection ends, too
 };
 
+/// Which writes a read on a replica sees for certain.
+enum class ReadConsistency : std::uint8_t {
+  none,     ///< none
+  session,  ///< those of its own session
+};
+
 /// libpq's words. Towards clients, `verify_ca` asks for a certificate that our CA signed, and
 /// `verify_full` also for its common name to be the user's name.
 enum class TlsMode : std::uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
@@ -74,6 +80,9 @@ struct PoolOverrides {
   std::optional<milliseconds> client_idle_timeout;
   std::optional<TimeoutAction> timeout_action;
   std::optional<milliseconds> slow_query_threshold;
+  std::optional<bool> split_reads;
+  std::optional<ReadConsistency> read_consistency;
+  std::optional<milliseconds> max_replica_lag;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -98,6 +107,9 @@ struct PoolSettings {
                .count() > 0;
   }
   milliseconds slow_query_threshold = seconds(1);
+  bool split_reads = false;  ///< statements that only read go to replicas
+  ReadConsistency read_consistency = ReadConsistency::session;
+  milliseconds max_replica_lag = seconds(10);
   bool operator==(const PoolSettings&) const = default;
 };
 

@@ -24,6 +24,9 @@ inline constexpr std::array<Name<PoolMode>, 3> kPoolModes = {
 inline constexpr std::array<Name<TimeoutAction>, 2> kTimeoutActions = {
     {{TimeoutAction::cancel, "cancel"}, {TimeoutAction::close, "close"}}};
 
+inline constexpr std::array<Name<ReadConsistency>, 2> kReadConsistencies = {
+    {{ReadConsistency::none, "none"}, {ReadConsistency::session, "session"}}};
+
 inline constexpr std::array<Name<TlsMode>, 6> kTlsModes = {{{TlsMode::disable, "disable"},
                                                             {TlsMode::allow, "allow"},
                                                             {TlsMode::prefer, "prefer"},

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/client/client_session.hpp"
+#include "core/client/replica_use.hpp"
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
 #include "core/server/server_link.hpp"
@@ -124,6 +125,7 @@ void ClientSession::fatal(const Refused& reason) {
   } else {
     pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
   }
+  relay_.attempt = Attempt::none;  // what waited to be shown never will be
   note(Weight::normal, login_ != nullptr ? "login_refused" : "client_terminated", reason.message);
   if (phase_ == Phase::linked && link_->relay().framer.rest() > 0 &&
       link_->relay().rest == Disposition::forward) {
@@ -140,6 +142,7 @@ void ClientSession::fatal(const Refused& reason) {
 void ClientSession::close_after_sending() {
   let_go_of_link();
   stash_.clear(engine_.buffers());
+  leave_reader();
   enter(Phase::closing);
   arm(kLinger);
   update_reading();
@@ -209,6 +212,7 @@ void ClientSession::close(std::string_view why) {
   leave_places();
   stash_.clear(engine_.buffers());
   unsent_.clear(engine_.buffers());
+  if (replicas_ != nullptr) replicas_->held.clear(engine_.buffers());
   engine_.to_client().clear();
   stream_.reset();
   enter(Phase::closed);
@@ -219,6 +223,12 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
                               bool in_message) {
   link_ = nullptr;
   if (phase_ != Phase::linked) return;
+  if (replicas_ != nullptr && survive_replica(link, reason)) {
+    note(Weight::warning, "server_connection_lost", reason);
+    continue_input();
+    settle();
+    return;
+  }
   enter(Phase::idle);
   const bool keeps = mode_ != config::PoolMode::session && relay_.pins == 0 && !goodbye_;
   if (keeps && !said && !in_message && !link.dedicated()) {

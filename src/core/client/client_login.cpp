@@ -135,6 +135,7 @@ void ClientSession::on_startup(StartupFacts facts) {
       return;
     }
   }
+  if (pool_ != nullptr) begin_splitting();
   authenticate();
 }
 

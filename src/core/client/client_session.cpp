@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/client/replica_use.hpp"
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
 #include "core/server/server_link.hpp"
@@ -18,7 +19,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 488);
+static_assert(sizeof(ClientSession) <= 512);
 
 }  // namespace
 
@@ -107,6 +108,10 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
   if (relay_.tenant != nullptr) follow_policy();
   for (;;) {
+    if (replicas_ != nullptr && replicas_->batch > 0 && link_ != nullptr) {
+      send_attempt(bytes);
+      return consumed;
+    }
     LinkRelayState* link = link_ == nullptr ? nullptr : &link_->relay();
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
     if (link != nullptr && !link->has(relay_.settings) && link->at_rest()) {
@@ -116,7 +121,9 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     consumed += progress.consumed;
     bytes.remove_prefix(progress.consumed);
     if (relay_.tenant != nullptr) note_objections(relay.objections());
+    if (replicas_ != nullptr && link != nullptr) note_sent(progress.consumed);
     if (progress.stop == Relay::ClientStop::need_link) {
+      if (replicas_ != nullptr) choose_server(bytes);
       enter(Phase::waiting);
       waiting_since_ = engine_.now();
       if (ServerLink* fresh = engine_.acquire(*this)) {
@@ -195,6 +202,7 @@ void ClientSession::send_both() {
 }
 
 void ClientSession::send_own() {
+  if (relay_.attempt != Attempt::none && hold_answer()) return;
   engine_.to_client().flush(*stream_, unsent_, engine_.buffers());
 }
 
@@ -264,13 +272,21 @@ void ClientSession::server_done() {
       return;
     }
   }
+  const bool attempts = replicas_ != nullptr && replicas_->batch > 0;
+  const bool answered = attempts && attempt_answered();
+  if (answered && !finish_attempt()) {
+    continue_input();
+    settle();
+    return;
+  }
   const LinkRelayState& link = link_->relay();
   if (link.overrun != nullptr && link.overrun->transaction && link.expected.empty()) {
     // Its statement was cancelled for the sake of the transaction's time.
     give_up_transaction(TimeLimit::transaction, link.overrun->told);
     return;
   }
-  const bool over = link.at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
+  const bool over =
+      attempts == answered && link.at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
   if (over && !after_transaction()) return;
   const bool in_statement_mode = mode_ == config::PoolMode::statement && !over &&
                                  link.expected.empty() && !link.expected.batch_open() &&
@@ -304,6 +320,7 @@ bool ClientSession::after_transaction() {
   // It waited for this client to read; whoever has it next does not.
   if (!unsent_.empty()) link->resume();
   enter(Phase::idle);
+  if (replicas_ != nullptr) note_unlinked();
   engine_.release(*link);
   return true;
 }
@@ -339,7 +356,7 @@ void ClientSession::wait_failed(const Refused& reason) {
   if (phase_ == Phase::awaiting_server) {
     fatal(reason);
   } else if (phase_ == Phase::waiting) {
-    reject(reason);
+    if (!wait_for_primary()) reject(reason);
   }
 }
 
@@ -348,8 +365,9 @@ void ClientSession::stop_waiting() {
     link_->forget_client();
     link_ = nullptr;
   } else if (pool_ != nullptr) {
-    pool_->withdraw(ticket_);
+    source().withdraw(ticket_);
   }
+  leave_reader();
 }
 
 // The statement that waits gets an error in the server's place, as the server would order it: after

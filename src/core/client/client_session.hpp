@@ -26,6 +26,7 @@ namespace forebay::core {
 class Engine;
 class LinkLogin;
 struct ClientFacts;
+struct ReplicaUse;
 struct Residue;
 enum class TimeLimit : std::uint8_t;
 struct SlowSample;
@@ -61,6 +62,8 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] SessionKey key() const noexcept { return key_; }
   [[nodiscard]] Ticket& ticket() noexcept { return ticket_; }
   [[nodiscard]] const std::shared_ptr<Pool>& pool() const noexcept { return pool_; }
+  /// Whose links it takes at present: those of its pool, or of one of that's readers.
+  [[nodiscard]] Pool& source() const noexcept;
   [[nodiscard]] ClientRelayState& relay() noexcept { return relay_; }
   [[nodiscard]] ServerLink* link() noexcept { return link_; }
   [[nodiscard]] config::PoolMode mode() const noexcept { return mode_; }
@@ -196,6 +199,22 @@ class ClientSession final : public StreamEvents {
   void follow_policy();
   void note_objections(const Objections& objections);
   void continue_input();
+
+  // Reads on replicas.
+  void begin_splitting();
+  void choose_server(Bytes bytes);
+  void send_attempt(Bytes bytes);
+  bool hold_answer();
+  [[nodiscard]] bool attempt_answered() const;
+  bool finish_attempt();
+  void end_attempt();
+  void try_primary();
+  bool survive_replica(ServerLink& link, const std::string& reason);
+  bool wait_for_primary();
+  void leave_reader();
+  void note_sent(std::size_t bytes);
+  void note_unlinked();
+
   void link_up(ServerLink& link);
   bool after_transaction();
   void reject(const Refused& reason);
@@ -233,6 +252,7 @@ class ClientSession final : public StreamEvents {
   std::unique_ptr<Login> login_;
   std::unique_ptr<const std::string> user_;                   ///< where the pool's is another
   std::unique_ptr<std::vector<ClientLimits::Place>> places_;  ///< null: no limit but the general
+  std::unique_ptr<ReplicaUse> replicas_;                      ///< null where reads are not split
   std::array<char, 16> cancel_key_{};
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;

@@ -75,6 +75,12 @@ bool Conduit::flush(Stream& to, Stash& unsent, BufferPool& pool) {
   return unsent.empty();
 }
 
+void Conduit::keep(Stash& stash, BufferPool& pool) {
+  seal();
+  for (const Segment& segment : segments_) stash.append(pool, bytes_of(segment));
+  clear();
+}
+
 bool Conduit::resend(Stream& to, Stash& unsent, BufferPool& pool) {
   if (unsent.empty()) return true;
   const Bytes piece = unsent.view();

@@ -36,6 +36,8 @@ class Conduit {
   /// Sends everything to `to`, or behind `unsent` when that holds bytes already, and is empty
   /// again. Gives true when nothing is left unsent.
   bool flush(Stream& to, Stash& unsent, BufferPool& pool);
+  /// Keeps everything behind `stash` instead, and is empty again.
+  void keep(Stash& stash, BufferPool& pool);
   /// Forgets everything.
   void clear() noexcept;
 

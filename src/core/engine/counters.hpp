@@ -35,6 +35,8 @@ struct alignas(64) Counters {
   Counter transaction_timeouts;
   Counter idle_transaction_timeouts;
   Counter client_idle_timeouts;
+  Counter replica_batches;  ///< sent to a replica, for it only reads
+  Counter replica_retries;  ///< of which: done by the primary in the end
 };
 
 }  // namespace forebay::core

@@ -84,6 +84,11 @@ class Engine final : public Driven {
   /// Asks for a link: gives one that may be used at once, or null, and the session waits: it is
   /// told by take_link, wait_again or wait_failed.
   ServerLink* acquire(ClientSession& session);
+  /// The pool of the replica that is to serve a read of a session that wrote before `since` for the
+  /// last time (kNever: it never did). Null: the primary is to.
+  std::shared_ptr<Pool> choose_reader(Pool& primary, Instant since);
+  /// Replicas refuse statements of that shape, though they look like reads.
+  void refuse_read(std::uint64_t pool, Route route) { reader_.refused.add(pool, route); }
   /// Opens a link for the login of a session (auth = "server") or for it alone (`dedicated`).
   void open_for(ClientSession& session, bool relayed, bool dedicated);
   /// A link that was opened for a relayed login has logged in, or failed.
@@ -220,6 +225,7 @@ class Engine final : public Driven {
   std::vector<std::shared_ptr<Pool>> pools_;
   std::uint64_t pools_version_ = 0;
   std::vector<mail::WaitFailed> hopeless_;  ///< to be told at the end of the turn
+  std::uint32_t turns_of_replicas_ = 0;
   bool waiting_ = false;  ///< some session of ours began to wait since the last tick
   bool draining_ = false;
   bool stopped_ = false;

@@ -10,7 +10,7 @@ namespace forebay::core {
 // ---------------------------------------------------------------- who gets which
 
 ServerLink* Engine::acquire(ClientSession& session) {
-  Pool& pool = *session.pool();
+  Pool& pool = session.source();
   session.ticket().session = session.key();
   const Pool::Acquired acquired = pool.acquire(session.ticket(), now_);
   switch (acquired.kind) {
@@ -34,7 +34,7 @@ ServerLink* Engine::acquire(ClientSession& session) {
         waiting_ = true;
         timers_.arm(tick_timer_, now_ + std::chrono::milliseconds(100));
       }
-      open_links(session.pool(), acquired.open);
+      open_links(pool.shared_from_this(), acquired.open);
       if (acquired.starved_by != nullptr) make_room(*acquired.starved_by, pool);
       return nullptr;
     case Pool::Acquired::Kind::hopeless:
@@ -79,7 +79,8 @@ void Engine::release(ServerLink& link) {
     shared_.courier->send(released.to.worker, mail::LinkGiven{send_away(link), released.to});
     return;
   }
-  if (ClientSession* session = find(released.to); session != nullptr && session->wants_link()) {
+  if (ClientSession* session = find(released.to);
+      session != nullptr && session->wants_link() && &session->source() == &link.pool()) {
     hand_over(link, *session);
   } else {
     release(link);
@@ -112,9 +113,10 @@ void Engine::receive(mail::LinkGiven& given) {
     return;
   }
   ClientSession* session = find(given.session);
-  if (session != nullptr && session->wants_link()) {
+  // It may want a link of another pool by now: the primary's, instead of a replica's.
+  if (session != nullptr && session->wants_link() && &session->source() == &link.pool()) {
     // It may have taken a place in the queue anew while this link was on its way.
-    session->pool()->withdraw(session->ticket());
+    link.pool().withdraw(session->ticket());
     hand_over(link, *session);
   } else {
     release(link);

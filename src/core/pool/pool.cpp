@@ -16,6 +16,8 @@ constexpr milliseconds kBackoffMin{50};
 constexpr milliseconds kBackoffMax{1000};
 /// A host that was a standby, or not there, is not where the next login begins for so long.
 constexpr milliseconds kAvoidHost{30'000};
+/// A host that a login for reads failed at is not read from for so long.
+constexpr milliseconds kShunReader{1000};
 /// So many accepted sets of settings are remembered.
 constexpr std::size_t kAcceptedMax = 1000;
 
@@ -43,9 +45,9 @@ Pool::~Pool() {
 
 std::shared_ptr<const Pool::Terms> Pool::terms_of(Setup& setup) {
   FB_ASSERT(!setup.target.hosts.empty());
-  return std::make_shared<const Terms>(Terms{std::move(setup.target), setup.settings,
-                                             std::max(1u, setup.max_connecting),
-                                             setup.unavailable_timeout, std::move(setup.quotas)});
+  return std::make_shared<const Terms>(
+      Terms{std::move(setup.target), setup.settings, std::max(1u, setup.max_connecting),
+            setup.unavailable_timeout, std::move(setup.quotas), std::move(setup.readers)});
 }
 
 void Pool::replace(Setup setup, Replaced& replaced) {
@@ -118,6 +120,7 @@ Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
       acquired.kind =
           parking.home == ticket.session.worker ? Acquired::Kind::here : Acquired::Kind::elsewhere;
       list->pop_front();
+      note_in_flight();
       return acquired;
     }
   }
@@ -130,6 +133,7 @@ Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
   ticket.waiting = true;
   waiters_.push_back(ticket);
   acquired.open = plan_locked(now, true, &acquired.starved_by);
+  note_in_flight();
   return acquired;
 }
 
@@ -179,6 +183,7 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
   } else {
     list.push_front(parking);
   }
+  note_in_flight();
   return {Released::Kind::parked, {}};
 }
 
@@ -379,6 +384,11 @@ std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bo
   // What a client's login taught us does not hold any more: the next login teaches us anew.
   if (lasting && reason.sqlstate.starts_with("28") && learned_) credential_.reset();
 
+  if (is_reader()) {
+    // Another server does as well: nobody has to wait for this one.
+    shunned_until_.store(std::max(next_open_, now + kShunReader), std::memory_order_relaxed);
+    return dismiss_waiters();
+  }
   const bool given_up = lasting || now - unavailable_since_ >= terms_->unavailable_timeout;
   // While some link lives, its next release serves the queue.
   if (!given_up || total_ > 0) return {};
@@ -400,6 +410,15 @@ std::vector<SessionKey> Pool::closed() {
   release_quotas();
   if (can_open() || total_ > 0) return {};
   return dismiss_waiters();
+}
+
+// Only readers are compared. With the mutex held.
+void Pool::note_in_flight() noexcept {
+  if (!is_reader()) return;
+  std::size_t parked = 0;
+  for (const ParkedList& list : parked_) parked += list.size();
+  in_flight_.store(static_cast<std::uint32_t>(total_ - parked + waiters_.size()),
+                   std::memory_order_relaxed);
 }
 
 std::vector<SessionKey> Pool::dismiss_waiters() {
@@ -428,6 +447,7 @@ std::optional<auth::Credential> Pool::credential() const {
 }
 
 void Pool::learn_credential(auth::Credential credential) {
+  for (const auto& reader : readers()) reader->learn_credential(credential);
   const std::lock_guard lock(mutex_);
   if (credential_ && !learned_) return;  // configured
   credential_ = std::move(credential);
@@ -451,6 +471,15 @@ WelcomeRef Pool::welcome() const {
 }
 
 WelcomeRef Pool::learn_welcome(Welcome welcome) {
+  if (const auto primary = primary_.lock()) {
+    if (const WelcomeRef known = primary->welcome()) {
+      for (auto& [name, value] : welcome.parameters) {
+        const std::string* told = is_server_fact(name) ? known->find(name) : nullptr;
+        if (told != nullptr) value = *told;
+      }
+      if (*known == welcome) return known;
+    }
+  }
   const std::lock_guard lock(mutex_);
   if (welcome_ == nullptr || *welcome_ != welcome) {
     welcome.render();

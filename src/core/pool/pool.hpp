@@ -39,6 +39,8 @@ struct Parking {
 struct PoolKey {
   std::string database;  ///< the client's name for it
   std::string user;      ///< the server's name for the role
+  /// 0: the pool that clients are of. n: its links to the database's host n-1 alone, for reads.
+  std::uint32_t reader = 0;
   auto operator<=>(const PoolKey&) const = default;
 };
 
@@ -77,7 +79,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
     config::milliseconds unavailable_timeout{10'000};
     std::vector<std::shared_ptr<Quota>> quotas;
     std::size_t workers = 1;
-    std::uint64_t serial = 0;  ///< unique in the process, not 0
+    std::uint64_t serial = 0;  ///< unique in the process, not 0; a reader has that of its primary
+    /// With split_reads: a pool for each host, to read from.
+    std::vector<std::shared_ptr<Pool>> readers;
     std::shared_ptr<CatalogEpoch> catalog = std::make_shared<CatalogEpoch>();
     std::shared_ptr<PoolStatistics> statistics = nullptr;  ///< null: its own
     bool paused = false;
@@ -98,6 +102,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // These may be replaced by a reload; what they give holds until the end of the turn.
   [[nodiscard]] const PoolTarget& target() const noexcept { return terms().target; }
   [[nodiscard]] const config::PoolSettings& settings() const noexcept { return terms().settings; }
+  /// By host; empty where reads are not split. What fails in a reader, the primary does.
+  [[nodiscard]] const std::vector<std::shared_ptr<Pool>>& readers() const noexcept {
+    return terms().readers;
+  }
+  [[nodiscard]] bool is_reader() const noexcept { return key_.reader > 0; }
   [[nodiscard]] const std::vector<std::shared_ptr<Quota>>& quotas() const noexcept {
     return terms().quotas;
   }
@@ -196,6 +205,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// told, because nobody but a new login can open another one.
   std::vector<SessionKey> closed();
 
+  /// Links that are out or being opened, and who waits: how busy it is. Any thread, no lock.
+  [[nodiscard]] std::uint32_t in_flight() const noexcept {
+    return in_flight_.load(std::memory_order_relaxed);
+  }
+  /// Until when it is of no use, after a login that failed. Any thread, no lock.
+  [[nodiscard]] Instant shunned_until() const noexcept {
+    return shunned_until_.load(std::memory_order_relaxed);
+  }
+
   /// Why nothing can be opened at present; nothing when that is not known to be so.
   [[nodiscard]] std::optional<Refused> unavailable(Instant now) const;
 
@@ -208,7 +226,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   auth::ScramKeys scram_keys(const auth::Password& password, const auth::KeyRequest& request);
   /// What servers say about themselves at login; null before the first.
   [[nodiscard]] WelcomeRef welcome() const;
-  /// Gives the shared object for equal content, and remembers it for clients to come.
+  /// Gives the shared object for equal content, and remembers it for clients to come. A reader's
+  /// servers are taken for what its primary is, as far as clients are concerned.
   WelcomeRef learn_welcome(Welcome welcome);
 
   /// What a client that starts with these settings is told, beyond the welcome, once a server has
@@ -241,6 +260,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   /// How many links there are beyond what a lowered limit allows.
   [[nodiscard]] std::uint32_t excess() const;
+  /// Says whose reader it is. Before anybody uses it.
+  void read_for(const std::shared_ptr<Pool>& primary) { primary_ = primary; }
 
   void client_came();
   void client_went();
@@ -257,6 +278,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::uint32_t max_connecting;
     config::milliseconds unavailable_timeout;
     std::vector<std::shared_ptr<Quota>> quotas;
+    std::vector<std::shared_ptr<Pool>> readers;
   };
   static std::shared_ptr<const Terms> terms_of(Setup& setup);
   [[nodiscard]] const Terms& terms() const noexcept {
@@ -271,6 +293,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by);
   std::vector<SessionKey> dismiss_waiters();
   void release_quotas();
+  void note_in_flight() noexcept;
   ParkedList* choose(WorkerId here);
   bool has_primary(Instant now);
   [[nodiscard]] bool unwanted_locked(const ServerLink& link) const;
@@ -281,6 +304,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::uint64_t serial_;
   const std::shared_ptr<CatalogEpoch> catalog_;
   const std::shared_ptr<PoolStatistics> statistics_;
+  std::weak_ptr<Pool> primary_;  ///< of a reader
+  std::atomic<std::uint32_t> in_flight_{0};
+  std::atomic<Instant> shunned_until_{Instant{}};
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Terms> terms_;

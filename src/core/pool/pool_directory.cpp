@@ -1,6 +1,7 @@
 #include "core/pool/pool_directory.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace forebay::core {
@@ -36,9 +37,12 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
   const Runtime& newest = reloaded_ != nullptr ? *reloaded_ : runtime;
   const config::Database* entry = newest.config.find_database(database);
   if (entry == nullptr) return nullptr;
-  PoolKey key{database, entry->user.empty() ? user : entry->user};
+  PoolKey key{database, entry->user.empty() ? user : entry->user, 0};
   if (const auto found = pools_.find(key); found != pools_.end()) return found->second;
-  auto pool = std::make_shared<Pool>(setup_for(newest, *entry, key));
+  Pool::Setup setup = setup_for(newest, *entry, key);
+  set_readers(setup, nullptr);
+  auto pool = std::make_shared<Pool>(std::move(setup));
+  for (const auto& reader : pool->readers()) reader->read_for(pool);
   pools_.emplace(std::move(key), pool);
   ++version_;
   return pool;
@@ -47,13 +51,24 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
 Replaced PoolDirectory::reload(std::shared_ptr<const Runtime> runtime) {
   Replaced replaced;
   const std::lock_guard lock(mutex_);
-  for (const auto& [key, pool] : pools_) {
+  std::set<PoolKey> served;
+  for (const auto& [key, pool] : std::map(pools_)) {
     const config::Database* entry = runtime->config.find_database(key.database);
-    if (entry == nullptr || (!entry->user.empty() && entry->user != key.user)) {
-      pool->give_up(replaced);
-    } else {
-      pool->replace(setup_for(*runtime, *entry, key), replaced);
+    if (key.reader > 0 || entry == nullptr || (!entry->user.empty() && entry->user != key.user)) {
+      continue;
     }
+    Pool::Setup setup = setup_for(*runtime, *entry, key);
+    set_readers(setup, &replaced);
+    served.insert(key);
+    for (const auto& reader : setup.readers) {
+      served.insert(reader->key());
+      reader->read_for(pool);
+      if (const auto credential = pool->credential()) reader->learn_credential(*credential);
+    }
+    pool->replace(std::move(setup), replaced);
+  }
+  for (const auto& [key, pool] : pools_) {
+    if (!served.contains(key)) pool->give_up(replaced);
   }
   replaced.push_back(std::exchange(reloaded_, std::move(runtime)));
   return replaced;
@@ -105,6 +120,40 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
   setup.paused = paused_.contains(key.database) || paused_.contains("");
   setup.key = std::move(key);
   return setup;
+}
+
+// The readers that a pool is to have: those that are there, as they are to be now, or new ones.
+void PoolDirectory::set_readers(Pool::Setup& setup, Replaced* replaced) {
+  if (!setup.settings.split_reads || setup.target.hosts.size() < 2 ||
+      setup.settings.pool_mode == config::PoolMode::session) {
+    return;
+  }
+  for (std::size_t host = 0; host < setup.target.hosts.size(); ++host) {
+    Pool::Setup one = reader_setup(setup, host);
+    std::shared_ptr<Pool>& reader = pools_[one.key];
+    if (reader == nullptr || replaced == nullptr) {
+      reader = std::make_shared<Pool>(std::move(one));
+      ++version_;
+    } else {
+      reader->replace(std::move(one), *replaced);
+    }
+    setup.readers.push_back(reader);
+  }
+}
+
+// Servers of their own: limits of what the primary is given are not theirs.
+Pool::Setup PoolDirectory::reader_setup(const Pool::Setup& setup, std::size_t host) {
+  Pool::Setup one = setup;
+  one.key.reader = static_cast<std::uint32_t>(host + 1);
+  one.target.hosts = {setup.target.hosts[host]};
+  one.target.cluster = nullptr;  // which counts hosts otherwise
+  one.settings.min_pool_size = 0;
+  one.quotas.clear();
+  one.readers.clear();
+  std::shared_ptr<PoolStatistics>& statistics = statistics_[one.key];
+  if (statistics == nullptr) statistics = std::make_shared<PoolStatistics>(workers_);
+  one.statistics = statistics;
+  return one;
 }
 
 std::shared_ptr<Quota> PoolDirectory::quota(const std::string& name, std::uint32_t max) {

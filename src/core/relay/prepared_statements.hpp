@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/relay/result_shape.hpp"
+#include "core/relay/route.hpp"
 #include "core/relay/session_work.hpp"
 #include "core/relay/statement_catalog.hpp"
 #include "core/statistics/statement_entry.hpp"
@@ -27,6 +28,7 @@ class ClientStatements {
     std::uint64_t epoch = 0;      ///< the CatalogEpoch of its Parse, or of what `shape` was told of
     ResultShape shape = kUntold;  ///< what rows the client was told that it gives
     StatementEntryRef entry = nullptr;  ///< where executing it is counted
+    Route route = {};                   ///< where executing it may happen
   };
   /// A portal of a statement whose rows the client was not told yet: its Describe will do so.
   struct Untold {

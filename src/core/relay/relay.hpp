@@ -15,6 +15,7 @@
 
 namespace forebay::core {
 
+class PreparedAhead;
 class TextEdits;
 
 /// Decides, message by message, what a client and the server link it is linked to exchange. Holds
@@ -49,6 +50,18 @@ class Relay {
   ClientProgress from_client(Bytes bytes, LinkRelayState* link);
   [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
   [[nodiscard]] const Objections& objections() const noexcept { return objections_; }
+
+  /// What the client says next, up to where its server may change.
+  struct Batch {
+    std::size_t size = 0;  ///< 0: not known to be a read
+    Route route = {};
+    bool begins = false;  ///< a READ ONLY transaction
+  };
+  /// The batch at the front of what the client, who is not linked, has said. A read only when all
+  /// of it is there.
+  [[nodiscard]] Batch look_ahead(Bytes bytes) const;
+  /// That batch is sent again, to another server: what it prepared on the first does not count.
+  void forget_prepared(Bytes batch);
 
   /// Sends a link what it takes to have the client's settings, and the client what differs between
   /// this server and the one that it was told about. To be called when the two are linked.
@@ -92,10 +105,11 @@ class Relay {
 
   // Texts that do something to the session.
   struct Understood {
-    SessionWorkRef work;
+    SessionWorkRef work = nullptr;
     bool commits = true;
     std::optional<tenant::Violation> objection = std::nullopt;
     StatementEntryRef entry = nullptr;
+    Route route = {};
   };
   /// `types` is what a Parse declares; nothing for a Query.
   [[nodiscard]] Understood understand(Bytes text, const Reading& reading,
@@ -111,6 +125,11 @@ class Relay {
   bool refused(const std::optional<tenant::Violation>& objection);
   void refuse(const Item& item, LinkRelayState& link, Request request, std::string why);
   [[nodiscard]] Reading reading(const WelcomeRef& welcome) const;
+  [[nodiscard]] Route route_of(Bytes text) const;
+  [[nodiscard]] Route route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const;
+  [[nodiscard]] bool for_replica(Route route) const;
+  [[nodiscard]] bool begins_read_only(Route route) const;
+  [[nodiscard]] bool defaults_to(Bytes parameter, Bytes value) const;
   void on_query(const Item& item, LinkRelayState& link);
   void edit_query(const SessionWork& work, TextEdits& edits, Expected& expected,
                   LinkRelayState& link);
@@ -149,6 +168,7 @@ class Relay {
     SessionWorkRef work = nullptr;
     bool commits = true;
     StatementEntryRef entry = nullptr;
+    Route route = {};
   };
   void on_parse(const Item& item, LinkRelayState& link);
   void remember_work(const NewStatement& made);
@@ -246,6 +266,8 @@ class ServerRelay {
   void on_notice(const Item& item);
   void pass(const Item& item, Disposition disposition);
   bool tell_overrun(Bytes sqlstate);
+  void pass_to_client(Bytes bytes, char type);
+  void note_refusal(const pg::backend::Fields& fields);
   bool rewrite_error(const Item& item, Bytes sqlstate);
   bool tell_refusal(const SpecialReply* special);
   Verdict violation(const Item& item);

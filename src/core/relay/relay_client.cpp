@@ -130,7 +130,8 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     return Handled::need_link;
   }
   const Bytes types = parse->parameter_types.substr(2);
-  auto [work, commits, objection, entry] = understand(parse->text, reading(client_.welcome), types);
+  auto [work, commits, objection, entry, route] =
+      understand(parse->text, reading(client_.welcome), types);
   if (objection) return Handled::need_link;
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
   const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
@@ -140,8 +141,12 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     statement = rules_.catalog.find_or_make(parse->definition, context_of(parse->definition));
   }
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(parse->statement, {std::move(statement), false, 0, std::move(work),
-                                             commits, epoch, kUntold, std::move(entry)});
+  client_.statements->set(parse->statement, {.statement = std::move(statement),
+                                             .pending = false,
+                                             .work = std::move(work),
+                                             .commits = commits,
+                                             .epoch = epoch,
+                                             .route = route});
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
 }

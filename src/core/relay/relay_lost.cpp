@@ -245,6 +245,7 @@ Relay::Handled Relay::on_lost_parse(const Item& item) {
   unnamed.definition.assign(parse->definition);
   unnamed.exists = true;
   unnamed.work = nullptr;
+  unnamed.route = {};
   pg::write_empty(out_.to_client.insert(), Backend::ParseComplete);
   return Handled::yes;
 }

@@ -215,7 +215,8 @@ void ServerRelay::on_parameter_status(const Item& item) {
   const bool withhold =
       client_ != nullptr && disposition != Disposition::abandon &&
       (link_.withheld != nullptr || (special != nullptr && special->withhold_ready));
-  pass(item, withhold ? Disposition::discard : disposition);
+  const bool facts = link_.reader && status && is_server_fact(status->name);
+  pass(item, withhold || facts ? Disposition::discard : disposition);
   if (!status || link_.settings == nullptr) return;
   if (withhold) {
     if (link_.withheld == nullptr) link_.withheld = std::make_unique<LinkRelayState::Withheld>();
@@ -226,6 +227,7 @@ void ServerRelay::on_parameter_status(const Item& item) {
     if (!known) told.emplace_back(status->name, before == nullptr ? std::string() : *before);
   }
   link_.reported.set(status->name, status->value);
+  if (facts) return;
   if (is_server_fact(status->name)) {
     Welcome changed = *link_.welcome;
     changed.set(status->name, status->value);

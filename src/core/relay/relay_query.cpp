@@ -69,6 +69,10 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
     understood.entry =
         rules_.measures->statements.find(reader.shape, client_.pool, *client_.statistics);
   }
+  if (client_.splits) {
+    understood.route =
+        Route(access_of(facts, split::FunctionVolatility::built_in()), reader.shape.hash().low);
+  }
   return understood;
 }
 

@@ -98,7 +98,9 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
             return progress;
           }
           link_.rest = link_.expected.disposition();
-          if (link_.rest == Disposition::forward && client_ != nullptr) to_client_.pass(fresh);
+          if (link_.rest == Disposition::forward && client_ != nullptr) {
+            pass_to_client(fresh, static_cast<char>(Backend::DataRow));
+          }
         }
         break;
       }
@@ -247,8 +249,9 @@ void ServerRelay::on_described(const Item& item, const NameChange& change) {
 ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   const auto fields = pg::backend::Fields::parse(item.message.body);
   const Verdict verdict = fields.fatal() ? Verdict::ending : Verdict::fine;
+  const bool untouched = client_ != nullptr && client_->attempt == Attempt::open;
   if (fields.fatal() && client_ != nullptr && client_->pins == 0 && rules_.share_statements &&
-      is_shutdown(fields.sqlstate)) {
+      (untouched || is_shutdown(fields.sqlstate))) {
     link_.rest = Disposition::discard;  // the client can do without this connection
     link_.last_words = fields.message;
     return verdict;
@@ -284,6 +287,7 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     catalog_changed();
     link_.stale_before = link_.epoch();
   }
+  if (untouched && disposition == Disposition::forward) note_refusal(fields);
   // Looked up before what it names is undone.
   const bool rewritten =
       disposition == Disposition::forward &&
@@ -325,7 +329,9 @@ void ServerRelay::catalog_changed() {
 
 void ServerRelay::pass(const Item& item, Disposition disposition) {
   link_.rest = disposition;
-  if (disposition == Disposition::forward && client_ != nullptr) to_client_.pass(item.bytes);
+  if (disposition == Disposition::forward && client_ != nullptr) {
+    pass_to_client(item.bytes, item.message.type);
+  }
 }
 
 // As PostgreSQL would, if this server had had the statement from when the client prepared it.

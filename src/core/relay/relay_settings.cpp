@@ -86,6 +86,7 @@ void Relay::tell_of_server(LinkRelayState& link) {
       client_.welcome = std::make_shared<const Welcome>(std::move(as_told));
       continue;
     }
+    if (link.reader && is_server_fact(name)) continue;
     pg::write_parameter_status(out_.to_client.insert(), name, value);
   }
 }

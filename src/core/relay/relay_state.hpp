@@ -13,6 +13,7 @@
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/pin_reason.hpp"
 #include "core/relay/prepared_statements.hpp"
+#include "core/relay/route.hpp"
 #include "core/relay/session_changes.hpp"
 #include "core/statistics/measures.hpp"
 #include "core/statistics/statement_meter.hpp"
@@ -61,6 +62,7 @@ struct Reading {
 struct StatementReader {
   sql::FactsCache cache;
   sql::Shape shape;
+  RefusedReads refused = {};
 };
 
 /// What is the same for all pairs of a pool.
@@ -91,6 +93,15 @@ struct Objections {
   std::string first;
 };
 
+/// A batch that is with a replica, and that the primary will do if the replica does not.
+enum class Attempt : std::uint8_t {
+  none,
+  open,            ///< the client has seen nothing of the answer
+  shown,           ///< the answer is the client's from here on
+  refused,         ///< the replica gave an error: nothing of it is the client's
+  refused_always,  ///< ... which it will give every time
+};
+
 /// What is remembered of a client between turns.
 struct ClientRelayState {
   pg::Framer framer{pg::Sender::client};
@@ -104,6 +115,8 @@ struct ClientRelayState {
   bool undecided_reading = false;
   bool discards = false;   ///< the open batch has a DISCARD ALL
   bool discarded = false;  ///< one was carried out; the settings of the start-up do not hold yet
+  bool splits = false;     ///< reads may go to replicas
+  Attempt attempt = Attempt::none;
   Pins pins = 0;
   std::uint64_t serial = 0;                    ///< of the session: unique in the process
   std::uint64_t pool = 0;                      ///< the pool's serial number
@@ -121,6 +134,7 @@ struct ClientRelayState {
     SessionWorkRef work;
     StatementEntryRef entry;
     bool commits = false;
+    Route route;
   } unnamed;
   bool portal_commits = false;  ///< the portal bound last may end a transaction for good
   /// The transaction that was open went with its server connection, and is for the client to end.
@@ -181,6 +195,7 @@ struct LinkRelayState {
   bool has_settings_statement = false;
   bool replication = false;  ///< CopyBoth may begin
   bool streaming = false;    ///< CopyBoth has begun
+  bool reader = false;       ///< for reads: what sort of server it is, is not the client's to know
 
   ParameterSetRef settings;        ///< what was set on the server; never null after login
   bool settings_doubtful = false;  ///< ... and may have been reset meanwhile, nobody knows which

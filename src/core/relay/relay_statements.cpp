@@ -63,6 +63,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
     made.work = std::move(understood.work);
     made.commits = understood.commits;
     made.entry = std::move(understood.entry);
+    made.route = understood.route;
   } else if (rules_.reader != nullptr) {
     made.work = unknown_work();
   }
@@ -120,8 +121,13 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
                  : rules_.catalog.make_unkept();
   if (!made.whole) client_.pin(PinReason::large_statement);
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(made.name, {statement, true, link.expected.batch(), made.work,
-                                      made.commits, link.epoch(), kUntold, made.entry});
+  client_.statements->set(made.name, {.statement = statement,
+                                      .batch = link.expected.batch(),
+                                      .work = made.work,
+                                      .commits = made.commits,
+                                      .epoch = link.epoch(),
+                                      .entry = made.entry,
+                                      .route = made.route});
 
   drop_older(statement, link.epoch(), link);
   const bool has_it = link.statements.use(statement);
@@ -165,6 +171,7 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
   unnamed.work = made.work;
   unnamed.commits = made.commits;
   unnamed.entry = made.entry;
+  unnamed.route = made.route;
   if (made.whole) {
     unnamed.definition.assign(made.definition);
     unnamed.exists = true;

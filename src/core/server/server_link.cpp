@@ -42,6 +42,7 @@ ServerLink::ServerLink(Engine& engine, std::shared_ptr<Pool> pool)
   relay_.pool = pool_->serial();
   relay_.catalog = &pool_->catalog();
   relay_.meter.pool = &pool_->statistics().of(engine.id());
+  relay_.reader = pool_->is_reader();
 }
 
 ServerLink::~ServerLink() = default;

@@ -1,0 +1,209 @@
+#include <limits>
+#include <utility>
+
+#include "core/client/client_session.hpp"
+#include "core/client/replica_use.hpp"
+#include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/base/assert.hpp"
+
+// Reads on replicas: where a session's next batch goes, and that nobody sees when it goes twice.
+namespace forebay::core {
+
+void ClientSession::begin_splitting() {
+  if (pool_->readers().empty() || mode_ == config::PoolMode::session) return;
+  relay_.splits = true;
+  replicas_ = std::make_unique<ReplicaUse>();
+}
+
+Pool& ClientSession::source() const noexcept {
+  return replicas_ != nullptr && replicas_->reader != nullptr ? *replicas_->reader : *pool_;
+}
+
+// A server is needed for the message at the front: which?
+void ClientSession::choose_server(Bytes bytes) {
+  ReplicaUse& use = *replicas_;
+  FB_ASSERT(use.reader == nullptr && use.batch == 0);
+  use.only_read = 0;
+  const bool refused = std::exchange(use.for_primary, false);
+  const Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+  const Relay::Batch batch = relay.look_ahead(bytes);
+  if (batch.size == 0) return;
+  if (use.unsettled && use.ended != engine_.now()) {
+    // This turn began after the last write was answered.
+    use.since = engine_.now();
+    use.unsettled = false;
+  }
+  if (!refused && !use.unsettled) {
+    use.reader = engine_.choose_reader(*pool_, use.since);
+  }
+  if (use.reader != nullptr) {
+    use.batch = static_cast<std::uint32_t>(batch.size);
+    use.sent = 0;
+    use.route = batch.route;
+  } else {
+    use.only_read = batch.begins ? std::numeric_limits<std::uint32_t>::max()
+                                 : static_cast<std::uint32_t>(batch.size);
+  }
+}
+
+// Sends the attempt, which stands at the front of `bytes` and stays there.
+void ClientSession::send_attempt(Bytes bytes) {
+  ReplicaUse& use = *replicas_;
+  if (relay_.attempt == Attempt::none) {
+    relay_.attempt = Attempt::open;
+    engine_.counters().replica_batches.add();
+  }
+  const Bytes rest = bytes.substr(use.sent, use.batch - use.sent);
+  if (!rest.empty()) {
+    Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+    use.sent += static_cast<std::uint32_t>(relay.from_client(rest, &link_->relay()).consumed);
+  }
+  send_both();
+}
+
+// What the client shall see of an attempt waits until it is certain. True: nothing is to be sent.
+bool ClientSession::hold_answer() {
+  ReplicaUse& use = *replicas_;
+  Conduit& out = engine_.to_client();
+  switch (relay_.attempt) {
+    case Attempt::open:
+      out.keep(use.held, engine_.buffers());
+      return true;
+    case Attempt::refused:
+    case Attempt::refused_always:
+      out.clear();
+      use.held.clear(engine_.buffers());
+      return true;
+    default:
+      break;
+  }
+  if (use.held.empty()) return false;
+  if (unsent_.empty()) {
+    unsent_ = std::move(use.held);
+    Conduit::resend(*stream_, unsent_, engine_.buffers());
+  } else {
+    unsent_.append(engine_.buffers(), use.held.view());
+    use.held.clear(engine_.buffers());
+  }
+  return false;
+}
+
+// Everything that is owed for the attempt has come. False: the primary has the batch now.
+bool ClientSession::finish_attempt() {
+  ReplicaUse& use = *replicas_;
+  FB_ASSERT(relay_.attempt != Attempt::none);
+  if (relay_.attempt == Attempt::refused || relay_.attempt == Attempt::refused_always) {
+    if (relay_.attempt == Attempt::refused_always) {
+      engine_.refuse_read(pool_->serial(), use.route);
+    }
+    ServerLink* const link = std::exchange(link_, nullptr);
+    try_primary();
+    if (link->relay().at_rest()) {
+      engine_.release(*link);
+    } else {
+      link->orphan({});
+    }
+    return false;
+  }
+  end_attempt();
+  return true;
+}
+
+bool ClientSession::attempt_answered() const {
+  const LinkRelayState& link = link_->relay();
+  return replicas_->sent == replicas_->batch && link.expected.empty() &&
+         !link.expected.batch_open() && link.framer.rest() == 0 && link_->sent_all();
+}
+
+// The batch is done with: what was sent of it is not needed any more.
+void ClientSession::end_attempt() {
+  ReplicaUse& use = *replicas_;
+  relay_.attempt = Attempt::none;
+  if (use.sent > 0) stash_.consume(engine_.buffers(), use.sent);
+  use.held.clear(engine_.buffers());
+  use.batch = use.sent = 0;
+}
+
+// The batch at the front of the stash goes to the primary, as if it had been sent only now.
+void ClientSession::try_primary() {
+  ReplicaUse& use = *replicas_;
+  engine_.counters().replica_retries.add();
+  Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+      .forget_prepared(stash_.view().substr(0, use.sent));
+  relay_.attempt = Attempt::none;
+  use.held.clear(engine_.buffers());
+  use.batch = use.sent = 0;
+  use.reader = nullptr;
+  use.for_primary = true;
+  enter(Phase::idle);
+}
+
+// The replica is lost in the middle of an attempt. True: nothing was shown, and the primary has it.
+bool ClientSession::survive_replica(ServerLink& link, const std::string& reason) {
+  ReplicaUse& use = *replicas_;
+  if (use.batch == 0) {
+    note_unlinked();
+    return false;
+  }
+  if (relay_.attempt == Attempt::shown || goodbye_) {
+    end_attempt();
+    use.reader = nullptr;
+    return false;
+  }
+  const ParameterSetRef settings = relay_.settings;
+  Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+      .on_link_lost(link.relay(), reason);
+  engine_.to_client().clear();
+  relay_.settings = settings;
+  relay_.skip_to_sync = relay_.drop_rest = false;
+  relay_.lost.reset();
+  try_primary();
+  return true;
+}
+
+// On its way to a replica: the primary will do. False: it does not wait for a replica.
+bool ClientSession::wait_for_primary() {
+  if (replicas_ == nullptr || replicas_->reader == nullptr) return false;
+  leave_reader();
+  replicas_->for_primary = true;
+  link_ = nullptr;
+  enter(Phase::idle);
+  continue_input();
+  settle();
+  return true;
+}
+
+void ClientSession::leave_reader() {
+  if (replicas_ == nullptr) return;
+  replicas_->reader = nullptr;
+  replicas_->batch = replicas_->sent = 0;
+}
+
+// So many bytes of the client's went to a link.
+void ClientSession::note_sent(std::size_t bytes) {
+  ReplicaUse& use = *replicas_;
+  if (use.reader != nullptr || bytes == 0) return;
+  constexpr auto kAll = std::numeric_limits<std::uint32_t>::max();
+  if (use.only_read == kAll) return;
+  if (bytes <= use.only_read) {
+    use.only_read -= static_cast<std::uint32_t>(bytes);
+  } else {
+    use.only_read = 0;
+    use.wrote = true;
+  }
+}
+
+// The session gives its link back.
+void ClientSession::note_unlinked() {
+  ReplicaUse& use = *replicas_;
+  use.reader = nullptr;
+  use.only_read = 0;
+  if (!std::exchange(use.wrote, false)) return;
+  if (pool_->settings().read_consistency == config::ReadConsistency::none) return;
+  use.unsettled = true;
+  use.ended = engine_.now();
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "core/relay/relay.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+// Reads on replicas: which batches of a client are reads, and what becomes of a replica's answer.
+
+namespace forebay::core {
+
+using pg::Backend;
+using pg::Frontend;
+using split::Access;
+using ItemKind = pg::Framer::Kind;
+
+/// What the Parse messages of the batch at hand, none of which was sent yet, will have prepared.
+class PreparedAhead {
+ public:
+  bool add(Bytes name, Route route) {
+    if (count_ == all_.size()) return false;
+    all_[count_++] = {name, route};
+    return true;
+  }
+  [[nodiscard]] const Route* find(Bytes name) const {
+    for (std::size_t i = count_; i-- > 0;) {
+      if (all_[i].first == name) return &all_[i].second;
+    }
+    return nullptr;
+  }
+
+ private:
+  std::array<std::pair<Bytes, Route>, 8> all_;
+  std::size_t count_ = 0;
+};
+
+// ---------------------------------------------------------------- the client's side
+
+Route Relay::route_of(Bytes text) const {
+  const Reading how = reading(client_.welcome);
+  if (rules_.reader == nullptr || !how.lexable) return {};
+  StatementReader& reader = *rules_.reader;
+  const sql::Facts& facts = reader.cache.facts(text, how.standard, reader.shape);
+  return {access_of(facts, split::FunctionVolatility::built_in()), reader.shape.hash().low};
+}
+
+Route Relay::route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const {
+  if (const Route* route = ahead.find(statement)) return *route;
+  if (statement.empty()) return unnamed;
+  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
+  return known == nullptr ? Route() : known->route;
+}
+
+// Whether the session's own default of a parameter is this.
+bool Relay::defaults_to(Bytes parameter, Bytes value) const {
+  const std::string* own = client_.settings->find(parameter);
+  return own != nullptr && *own == value;
+}
+
+bool Relay::begins_read_only(Route route) const {
+  if (route.access() == Access::begin_read_only) return true;
+  return route.access() == Access::begin && defaults_to("default_transaction_read_only", "on");
+}
+
+bool Relay::for_replica(Route route) const {
+  if (route.access() == Access::read) return !rules_.reader->refused.holds(client_.pool, route);
+  return begins_read_only(route);
+}
+
+Relay::Batch Relay::look_ahead(Bytes bytes) const {
+  // A standby knows no SERIALIZABLE.
+  if (client_.lost != nullptr || client_.settings == nullptr ||
+      defaults_to("default_transaction_isolation", "serializable")) {
+    return {};
+  }
+  Batch batch;
+  pg::Framer framer = client_.framer;
+  PreparedAhead ahead;
+  std::optional<Route> bound;
+  std::size_t executed = 0;
+  // Where nothing but the first Execute begins a transaction, what follows is in it, and READ ONLY.
+  const auto allowed = [&](Route route) { return batch.begins || for_replica(route); };
+  for (std::size_t at = 0;;) {
+    const Item item = framer.next(bytes.substr(at), kInspectionMax);
+    if (item.kind != ItemKind::message) return {};
+    const pg::Message& message = item.message;
+    at += item.bytes.size();
+    switch (static_cast<Frontend>(message.type)) {
+      case Frontend::Query: {
+        const auto query = pg::frontend::Query::parse(message.body);
+        if (!query || at != item.bytes.size()) return {};
+        const Route route = route_of(query->text);
+        if (!for_replica(route)) return {};
+        return {at, route, begins_read_only(route)};
+      }
+      case Frontend::Parse: {
+        const auto parse = pg::frontend::Parse::parse(message.body);
+        if (!parse || (!parse->statement.empty() && find_statement(parse->statement))) return {};
+        const Route route = route_of(parse->text);
+        if (!allowed(route) || !ahead.add(parse->statement, route)) return {};
+        if (executed == 0) batch.route = route;
+        break;
+      }
+      case Frontend::Bind: {
+        const auto bind = pg::frontend::Bind::parse(message.body);
+        if (!bind) return {};
+        bound = route_of(bind->statement, client_.unnamed.route, ahead);
+        if (!allowed(*bound)) return {};
+        break;
+      }
+      case Frontend::Execute:
+        // Of two, the first may have been answered when the second is refused.
+        if (!bound || (++executed > 1 && !batch.begins)) return {};
+        if (executed == 1) batch.route = *bound;
+        if (executed == 1) batch.begins = begins_read_only(*bound);
+        break;
+      case Frontend::Describe: {
+        const auto describe = pg::frontend::Describe::parse(message.body);
+        if (!describe) return {};
+        const bool portal = describe->target == pg::frontend::Target::portal;
+        if (portal && !bound) return {};
+        if (!portal && !allowed(route_of(describe->name, client_.unnamed.route, ahead))) return {};
+        break;
+      }
+      case Frontend::Close:
+      case Frontend::Flush:
+        break;
+      case Frontend::Sync:
+        batch.size = at;
+        return batch;
+      default:
+        return {};
+    }
+  }
+}
+
+void Relay::forget_prepared(Bytes batch) {
+  pg::Framer framer{pg::Sender::client};
+  client_.portals.clear();
+  while (!batch.empty()) {
+    const Item item = framer.next(batch, kInspectionMax);
+    if (item.kind != ItemKind::message) return;
+    batch.remove_prefix(item.bytes.size());
+    if (!item.message.is(Frontend::Parse) || client_.statements == nullptr) continue;
+    const auto parse = pg::frontend::Parse::parse(item.message.body);
+    if (parse && !parse->statement.empty()) client_.statements->take(parse->statement);
+  }
+}
+
+// ---------------------------------------------------------------- the replica's answer
+
+namespace {
+
+// What comes before a statement has done anything: an error may still take its place.
+bool is_preface(Bytes bytes, char type) {
+  switch (static_cast<Backend>(type)) {
+    case Backend::ParseComplete:
+    case Backend::BindComplete:
+    case Backend::CloseComplete:
+    case Backend::RowDescription:
+    case Backend::ParameterDescription:
+    case Backend::NoData:
+    case Backend::NoticeResponse:
+    case Backend::ParameterStatus:
+      return true;
+    case Backend::CommandComplete: {
+      const Bytes tag = bytes.substr(std::min<std::size_t>(5, bytes.size()));
+      return tag.starts_with("BEGIN") || tag.starts_with("START TRANSACTION");
+    }
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+void ServerRelay::pass_to_client(Bytes bytes, char type) {
+  if (client_->attempt == Attempt::open && !is_preface(bytes, type)) {
+    client_->attempt = Attempt::shown;
+  }
+  to_client_.pass(bytes);
+}
+
+// The primary has the last word on every error but those that it would only repeat: the statement
+// was cancelled, or the data are not what it takes them for.
+void ServerRelay::note_refusal(const pg::backend::Fields& fields) {
+  const Bytes sqlstate = fields.sqlstate;
+  if (sqlstate == pg::sqlstate::kQueryCanceled || sqlstate.starts_with("22")) return;
+  const bool always = sqlstate == "25006" || sqlstate == "55000" ||
+                      (sqlstate == pg::sqlstate::kFeatureNotSupported &&
+                       !fields.message.starts_with("cached plan"));
+  client_->attempt = always ? Attempt::refused_always : Attempt::refused;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_set>
+
+#include "forebay/routing/split/access.hpp"
+
+namespace forebay::core {
+
+/// What a text asks for: its Access, and which shape it is, so that a replica that refuses it is
+/// not asked again. Nothing known: a write.
+class Route {
+ public:
+  Route() = default;
+  Route(split::Access access, std::uint64_t shape) noexcept
+      : bits_((shape & ~kAccess) | static_cast<std::uint64_t>(access)) {}
+  [[nodiscard]] split::Access access() const noexcept {
+    return static_cast<split::Access>(bits_ & kAccess);
+  }
+  [[nodiscard]] std::uint64_t shape() const noexcept { return bits_ & ~kAccess; }
+
+ private:
+  static constexpr std::uint64_t kAccess = 3;
+  std::uint64_t bits_ = 0;
+};
+
+/// Shapes that look like reads and that replicas refuse, by pool: they go to the primary.
+class RefusedReads {
+ public:
+  void add(std::uint64_t pool, Route route) {
+    if (shapes_.size() >= kMost) shapes_.clear();
+    shapes_.insert(key(pool, route));
+  }
+  [[nodiscard]] bool holds(std::uint64_t pool, Route route) const {
+    return !shapes_.empty() && shapes_.contains(key(pool, route));
+  }
+
+ private:
+  static constexpr std::size_t kMost = 10'000;
+  static std::uint64_t key(std::uint64_t pool, Route route) noexcept {
+    return route.shape() ^ (pool * 0x9e3779b97f4a7c15);
+  }
+  std::unordered_set<std::uint64_t> shapes_;
+};
+
+}  // namespace forebay::core
