@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/client/client_session.hpp"
@@ -225,8 +226,10 @@ class Engine final : public Driven {
   std::vector<std::shared_ptr<Pool>> pools_;
   std::uint64_t pools_version_ = 0;
   std::vector<mail::WaitFailed> hopeless_;  ///< to be told at the end of the turn
-  std::uint32_t turns_of_replicas_ = 0;
-  bool waiting_ = false;  ///< some session of ours began to wait since the last tick
+  /// Views of the clusters that are read from; clusters stay as long as the process.
+  std::unordered_map<const Cluster*, ClusterReader> clusters_;
+  std::uint32_t reader_turn_ = 0;  ///< where the choice of a replica begins
+  bool waiting_ = false;           ///< some session of ours began to wait since the last tick
   bool draining_ = false;
   bool stopped_ = false;
 };

@@ -1,0 +1,10 @@
+create table t (id int primary key, name text);
+insert into t values (1, 'a'), (2, 'b'), (3, 'a');
+create table u (id int, name text);
+insert into u values (1, 'a');
+create schema app;
+create table app.orders (id int, name text);
+create sequence s;
+create view v as select id, name from t;
+create unlogged table fleeting (id int);
+create view writer as select nextval('s') as n;

@@ -1,0 +1,189 @@
+"""Reads on replicas: which statements they get, and that nobody sees what they refuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import messages as m
+from lab.declare import FOREBAY, test
+from lab.lab import Lab
+from lab.postgres import Postgres
+from lab.process import wait_until
+from lab.target import Target
+from lab.wire import Client
+
+CORPUS = Path(__file__).resolve().parents[1] / "unit" / "routing" / "corpus" / "access.txt"
+SCHEMA = Path(__file__).with_name("lab") / "split.sql"
+# Stable, so that a replica may be asked; and who answers can be told.
+WHERE = "select inet_server_port()"
+
+
+@dataclass
+class Pair:
+    primary: Postgres
+    replica: Postgres
+
+
+def pair(lab: Lab) -> Pair:
+    primary = lab.private_postgres(synchronous_commit="local")
+    with primary.admin("app") as admin:
+        for statement in SCHEMA.read_text().split(";\n"):
+            if statement.strip():
+                admin.run(statement)
+        admin.run("grant all on all tables in schema public, app to app")
+        admin.run("grant all on all sequences in schema public to app")
+        admin.run("grant all on schema public, app to app")
+    return Pair(primary, lab.replica_of(primary))
+
+
+def split(lab: Lab, both: Pair, **options: object) -> Target:
+    settings = {"split_reads": True, "read_consistency": "none", **options}
+    return lab.target(servers=[both.primary.address, both.replica.address], options=settings)
+
+
+def at(client: Client, sql: str = WHERE) -> int:
+    return int(client.value(sql) or 0)
+
+
+@test(targets=FOREBAY)
+def reads_and_writes(lab: Lab) -> None:
+    both = pair(lab)
+    primary, replica = both.primary.port, both.replica.port
+    with split(lab, both).connect() as client:
+        assert at(client) == replica
+        assert at(client, "select inet_server_port() from t where id = 1") == replica
+        assert at(client, "select inet_server_port() from t where id = 1 for update") == primary
+        assert at(client, "select inet_server_port() + 0 * nextval('s')::int") == primary
+        client.run("insert into t values (10, 'x')")
+        client.run("begin")
+        assert at(client) == primary
+        client.run("commit")
+        for begin in ("begin read only", "start transaction isolation level repeatable read, "
+                      "read only"):
+            client.run(begin)
+            assert at(client) == replica
+            assert client.error(m.query("insert into t values (11)")).sqlstate == "25006"
+            client.run("rollback")
+        client.run("set session characteristics as transaction read only")
+        client.run("begin")
+        assert at(client) == replica
+        client.run("commit")
+        client.run("begin read write")
+        client.run("insert into t values (12, 'x')")
+        client.run("commit")
+        client.run("set default_transaction_isolation = serializable")
+        assert at(client) == primary
+
+
+@test(targets=FOREBAY)
+def extended_protocol(lab: Lab) -> None:
+    both = pair(lab)
+    primary, replica = both.primary.port, both.replica.port
+
+    def port(answer: list[m.Message]) -> int:
+        assert not m.only(answer, b"E"), answer
+        return int(m.only(answer, b"D")[-1].columns()[0] or b"")
+
+    with split(lab, both).connect() as client:
+        assert port(client.messages(m.parse("", WHERE), m.bind("", ""), m.execute(""),
+                                    m.sync())) == replica
+        client.messages(m.parse("where", WHERE), m.describe_statement("where"), m.sync())
+        use = (m.bind("", "where"), m.describe_portal(""), m.execute(""), m.sync())
+        assert port(client.messages(*use)) == replica
+        client.run("begin")
+        assert port(client.messages(*use)) == primary
+        client.run("rollback")
+        assert port(client.messages(*use)) == replica
+        # One batch, two statements of which one writes.
+        answer = client.messages(m.parse("", "insert into t values (20)"), m.bind("", ""),
+                                 m.execute(""), *use)
+        assert port(answer) == primary
+        # A driver's READ ONLY transaction begins in one batch with its first statement.
+        answer = client.messages(m.parse("", "begin read only"), m.bind("", ""), m.execute(""),
+                                 *use)
+        assert port(answer) == replica and client.status == b"T"
+        client.run("commit")
+        # Several batches at once are answered in their order.
+        answer = client.messages(*use, m.parse("", "insert into t values (21)"), m.bind("", ""),
+                                 m.execute(""), m.sync(), *use, readies=3)
+        assert m.names(answer).count("ReadyForQuery") == 3, answer
+        assert [row.columns() for row in m.only(answer, b"D")] == [
+            [str(replica).encode()], [str(primary).encode()]]
+
+
+REFUSED = {
+    "a_view_that_writes": "select n > 0 from writer",
+    "an_unlogged_table": "select count(*) >= 0 from fleeting",
+}
+
+
+@test(targets=FOREBAY, params=REFUSED)
+def refused_by_the_replica(lab: Lab, param: str) -> None:
+    """The primary does it instead, unseen; the next time the replica is not asked."""
+    both = pair(lab)
+    target = split(lab, both)
+    with target.connect() as client:
+        for _ in range(2):
+            assert client.value(REFUSED[param]) == "t"
+        for name in ("", "named"):
+            answer = client.messages(m.parse(name, REFUSED[param]), m.describe_statement(name),
+                                     m.bind("", name), m.execute(""), m.sync())
+            assert m.only(answer, b"D")[0].columns() == [b"t"], answer
+            assert m.names(answer).count("ParseComplete") == 1, answer
+        assert client.messages(m.bind("", "named"), m.execute(""), m.sync())
+        # What the primary refuses, too, is refused once.
+        answer = client.messages(m.query("select * from nothing"))
+        assert [e.sqlstate for e in m.only(answer, b"E")] == ["42P01"], answer
+        assert at(client) == both.replica.port
+        # In a READ ONLY transaction in one batch, as well.
+        answer = client.messages(m.parse("", "begin read only"), m.bind("", ""), m.execute(""),
+                                 m.parse("", "select count(*) from fleeting"), m.bind("", ""),
+                                 m.execute(""), m.sync())
+        assert m.only(answer, b"D")[0].columns() == [b"0"], answer
+        client.run("commit")
+    refusals = [line for line in both.replica.log.read_text().splitlines() if "ERROR:" in line]
+    assert len([line for line in refusals if "nothing" not in line]) == 2, refusals
+
+
+@test(targets=FOREBAY)
+def replica_lost_and_back(lab: Lab) -> None:
+    both = pair(lab)
+    with split(lab, both).connect() as client:
+        assert at(client) == both.replica.port
+        both.replica.stop("immediate")
+        for _ in range(5):
+            assert at(client) == both.primary.port
+        both.replica.start()
+        wait_until(lambda: at(client) == both.replica.port, "the replica is used again")
+
+
+@test(targets=FOREBAY)
+def own_writes_are_seen(lab: Lab) -> None:
+    """With replay paused, a session that has written reads from the primary."""
+    both = pair(lab)
+    target = split(lab, both, read_consistency="session")
+    both.replica.value("select pg_wal_replay_pause()")
+    with target.connect() as writer, target.connect() as reader:
+        for i in range(100, 120):
+            writer.run(f"insert into t values ({i})")
+            assert writer.value(f"select count(*) from t where id = {i}") == "1"
+            assert at(writer) == both.primary.port
+        assert at(reader) == both.replica.port
+    both.replica.value("select pg_wal_replay_resume()")
+
+
+@test(targets=FOREBAY, within=120)
+def corpus_on_a_standby(lab: Lab) -> None:
+    """No statement that counts as a read is refused by a real standby for being a write."""
+    both = pair(lab)
+    wrong = []
+    with both.replica.admin("app") as client:
+        for line in CORPUS.read_text().splitlines():
+            if not line.startswith("R "):
+                continue
+            answer = client.messages(m.query(line[2:]))
+            codes = [e.sqlstate for e in m.only(answer, b"E")]
+            if codes:
+                wrong.append((codes, line))
+    assert not wrong, wrong
