@@ -25,6 +25,7 @@ struct Wanted {
 // Power of two choices: of two replicas that may serve it, the one that has less to do.
 std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Instant since) {
   const auto& readers = primary.readers();
+  if (readers.empty()) return nullptr;  // since a reload
   const auto& cluster = primary.target().cluster;
   const ClusterView* view = nullptr;
   if (cluster != nullptr) view = &clusters_[cluster.get()].look(*cluster);
