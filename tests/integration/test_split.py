@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import messages as m
 from lab.declare import FOREBAY, test
+from lab.drivers import DRIVERS, run_driver
 from lab.lab import Lab
 from lab.postgres import Postgres
 from lab.process import wait_until
@@ -187,3 +189,12 @@ def corpus_on_a_standby(lab: Lab) -> None:
             if codes:
                 wrong.append((codes, line))
     assert not wrong, wrong
+
+
+@test(targets=FOREBAY, params=("psycopg2_driver.py", "asyncpg_driver.py"), within=120, heavy=True)
+def drivers(lab: Lab, param: str) -> None:
+    """The driver programs, as without replicas."""
+    replica = lab.replica_of(lab.postgres)
+    target = lab.target(servers=[lab.postgres.address, replica.address],
+                        options={"split_reads": True})
+    run_driver(lab, target, [sys.executable, DRIVERS / param])
