@@ -1,5 +1,9 @@
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "admin/show.hpp"
 #include "forebay/config/names.hpp"
@@ -110,10 +114,27 @@ std::uint32_t rest(std::uint32_t all, std::uint32_t part) {
   return all > part ? all - part : 0;
 }
 
+// One row for each database and user: with the links to read from, which follow in the list.
 Rows pools(const View& view) {
-  Rows rows;
+  std::vector<std::pair<std::shared_ptr<Pool>, Pool::Counts>> all;
   for (const auto& pool : view.shared.pools.all()) {
     const Pool::Counts counts = pool->counts();
+    const bool reads_for_last = pool->is_reader() && !all.empty() &&
+                                all.back().first->key().database == pool->key().database &&
+                                all.back().first->key().user == pool->key().user;
+    if (!reads_for_last) {
+      all.emplace_back(pool, counts);
+      continue;
+    }
+    Pool::Counts& sum = all.back().second;
+    sum.total += counts.total;
+    sum.opening += counts.opening;
+    sum.parked += counts.parked;
+    sum.waiting += counts.waiting;
+    sum.oldest_wait = std::min(sum.oldest_wait, counts.oldest_wait);
+  }
+  Rows rows;
+  for (const auto& [pool, counts] : all) {
     const std::int64_t wait = longest_wait(view, counts);
     rows.push_back({pool->key().database, pool->key().user, rest(counts.clients, counts.waiting),
                     counts.waiting, 0, 0, rest(counts.total, counts.opening + counts.parked), 0, 0,

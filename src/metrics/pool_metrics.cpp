@@ -106,8 +106,11 @@ struct Line {
   Sums sums;
 };
 
+// A pool of links to read from is told apart by its host's place in the database's list.
 Labels labels_of(const core::PoolKey& key) {
-  return {{"database", key.database}, {"user", key.user}};
+  Labels labels{{"database", key.database}, {"user", key.user}};
+  if (key.reader > 0) labels.push_back({"replica", std::to_string(key.reader)});
+  return labels;
 }
 
 /// Which pools have series of their own: those that did most.

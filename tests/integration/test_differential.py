@@ -57,6 +57,14 @@ def over_tls(lab: Lab) -> None:
     compare_all(lab, lab.target())
 
 
+@test(targets=("forebay",), within=240, heavy=True)
+def with_reads_on_a_replica(lab: Lab) -> None:
+    """What a replica answers, too, is what the primary would have said."""
+    replica = lab.replica_of(lab.postgres)
+    compare_all(lab, lab.target(servers=[lab.postgres.address, replica.address],
+                                options={"split_reads": True}))
+
+
 def compare_all(lab: Lab, target: Target) -> None:
     direct = prepare(lab)
     found = []

@@ -149,6 +149,27 @@ def refused_by_the_replica(lab: Lab, param: str) -> None:
 
 
 @test(targets=FOREBAY)
+def a_cursor_that_outlives_its_transaction(lab: Lab) -> None:
+    """It keeps the session on its replica, once: then such transactions are the primary's."""
+    both = pair(lab)
+    with split(lab, both).connect() as client:
+        client.run("begin read only")
+        assert at(client) == both.replica.port
+        client.run("declare c cursor with hold for values (1), (2)")
+        client.run("commit")
+        assert client.value("fetch c") == "1"
+        client.run("close c")
+        client.run("begin read only")
+        assert at(client) == both.primary.port
+        client.run("declare c cursor with hold for values (1), (2)")
+        client.run("commit")
+        client.run("insert into t values (30)")
+        assert client.value("fetch c") == "1"
+        client.run("close c")
+        assert at(client) == both.replica.port
+
+
+@test(targets=FOREBAY)
 def replica_lost_and_back(lab: Lab) -> None:
     both = pair(lab)
     with split(lab, both).connect() as client:

@@ -280,7 +280,8 @@ void ClientSession::server_done() {
     return;
   }
   const LinkRelayState& link = link_->relay();
-  if (link.overrun != nullptr && link.overrun->transaction && link.expected.empty()) {
+  if (attempts == answered && link.overrun != nullptr && link.overrun->transaction &&
+      link.expected.empty()) {
     // Its statement was cancelled for the sake of the transaction's time.
     give_up_transaction(TimeLimit::transaction, link.overrun->told);
     return;
@@ -315,7 +316,10 @@ bool ClientSession::after_transaction() {
         .take_inventory(link_->relay());
     link_->send(engine_.to_server());
   }
-  if (relay_.pins != 0) return true;
+  if (relay_.pins != 0) {
+    if (replicas_ != nullptr) note_bound();
+    return true;
+  }
   ServerLink* link = std::exchange(link_, nullptr);
   // It waited for this client to read; whoever has it next does not.
   if (!unsent_.empty()) link->resume();

@@ -214,6 +214,7 @@ class ClientSession final : public StreamEvents {
   void leave_reader();
   void note_sent(std::size_t bytes);
   void note_unlinked();
+  void note_bound();
 
   void link_up(ServerLink& link);
   bool after_transaction();

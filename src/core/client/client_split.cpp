@@ -59,6 +59,10 @@ void ClientSession::send_attempt(Bytes bytes) {
   if (!rest.empty()) {
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
     use.sent += static_cast<std::uint32_t>(relay.from_client(rest, &link_->relay()).consumed);
+    // What is refused fails here, and counts where the primary is asked.
+    if (relay_.tenant != nullptr && relay.objections().refused == 0) {
+      note_objections(relay.objections());
+    }
   }
   send_both();
 }
@@ -95,7 +99,8 @@ bool ClientSession::finish_attempt() {
   ReplicaUse& use = *replicas_;
   FB_ASSERT(relay_.attempt != Attempt::none);
   if (relay_.attempt == Attempt::refused || relay_.attempt == Attempt::refused_always) {
-    if (relay_.attempt == Attempt::refused_always) {
+    // Of a transaction it was something else than its BEGIN.
+    if (relay_.attempt == Attempt::refused_always && use.route.access() == split::Access::read) {
       engine_.refuse_read(pool_->serial(), use.route);
     }
     ServerLink* const link = std::exchange(link_, nullptr);
@@ -146,6 +151,11 @@ bool ClientSession::survive_replica(ServerLink& link, const std::string& reason)
   if (use.batch == 0) {
     note_unlinked();
     return false;
+  }
+  if (relay_.attempt == Attempt::open && link.relay().overrun != nullptr) {
+    // It has had its time: that is the answer.
+    relay_.attempt = Attempt::shown;
+    hold_answer();
   }
   if (relay_.attempt == Attempt::shown || goodbye_) {
     end_attempt();
@@ -204,6 +214,15 @@ void ClientSession::note_unlinked() {
   if (pool_->settings().read_consistency == config::ReadConsistency::none) return;
   use.unsettled = true;
   use.ended = engine_.now();
+}
+
+// A transaction has left something behind, perhaps on a replica, where the session now stays: the
+// primary gets those that begin alike.
+void ClientSession::note_bound() {
+  const bool bound = (relay_.pins & ~bit(PinReason::looking)) != 0;
+  if (bound && replicas_->reader != nullptr) {
+    engine_.refuse_read(pool_->serial(), replicas_->route);
+  }
 }
 
 }  // namespace forebay::core

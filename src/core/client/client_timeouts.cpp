@@ -78,7 +78,8 @@ void ClientSession::over_time(TimeLimit limit) {
 void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
   FB_ASSERT(phase_ == Phase::linked && link_->relay().expected.empty());
   const Pins pins = relay_.undo == nullptr ? relay_.pins : relay_.undo->pins;
-  if (mode_ == config::PoolMode::session || pins != 0 || goodbye_) {
+  const bool attempts = relay_.attempt != Attempt::none;
+  if (mode_ == config::PoolMode::session || pins != 0 || goodbye_ || attempts) {
     // What else the session has stands on that link.
     Refused last = reason_of(limit, "terminating connection");
     last.hint = "The session is bound to its server connection, which the rollback ends.";
@@ -90,6 +91,7 @@ void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
   ServerLink* link = std::exchange(link_, nullptr);
   const Residue left = residue(link->relay());
   enter(Phase::idle);
+  if (replicas_ != nullptr) note_unlinked();
   Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
       .give_up_transaction(link->relay(), reason, told);
   relay_.pins = pins;

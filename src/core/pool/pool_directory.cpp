@@ -151,7 +151,9 @@ Pool::Setup PoolDirectory::reader_setup(const Pool::Setup& setup, std::size_t ho
   one.quotas.clear();
   one.readers.clear();
   std::shared_ptr<PoolStatistics>& statistics = statistics_[one.key];
-  if (statistics == nullptr) statistics = std::make_shared<PoolStatistics>(workers_);
+  if (statistics == nullptr) {
+    statistics = std::make_shared<PoolStatistics>(workers_, setup.key.database, setup.key.user);
+  }
   one.statistics = statistics;
   return one;
 }

@@ -64,8 +64,8 @@ bool Relay::begins_read_only(Route route) const {
 }
 
 bool Relay::for_replica(Route route) const {
-  if (route.access() == Access::read) return !rules_.reader->refused.holds(client_.pool, route);
-  return begins_read_only(route);
+  if (route.access() != Access::read && !begins_read_only(route)) return false;
+  return !rules_.reader->refused.holds(client_.pool, route);
 }
 
 Relay::Batch Relay::look_ahead(Bytes bytes) const {

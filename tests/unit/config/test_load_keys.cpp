@@ -61,6 +61,9 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.client_idle_timeout", R"("6s")"},
     {"pool.timeout_action", R"("close")"},
     {"pool.slow_query_threshold", R"("18ms")"},
+    {"pool.split_reads", "true"},
+    {"pool.read_consistency", R"("none")"},
+    {"pool.max_replica_lag", R"("19s")"},
     {"pool.server_connect_timeout", R"("5min")"},
     {"pool.server_unavailable_timeout", R"("12s")"},
     {"pool.server_check_delay", R"("13s")"},
@@ -215,6 +218,8 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
 const std::string kTimeouts =
     "statement_timeout = \"4s\"\ntransaction_timeout = \"5s\"\nidle_transaction_timeout = \"6s\"\n"
     "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
+const std::string kReplicas =
+    "split_reads = true\nread_consistency = \"none\"\nmax_replica_lag = \"9s\"\n";
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
   FakeEnvironment environment = with_certificates();
@@ -225,7 +230,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
-      kTimeouts +
+      kTimeouts + kReplicas +
       "max_db_connections = 6\nmax_db_client_connections = 9\nmonitor_user = "
       "\"m\"\nmonitor_password = \"seen\"\n";
   Database expected;
@@ -234,10 +239,22 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   expected.user = "u";
   expected.password = Secret("hunter2");
   expected.auth = AuthMethod::md5;
-  expected.pool = {PoolMode::statement, 5,          4,          true,
-                   seconds(1),          seconds(2), seconds(3), seconds(4),
-                   seconds(5),          seconds(6), seconds(7), TimeoutAction::close,
-                   seconds(8)};
+  expected.pool = {PoolMode::statement,
+                   5,
+                   4,
+                   true,
+                   seconds(1),
+                   seconds(2),
+                   seconds(3),
+                   seconds(4),
+                   seconds(5),
+                   seconds(6),
+                   seconds(7),
+                   TimeoutAction::close,
+                   seconds(8),
+                   true,
+                   ReadConsistency::none,
+                   seconds(9)};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.monitor_user = "m";
@@ -261,15 +278,27 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
       "[users.alice]\npassword = [\"new\", \"old\"]\npool_mode = \"session\"\npool_size = 5\n"
       "min_pool_size = 4\nserver_round_robin = true\nquery_wait_timeout = \"1s\"\n"
       "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
-      kTimeouts + "max_user_connections = 6\nmax_user_client_connections = 9\n";
+      kTimeouts + kReplicas + "max_user_connections = 6\nmax_user_client_connections = 9\n";
   const auto loaded = load_text(text + kAnyDatabase);
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
   User expected;
   expected.passwords = {Secret("new"), Secret("old")};
-  expected.pool = {PoolMode::session, 5,          4,          true,
-                   seconds(1),        seconds(2), seconds(3), seconds(4),
-                   seconds(5),        seconds(6), seconds(7), TimeoutAction::close,
-                   seconds(8)};
+  expected.pool = {PoolMode::session,
+                   5,
+                   4,
+                   true,
+                   seconds(1),
+                   seconds(2),
+                   seconds(3),
+                   seconds(4),
+                   seconds(5),
+                   seconds(6),
+                   seconds(7),
+                   TimeoutAction::close,
+                   seconds(8),
+                   true,
+                   ReadConsistency::none,
+                   seconds(9)};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   EXPECT_EQ(loaded.config->users.at("alice"), expected);
