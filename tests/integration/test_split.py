@@ -159,6 +159,7 @@ def a_cursor_that_outlives_its_transaction(lab: Lab) -> None:
         client.run("commit")
         assert client.value("fetch c") == "1"
         client.run("close c")
+        at(client)  # behind it, the server was asked what the session still has
         client.run("begin read only")
         assert at(client) == both.primary.port
         client.run("declare c cursor with hold for values (1), (2)")
@@ -166,6 +167,7 @@ def a_cursor_that_outlives_its_transaction(lab: Lab) -> None:
         client.run("insert into t values (30)")
         assert client.value("fetch c") == "1"
         client.run("close c")
+        at(client)  # behind it, the server was asked what the session still has
         assert at(client) == both.replica.port
 
 
