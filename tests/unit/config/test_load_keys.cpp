@@ -212,6 +212,9 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
                       .report_tables = {"items"},
                       .shared_tables = {"countries"}};
   expected.databases["any"] = {.hosts = {{"db1", 5432}}, .auth = AuthMethod::server};
+  expected.pool.split_reads = true;
+  expected.pool.read_consistency = ReadConsistency::none;
+  expected.pool.max_replica_lag = seconds(19);
   EXPECT_EQ(*loaded.config, expected);
 }
 
