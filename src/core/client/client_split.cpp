@@ -29,13 +29,14 @@ void ClientSession::choose_server(Bytes bytes) {
   const bool refused = std::exchange(use.for_primary, false);
   const Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
   const Relay::Batch batch = relay.look_ahead(bytes);
-  if (batch.size == 0) return;
+  // What a replica could not do is taken for a write: more is not known of it.
+  if (batch.size == 0 || refused) return;
   if (use.unsettled && use.ended != engine_.now()) {
     // This turn began after the last write was answered.
     use.since = engine_.now();
     use.unsettled = false;
   }
-  if (!refused && !use.unsettled) {
+  if (!use.unsettled) {
     use.reader = engine_.choose_reader(*pool_, use.since);
   }
   if (use.reader != nullptr) {
@@ -52,6 +53,7 @@ void ClientSession::choose_server(Bytes bytes) {
 void ClientSession::send_attempt(Bytes bytes) {
   ReplicaUse& use = *replicas_;
   if (relay_.attempt == Attempt::none) {
+    send_own();  // what the client is told already is not of the attempt
     relay_.attempt = Attempt::open;
     engine_.counters().replica_batches.add();
   }

@@ -146,6 +146,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
                                              .work = std::move(work),
                                              .commits = commits,
                                              .epoch = epoch,
+                                             .entry = std::move(entry),
                                              .route = route});
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
