@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from lab.postgres import Postgres
 from lab.process import wait_until
 from lab.target import Target
 from lab.wire import Client
+
+from test_failover import signal_all
 
 CORPUS = Path(__file__).resolve().parents[1] / "unit" / "routing" / "corpus" / "access.txt"
 SCHEMA = Path(__file__).with_name("lab") / "split.sql"
@@ -148,27 +151,49 @@ def refused_by_the_replica(lab: Lab, param: str) -> None:
     assert len([line for line in refusals if "nothing" not in line]) == 2, refusals
 
 
-@test(targets=FOREBAY)
-def a_cursor_that_outlives_its_transaction(lab: Lab) -> None:
-    """It keeps the session on its replica, once: then such transactions are the primary's."""
+BINDING = {
+    "a_cursor_with_hold": ("declare c cursor with hold for values (1)", "close c"),
+    "an_advisory_lock": ("select pg_advisory_xact_lock(1)", "select 1"),
+    "an_unlogged_table": ("select count(*) from fleeting", "select 1"),
+    "a_large_statement": (f"select 1 /* {'x' * 70_000} */", "select 1"),
+}
+
+
+def told_to_try_again(client: Client, *messages: bytes) -> None:
+    answer = client.messages(*messages)
+    assert [e.sqlstate for e in m.only(answer, b"E")] == ["40001"], answer
+    client.run("rollback")
+
+
+@test(targets=FOREBAY, within=60)
+def transaction_that_needs_the_primary(lab: Lab) -> None:
+    """It is told to try again, and then it is there, and may write behind it."""
     both = pair(lab)
-    with split(lab, both).connect() as client:
+    target = split(lab, both)
+    number = 40
+    for statement, end in BINDING.values():
+        for extended in (False, True):
+            with target.connect() as client:
+                client.run("begin read only")
+                assert at(client) == both.replica.port
+                if extended:
+                    told_to_try_again(client, m.parse("", statement), m.bind("", ""),
+                                      m.execute(""), m.sync())
+                else:
+                    told_to_try_again(client, m.query(statement))
+                client.run("begin read only")
+                assert at(client) == both.primary.port
+                client.run(statement)
+                client.run("commit")
+                number += 1
+                client.run(f"insert into t values ({number})")
+                client.run(end)
+    # One that was prepared before.
+    with target.connect() as client:
+        client.messages(m.parse("before", BINDING["a_cursor_with_hold"][0]), m.sync())
         client.run("begin read only")
         assert at(client) == both.replica.port
-        client.run("declare c cursor with hold for values (1), (2)")
-        client.run("commit")
-        assert client.value("fetch c") == "1"
-        client.run("close c")
-        at(client)  # behind it, the server was asked what the session still has
-        client.run("begin read only")
-        assert at(client) == both.primary.port
-        client.run("declare c cursor with hold for values (1), (2)")
-        client.run("commit")
-        client.run("insert into t values (30)")
-        assert client.value("fetch c") == "1"
-        client.run("close c")
-        at(client)  # behind it, the server was asked what the session still has
-        assert at(client) == both.replica.port
+        told_to_try_again(client, m.bind("", "before"), m.execute(""), m.sync())
 
 
 @test(targets=FOREBAY)
@@ -181,6 +206,39 @@ def replica_lost_and_back(lab: Lab) -> None:
             assert at(client) == both.primary.port
         both.replica.start()
         wait_until(lambda: at(client) == both.replica.port, "the replica is used again")
+
+
+@test(targets=FOREBAY, within=60)
+def replica_hangs(lab: Lab) -> None:
+    """A read that it has is done by the primary when it has been silent for the lease."""
+    both = pair(lab)
+    with split(lab, both, primary_lease="2s", monitor_interval="100ms").connect() as client:
+        wait_until(lambda: at(client) == both.replica.port, "the replica is read from")
+        signal_all(both.replica, signal.SIGSTOP)
+        try:
+            assert at(client) == both.primary.port
+        finally:
+            signal_all(both.replica, signal.SIGCONT)
+        wait_until(lambda: at(client) == both.replica.port, "it is read from again")
+
+
+@test(targets=FOREBAY, within=60)
+def replica_is_promoted(lab: Lab) -> None:
+    """What was for reads only is closed there; reads and writes go to where they are right."""
+    both = pair(lab)
+    target = split(lab, both, monitor_interval="100ms")
+    with target.connect() as client, target.connect() as other:
+        wait_until(lambda: at(client) == both.replica.port, "the replica is read from")
+        other.run("begin read only")
+        assert at(other) == both.replica.port
+        both.primary.stop("immediate")
+        both.replica.value("select pg_promote()")
+        client.run("insert into t values (50)")
+        assert client.value("select count(*) from t where id = 50") == "1"
+        # A transaction that was on it goes on.
+        assert other.value("select count(*) >= 3 from t") == "t"
+        other.run("commit")
+        assert at(client) == both.replica.port
 
 
 @test(targets=FOREBAY)

@@ -185,8 +185,8 @@ void Engine::tell_all_cluster_changed(const std::shared_ptr<Cluster>& cluster) {
 }
 
 void Engine::suspect(const Pool& pool) {
-  if (pool.target().cluster == nullptr) return;
-  shared_.courier->send(WorkerId(0), mail::AskHosts{pool.target().cluster});
+  const auto& cluster = pool.target().member_of();
+  if (cluster != nullptr) shared_.courier->send(WorkerId(0), mail::AskHosts{cluster});
 }
 
 void Engine::receive(mail::AskHosts& ask) {
@@ -195,8 +195,21 @@ void Engine::receive(mail::AskHosts& ask) {
 
 void Engine::receive(mail::ClusterChanged& changed) {
   std::vector<ServerLink*> fenced;
+  std::vector<ServerLink*> unread;
+  const auto view = changed.cluster->view();
   for (ServerLink& link : links_) {
-    if (link.pool().target().cluster == changed.cluster && link.fenced()) fenced.push_back(&link);
+    const PoolTarget& target = link.pool().target();
+    if (target.member_of() != changed.cluster) continue;
+    if (link.fenced()) {
+      fenced.push_back(&link);
+    } else if (link.pool().is_reader() && view->primary == target.read_host &&
+               link.phase() == ServerLink::Phase::parked) {
+      unread.push_back(&link);
+    }
+  }
+  // What was to be read from a replica is of no use where that is the primary now.
+  for (ServerLink* link : unread) {
+    if (link->pool().retire(*link)) link->close();
   }
   // One may end another's: a session that loses its link may let go of a second one.
   for (ServerLink* link : fenced) {

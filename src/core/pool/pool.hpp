@@ -55,12 +55,23 @@ struct PoolTarget {
   config::TlsMode tls_mode = config::TlsMode::prefer;
   std::shared_ptr<const TlsContext> tls;  ///< null for TlsMode::disable
   std::shared_ptr<Cluster> cluster;       ///< of these hosts; null where there is only one
+  /// Of a reader, which has one host: the cluster that this is a host of, and which.
+  std::shared_ptr<Cluster> read_cluster = nullptr;
+  std::size_t read_host = 0;
   /// Who asks the hosts for their roles; nobody: as the pool logs in.
   std::string monitor_user;
   std::optional<auth::Credential> monitor_credential;
   config::TlsSettings tls_settings = {};  ///< what `tls` was made of
   /// Links that were opened in another one are not used any more once they are free.
   std::uint32_t generation = 0;
+
+  /// The cluster whose host `hosts[host]` is; null for none.
+  [[nodiscard]] const std::shared_ptr<Cluster>& member_of() const noexcept {
+    return cluster != nullptr ? cluster : read_cluster;
+  }
+  [[nodiscard]] std::size_t member(std::size_t host) const noexcept {
+    return cluster != nullptr ? host : read_host;
+  }
 };
 
 /// All links of one (database, user): accounts for them and decides who gets which. No I/O; one

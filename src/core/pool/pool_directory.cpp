@@ -146,7 +146,8 @@ Pool::Setup PoolDirectory::reader_setup(const Pool::Setup& setup, std::size_t ho
   Pool::Setup one = setup;
   one.key.reader = static_cast<std::uint32_t>(host + 1);
   one.target.hosts = {setup.target.hosts[host]};
-  one.target.cluster = nullptr;  // which counts hosts otherwise
+  one.target.read_cluster = std::exchange(one.target.cluster, nullptr);
+  one.target.read_host = host;
   one.settings.min_pool_size = 0;
   one.quotas.clear();
   one.readers.clear();

@@ -123,7 +123,13 @@ class Relay {
   [[nodiscard]] std::optional<tenant::Violation> judge_bind(
       const Item& item, const std::optional<pg::frontend::Bind>& bind, LinkRelayState& link);
   bool refused(const std::optional<tenant::Violation>& objection);
-  void refuse(const Item& item, LinkRelayState& link, Request request, std::string why);
+  void refuse(const Item& item, LinkRelayState& link, Request request, std::string why,
+              Bytes sqlstate = {});
+  [[nodiscard]] bool refused_on_replica(const LinkRelayState& link, const SessionWorkRef& work,
+                                        Route route) const;
+  [[nodiscard]] bool bound_to_replica(Bytes statement, const LinkRelayState& link) const;
+  void refuse_on_replica(const Item& item, LinkRelayState& link, Request request);
+  static bool locks_by_advice(const sql::Facts& facts);
   [[nodiscard]] Reading reading(const WelcomeRef& welcome) const;
   [[nodiscard]] Route route_of(Bytes text) const;
   [[nodiscard]] Route route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const;
@@ -268,6 +274,7 @@ class ServerRelay {
   bool tell_overrun(Bytes sqlstate);
   void pass_to_client(Bytes bytes, char type);
   void note_refusal(const pg::backend::Fields& fields);
+  bool tell_replica_refuses(const pg::backend::Fields& fields);
   bool rewrite_error(const Item& item, Bytes sqlstate);
   bool tell_refusal(const SpecialReply* special);
   Verdict violation(const Item& item);

@@ -70,8 +70,8 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
         rules_.measures->statements.find(reader.shape, client_.pool, *client_.statistics);
   }
   if (client_.splits) {
-    understood.route =
-        Route(access_of(facts, split::FunctionVolatility::built_in()), reader.shape.hash().low);
+    understood.route = Route(access_of(facts, split::FunctionVolatility::built_in()),
+                             reader.shape.hash().low, locks_by_advice(facts));
   }
   return understood;
 }
@@ -97,12 +97,20 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
                     .unnamed_change = link.unnamed_change};
   expected.sent.bytes = item.message.body_size + kHeader;
   SessionWorkRef work;
+  if (!item.message.whole() && refused_on_replica(link, unknown_work(), {})) {
+    refuse_on_replica(item, link, Request::query);
+    return;
+  }
   if (!item.message.whole()) {
     work = rules_.reader == nullptr ? nullptr : unknown_work();
   } else {
     Understood understood = understand(query->text, reading_now(link), std::nullopt);
     if (refused(understood.objection)) {
       refuse(item, link, Request::query, std::move(understood.objection->message));
+      return;
+    }
+    if (refused_on_replica(link, understood.work, understood.route)) {
+      refuse_on_replica(item, link, Request::query);
       return;
     }
     work = std::move(understood.work);

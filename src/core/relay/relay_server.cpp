@@ -293,7 +293,8 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
       disposition == Disposition::forward &&
       (tell_overrun(fields.sqlstate) ||
        (special != nullptr && special->changed_result && refuse_changed()) ||
-       (!fields.fatal() && tell_refusal(special)) || rewrite_error(item, fields.sqlstate) ||
+       (!fields.fatal() && (tell_refusal(special) || tell_replica_refuses(fields))) ||
+       rewrite_error(item, fields.sqlstate) ||
        (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
   if (measured() && disposition == Disposition::forward) measure_error(fields.sqlstate, taken);

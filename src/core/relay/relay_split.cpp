@@ -5,6 +5,7 @@
 
 #include "core/relay/relay.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
 
 // Reads on replicas: which batches of a client are reads, and what becomes of a replica's answer.
 
@@ -64,7 +65,9 @@ bool Relay::begins_read_only(Route route) const {
 }
 
 bool Relay::for_replica(Route route) const {
-  if (route.access() != Access::read && !begins_read_only(route)) return false;
+  if (route.access() != Access::read && (client_.begins_on_primary || !begins_read_only(route))) {
+    return false;
+  }
   return !rules_.reader->refused.holds(client_.pool, route);
 }
 
@@ -148,6 +151,44 @@ void Relay::forget_prepared(Bytes batch) {
   }
 }
 
+// ---------------------------------------------------------------- READ ONLY transactions
+
+// Whether a text locks what only the application knows: on a replica, from nobody else.
+bool Relay::locks_by_advice(const sql::Facts& facts) {
+  return std::any_of(facts.statements.begin(), facts.statements.end(),
+                     [](const sql::Statement& statement) {
+                       return std::any_of(statement.functions.begin(), statement.functions.end(),
+                                          [](const sql::Function& function) {
+                                            return function.name.starts_with("pg_advisory_") ||
+                                                   function.name.starts_with("pg_try_advisory_");
+                                          });
+                     });
+}
+
+// What would keep the session on its replica beyond the transaction, where it cannot write.
+bool Relay::refused_on_replica(const LinkRelayState& link, const SessionWorkRef& work,
+                               Route route) const {
+  if (!link.reader) return false;
+  return route.locks() ||
+         (work != nullptr && (work->unknown || work->has(SessionStep::Kind::hold)));
+}
+
+bool Relay::bound_to_replica(Bytes statement, const LinkRelayState& link) const {
+  if (statement.empty()) {
+    return refused_on_replica(link, client_.unnamed.work, client_.unnamed.route);
+  }
+  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
+  return known != nullptr && refused_on_replica(link, known->work, known->route);
+}
+
+void Relay::refuse_on_replica(const Item& item, LinkRelayState& link, Request request) {
+  client_.begins_on_primary = true;
+  refuse(item, link, request,
+         "this READ ONLY transaction was begun on a replica, and needs the primary for this "
+         "statement: it may be tried again, and will begin there",
+         pg::sqlstate::kSerializationFailure);
+}
+
 // ---------------------------------------------------------------- the replica's answer
 
 namespace {
@@ -191,6 +232,29 @@ void ServerRelay::note_refusal(const pg::backend::Fields& fields) {
                       (sqlstate == pg::sqlstate::kFeatureNotSupported &&
                        !fields.message.starts_with("cached plan"));
   client_->attempt = always ? Attempt::refused_always : Attempt::refused;
+}
+
+// What only a primary can do, in the middle of a READ ONLY transaction: the client may try it again
+// there. An error that the primary would give as well, it gets then.
+bool ServerRelay::tell_replica_refuses(const pg::backend::Fields& fields) {
+  if (!link_.reader || client_ == nullptr || client_->attempt == Attempt::open) return false;
+  if (client_->attempt == Attempt::refused || client_->attempt == Attempt::refused_always) {
+    return false;
+  }
+  const bool only_there = fields.sqlstate == pg::sqlstate::kObjectNotInPrerequisiteState ||
+                          (fields.sqlstate == pg::sqlstate::kFeatureNotSupported &&
+                           !fields.message.starts_with("cached plan"));
+  if (!only_there) return false;
+  client_->begins_on_primary = true;
+  pg::write_error(to_client_.insert(),
+                  {"ERROR",
+                   pg::sqlstate::kSerializationFailure,
+                   "this READ ONLY transaction was begun on a replica, which refuses a statement "
+                   "of it: it may be tried again, and will begin on the primary",
+                   fields.message,
+                   {}});
+  link_.rest = Disposition::discard;
+  return true;
 }
 
 }  // namespace forebay::core

@@ -116,6 +116,8 @@ struct ClientRelayState {
   bool discards = false;   ///< the open batch has a DISCARD ALL
   bool discarded = false;  ///< one was carried out; the settings of the start-up do not hold yet
   bool splits = false;     ///< reads may go to replicas
+  /// A READ ONLY transaction on a replica wanted the primary: those to come begin there.
+  bool begins_on_primary = false;
   Attempt attempt = Attempt::none;
   Pins pins = 0;
   std::uint64_t serial = 0;                    ///< of the session: unique in the process

@@ -60,10 +60,17 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
       refuse(item, link, Request::parse, std::move(understood.objection->message));
       return;
     }
+    if (refused_on_replica(link, understood.work, understood.route)) {
+      refuse_on_replica(item, link, Request::parse);
+      return;
+    }
     made.work = std::move(understood.work);
     made.commits = understood.commits;
     made.entry = std::move(understood.entry);
     made.route = understood.route;
+  } else if (refused_on_replica(link, unknown_work(), {})) {
+    refuse_on_replica(item, link, Request::parse);
+    return;
   } else if (rules_.reader != nullptr) {
     made.work = unknown_work();
   }
@@ -203,6 +210,10 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   if (!rules_.share_statements || link.expected.copying_in()) {
     if (bind) open_portal(*bind, item.message, link);
     forward(item, link, {.request = Request::bind});
+    return Handled::yes;
+  }
+  if (link.reader && bind && bound_to_replica(bind->statement, link)) {
+    refuse_on_replica(item, link, Request::bind);
     return Handled::yes;
   }
   // The server finds the words for one that is malformed, but of the client's own statement.

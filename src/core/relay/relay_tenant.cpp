@@ -94,11 +94,13 @@ bool Relay::refused(const std::optional<tenant::Violation>& objection) {
   return refused;
 }
 
-void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std::string why) {
+void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std::string why,
+                   Bytes sqlstate) {
   drop(item);
   std::string& out = out_.to_server.insert();
   Expected expected{.request = request, .special = std::make_unique<SpecialReply>()};
   expected.special->refusal = std::move(why);
+  expected.special->refused_as = sqlstate;
   switch (request) {
     case Request::parse:
       pg::write_parse_text(out, kRefusedName, kRefusedText);
@@ -117,8 +119,9 @@ void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std:
 
 bool ServerRelay::tell_refusal(const SpecialReply* special) {
   if (client_ == nullptr || special == nullptr || special->refusal.empty()) return false;
-  pg::write_error(to_client_.insert(),
-                  {"ERROR", pg::sqlstate::kInsufficientPrivilege, special->refusal, {}, {}});
+  const Bytes sqlstate = special->refused_as.empty() ? Bytes(pg::sqlstate::kInsufficientPrivilege)
+                                                     : special->refused_as;
+  pg::write_error(to_client_.insert(), {"ERROR", sqlstate, special->refusal, {}, {}});
   link_.rest = Disposition::discard;
   return true;
 }

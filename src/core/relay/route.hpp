@@ -9,19 +9,23 @@
 namespace forebay::core {
 
 /// What a text asks for: its Access, and which shape it is, so that a replica that refuses it is
-/// not asked again. Nothing known: a write.
+/// not asked again; and whether a replica would do it, but for itself alone (an advisory lock).
+/// Nothing known: a write.
 class Route {
  public:
   Route() = default;
-  Route(split::Access access, std::uint64_t shape) noexcept
-      : bits_((shape & ~kAccess) | static_cast<std::uint64_t>(access)) {}
+  Route(split::Access access, std::uint64_t shape, bool locks = false) noexcept
+      : bits_((shape & ~kBits) | (locks ? kLocks : 0) | static_cast<std::uint64_t>(access)) {}
   [[nodiscard]] split::Access access() const noexcept {
     return static_cast<split::Access>(bits_ & kAccess);
   }
-  [[nodiscard]] std::uint64_t shape() const noexcept { return bits_ & ~kAccess; }
+  [[nodiscard]] bool locks() const noexcept { return (bits_ & kLocks) != 0; }
+  [[nodiscard]] std::uint64_t shape() const noexcept { return bits_ & ~kBits; }
 
  private:
   static constexpr std::uint64_t kAccess = 3;
+  static constexpr std::uint64_t kLocks = 4;
+  static constexpr std::uint64_t kBits = kAccess | kLocks;
   std::uint64_t bits_ = 0;
 };
 

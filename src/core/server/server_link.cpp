@@ -68,7 +68,8 @@ void ServerLink::reconsider() noexcept {
 }
 
 void ServerLink::watch_fence(const PoolTarget& target, std::size_t host) noexcept {
-  fence_ = target.cluster == nullptr ? nullptr : &target.cluster->fence(host);
+  const auto& cluster = target.member_of();
+  fence_ = cluster == nullptr ? nullptr : &cluster->fence(target.member(host));
   fence_seen_ = fence_ == nullptr ? 0 : fence_->load(std::memory_order_acquire);
 }
 
