@@ -25,7 +25,7 @@ select repeat('x', 1000 + :n::int % 1000);
 
 @contextmanager
 def busy(lab: Lab, target: Target, *, clients: int = 4, protocol: str = "prepared",
-         database: str = "app") -> Iterator[None]:
+         database: str = "app", user: str = "app") -> Iterator[None]:
     """pgbench clients on the same pool during the block; every one must get on without an error."""
     if target.kind == "direct":
         yield
@@ -38,7 +38,7 @@ def busy(lab: Lab, target: Target, *, clients: int = 4, protocol: str = "prepare
     script.write_text(SCRIPT)
     child = lab.child("busy", ["pgbench", "-n", "-f", script, "-M", protocol, "-c", clients, "-j",
                                clients, "-T", "600", "-P", "1"],
-                      env=dict(target.environment(database=database)))
+                      env=dict(target.environment(user, database)))
     try:
         yield
         if not child.alive:
