@@ -82,10 +82,22 @@ def process_ids(lab: Lab) -> None:
         backends = {said(client, "select pg_backend_pid()") for _ in range(4)}
         assert len(backends) == (1 if lab.variant.mode == "session" else 2), backends
         assert str(client.process_id) not in backends
+        # A NOTIFY that no text shows comes with the server connection's; the client's own with its.
+        client.run("create or replace function ring() returns void language sql as $$notify bell$$")
         client.run("listen bell")
-        told = m.only(client.messages(m.query("notify bell")), b"A")[0]
-        sender, = struct.unpack_from("!I", told.body)
-        assert str(sender) == said(client, "select pg_backend_pid()")
+        backend = said(client, "select pg_backend_pid()")
+        with lab.direct().connect() as other:
+            other.run("select ring()")
+            assert heard(client) == other.process_id != int(backend)
+        assert heard(client, "select ring()") == client.process_id
+
+
+def heard(listener: Client, text: str = "select") -> int:
+    """Who sent the one notification that comes."""
+    told: list[m.Message] = []
+    while not told:
+        told = m.only(listener.messages(m.query(text)), b"A")
+    return int(struct.unpack_from("!I", told[0].body)[0])
 
 
 @test(targets=FOREBAY)

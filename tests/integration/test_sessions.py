@@ -394,6 +394,23 @@ def advisory_locks_keep_the_connection(lab: Lab) -> None:
     assert not kept(target)
 
 
+@test(modes=MODES, targets=POSTGRES_LIKE)
+def notifications_name_their_sender(lab: Lab) -> None:
+    """By the process id that the sender was told at login, as drivers' own tests compare them."""
+    with crowd(lab, lab.target(pool_size=8), 3) as clients:
+        for client in clients:
+            client.run("listen bell")
+        for client in clients[1:]:
+            client.run("unlisten bell")
+        for sender in (*clients, *reversed(clients)):
+            for text in ("notify bell", "begin; select pg_notify('bell', 'x'); commit"):
+                answer = sender.messages(m.query(text))
+                told = m.only(answer, b"A") if sender is clients[0] else []
+                while not told:
+                    told = m.only(clients[0].messages(m.query("select")), b"A")
+                assert told[0].body[:4] == sender.process_id.to_bytes(4, "big"), told
+
+
 @test(targets=FOREBAY)
 def listening_keeps_the_connection(lab: Lab) -> None:
     target = lone(lab)

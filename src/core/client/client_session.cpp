@@ -26,6 +26,7 @@ static_assert(sizeof(ClientSession) <= 512);
 ClientSession::ClientSession(Engine& engine, SessionKey key, std::unique_ptr<Stream> stream)
     : engine_(engine), key_(key), stream_(std::move(stream)), login_(std::make_unique<Login>()) {
   relay_.serial = engine_.shared().next_serial.fetch_add(1, std::memory_order_relaxed);
+  relay_.process_id = engine_.process_id(key);
 }
 
 ClientSession::~ClientSession() = default;

@@ -77,7 +77,7 @@ ServerFacts ServerLink::facts() const {
   facts.state = state_of(phase_);
   if (stream_ != nullptr) facts.tls = tls_text(*stream_);
   facts.host = host_;
-  facts.process_id = process_id_;
+  facts.process_id = relay_.process_id;
   if (client_ != nullptr) facts.client = engine_->process_id(client_->key());
   facts.prepared_statements = static_cast<std::uint32_t>(relay_.statements.size());
   facts.connected = opened_at_;

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "core/relay/notifiers.hpp"
+
 namespace forebay::core {
 
 /// Counts the changes of a database's catalog that anybody was seen to make: what a server was
@@ -14,6 +16,8 @@ class CatalogEpoch {
     return changes_.load(std::memory_order_acquire);
   }
   void advance() noexcept { changes_.fetch_add(1, std::memory_order_acq_rel); }
+
+  Notifiers notifiers;
 
  private:
   std::atomic<std::uint64_t> changes_{0};

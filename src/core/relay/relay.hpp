@@ -270,6 +270,7 @@ class ServerRelay {
   void catalog_changed();
   void on_parameter_status(const Item& item);
   void on_notice(const Item& item);
+  void on_notification(const Item& item);
   void pass(const Item& item, Disposition disposition);
   bool tell_overrun(Bytes sqlstate);
   void pass_to_client(Bytes bytes, char type);

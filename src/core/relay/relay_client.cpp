@@ -307,6 +307,12 @@ void Relay::supply(LinkRelayState& link, Request request, NameChange change) {
 
 void Relay::push(LinkRelayState& link, Expected&& expected) {
   if (link.meter.pool != nullptr && rules_.measures != nullptr) measure(link, expected);
+  const SpecialReply* special = expected.special.get();
+  if (special != nullptr && special->work != nullptr && special->work->notifies() &&
+      link.catalog != nullptr) {
+    link.catalog->notifiers.note(link.process_id, client_.process_id);
+    link.notified = true;
+  }
   if (link.expected.push(std::move(expected))) return;
   // The server will not answer: it skips the message, or a copy-in swallowed it.
   std::vector<Expected> voided;

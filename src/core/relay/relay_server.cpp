@@ -130,7 +130,7 @@ ServerRelay::Verdict ServerRelay::on_message(const Item& item) {
       on_notice(item);
       return Verdict::fine;
     case Backend::NotificationResponse:
-      pass(item, Disposition::forward);
+      on_notification(item);
       return Verdict::fine;
     case Backend::ParameterStatus:
       on_parameter_status(item);
@@ -322,6 +322,26 @@ bool ServerRelay::tell_overrun(Bytes sqlstate) {
 void ServerRelay::on_notice(const Item& item) {
   pass(item, link_.expected.disposition());
   if (announces_end(pg::backend::Fields::parse(item.message.body))) link_.poisoned = true;
+}
+
+// The process id is that of a server connection. A client is to recognise what it sent itself: that
+// came through its own, which it keeps while it listens. Others are known as far as their texts
+// show it, and never taken for this one.
+void ServerRelay::on_notification(const Item& item) {
+  const auto told = pg::backend::NotificationResponse::parse(item.message.body);
+  std::uint32_t sender = 0;
+  if (client_ != nullptr && told && told->process_id == link_.process_id) {
+    sender = client_->process_id;
+  } else if (client_ != nullptr && told && link_.catalog != nullptr) {
+    sender = link_.catalog->notifiers.client_of(told->process_id);
+    if (sender == client_->process_id) sender = 0;
+  }
+  if (sender == 0) {
+    pass(item, Disposition::forward);
+    return;
+  }
+  pg::write_notification(to_client_.insert(), sender, told->channel, told->payload);
+  link_.rest = Disposition::discard;
 }
 
 void ServerRelay::catalog_changed() {

@@ -138,7 +138,8 @@ struct ClientRelayState {
     bool commits = false;
     Route route;
   } unnamed;
-  bool portal_commits = false;  ///< the portal bound last may end a transaction for good
+  bool portal_commits = false;   ///< the portal bound last may end a transaction for good
+  std::uint32_t process_id = 0;  ///< as the client was told
   /// The transaction that was open went with its server connection, and is for the client to end.
   struct LostTransaction {
     Refused why;
@@ -185,7 +186,8 @@ struct LinkRelayState {
   std::uint32_t unnamed_change = 0;  ///< counts what was sent that changes it
   std::uint32_t unnamed_batch = 0;   ///< of the last of these, while it is not answered
   bool unnamed_pending = false;
-  std::uint32_t gone = 0;  ///< numbers names that are deallocated at once
+  std::uint32_t gone = 0;        ///< numbers names that are deallocated at once
+  std::uint32_t process_id = 0;  ///< of the server's process
   /// So many requests are under way after which names of statements mean something else, or texts
   /// are to be read in another way: DEALLOCATE ALL, SET standard_conforming_strings.
   std::uint32_t all_gone = 0;
@@ -195,6 +197,7 @@ struct LinkRelayState {
   std::uint64_t stale_before = 0;
   bool catalog_changed = false;  ///< the open transaction has done so
   bool has_settings_statement = false;
+  bool notified = false;     ///< somebody is in the catalog's list of notifiers with it
   bool replication = false;  ///< CopyBoth may begin
   bool streaming = false;    ///< CopyBoth has begun
   bool reader = false;       ///< for reads: what sort of server it is, is not the client's to know

@@ -124,7 +124,8 @@ void SessionChanges::apply(const SessionStep& step) {
     case Kind::prepare:
     case Kind::execute:
     case Kind::deallocate:
-      return;  // names: the relay's own
+    case Kind::notify:
+      return;  // the relay's own
   }
 }
 

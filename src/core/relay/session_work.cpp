@@ -35,6 +35,7 @@ constexpr Lasting kLasting[] = {
     {"currval", Kind::hold, PinReason::sequence},
     {"lastval", Kind::hold, PinReason::sequence},
     {"setseed", Kind::hold, PinReason::unknown},
+    {"pg_notify", Kind::notify, PinReason::none},
     {"dblink_connect", Kind::hold, PinReason::unknown},
     {"dblink_connect_u", Kind::hold, PinReason::unknown},
 };
@@ -156,6 +157,9 @@ void Builder::add_named(const sql::Statement& statement) {
       break;
     case sql::Kind::deallocate:
       if (!statement.all) step(Kind::deallocate, statement.name);
+      break;
+    case sql::Kind::notify:
+      step(Kind::notify);
       break;
     case sql::Kind::explain:
       for (const sql::Statement& inner : statement.inner) {
@@ -372,6 +376,13 @@ bool SessionWork::has(SessionStep::Kind kind) const noexcept {
 bool SessionWork::names_statements() const noexcept {
   return has(SessionStep::Kind::prepare) || has(SessionStep::Kind::execute) ||
          has(SessionStep::Kind::deallocate);
+}
+
+bool SessionWork::notifies() const noexcept {
+  return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
+    return step.kind == Kind::notify ||
+           (step.kind == Kind::execute && step.inner != nullptr && step.inner->notifies());
+  });
 }
 
 bool SessionWork::parameters() const noexcept {

@@ -37,6 +37,7 @@ struct SessionStep {
     prepare,     ///< by SQL: `name`
     execute,     ///< `name`
     deallocate,  ///< `name`
+    notify,      ///< listeners are told who: see Notifiers
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;
@@ -65,6 +66,8 @@ struct SessionWork {
   [[nodiscard]] bool has(SessionStep::Kind kind) const noexcept;
   /// PREPARE, EXECUTE or DEALLOCATE of a name.
   [[nodiscard]] bool names_statements() const noexcept;
+  /// NOTIFY, or a call of pg_notify.
+  [[nodiscard]] bool notifies() const noexcept;
   /// Whether a value depends on what is bound.
   [[nodiscard]] bool parameters() const noexcept;
   /// Whether texts are to be read in another way behind it: their encoding, or

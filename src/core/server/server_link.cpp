@@ -463,6 +463,7 @@ void ServerLink::close() {
     const Bytes piece = goodbye;
     stream_->send({&piece, 1});
   }
+  if (relay_.notified) relay_.catalog->notifiers.forget(relay_.process_id);
   received_.clear(engine_->buffers());
   unsent_.clear(engine_->buffers());
   stream_.reset();

@@ -75,7 +75,7 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] Stream& stream() noexcept { return *stream_; }
   [[nodiscard]] ClientSession* client() noexcept { return client_; }
   [[nodiscard]] const Endpoint& host() const noexcept { return host_; }
-  [[nodiscard]] std::uint32_t process_id() const noexcept { return process_id_; }
+  [[nodiscard]] std::uint32_t process_id() const noexcept { return relay_.process_id; }
   /// Everything that was to be sent was taken.
   [[nodiscard]] bool sent_all() const noexcept { return unsent_.empty(); }
 
@@ -201,7 +201,6 @@ class ServerLink final : public StreamEvents {
   LinkWatch watch_;
   Instant answer_until_ = kNever;  ///< the server, a cancel request
   std::string key_;
-  std::uint32_t process_id_ = 0;
   std::uint32_t cancels_ = 0;
   std::uint32_t generation_ = 0;  ///< of the target that it was opened for
   std::uint64_t drained_ = 0;     ///< bytes thrown away while recovering

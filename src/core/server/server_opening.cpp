@@ -172,7 +172,7 @@ void ServerLink::on_ready() {
   relay_.settings = engine_->shared().parameter_sets.empty();
   relay_.reported = login.welcome();
   relay_.welcome = pool_->learn_welcome(std::move(login.welcome()));
-  process_id_ = login.process_id();
+  relay_.process_id = login.process_id();
   key_ = login.key();
   pool_->prefer_host(opening_->host);
   const auto lifetime = pool_->settings().server_lifetime;

@@ -31,6 +31,24 @@ TEST_F(ServerRelayTest, all_parts_of_an_answer_reach_the_client) {
   EXPECT_EQ(bench_.counters.transactions.value(), 1u);
 }
 
+TEST_F(ServerRelayTest, a_notification_names_its_sender_as_clients_know_it) {
+  CatalogEpoch catalog;
+  one_->state.catalog = &catalog;
+  one_->state.process_id = 7;
+  a_->state.process_id = 1007;
+  a("Query \"notify c\"");
+  EXPECT_EQ(server("NotificationResponse 7 \"c\" \"p\" ; NotificationResponse 8 \"c\" \"\"").client,
+            "NotificationResponse 1007 \"c\" \"p\" ; NotificationResponse 8 \"c\" \"\"");
+  catalog.notifiers.note(8, 1008);
+  EXPECT_EQ(server("NotificationResponse 8 \"c\" \"\"").client,
+            "NotificationResponse 1008 \"c\" \"\"");
+  // What came through another connection was not sent by one that keeps its own while it listens.
+  EXPECT_EQ(catalog.notifiers.client_of(7), 1007u);
+  catalog.notifiers.note(8, 1007);
+  EXPECT_EQ(server("NotificationResponse 8 \"c\" \"\"").client,
+            "NotificationResponse 8 \"c\" \"\"");
+}
+
 TEST_F(ServerRelayTest, an_answer_may_arrive_byte_by_byte) {
   a("Query \"x\"");
   const std::string all =
