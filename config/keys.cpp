@@ -155,6 +155,9 @@ Keys<Config> forebay_keys() {
           Text{"/etc/forebay/http.token"},
           "A file with what HTTP clients have to show for anything but health checks, as "
           "\"Authorization: Bearer TOKEN\"; \"\" for nothing."),
+      key(kSection, "pgbouncer_metrics", Effect::at_once, &C::pgbouncer_metrics, Flag{},
+          "Whether /metrics also has the names of pgbouncer_exporter (pgbouncer_pools_..., "
+          "pgbouncer_stats_...), for dashboards made for it."),
       key(kSection, "statement_statistics", Effect::restart, &C::statement_statistics,
           Count{0, 100'000},
           "Statements that each worker counts one by one, by their text without literals; the "

@@ -8,7 +8,6 @@ namespace forebay::admin {
 namespace {
 
 using core::ClientFacts;
-using core::PinReason;
 using core::ServerFacts;
 using core::WorkerReport;
 constexpr Type kInt = Type::int4;
@@ -45,27 +44,12 @@ constexpr auto extended(std::array<Column, 3> more) {
 constexpr auto kClientsExtended = extended({{{"worker", kInt}, {"pins"}, {"pinned", kInt}}});
 constexpr auto kServersExtended = extended({{{"worker", kInt}, {"host"}, {"client_id", kInt}}});
 
-constexpr std::pair<PinReason, std::string_view> kPins[] = {
-    {PinReason::session_mode, "session_mode"},
-    {PinReason::large_statement, "large_statement"},
-    {PinReason::large_unnamed, "large_unnamed"},
-    {PinReason::temporary, "temporary"},
-    {PinReason::held_cursor, "held_cursor"},
-    {PinReason::listen, "listen"},
-    {PinReason::advisory_lock, "advisory_lock"},
-    {PinReason::library, "library"},
-    {PinReason::sequence, "sequence"},
-    {PinReason::setting, "setting"},
-    {PinReason::unknown, "unknown"},
-    {PinReason::looking, "looking"},
-};
-
 std::string pins(core::Pins pinned) {
   std::string text;
-  for (const auto& [reason, name] : kPins) {
-    if ((pinned & core::bit(reason)) == 0) continue;
+  for (std::size_t i = 0; i < core::kPinNames.size(); ++i) {
+    if ((pinned >> i & 1) == 0) continue;
     if (!text.empty()) text += ',';
-    text += name;
+    text += core::kPinNames[i];
   }
   return text;
 }

@@ -7,9 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "app/version.hpp"
 #include "metrics/json.hpp"
-#include "metrics/metrics.hpp"
 
 namespace forebay::app {
 namespace {
@@ -51,14 +49,13 @@ Result<config::Secret> read_http_token(const std::string& file) {
   return config::Secret(std::move(token));
 }
 
-std::optional<HttpPage> page_of(const core::Shared& shared, std::string_view path,
-                                std::string_view query) {
+std::optional<HttpPage> page_of(const core::Shared& shared, const metrics::Process& process,
+                                std::string_view path, std::string_view query) {
   if (path == "/") return HttpPage{"text/html; charset=utf-8", std::string(kStatusPage)};
   if (path == "/metrics") {
-    return HttpPage{"text/plain; version=0.0.4; charset=utf-8",
-                    metrics::render(shared, FOREBAY_VERSION)};
+    return HttpPage{"text/plain; version=0.0.4; charset=utf-8", metrics::render(shared, process)};
   }
-  if (path == "/pools") return HttpPage{kJson, metrics::pools_json(shared, FOREBAY_VERSION)};
+  if (path == "/pools") return HttpPage{kJson, metrics::pools_json(shared, process.version)};
   if (path == "/slow") return HttpPage{kJson, metrics::slow_json(shared, limit_of(query))};
   if (path == "/statements") {
     std::string body = metrics::statements_json(shared, parameter(query, "order"), limit_of(query));

@@ -6,6 +6,7 @@
 
 #include "app/http_server.hpp"
 #include "forebay/config/secret.hpp"
+#include "metrics/metrics.hpp"
 
 namespace forebay::core {
 struct Shared;
@@ -20,7 +21,7 @@ extern const std::string_view kStatusPage;
 Result<config::Secret> read_http_token(const std::string& file);
 
 /// /, /metrics, /pools, /statements and /slow; nothing for other paths.
-std::optional<HttpPage> page_of(const core::Shared& shared, std::string_view path,
-                                std::string_view query);
+std::optional<HttpPage> page_of(const core::Shared& shared, const metrics::Process& process,
+                                std::string_view path, std::string_view query);
 
 }  // namespace forebay::app

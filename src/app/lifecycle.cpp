@@ -75,7 +75,8 @@ Result<void> Lifecycle::start() {
   consoles_ = std::make_unique<admin::Consoles>(*shared_);
   shared_->consoles = consoles_.get();
   shared_->control = this;
-  shared_->reloads.last_time = std::time(nullptr);
+  started_ = std::time(nullptr);
+  shared_->reloads.last_time = started_;
   workers_ = std::make_unique<Workers>(*shared_);
   if (const auto added = workers_->add(workers, runtime_, *resolver_); added.has_error()) {
     return added.error();
@@ -120,9 +121,13 @@ Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoin
   return HttpServer::listen(
       control_, endpoint,
       {.page = [this](std::string_view path,
-                      std::string_view query) { return page_of(*shared_, path, query); },
+                      std::string_view query) { return page_of(*shared_, process(), path, query); },
        .not_ready = [this] { return std::string(draining_ ? "draining" : ""); },
        .token = token.value().reveal()});
+}
+
+metrics::Process Lifecycle::process() const {
+  return {FOREBAY_VERSION, runtime_.get(), started_, journal_->lost()};
 }
 
 // ---------------------------------------------------------------- what the operator is told

@@ -21,6 +21,7 @@
 #include "forebay/config/load.hpp"
 #include "forebay/net/listener.hpp"
 #include "forebay/net/resolver.hpp"
+#include "metrics/metrics.hpp"
 
 namespace forebay::app {
 
@@ -63,6 +64,7 @@ class Lifecycle final : private core::Control {
   Result<std::shared_ptr<const net::Listener>> open_listener(const Endpoint& endpoint,
                                                              std::uint32_t unix_mode);
   Result<std::unique_ptr<HttpServer>> open_http(const Endpoint& endpoint);
+  [[nodiscard]] metrics::Process process() const;
 
   // Reload.
   void reload(std::function<void(const config::Reloaded&)> done) override;
@@ -105,6 +107,7 @@ class Lifecycle final : private core::Control {
   std::vector<std::pair<Endpoint, std::weak_ptr<const net::Listener>>> leaving_;
   std::uint16_t next_listener_ = 0;
   std::unique_ptr<core::Shared> shared_;
+  std::int64_t started_ = 0;  ///< in Unix time
   std::unique_ptr<admin::Consoles> consoles_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<HttpServer> http_;

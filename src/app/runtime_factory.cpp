@@ -65,8 +65,17 @@ Result<void> make_secrets(core::Runtime& runtime, const core::Runtime* before,
   return {};
 }
 
+void note_certificate(core::Runtime& runtime, const std::string& file) {
+  if (file.empty()) return;
+  for (const core::CertificateFacts& known : runtime.certificates) {
+    if (known.file == file) return;
+  }
+  runtime.certificates.push_back({file, net::certificate_expiry(file)});
+}
+
 Result<void> make_tls(core::Runtime& runtime) {
   const config::Config& config = runtime.config;
+  note_certificate(runtime, config.client_tls.certificate_file);
   if (!config.client_tls.certificate_file.empty()) {
     auto context = net::make_server_context(config.client_tls);
     if (context.has_error()) return failure("TLS towards clients: " + context.error().message);
@@ -75,6 +84,7 @@ Result<void> make_tls(core::Runtime& runtime) {
   for (const auto& [name, database] : config.databases) {
     const config::TlsSettings& settings =
         database.server_tls ? *database.server_tls : config.server_tls;
+    note_certificate(runtime, settings.certificate_file);
     auto context = net::make_client_context(settings);
     if (context.has_error()) {
       return failure("TLS towards the servers of database \"" + name +

@@ -21,6 +21,12 @@ void add(MetricFamily& family, double value, Labels labels) {
   family.metric.push_back(std::move(metric));
 }
 
+MetricFamily single(std::string name, std::string help, MetricType type, double value) {
+  MetricFamily made = family(std::move(name), std::move(help), type);
+  add(made, value);
+  return made;
+}
+
 Labels with(Labels labels, std::string name, std::string value) {
   labels.push_back({std::move(name), std::move(value)});
   return labels;

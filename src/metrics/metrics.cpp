@@ -2,9 +2,13 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <cstdint>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "metrics/families.hpp"
 
@@ -15,13 +19,17 @@ struct CounterLine {
   const char* name;
   const char* help;
   Counter core::Counters::*member;
+  const char* label = nullptr;  ///< lines of one name follow each other, and differ in this label
+  const char* value = nullptr;
 };
+
+constexpr const char* kRefusals = "Clients that a limit refused.";
+constexpr const char* kTimeouts = "Statements, transactions and clients that took too long.";
 
 constexpr CounterLine kCounters[] = {
     {"client_connections_total", "Connections that clients opened.",
      &core::Counters::clients_accepted},
     {"client_logins_total", "Clients that logged in.", &core::Counters::clients_logged_in},
-    {"client_logins_failed_total", "Logins that were refused.", &core::Counters::logins_failed},
     {"client_disconnects_total", "Client connections that ended.", &core::Counters::clients_closed},
     {"client_received_bytes_total", "Bytes received from clients.", &core::Counters::client_bytes},
     {"server_received_bytes_total", "Bytes received from servers.", &core::Counters::server_bytes},
@@ -49,31 +57,73 @@ constexpr CounterLine kCounters[] = {
      &core::Counters::tenant_statements_refused},
     {"tenant_statements_reported_total", "Statements against the policy for tenants that ran.",
      &core::Counters::tenant_statements_reported},
-    {"refused_max_client_conn_total", "Clients that max_client_conn refused.",
-     &core::Counters::refused_max_client_conn},
-    {"refused_max_address_client_connections_total",
-     "Clients that max_address_client_connections refused.",
-     &core::Counters::refused_address_clients},
-    {"refused_max_db_client_connections_total", "Clients that max_db_client_connections refused.",
-     &core::Counters::refused_db_clients},
-    {"refused_max_user_client_connections_total",
-     "Clients that max_user_client_connections refused.", &core::Counters::refused_user_clients},
-    {"statement_timeouts_total", "Statements that took longer than statement_timeout.",
-     &core::Counters::statement_timeouts},
-    {"transaction_timeouts_total", "Transactions that took longer than transaction_timeout.",
-     &core::Counters::transaction_timeouts},
-    {"idle_transaction_timeouts_total",
-     "Transactions that were idle for longer than idle_transaction_timeout.",
-     &core::Counters::idle_transaction_timeouts},
-    {"client_idle_timeouts_total", "Clients that were idle for longer than client_idle_timeout.",
-     &core::Counters::client_idle_timeouts},
+    {"clients_refused_total", kRefusals, &core::Counters::refused_max_client_conn, "limit",
+     "max_client_conn"},
+    {"clients_refused_total", kRefusals, &core::Counters::refused_address_clients, "limit",
+     "max_address_client_connections"},
+    {"clients_refused_total", kRefusals, &core::Counters::refused_db_clients, "limit",
+     "max_db_client_connections"},
+    {"clients_refused_total", kRefusals, &core::Counters::refused_user_clients, "limit",
+     "max_user_client_connections"},
+    {"timeouts_total", kTimeouts, &core::Counters::statement_timeouts, "kind", "statement_timeout"},
+    {"timeouts_total", kTimeouts, &core::Counters::transaction_timeouts, "kind",
+     "transaction_timeout"},
+    {"timeouts_total", kTimeouts, &core::Counters::idle_transaction_timeouts, "kind",
+     "idle_transaction_timeout"},
+    {"timeouts_total", kTimeouts, &core::Counters::client_idle_timeouts, "kind",
+     "client_idle_timeout"},
 };
+
+void add_counters(const std::vector<core::Counters>& workers, std::vector<MetricFamily>& families) {
+  const std::size_t first = families.size();
+  for (const CounterLine& line : kCounters) {
+    std::uint64_t sum = 0;
+    for (const core::Counters& counters : workers) sum += (counters.*line.member).value();
+    MetricFamily made = family(line.name, line.help, MetricType::Counter);
+    if (families.size() == first || families.back().name != made.name) {
+      families.push_back(std::move(made));
+    }
+    add(families.back(), static_cast<double>(sum),
+        line.label == nullptr ? Labels{} : Labels{{line.label, line.value}});
+  }
+}
+
+void add_failed_logins(const std::vector<core::Counters>& workers,
+                       std::vector<MetricFamily>& families) {
+  std::map<std::string, std::uint64_t> codes;
+  for (const core::Counters& counters : workers) {
+    counters.login_errors.each(
+        [&](const std::string& code, std::uint64_t count) { codes[code] += count; });
+  }
+  families.push_back(family("client_logins_failed_total",
+                            "Logins that were refused, by what the client was told.",
+                            MetricType::Counter));
+  for (const auto& [code, count] : codes) {
+    add(families.back(), static_cast<double>(count), {{"sqlstate", code}});
+  }
+}
+
+void add_pins(const std::vector<core::Counters>& workers, std::vector<MetricFamily>& families) {
+  MetricFamily pinned =
+      family("pinned_clients", "Clients that keep a server connection beyond their transaction.",
+             MetricType::Gauge);
+  MetricFamily pins = family("pins_total", "Times that a client began to.", MetricType::Counter);
+  for (std::size_t i = 0; i < core::kPinNames.size(); ++i) {
+    std::uint64_t over = 0;  // read first: what is over has begun
+    for (const core::Counters& counters : workers) over += counters.pins_over[i].value();
+    std::uint64_t begun = 0;
+    for (const core::Counters& counters : workers) begun += counters.pins_begun[i].value();
+    const Labels labels = {{"reason", std::string(core::kPinNames[i])}};
+    add(pinned, static_cast<double>(begun) - static_cast<double>(over), labels);
+    add(pins, static_cast<double>(begun), labels);
+  }
+  families.push_back(std::move(pinned));
+  families.push_back(std::move(pins));
+}
 
 void add_reloads(const core::ReloadCounters& reloads, std::vector<MetricFamily>& families) {
   const auto put = [&](const char* name, const char* help, MetricType type, double value) {
-    MetricFamily made = family(name, help, type);
-    add(made, value);
-    families.push_back(std::move(made));
+    families.push_back(single(name, help, type, value));
   };
   put("config_reloads_total", "Reloads that were applied.", MetricType::Counter,
       static_cast<double>(reloads.applied.value()));
@@ -87,25 +137,23 @@ void add_reloads(const core::ReloadCounters& reloads, std::vector<MetricFamily>&
 
 }  // namespace
 
-std::string render(const core::Shared& shared, const std::string& version) {
+std::string render(const core::Shared& shared, const Process& process) {
   std::vector<MetricFamily> families;
   MetricFamily build = family("build_info", "The running program.", MetricType::Gauge);
-  add(build, 1, {{"version", version}});
+  add(build, 1, {{"version", process.version}});
   families.push_back(std::move(build));
-  MetricFamily clients =
-      family("clients", "Clients beyond their start-up message.", MetricType::Gauge);
-  add(clients, shared.clients.load());
-  families.push_back(std::move(clients));
-  for (const CounterLine& line : kCounters) {
-    MetricFamily made = family(line.name, line.help, MetricType::Counter);
-    std::uint64_t sum = 0;
-    for (const core::Counters& counters : shared.counters) sum += (counters.*line.member).value();
-    add(made, static_cast<double>(sum));
-    families.push_back(std::move(made));
-  }
+  families.push_back(single("clients", "Clients beyond their start-up message.", MetricType::Gauge,
+                            shared.clients.load()));
+  add_counters(shared.counters, families);
+  add_failed_logins(shared.counters, families);
+  add_pins(shared.counters, families);
   add_reloads(shared.reloads, families);
+  add_process(shared, process, families);
   add_pools(shared, families);
   add_clusters(shared, families);
+  if (process.runtime != nullptr && process.runtime->config.pgbouncer_metrics) {
+    add_pgbouncer(shared, *process.runtime, families);
+  }
   return prometheus::TextSerializer().Serialize(families);
 }
 

@@ -12,10 +12,7 @@ namespace {
 using core::PoolCounters;
 using core::TimeHistogram;
 
-/// So many pools have series of their own; what the others did is summed up as "other", for a
-/// client may choose its database and user.
-constexpr std::size_t kPoolsMax = 500;
-/// The same of SQLSTATEs, for each pool.
+/// So many SQLSTATEs are told apart, for each pool.
 constexpr std::size_t kCodesMax = 30;
 constexpr double kMicroseconds = 1e6;
 
@@ -41,6 +38,10 @@ constexpr std::array kCounters = {
                 &PoolCounters::client_parses, 1},
     CounterLine{"server_parses_total", "Prepared statements that servers were asked for.",
                 &PoolCounters::server_parses, 1},
+    CounterLine{"server_parses_injected_total",
+                "Prepared statements that a server was asked for because it was not the one that "
+                "the client had prepared them on.",
+                &PoolCounters::injected_parses, 1},
     CounterLine{"binds_total", "Prepared statements that clients bound values to.",
                 &PoolCounters::binds, 1},
     CounterLine{"transfer_seconds_total",

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <ctime>
 #include <memory>
 
+#include "forebay/net/tls.hpp"
 #include "net/descriptor.hpp"
 #include "net/system_error.hpp"
 #include "net/tls_names.hpp"
@@ -20,6 +22,10 @@ struct KeyFree {
   void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
 };
 using KeyPtr = std::unique_ptr<EVP_PKEY, KeyFree>;
+
+struct CertificateFree {
+  void operator()(X509* certificate) const noexcept { X509_free(certificate); }
+};
 
 struct BioFree {
   void operator()(BIO* bio) const noexcept { BIO_free(bio); }
@@ -108,6 +114,20 @@ Result<void> name_authorities(SSL_CTX* context, const std::string& ca_file) {
   }
   SSL_CTX_set_client_CA_list(context, names);  // takes them
   return {};
+}
+
+std::int64_t certificate_expiry(const std::string& file) {
+  const std::unique_ptr<BIO, BioFree> bio(BIO_new_file(file.c_str(), "r"));
+  if (bio == nullptr) return 0;
+  const std::unique_ptr<X509, CertificateFree> certificate(
+      PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
+  std::tm parts{};
+  if (certificate == nullptr ||
+      ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &parts) != 1) {
+    ERR_clear_error();
+    return 0;
+  }
+  return timegm(&parts);
 }
 
 }  // namespace forebay::net

@@ -218,7 +218,7 @@ def clients_of_a_user(lab: Lab) -> None:
         'too many connections for role "app" (max_user_client_connections = 2, set in [users.app])')
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         metrics = answer.read().decode()
-    assert "\nforebay_refused_max_user_client_connections_total 1\n" in metrics
+    assert '\nforebay_clients_refused_total{limit="max_user_client_connections"} 1\n' in metrics
     assert first.value("select 1") == second.value("select 1") == "1"
     first.close()
     wait_until(lambda: comes_in(target), "a place is free")

@@ -29,7 +29,7 @@ class Observed:
 
 @test(targets=FOREBAY)
 def promtool_finds_nothing(lab: Lab) -> None:
-    observed = Observed(lab)
+    observed = Observed(lab, options={"pgbouncer_metrics": True})
     with observed.target.connect() as client:
         client.run("select 1")
         client.error(m.query("select 1/0"))

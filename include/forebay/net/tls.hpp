@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "forebay/base/result.hpp"
 #include "forebay/config/config.hpp"
@@ -29,5 +31,8 @@ Result<std::shared_ptr<const core::TlsContext>> make_server_context(
 /// name only in certificates without names in it). No `ca_file`: the system's CAs.
 Result<std::shared_ptr<const core::TlsContext>> make_client_context(
     const config::TlsSettings& settings);
+
+/// When the first certificate of a PEM file expires, in Unix time; 0 if that cannot be read.
+std::int64_t certificate_expiry(const std::string& file);
 
 }  // namespace forebay::net

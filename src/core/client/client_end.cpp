@@ -122,6 +122,7 @@ void ClientSession::fatal(const Refused& reason) {
   if (phase_ == Phase::closing || phase_ == Phase::closed) return;
   if (login_ != nullptr) {
     engine_.counters().logins_failed.add();
+    engine_.counters().login_errors.add(reason.sqlstate);
   } else {
     pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
   }
@@ -201,6 +202,7 @@ Residue ClientSession::residue(const LinkRelayState& link) const {
 void ClientSession::close(std::string_view why) {
   if (phase_ == Phase::closed) return;
   timer_.cancel();
+  if (counted_pins_ != 0) count_pins(0);
   let_go_of_link();
   if (!why.empty() && login_ == nullptr && engine_.shared().journal.wants_connections()) {
     note(Weight::normal, "client_disconnected", std::string(why));

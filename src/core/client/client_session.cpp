@@ -317,6 +317,7 @@ bool ClientSession::after_transaction() {
         .take_inventory(link_->relay());
     link_->send(engine_.to_server());
   }
+  if (relay_.pins != counted_pins_) count_pins(relay_.pins);
   if (relay_.pins != 0) {
     if (replicas_ != nullptr) note_bound();
     return true;
@@ -328,6 +329,17 @@ bool ClientSession::after_transaction() {
   if (replicas_ != nullptr) note_unlinked();
   engine_.release(*link);
   return true;
+}
+
+void ClientSession::count_pins(Pins pins) {
+  Counters& counters = engine_.counters();
+  for (std::size_t i = 0; i < kPinNames.size(); ++i) {
+    const bool was = (counted_pins_ >> i & 1) != 0;
+    const bool is = (pins >> i & 1) != 0;
+    if (is && !was) counters.pins_begun[i].add();
+    if (was && !is) counters.pins_over[i].add();
+  }
+  counted_pins_ = pins;
 }
 
 // ---------------------------------------------------------------- waiting for a link

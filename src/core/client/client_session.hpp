@@ -218,6 +218,7 @@ class ClientSession final : public StreamEvents {
 
   void link_up(ServerLink& link);
   bool after_transaction();
+  void count_pins(Pins pins);
   void reject(const Refused& reason);
   void refuse_statement(const Refused& reason);
   void stop_waiting();
@@ -257,7 +258,8 @@ class ClientSession final : public StreamEvents {
   std::array<char, 16> cancel_key_{};
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;
-  bool network_ = false;  ///< not through a Unix-domain socket
+  Pins counted_pins_ = 0;  ///< those of which the counters know
+  bool network_ = false;   ///< not through a Unix-domain socket
   bool secure_ = false;
   bool long_cancel_key_ = false;
   bool reading_ = true;

@@ -33,6 +33,12 @@ class ClientLimits {
     const auto found = counts_.find(place);
     if (found != counts_.end() && --found->second == 0) counts_.erase(found);
   }
+  /// Shows each name with its clients; holds everybody up meanwhile.
+  template <class Look>
+  void each(Look look) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [place, count] : counts_) look(place, count);
+  }
   /// So many names are known: those that have clients, and no others.
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);

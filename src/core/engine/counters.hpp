@@ -1,7 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 
+#include "core/relay/pin_reason.hpp"
+#include "core/statistics/pool_statistics.hpp"
 #include "forebay/base/counter.hpp"
 
 namespace forebay::core {
@@ -11,6 +14,7 @@ struct alignas(64) Counters {
   Counter clients_accepted;
   Counter clients_logged_in;
   Counter logins_failed;
+  ErrorCounters login_errors;  ///< the same, by what the client was told
   Counter clients_closed;
   Counter statements;  ///< Query, FunctionCall and Sync that a server answered
   Counter transactions;
@@ -37,6 +41,10 @@ struct alignas(64) Counters {
   Counter client_idle_timeouts;
   Counter replica_batches;  ///< sent to a replica, for it only reads
   Counter replica_retries;  ///< of which: done by the primary in the end
+  /// Clients that kept their link beyond a transaction, by the reason's number, and that do not any
+  /// more.
+  std::array<Counter, kPinNames.size()> pins_begun;
+  std::array<Counter, kPinNames.size()> pins_over;
 };
 
 }  // namespace forebay::core

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "forebay/auth/key.hpp"
 #include "forebay/auth/user_secrets.hpp"
@@ -12,6 +14,12 @@
 #include "forebay/routing/tenant/policy.hpp"
 
 namespace forebay::core {
+
+/// A certificate of ours that is in use.
+struct CertificateFacts {
+  std::string file;
+  std::int64_t expires = 0;  ///< in Unix time
+};
 
 /// A configuration made ready for use: secrets computed, key material read. Immutable; shared by
 /// all threads.
@@ -27,6 +35,7 @@ struct Runtime {
   std::shared_ptr<const TlsContext> client_tls;  ///< null: no TLS towards clients
   /// Towards the servers of each entry of `databases`; null for TlsMode::disable.
   std::map<std::string, std::shared_ptr<const TlsContext>, std::less<>> server_tls;
+  std::vector<CertificateFacts> certificates;
   std::uint32_t max_client_conn = 10'000;
   std::shared_ptr<const tenant::Policy> tenants;  ///< null: there are none
   /// The user that this process runs as, for Unix-domain peers.

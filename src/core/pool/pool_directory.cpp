@@ -182,6 +182,13 @@ std::vector<std::shared_ptr<Cluster>> PoolDirectory::clusters() const {
   return clusters;
 }
 
+std::vector<std::shared_ptr<const Quota>> PoolDirectory::quotas() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const Quota>> quotas;
+  for (const auto& [name, quota] : quotas_) quotas.push_back(quota);
+  return quotas;
+}
+
 std::vector<std::shared_ptr<Pool>> PoolDirectory::all() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Pool>> pools;

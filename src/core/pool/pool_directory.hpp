@@ -54,6 +54,9 @@ class PoolDirectory {
   /// Every cluster that some pool has had.
   [[nodiscard]] std::vector<std::shared_ptr<Cluster>> clusters() const;
 
+  /// Every limit that some pools share, or did before a reload (then it is 0).
+  [[nodiscard]] std::vector<std::shared_ptr<const Quota>> quotas() const;
+
   /// Drops pools without clients and links. What they counted is kept.
   void drop_unused();
 

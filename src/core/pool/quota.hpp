@@ -35,6 +35,7 @@ class Quota {
   void set_max(std::uint32_t max) noexcept { max_.store(max, std::memory_order_relaxed); }
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] std::uint32_t max() const noexcept { return max_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t count() const noexcept {
     return count_.load(std::memory_order_relaxed);
   }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 namespace forebay::core {
 
@@ -26,6 +28,12 @@ using Pins = std::uint16_t;
 constexpr Pins bit(PinReason reason) noexcept {
   return static_cast<Pins>(reason);
 }
+
+/// What operators read, by the number of the bit.
+inline constexpr std::array<std::string_view, 12> kPinNames = {
+    "session_mode",  "large_statement", "large_unnamed", "temporary", "held_cursor", "listen",
+    "advisory_lock", "library",         "sequence",      "setting",   "unknown",     "looking"};
+static_assert(bit(PinReason::looking) == 1 << (kPinNames.size() - 1));
 
 /// Those of which the server itself can say whether they hold: see `kInventory`.
 inline constexpr Pins kVisiblePins = bit(PinReason::temporary) | bit(PinReason::held_cursor) |

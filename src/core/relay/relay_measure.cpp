@@ -30,6 +30,7 @@ void Relay::measure(LinkRelayState& link, Expected& expected) {
     case Request::parse:
       if (forwarded || expected.disposition == Disposition::supply) pool.client_parses.add();
       if (expected.disposition != Disposition::supply) pool.server_parses.add();
+      if (expected.disposition == Disposition::precede) pool.injected_parses.add();
       return;
     case Request::bind:
       if (forwarded) pool.binds.add();

@@ -84,7 +84,8 @@ struct alignas(64) PoolCounters {
   Counter rows;          ///< sent or changed, as the command tags say
   Counter assignments;   ///< a client was given a link
   Counter client_parses;
-  Counter server_parses;  ///< of which a server was told, and those that we put ahead
+  Counter server_parses;    ///< of which a server was told, and those that we put ahead
+  Counter injected_parses;  ///< those that we put ahead
   Counter binds;
   Counter transfer_time;  ///< in which a client did not take what the server had for it
 
