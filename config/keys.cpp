@@ -155,6 +155,9 @@ Keys<Config> forebay_keys() {
           Text{"/etc/forebay/http.token"},
           "A file with what HTTP clients have to show for anything but health checks, as "
           "\"Authorization: Bearer TOKEN\"; \"\" for nothing."),
+      key(kSection, "statement_metrics", Effect::at_once, &C::statement_metrics, Count{0, 1000},
+          "So many statements, those that took most time, are also in /metrics, by their shape (as "
+          "/statements says it), database and user; needs statement_statistics. 0 for none."),
       key(kSection, "pgbouncer_metrics", Effect::at_once, &C::pgbouncer_metrics, Flag{},
           "Whether /metrics also has the names of pgbouncer_exporter (pgbouncer_pools_..., "
           "pgbouncer_stats_...), for dashboards made for it."),

@@ -97,6 +97,9 @@ REPLICATION: list[Panel] = [
     ("Timeline", "short", [(gauge("host_timeline", "host", how="max"), "{{host}}")]),
     ("Failovers", "short", [
         (f"increase(forebay_failovers_total{{{I}}}[$__range])", "{{instance}} {{cluster}}")]),
+    ("Reads sent to replicas", "ops", [(rate("replica_reads_total"), "sent"),
+                                       (rate("replica_reads_retried_total"),
+                                        "done by the primary in the end")]),
     ("Questions to hosts that failed", "ops", [(rate("host_probes_failed_total", "host"),
                                                 "{{host}}")]),
     ("Server connections opened, closed, lost", "ops", [
@@ -109,8 +112,9 @@ CAPACITY: list[Panel] = [
     ("Use of limits", "percentunit", [
         (f"forebay_limit_used{{{I}}} / forebay_limit_max{{{I}}}", "{{limit}} {{of}}")]),
     ("Use of pools", "percentunit", [
-        (f"{gauge('server_connections', 'instance, ' + POOL)} / on (instance, database, user) "
-         f"forebay_pool_size{{{I}}}", "{{database}}/{{user}}")]),
+        (f"{gauge('server_connections', 'instance, replica, ' + POOL)} / "
+         f"{gauge('pool_size', 'instance, replica, ' + POOL)}",
+         "{{database}}/{{user}} {{replica}}")]),
     ("Longest wait", "s", [(gauge("pool_oldest_wait_seconds", POOL, how="max"),
                             "{{database}}/{{user}}")]),
     ("Clients by state", "short", [(gauge("pool_clients", "state"), "{{state}}")]),

@@ -43,6 +43,10 @@ void add_process(const core::Shared& shared, const Process& process,
 void add_pgbouncer(const core::Shared& shared, const core::Runtime& runtime,
                    std::vector<MetricFamily>& families);
 
+/// So many statements, those that took most time, by their shapes.
+void add_statements(const core::Shared& shared, std::size_t limit,
+                    std::vector<MetricFamily>& families);
+
 /// What the monitor knows of hosts; nothing where every database has one host.
 void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& families);
 

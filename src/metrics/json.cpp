@@ -83,12 +83,6 @@ std::string utc(Instant moment) {
   return text;
 }
 
-std::string hexadecimal(std::uint64_t value) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
-}
-
 void add_counts(Object& object, const StatementCounts& counts) {
   object.number("calls", counts.calls)
       .number("errors", counts.errors)
@@ -110,6 +104,12 @@ void append(std::string& list, const std::string& element) {
 }
 
 }  // namespace
+
+std::string hexadecimal(std::uint64_t value) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
 
 std::string json_string(std::string_view text) {
   std::string out = "\"";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ namespace forebay::metrics {
 
 /// A string as JSON; what is no UTF-8 shows as U+FFFD.
 std::string json_string(std::string_view text);
+
+/// How shapes are written.
+std::string hexadecimal(std::uint64_t value);
 
 /// Pools, and what they did, as JSON: for the status page.
 std::string pools_json(const core::Shared& shared, const std::string& version);

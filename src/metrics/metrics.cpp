@@ -151,8 +151,10 @@ std::string render(const core::Shared& shared, const Process& process) {
   add_process(shared, process, families);
   add_pools(shared, families);
   add_clusters(shared, families);
-  if (process.runtime != nullptr && process.runtime->config.pgbouncer_metrics) {
-    add_pgbouncer(shared, *process.runtime, families);
+  if (process.runtime != nullptr) {
+    const config::Config& config = process.runtime->config;
+    if (config.statement_metrics > 0) add_statements(shared, config.statement_metrics, families);
+    if (config.pgbouncer_metrics) add_pgbouncer(shared, *process.runtime, families);
   }
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -2,6 +2,7 @@
 #include <array>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
@@ -84,25 +85,26 @@ void add_pool_gauges(const core::Shared& shared, std::vector<MetricFamily>& fami
   const std::size_t first = families.size();
   for (const char* name : kNames) families.push_back(named(name, "As in SHOW POOLS.", Type::Gauge));
   const Instant now = std::chrono::steady_clock::now();
-  std::size_t shown = 0;
+  // Those of replicas count with that of the primary.
+  std::map<std::pair<std::string, std::string>, std::array<double, kNames.size()>> pools;
   for (const auto& pool : shared.pools.all()) {
     const core::Pool::Counts counts = pool->counts();
     if (counts.clients + counts.total + counts.waiting == 0) continue;
-    if (++shown > kPoolsMax) break;
+    const std::pair name{pool->key().database, pool->key().user};
+    if (pools.size() >= kPoolsMax && !pools.contains(name)) continue;
     const bool waits = counts.waiting > 0 && counts.oldest_wait != kNever;
     const Duration oldest = waits ? std::max(now - counts.oldest_wait, Duration{}) : Duration{};
     const std::uint32_t waiting = std::min(counts.clients, counts.waiting);
-    const std::array<double, kNames.size()> values = {
-        // PgBouncer's active clients are all that do not wait.
-        static_cast<double>(counts.clients - waiting),
-        static_cast<double>(waiting),
-        static_cast<double>(counts.total - counts.opening - counts.parked),
-        static_cast<double>(counts.parked),
-        static_cast<double>(counts.opening),
-        0,
-        0,
-        std::chrono::duration<double>(oldest).count()};
-    const Labels labels = {{"database", pool->key().database}, {"user", pool->key().user}};
+    auto& values = pools[name];
+    values[0] += counts.clients - waiting;  // PgBouncer's active clients are all that do not wait
+    values[1] += waiting;
+    values[2] += counts.total - counts.opening - counts.parked;
+    values[3] += counts.parked;
+    values[4] += counts.opening;
+    values[7] = std::max(values[7], std::chrono::duration<double>(oldest).count());
+  }
+  for (const auto& [name, values] : pools) {
+    const Labels labels = {{"database", name.first}, {"user", name.second}};
     for (std::size_t i = 0; i < values.size(); ++i) add(families[first + i], values[i], labels);
   }
 }

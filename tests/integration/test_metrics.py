@@ -29,12 +29,17 @@ class Observed:
 
 @test(targets=FOREBAY)
 def promtool_finds_nothing(lab: Lab) -> None:
-    observed = Observed(lab, options={"pgbouncer_metrics": True})
+    observed = Observed(lab, options={"pgbouncer_metrics": True,
+                                      "statement_statistics": 100,
+                                      "statement_metrics": 1})
     with observed.target.connect() as client:
         client.run("select 1")
         client.error(m.query("select 1/0"))
+    seen = observed.scrape()
+    assert len(seen.series("top_statement_calls_total")) == 1, seen.text
+    assert '\npgbouncer_stats_queries_pooled_total{database="app"} 2\n' in seen.text, seen.text
     metrics = lab.folder / "metrics.txt"
-    metrics.write_text(observed.scrape().text)
+    metrics.write_text(seen.text)
     checked = run(["sh", "-c", f"promtool check metrics < {metrics}"])
     assert checked.out + checked.err == "", checked
 

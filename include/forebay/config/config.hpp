@@ -190,6 +190,7 @@ struct Config {
   SlowQueryText slow_query_text = SlowQueryText::redacted;
   std::uint32_t statement_statistics = 0;  ///< statements told apart, on each worker; 0: none
   std::optional<Endpoint> http;            ///< health and metrics; nothing: none
+  std::uint32_t statement_metrics = 0;     ///< statements with series of their own
   bool pgbouncer_metrics = false;          ///< also by the names of pgbouncer_exporter
   std::string http_token_file;             ///< holds what HTTP clients have to show; empty: none
 

@@ -20,6 +20,7 @@ FOREBAY_KEYS = {
     "cleartext_without_tls", "passwordless_from_anywhere", "scram_iterations", "http",
     "admin_users", "stats_users",
     "http_token_file", "statement_statistics", "pgbouncer_metrics",
+    "statement_metrics",
 }
 LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections",
             "slow_query_log": "slow_query_log", "slow_query_text": "slow_query_text"}

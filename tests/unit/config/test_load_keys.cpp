@@ -28,6 +28,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"forebay.stats_users", R"("carl")"},
     {"forebay.http_token_file", R"("/t0ken")"},
     {"forebay.pgbouncer_metrics", "true"},
+    {"forebay.statement_metrics", "9"},
     {"forebay.statement_statistics", "77"},
     {"log.level", R"("debug")"},
     {"log.format", R"("json")"},
@@ -197,6 +198,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.stats_users = "carl";
   expected.http_token_file = "/t0ken";
   expected.pgbouncer_metrics = true;
+  expected.statement_metrics = 9;
   expected.statement_statistics = 77;
   expected.slow_query_log = "/tmp/slow";
   expected.slow_query_text = SlowQueryText::full;
