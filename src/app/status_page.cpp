@@ -28,7 +28,8 @@ th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--line); }
 tr + tr td { border-top: 1px solid var(--line); }
 .t { text-align: left; } .bad { color: var(--bad); font-weight: 600; }
-.q { text-align: left; font-family: ui-monospace, monospace; font-size: 12px; max-width: 32rem;
+.q { text-align: left; font-family: ui-monospace, monospace; font-size: 12px;
+  max-width: min(32rem, 26vw);
   overflow: hidden; text-overflow: ellipsis; }
 .soft { color: var(--soft); }
 .bar { display: flex; width: 7rem; height: .7rem; border-radius: 3px; overflow: hidden;
@@ -37,14 +38,24 @@ tr + tr td { border-top: 1px solid var(--line); }
 .s { background: var(--server); } .x { background: var(--transfer); }
 .key { display: inline-block; width: .7rem; height: .7rem; border-radius: 3px;
   vertical-align: -1px; margin: 0 .25rem 0 .7rem; }
+h2 span { font-weight: 400; font-size: 13px; white-space: nowrap; }
+@media (max-width: 700px) { /* each row is a card */
+  .head { display: none; } table, tbody { display: block; }
+  tr { display: flex; flex-wrap: wrap; gap: .15rem .9rem; padding: .5rem 0; }
+  tr + tr td { border: 0; } tr + tr + tr { border-top: 1px solid var(--line); }
+  td { padding: 0; } td:empty { display: none; }
+  td::before { content: attr(data-label) " "; color: var(--soft); font-weight: 400; }
+  .q, .soft.t { flex-basis: 100%; max-width: none; white-space: normal; overflow-wrap: anywhere; }
+  .q::before, .bar::before, td:only-child::before { content: none; }
+  .bar { display: inline-flex; } }
 </style></head><body>
 <header><h1>Forebay</h1><span id="version" class="soft"></span><span id="sum"></span>
 <span id="state" class="soft">...</span></header>
 <main>
 <section><h2>Pools</h2><table id="pools"></table></section>
 <section><h2>Statements that take most time
-<span class="soft"><i class="key w"></i>waiting<i class="key s"></i>PostgreSQL<i class="key x">
-</i>transfer</span></h2><table id="statements"></table></section>
+<span class="soft"><i class="key w"></i>waiting<i class="key s"></i>PostgreSQL<i
+class="key x"></i>transfer</span></h2><table id="statements"></table></section>
 <section><h2>Slow statements</h2><table id="slow"></table></section>
 </main>
 <script>
@@ -74,11 +85,16 @@ function bar(v) {
 function fill(id, heads, values, put) {
   const table = document.getElementById(id), body = document.createElement("tbody");
   const head = body.insertRow();
+  head.className = "head";
   for (const [name, kind] of heads) {
     const th = document.createElement("th");
     th.textContent = name; th.className = kind || ""; head.append(th);
   }
-  for (const value of values) put(body.insertRow(), value);
+  for (const value of values) {
+    const row = body.insertRow();
+    put(row, value);
+    heads.forEach(([name], i) => { row.cells[i].dataset.label = name; });
+  }
   if (!values.length) cell(body.insertRow(), "none yet", "t soft");
   table.replaceChildren(body);
 }
@@ -120,14 +136,16 @@ async function look() {
     pools(all);
     fill("statements", [["text", "t"], ["database", "t"], ["user", "t"], ["calls"], ["errors"],
       ["time"], ["split", "t"], ["p50"], ["p99"], ["rows"]], top.statements, (r, s) => {
-      cell(r, s.text, "q"); cell(r, s.database, "t"); cell(r, s.user, "t"); cell(r, s.calls);
+      cell(r, s.text, "q"); cell(r, s.database, "t"); cell(r, s.user, "t");
+      cell(r, number.format(s.calls));
       cell(r, s.errors, s.errors ? "bad" : ""); cell(r, time(s.total_seconds)); cell(r, bar(s));
       cell(r, time(s.p50_seconds)); cell(r, time(s.p99_seconds)); cell(r, number.format(s.rows));
     });
-    fill("slow", [["when", "t"], ["text", "t"], ["database", "t"], ["user", "t"], ["client", "t"],
-      ["application", "t"], ["time"], ["split", "t"], ["rows"], ["error", "t"]],
+    fill("slow", [["when (UTC)", "t"], ["text", "t"], ["database", "t"], ["user", "t"],
+      ["client", "t"], ["application", "t"], ["time"], ["split", "t"], ["rows"], ["error", "t"]],
       slow.slow, (r, s) => {
-      cell(r, s.time.replace("T", " "), "t"); cell(r, s.text, "q"); cell(r, s.database, "t");
+      cell(r, s.time.slice(11, 19), "t"); r.cells[0].title = s.time;
+      cell(r, s.text, "q"); cell(r, s.database, "t");
       cell(r, s.user, "t"); cell(r, s.client, "t"); cell(r, s.application_name, "t");
       cell(r, time(s.total_seconds)); cell(r, bar(s)); cell(r, number.format(s.rows));
       cell(r, s.sqlstate, "t bad");
