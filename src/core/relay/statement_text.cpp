@@ -84,9 +84,11 @@ bool is_deallocate_all(Bytes text) {
   constexpr std::size_t kLongest = 64;
   if (text.size() > kLongest) return false;
   // Every short Query comes by here: hardly more than a look at each byte.
-  for (; !text.empty(); text.remove_prefix(1)) {
-    if ((text.front() | 0x20) != 'd') continue;
-    if (begins_with(text, "deallocate") || begins_with(text, "discard")) return true;
+  const auto is_d = [](char c) { return (c | 0x20) == 'd'; };
+  for (const char* at = text.begin(); (at = std::find_if(at, text.end(), is_d)) != text.end();
+       ++at) {
+    const Bytes rest(at, text.end());
+    if (begins_with(rest, "deallocate") || begins_with(rest, "discard")) return true;
   }
   return false;
 }
