@@ -103,6 +103,35 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
   };
 }
 
+Keys<AddressRules> address_keys() {
+  using R = AddressRules;
+  return {
+      key("", "allow_from", Effect::new_clients, &R::allow_from, Networks{},
+          "Networks that clients may come from, such as [\"10.0.0.0/8\", \"::1\"]; empty for all. "
+          "In [forebay] for all clients, the console's too; those of a database or a user hold "
+          "besides. Unix sockets are not concerned."),
+      key("", "deny_from", Effect::new_clients, &R::deny_from, Networks{},
+          "Networks that clients may not come from, whatever allow_from says."),
+  };
+}
+
+Keys<Config> login_limit_keys() {
+  constexpr std::string_view kSection = "forebay";
+  using C = Config;
+  return {
+      key(kSection, "max_logins_per_second", Effect::at_once, &C::max_logins_per_second,
+          Count{0, 1'000'000},
+          "The most clients that begin to log in within a second; others are refused. 0 for no "
+          "limit, here and in the next two."),
+      key(kSection, "max_address_logins_per_second", Effect::at_once,
+          &C::max_address_logins_per_second, Count{0, 1'000'000},
+          "The same from one address. Those through Unix sockets do not count."),
+      key(kSection, "max_authenticating_clients", Effect::at_once, &C::max_authenticating_clients,
+          Count{0, 1'000'000},
+          "The most clients at a time that are being asked who they are; others are refused."),
+  };
+}
+
 Keys<Config> forebay_keys() {
   constexpr std::string_view kSection = "forebay";
   using C = Config;
@@ -360,6 +389,7 @@ Keys<Database> make_database_keys() {
                      &D::max_db_client_connections, Count{0, 1'000'000},
                      "The most clients of this database at a time; 0 for no limit. With \"*\", of "
                      "each database that it serves."));
+  append(keys, within("", &D::addresses, address_keys()));
   keys.push_back(key("", "monitor_user", Effect::restart, &D::monitor_user, PostgresName{"forebay"},
                      "With several hosts: who asks them for their roles (a member of pg_monitor "
                      "sees most); \"\" for the user of the pool."));
@@ -389,6 +419,7 @@ Keys<User> make_user_keys() {
       key("", "max_user_client_connections", Effect::new_clients, &U::max_user_client_connections,
           Count{0, 1'000'000},
           "The most clients that are logged in as this user at a time; 0 for no limit."));
+  append(keys, within("", &U::addresses, address_keys()));
   return keys;
 }
 
@@ -401,6 +432,8 @@ std::span<const Section> general_sections() {
 const Keys<Config>& general_keys() {
   static const Keys<Config> keys = [] {
     Keys<Config> all = forebay_keys();
+    append(all, login_limit_keys());
+    append(all, within("forebay", &Config::addresses, address_keys()));
     append(all, log_keys());
     append(all, within("tls.client", &Config::client_tls,
                        tls_keys(Effect::new_clients, kTowardsClients)));

@@ -192,6 +192,38 @@ std::string Texts::show(const std::vector<std::string>& texts) const {
   return "[" + shown + "]";
 }
 
+std::optional<Networks::Held> Networks::read(const Value& value, Reading& reading) const {
+  constexpr std::string_view kForm = "an array of networks such as [\"10.0.0.0/8\"]";
+  const Array* elements = value.as<Array>();
+  if (elements == nullptr) {
+    reading.expected(value, kForm);
+    return std::nullopt;
+  }
+  Held networks;
+  for (const Value& element : *elements) {
+    const auto* text = element.as<std::string>();
+    if (text == nullptr) {
+      reading.expected(element, kForm);
+      return std::nullopt;
+    }
+    auto network = Network::parse(*text);
+    if (!network) {
+      reading.refuse(element.at, network.error().message);
+      return std::nullopt;
+    }
+    networks.push_back(std::move(*network));
+  }
+  return networks;
+}
+
+std::string Networks::show(const Held& networks) const {
+  std::string shown;
+  for (const Network& network : networks) {
+    shown += (shown.empty() ? "" : ", ") + quoted(network.text());
+  }
+  return "[" + shown + "]";
+}
+
 std::optional<TextByName::Held> TextByName::read(const Value& value, Reading& reading) const {
   constexpr std::string_view kForm = "a table of strings such as {app = \"acme\"}";
   const Table* table = value.as<Table>();

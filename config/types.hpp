@@ -11,6 +11,7 @@
 #include "config/nearest.hpp"
 #include "config/reading.hpp"
 #include "forebay/config/names.hpp"
+#include "forebay/config/network.hpp"
 #include "forebay/config/units.hpp"
 
 /// The types of the file's values. Each has
@@ -92,6 +93,15 @@ struct TextByName {
 
   [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
   [[nodiscard]] std::string show(const Held& texts) const;
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
+/// An array of networks.
+struct Networks {
+  using Held = std::vector<Network>;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& networks) const;
   [[nodiscard]] std::string hint() const { return {}; }
 };
 

@@ -266,3 +266,43 @@ def who_cannot_log_in_takes_no_place_of_a_user(lab: Lab) -> None:
         refused(lambda: target.connect(password="wrong"))
     with target.connect() as client:
         assert client.value("select 1") == "1"
+
+
+@test(targets=FOREBAY)
+def addresses_that_may_not_come_in(lab: Lab) -> None:
+    """In general (the console, too), of a database, of a user; Unix sockets are not concerned."""
+    path = f"{lab.folder}/.s.PGSQL.6432"
+    inside = Database(dbname="app", options={"allow_from": ["10.0.0.0/8", "192.0.2.1"]})
+    target = lab.target(listen=[path], databases={"app": Database(), "inside": inside},
+                        user_options={"other": {"deny_from": ["127.0.0.0/8"]}})
+    with target.connect() as client:
+        assert client.value("select 1") == "1"
+    for refuse, why in (
+            (lambda: target.connect(database="inside"),
+             "it is not in allow_from, set in [databases.inside]"),
+            (lambda: target.connect(user="other"), "it is in deny_from, set in [users.other]")):
+        fields = refused(refuse).fields()
+        assert fields["C"] == "28000", fields
+        assert fields["M"] == f"connections from address 127.0.0.1 are not allowed ({why})", fields
+    with target.connect(address=path, database="inside") as local:
+        assert local.value("select 1") == "1"
+
+
+@test(targets=FOREBAY)
+def rates_of_logins(lab: Lab) -> None:
+    """One login a second: the second one comes too early, whatever the machine does, because a
+    refused one takes nothing and time is the only thing that helps."""
+    target = lab.target(options={"max_address_logins_per_second": 1})
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            target.connect().close()
+        except ServerError as error:
+            assert error.sqlstate == "53300", error
+            assert error.error.fields()["M"] == (
+                "too many logins per second from address 127.0.0.1 "
+                "(max_address_logins_per_second = 1, set in [forebay])"), error
+            break
+    else:
+        raise AssertionError("nobody was refused")
+    wait_until(lambda: comes_in(target), "there is room again after a second")

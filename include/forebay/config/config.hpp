@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "forebay/base/endpoint.hpp"
+#include "forebay/config/network.hpp"
 #include "forebay/config/secret.hpp"
 #include "forebay/config/tenants.hpp"
 
@@ -120,6 +121,7 @@ struct User {
   PoolOverrides pool;
   std::uint32_t max_user_connections = 0;  ///< server connections of this user in all; 0: no limit
   std::uint32_t max_user_client_connections = 0;  ///< clients that log in as it; 0: no limit
+  AddressRules addresses;
   bool operator==(const User&) const = default;
 };
 
@@ -140,6 +142,7 @@ struct Database {
   PoolOverrides pool;
   std::uint32_t max_db_connections = 0;  ///< server connections of this database; 0: no limit
   std::uint32_t max_db_client_connections = 0;  ///< clients of each database; 0: no limit
+  AddressRules addresses;
   bool operator==(const Database&) const = default;
 };
 
@@ -150,6 +153,10 @@ struct Config {
   std::uint32_t workers = 0;                         ///< threads; 0: one a core
   std::optional<std::uint32_t> max_client_conn;      ///< nothing: what open files allow
   std::uint32_t max_address_client_connections = 0;  ///< clients from one address; 0: no limit
+  std::uint32_t max_logins_per_second = 0;           ///< 0: no limit, here and in the next two
+  std::uint32_t max_address_logins_per_second = 0;   ///< from one address
+  std::uint32_t max_authenticating_clients = 0;      ///< at a time
+  AddressRules addresses;                            ///< for everybody, the console too
   milliseconds client_login_timeout = seconds(60);
   bool reload_on_change = false;
   milliseconds shutdown_timeout = seconds(30);  ///< how long a drain may take

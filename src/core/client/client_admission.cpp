@@ -7,6 +7,71 @@
 // Whether there is room for one more client: in all, from its address, of its database and user.
 namespace forebay::core {
 
+// What [forebay], the database and the user say of its address.
+bool ClientSession::admitted_from_here() {
+  if (!network_) return true;
+  const config::Config& config = engine_.config();
+  const StartupFacts& facts = login_->facts;
+  const auto permit = [&](const config::AddressRules& rules, const auto& where) {
+    if (rules.allow_from.empty() && rules.deny_from.empty()) return true;
+    const std::string address = stream_->peer().address;
+    const std::string_view key = rules.refusing(address);
+    if (key.empty()) return true;
+    engine_.counters().refused_addresses.add();
+    fatal({pg::sqlstate::kInvalidAuthorization,
+           "connections from address " + address + " are not allowed (" +
+               (key == "deny_from" ? "it is in " : "it is not in ") + std::string(key) +
+               ", set in " + where() + ")"});
+    return false;
+  };
+  if (!permit(config.addresses, [] { return "[forebay]"; })) return false;
+  const config::Database* database =
+      wants_console() ? nullptr : config.find_database(facts.database);
+  if (database != nullptr &&
+      !permit(database->addresses, [&] { return config.label_of_database(facts.database); })) {
+    return false;
+  }
+  const config::User* user = config.find_user(facts.user);
+  return user == nullptr ||
+         permit(user->addresses, [&] { return config::Config::label_of_user(facts.user); });
+}
+
+// The address first: it must not use up what is for all.
+bool ClientSession::admitted_at_this_rate() {
+  const config::Config& config = engine_.config();
+  LoginRates& rates = engine_.shared().login_rates;
+  const auto permit = [&](const std::string& name, std::uint32_t max, Counter& counter,
+                          std::string_view key) {
+    if (max == 0 || rates.enter(name, max, engine_.now())) return true;
+    counter.add();
+    fatal({pg::sqlstate::kTooManyConnections,
+           "too many logins per second" + (name.empty() ? "" : " from address " + name) + " (" +
+               std::string(key) + " = " + std::to_string(max) + ", set in [forebay])",
+           {},
+           "Try again in a second, or use connections for longer."});
+    return false;
+  };
+  Counters& counters = engine_.counters();
+  const std::uint32_t of_address = network_ ? config.max_address_logins_per_second : 0;
+  return (of_address == 0 ||
+          permit(stream_->peer().address, of_address, counters.refused_address_logins,
+                 "max_address_logins_per_second")) &&
+         permit({}, config.max_logins_per_second, counters.refused_logins, "max_logins_per_second");
+}
+
+bool ClientSession::admitted_to_authenticate() {
+  const std::uint32_t max = engine_.config().max_authenticating_clients;
+  if (login_->console ||
+      login_->authenticating.enter(engine_.shared().authenticating_clients, max)) {
+    return true;
+  }
+  engine_.counters().refused_authenticating.add();
+  fatal({pg::sqlstate::kTooManyConnections,
+         "too many clients are logging in (max_authenticating_clients = " + std::to_string(max) +
+             ", set in [forebay])"});
+  return false;
+}
+
 // Exact, whatever the threads do.
 bool ClientSession::admitted() {
   const std::uint32_t max = engine_.runtime().max_client_conn;
@@ -20,6 +85,7 @@ bool ClientSession::admitted() {
     return false;
   }
   counted_ = true;
+  if (!admitted_at_this_rate()) return false;
   if (!network_) return true;
   return take_place(ClientGroup::address, stream_->peer().address,
                     engine_.config().max_address_client_connections);

@@ -106,6 +106,7 @@ void ClientSession::on_startup(StartupFacts facts) {
     fatal({pg::sqlstate::kCannotConnectNow, "the database system is shutting down"});
     return;
   }
+  if (!admitted_from_here()) return;
   if (wants_console()) {
     begin_console();
     return;
@@ -142,6 +143,7 @@ void ClientSession::on_startup(StartupFacts facts) {
 // ---------------------------------------------------------------- authentication
 
 void ClientSession::authenticate() {
+  if (!admitted_to_authenticate()) return;
   const Runtime& runtime = engine_.runtime();
   const config::Database* entry =
       login_->console ? nullptr : runtime.config.find_database(login_->facts.database);
@@ -352,6 +354,7 @@ void ClientSession::login_link_ready(ServerLink& link) {
 
 // The client is let in: now it is told who its server is. Both in one send where that is known.
 void ClientSession::meet_server() {
+  login_->authenticating.leave();
   if (!admitted_by_name()) return;
   const StartupFacts& facts = login_->facts;
   enter(Phase::awaiting_server);

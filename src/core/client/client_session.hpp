@@ -154,6 +154,7 @@ class ClientSession final : public StreamEvents {
     ClientStart start;
     StartupFacts facts;
     std::optional<auth::ClientAuthentication> authentication;
+    Turnstile authenticating;     ///< against max_authenticating_clients
     ParameterSetRef checked;      ///< the settings that a server has to accept
     bool asked_password = false;  ///< in the server's place
     bool console = false;         ///< counted by Shared::console_clients
@@ -169,7 +170,10 @@ class ClientSession final : public StreamEvents {
   // Login.
   std::size_t start_received(Bytes bytes);
   void on_startup(StartupFacts facts);
+  bool admitted_from_here();
   bool admitted();
+  bool admitted_at_this_rate();
+  bool admitted_to_authenticate();
   bool admitted_by_name();
   bool take_place(ClientGroup group, const std::string& name, std::uint32_t max);
   void leave_places();

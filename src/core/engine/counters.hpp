@@ -35,6 +35,10 @@ struct alignas(64) Counters {
   Counter refused_address_clients;
   Counter refused_db_clients;
   Counter refused_user_clients;
+  Counter refused_logins;
+  Counter refused_address_logins;
+  Counter refused_authenticating;
+  Counter refused_addresses;  ///< by allow_from and deny_from
   Counter statement_timeouts;
   Counter transaction_timeouts;
   Counter idle_transaction_timeouts;

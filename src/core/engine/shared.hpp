@@ -64,6 +64,8 @@ struct Shared {
   /// Clients beyond their start-up message, against max_client_conn.
   std::atomic<std::uint32_t> clients{0};
   ClientLimits client_limits;
+  LoginRates login_rates;
+  std::atomic<std::uint32_t> authenticating_clients{0};
   std::atomic<std::uint32_t> console_clients{0};
   std::atomic<std::uint64_t> next_serial{1};
 };

@@ -18,9 +18,9 @@ FOREBAY_KEYS = {
     "unix_socket_mode", "workers", "max_client_conn", "max_address_client_connections",
     "client_login_timeout", "shutdown_timeout",
     "cleartext_without_tls", "passwordless_from_anywhere", "scram_iterations", "http",
-    "admin_users", "stats_users",
-    "http_token_file", "statement_statistics", "pgbouncer_metrics",
-    "statement_metrics",
+    "admin_users", "stats_users", "max_logins_per_second", "max_address_logins_per_second",
+    "max_authenticating_clients", "allow_from", "deny_from",
+    "http_token_file", "statement_statistics", "pgbouncer_metrics", "statement_metrics",
 }
 LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections",
             "slow_query_log": "slow_query_log", "slow_query_text": "slow_query_text"}

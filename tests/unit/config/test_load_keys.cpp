@@ -16,6 +16,11 @@ const std::map<std::string, std::string> kOtherValues = {
     {"forebay.workers", "3"},
     {"forebay.max_client_conn", "1234"},
     {"forebay.max_address_client_connections", "15"},
+    {"forebay.max_logins_per_second", "31"},
+    {"forebay.max_address_logins_per_second", "32"},
+    {"forebay.max_authenticating_clients", "33"},
+    {"forebay.allow_from", R"(["10.0.0.0/8"])"},
+    {"forebay.deny_from", R"(["::1"])"},
     {"forebay.client_login_timeout", R"("11s")"},
     {"forebay.reload_on_change", "true"},
     {"forebay.shutdown_timeout", "0"},
@@ -106,6 +111,10 @@ PoolOverrides other_pool() {
           milliseconds(18)};
 }
 
+AddressRules some_addresses() {
+  return {{Network::parse("10.0.0.0/8").value()}, {Network::parse("::1").value()}};
+}
+
 FakeEnvironment with_certificates() {
   FakeEnvironment environment;
   for (const char* path : {"/c.crt", "/c.key", "/c.ca", "/s.crt", "/s.key", "/s.ca"}) {
@@ -169,6 +178,10 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.workers = 3;
   expected.max_client_conn = 1234;
   expected.max_address_client_connections = 15;
+  expected.max_logins_per_second = 31;
+  expected.max_address_logins_per_second = 32;
+  expected.max_authenticating_clients = 33;
+  expected.addresses = some_addresses();
   expected.client_login_timeout = seconds(11);
   expected.reload_on_change = true;
   expected.shutdown_timeout = milliseconds(0);
@@ -238,7 +251,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
       kTimeouts + kReplicas +
-      "max_db_connections = 6\nmax_db_client_connections = 9\nmonitor_user = "
+      "max_db_connections = 6\nmax_db_client_connections = 9\nallow_from = [\"10.0.0.0/8\"]\n"
+      "deny_from = [\"::1\"]\nmonitor_user = "
       "\"m\"\nmonitor_password = \"seen\"\n";
   Database expected;
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
@@ -264,6 +278,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    seconds(9)};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
+  expected.addresses = some_addresses();
   expected.monitor_user = "m";
   expected.monitor_password = Secret("seen");
   for (const char* password :
@@ -285,7 +300,9 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
       "[users.alice]\npassword = [\"new\", \"old\"]\npool_mode = \"session\"\npool_size = 5\n"
       "min_pool_size = 4\nserver_round_robin = true\nquery_wait_timeout = \"1s\"\n"
       "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
-      kTimeouts + kReplicas + "max_user_connections = 6\nmax_user_client_connections = 9\n";
+      kTimeouts + kReplicas +
+      "max_user_connections = 6\nmax_user_client_connections = 9\n"
+      "allow_from = [\"10.0.0.0/8\"]\ndeny_from = [\"::1\"]\n";
   const auto loaded = load_text(text + kAnyDatabase);
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
   User expected;
@@ -308,6 +325,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    seconds(9)};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
+  expected.addresses = some_addresses();
   EXPECT_EQ(loaded.config->users.at("alice"), expected);
   for (const Key<User>& key : user_keys()) {
     if (key.name.starts_with("password_")) continue;
