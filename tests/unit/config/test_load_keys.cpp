@@ -115,6 +115,13 @@ AddressRules some_addresses() {
   return {{Network::parse("10.0.0.0/8").value()}, {Network::parse("::1").value()}};
 }
 
+void set_login_limits(Config& config) {
+  config.max_logins_per_second = 31;
+  config.max_address_logins_per_second = 32;
+  config.max_authenticating_clients = 33;
+  config.addresses = some_addresses();
+}
+
 FakeEnvironment with_certificates() {
   FakeEnvironment environment;
   for (const char* path : {"/c.crt", "/c.key", "/c.ca", "/s.crt", "/s.key", "/s.ca"}) {
@@ -178,10 +185,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.workers = 3;
   expected.max_client_conn = 1234;
   expected.max_address_client_connections = 15;
-  expected.max_logins_per_second = 31;
-  expected.max_address_logins_per_second = 32;
-  expected.max_authenticating_clients = 33;
-  expected.addresses = some_addresses();
+  set_login_limits(expected);
   expected.client_login_timeout = seconds(11);
   expected.reload_on_change = true;
   expected.shutdown_timeout = milliseconds(0);
