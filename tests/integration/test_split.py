@@ -44,7 +44,10 @@ def pair(lab: Lab) -> Pair:
 
 def split(lab: Lab, both: Pair, **options: object) -> Target:
     settings = {"split_reads": True, "read_consistency": "none", **options}
-    return lab.target(servers=[both.primary.address, both.replica.address], options=settings)
+    target = lab.target(servers=[both.primary.address, both.replica.address], options=settings)
+    with target.connect():
+        wait_until(lambda: "host_up: replica" in target.log, "the replica is known")
+    return target
 
 
 def at(client: Client, sql: str = WHERE) -> int:
@@ -78,6 +81,39 @@ def reads_and_writes(lab: Lab) -> None:
         client.run("insert into t values (12, 'x')")
         client.run("commit")
         client.run("set default_transaction_isolation = serializable")
+        assert at(client) == primary
+
+
+@test(targets=FOREBAY)
+def hints(lab: Lab) -> None:
+    """A comment for one statement, a parameter for the session, from the start or set later."""
+    both = pair(lab)
+    primary, replica = both.primary.port, both.replica.port
+    target = split(lab, both)
+    hint = "/* forebay: primary */ "
+    with target.connect() as client:
+        assert at(client, hint + WHERE) == primary
+        assert at(client, "/* another */ " + WHERE) == replica
+        for text, port in ((hint + WHERE, primary), (WHERE, replica)):
+            client.messages(m.parse(f"at {port}", text), m.sync())
+            for name in ("", f"at {port}"):
+                answer = client.messages(*([] if name else [m.parse("", text)]), m.bind("", name),
+                                         m.execute(""), m.sync())
+                assert m.only(answer, b"D")[0].columns() == [str(port).encode()], answer
+        client.run(hint + "begin read only")
+        assert at(client) == primary
+        client.run("commit")
+        client.run("begin read only")
+        assert at(client) == replica
+        told_to_try_again(client, m.query(hint + WHERE))
+        client.run("begin read only")
+        assert at(client, hint + WHERE) == primary
+        client.run("commit")
+        client.run("set forebay.target = 'primary'")
+        assert at(client) == primary
+        client.run("reset forebay.target")
+        assert at(client) == replica
+    with target.connect(options="-c forebay.target=primary") as client:
         assert at(client) == primary
 
 

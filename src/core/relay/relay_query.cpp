@@ -70,8 +70,10 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
         rules_.measures->statements.find(reader.shape, client_.pool, *client_.statistics);
   }
   if (client_.splits) {
-    understood.route = Route(access_of(facts, split::FunctionVolatility::built_in()),
-                             reader.shape.hash().low, locks_by_advice(facts));
+    const bool hinted = hints_at_primary(text);
+    const split::Access access =
+        hinted ? split::Access::write : access_of(facts, split::FunctionVolatility::built_in());
+    understood.route = Route(access, reader.shape.hash().low, hinted || locks_by_advice(facts));
   }
   return understood;
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/relay/relay.hpp"
+#include "core/relay/statement_text.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
@@ -40,7 +41,7 @@ class PreparedAhead {
 
 Route Relay::route_of(Bytes text) const {
   const Reading how = reading(client_.welcome);
-  if (rules_.reader == nullptr || !how.lexable) return {};
+  if (rules_.reader == nullptr || !how.lexable || hints_at_primary(text)) return {};
   StatementReader& reader = *rules_.reader;
   const sql::Facts& facts = reader.cache.facts(text, how.standard, reader.shape);
   return {access_of(facts, split::FunctionVolatility::built_in()), reader.shape.hash().low};
@@ -74,7 +75,8 @@ bool Relay::for_replica(Route route) const {
 Relay::Batch Relay::look_ahead(Bytes bytes) const {
   // A standby knows no SERIALIZABLE.
   if (client_.lost != nullptr || client_.settings == nullptr ||
-      defaults_to("default_transaction_isolation", "serializable")) {
+      defaults_to("default_transaction_isolation", "serializable") ||
+      defaults_to("forebay.target", "primary")) {
     return {};
   }
   Batch batch;
@@ -169,7 +171,7 @@ bool Relay::locks_by_advice(const sql::Facts& facts) {
 bool Relay::refused_on_replica(const LinkRelayState& link, const SessionWorkRef& work,
                                Route route) const {
   if (!link.reader) return false;
-  return route.locks() ||
+  return route.only_primary() ||
          (work != nullptr && (work->unknown || work->has(SessionStep::Kind::hold)));
 }
 

@@ -9,23 +9,24 @@
 namespace forebay::core {
 
 /// What a text asks for: its Access, and which shape it is, so that a replica that refuses it is
-/// not asked again; and whether a replica would do it, but for itself alone (an advisory lock).
+/// not asked again; and whether no replica is to do it though one would: an advisory lock, a hint.
 /// Nothing known: a write.
 class Route {
  public:
   Route() = default;
-  Route(split::Access access, std::uint64_t shape, bool locks = false) noexcept
-      : bits_((shape & ~kBits) | (locks ? kLocks : 0) | static_cast<std::uint64_t>(access)) {}
+  Route(split::Access access, std::uint64_t shape, bool only_primary = false) noexcept
+      : bits_((shape & ~kBits) | (only_primary ? kOnlyPrimary : 0) |
+              static_cast<std::uint64_t>(access)) {}
   [[nodiscard]] split::Access access() const noexcept {
     return static_cast<split::Access>(bits_ & kAccess);
   }
-  [[nodiscard]] bool locks() const noexcept { return (bits_ & kLocks) != 0; }
+  [[nodiscard]] bool only_primary() const noexcept { return (bits_ & kOnlyPrimary) != 0; }
   [[nodiscard]] std::uint64_t shape() const noexcept { return bits_ & ~kBits; }
 
  private:
   static constexpr std::uint64_t kAccess = 3;
-  static constexpr std::uint64_t kLocks = 4;
-  static constexpr std::uint64_t kBits = kAccess | kLocks;
+  static constexpr std::uint64_t kOnlyPrimary = 4;
+  static constexpr std::uint64_t kBits = kAccess | kOnlyPrimary;
   std::uint64_t bits_ = 0;
 };
 

@@ -56,6 +56,18 @@ NamedDefinition cut_name(const pg::Message& message) {
   return {message.body.substr(0, end), definition, well_formed};
 }
 
+bool hints_at_primary(Bytes text) {
+  const auto skip = [&text] {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\n\r"), text.size()));
+  };
+  for (const Bytes word : {"/*", "forebay", ":", "primary", "*/"}) {
+    skip();
+    if (!begins_with(text, word)) return false;
+    text.remove_prefix(word.size());
+  }
+  return true;
+}
+
 bool is_transaction_end(Bytes text) {
   return ends_transaction(words_of(text));
 }

@@ -24,6 +24,9 @@ bool is_transaction_end(Bytes text);
 /// Whether a text may have a constant that means the time of its parsing: 'now', 'today' ...
 bool names_the_time(Bytes text);
 
+/// Whether a text begins with the comment /* forebay: primary */.
+bool hints_at_primary(Bytes text);
+
 /// Whether a text may make every prepared statement go.
 bool is_deallocate_all(Bytes text);
 
