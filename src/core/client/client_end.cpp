@@ -15,6 +15,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// What a server did not begin to answer is sent to others so often. Who has it killed after a
+/// longer time does not want to see it again.
+constexpr std::uint8_t kResendMax = 2;
+constexpr milliseconds kResendWithin{1000};
 /// So long a client may take to read the last words and hang up.
 constexpr milliseconds kLinger{2000};
 
@@ -235,6 +239,8 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
   const bool keeps = mode_ != config::PoolMode::session && relay_.pins == 0 && !goodbye_;
   if (keeps && !said && !in_message && !link.dedicated()) {
     // All that the session is stands here, not there.
+    if (send_again(link, reason)) return;
+    resent_ = 0;
     note(Weight::warning, "server_connection_lost", reason);
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
         .on_link_lost(link.relay(), reason);
@@ -260,6 +266,26 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
   } else {
     fatal({pg::sqlstate::kConnectionFailure, "server connection lost: " + reason});
   }
+}
+
+// What the server has not begun to answer goes to another, where that changes nothing but the time.
+bool ClientSession::send_again(ServerLink& link, const std::string& reason) {
+  const Bytes said = link.unanswered();
+  if (said.empty() || resent_ >= kResendMax) return false;
+  if (!link.fenced() && engine_.now() - link.linked_since() > kResendWithin) return false;
+  Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+  if (!relay.take_back(link.relay(), said, link.undone())) return false;
+  ++resent_;
+  engine_.counters().statements_resent.add();
+  note(Weight::normal, "statement_resent", reason);
+  Stash again;
+  again.append(engine_.buffers(), said);
+  again.append(engine_.buffers(), stash_.view());
+  stash_.clear(engine_.buffers());
+  stash_ = std::move(again);
+  continue_input();
+  settle();
+  return true;
 }
 
 void ClientSession::note(Weight weight, std::string_view event, std::string text) {

@@ -119,6 +119,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
       relay.link_up(*link);
     }
     const Relay::ClientProgress progress = relay.from_client(bytes, link);
+    if (link != nullptr) link_->note_said(bytes.substr(0, progress.consumed));
     consumed += progress.consumed;
     bytes.remove_prefix(progress.consumed);
     if (relay_.tenant != nullptr) note_objections(relay.objections());
@@ -318,6 +319,7 @@ bool ClientSession::after_transaction() {
     link_->send(engine_.to_server());
   }
   if (relay_.pins != counted_pins_) count_pins(relay_.pins);
+  resent_ = 0;
   if (relay_.pins != 0) {
     if (replicas_ != nullptr) note_bound();
     return true;

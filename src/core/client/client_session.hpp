@@ -77,6 +77,8 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] bool wants_link() const noexcept {
     return phase_ == Phase::waiting || phase_ == Phase::awaiting_server;
   }
+  /// It wants to send again what another link was lost with.
+  [[nodiscard]] bool sends_again() const noexcept { return resent_ > 0; }
   [[nodiscard]] bool secure() const noexcept { return secure_; }
   /// It has said who it is, and has not left.
   [[nodiscard]] bool known() const noexcept {
@@ -237,6 +239,7 @@ class ClientSession final : public StreamEvents {
   void finish();
   [[nodiscard]] Refused reason_of(TimeLimit limit, std::string_view consequence) const;
   void give_up_transaction(TimeLimit limit, bool told);
+  bool send_again(ServerLink& link, const std::string& reason);
   void let_go_of_link();
   [[nodiscard]] Residue residue(const LinkRelayState& link) const;
   void note(Weight weight, std::string_view event, std::string text);
@@ -262,8 +265,9 @@ class ClientSession final : public StreamEvents {
   std::array<char, 16> cancel_key_{};
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;
-  Pins counted_pins_ = 0;  ///< those of which the counters know
-  bool network_ = false;   ///< not through a Unix-domain socket
+  Pins counted_pins_ = 0;    ///< those of which the counters know
+  std::uint8_t resent_ = 0;  ///< what it waits with, or has a link for, was sent so often before
+  bool network_ = false;     ///< not through a Unix-domain socket
   bool secure_ = false;
   bool long_cancel_key_ = false;
   bool reading_ = true;

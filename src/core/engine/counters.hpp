@@ -24,7 +24,8 @@ struct alignas(64) Counters {
   Counter links_failed;  ///< attempts that came to nothing
   Counter links_closed;
   Counter links_lost;
-  Counter waits;  ///< statements that had to wait for a link
+  Counter statements_resent;  ///< of lost links, unseen by their clients
+  Counter waits;              ///< statements that had to wait for a link
   Counter waits_failed;
   Counter cancels;
   Counter recoveries;  ///< links made clean after their client vanished

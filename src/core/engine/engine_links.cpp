@@ -20,7 +20,9 @@ ServerLink* Engine::acquire(ClientSession& session) {
         link.close();
         return acquire(session);
       }
-      if (now_ - link.parking().since < config().server_check_delay) return &link;
+      // Where one link was lost, its neighbours may be, too.
+      const bool fresh = now_ - link.parking().since < config().server_check_delay;
+      if (fresh && !session.sends_again()) return &link;
       link.check(session);
       return nullptr;
     }
@@ -217,6 +219,7 @@ void Engine::receive(mail::ClusterChanged& changed) {
   }
   for (const auto& pool : shared_.pools.all()) {
     if (pool->target().cluster != changed.cluster) continue;
+    pool->forget_failures(now_);
     serve_waiters(*pool);
     open_links(pool, pool->plan(now_, !draining_));
   }

@@ -249,6 +249,17 @@ std::size_t Pool::opening_host(Instant now) {
   return preferred_host_;
 }
 
+void Pool::forget_failures(Instant now) {
+  const std::lock_guard lock(mutex_);
+  forget_failures_locked(now);
+}
+
+void Pool::forget_failures_locked(Instant now) noexcept {
+  failures_ = 0;
+  next_open_ = now;
+  unavailable_since_ = kNever;
+}
+
 bool Pool::watched() {
   const std::lock_guard lock(mutex_);
   return terms_->target.cluster != nullptr && hosts_.look(*terms_->target.cluster).watched;
@@ -309,9 +320,7 @@ std::uint32_t Pool::plan(Instant now, bool refill, std::shared_ptr<Quota>* starv
 std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by) {
   if (!has_primary(now)) {
     // Once there is one, what failed before it came means nothing.
-    failures_ = 0;
-    next_open_ = now;
-    unavailable_since_ = kNever;
+    forget_failures_locked(now);
     return 0;
   }
   if (!can_open() || paused_ || now < next_open_) return 0;
@@ -362,9 +371,7 @@ void Pool::opened(Instant now) {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(opening_ > 0);
   --opening_;
-  failures_ = 0;
-  next_open_ = now;
-  unavailable_since_ = kNever;
+  forget_failures_locked(now);
 }
 
 std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bool lasting,

@@ -174,6 +174,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<SessionKey> overdue(Instant now, Duration hold);
   /// Where links are opened: the primary where that is known, else where one was opened last.
   [[nodiscard]] std::size_t opening_host(Instant now);
+  /// There is another primary: what failed with the one before means nothing.
+  void forget_failures(Instant now);
   /// Roles are known from the monitor: a login need not find the primary, and must not settle for
   /// a standby.
   [[nodiscard]] bool watched();
@@ -307,6 +309,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void note_in_flight() noexcept;
   ParkedList* choose(WorkerId here);
   bool has_primary(Instant now);
+  void forget_failures_locked(Instant now) noexcept;
   [[nodiscard]] bool unwanted_locked(const ServerLink& link) const;
   [[nodiscard]] bool can_open() const noexcept { return credential_.has_value(); }
   [[nodiscard]] std::uint32_t established() const noexcept { return total_ - opening_; }

@@ -68,6 +68,10 @@ class Relay {
   void link_up(LinkRelayState& link);
   /// The link is lost: answers what it owed, and keeps the client.
   void on_link_lost(LinkRelayState& link, const std::string& reason);
+  /// The link is lost before the server has begun to answer. True: `said`, which is all that it was
+  /// asked by the client, is as if it had never been said, and may be sent to another. `undone`:
+  /// the server has said that what it ran is rolled back.
+  bool take_back(LinkRelayState& link, Bytes said, bool undone);
   /// The link is taken from the client and its transaction rolled back. Nothing is owed. `told`:
   /// the client has been told why.
   void give_up_transaction(LinkRelayState& link, const Refused& why, bool told);
@@ -84,6 +88,8 @@ class Relay {
   Handled on_unlinked(const Item& item);
   void lose_link(LinkRelayState& link, std::vector<Expected> owed, const Refused& why, bool told);
   [[nodiscard]] std::string put_settings_back(const LinkRelayState& link);
+  [[nodiscard]] bool repeatable(Bytes said, bool undone) const;
+  [[nodiscard]] bool repeatable_text(Bytes text, bool undone) const;
   // While the client is in a transaction that was lost.
   Handled on_lost(const Item& item);
   void on_lost_query(Bytes text);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/relay/relay.hpp"
@@ -6,6 +7,7 @@
 #include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
+#include "forebay/routing/split/access.hpp"
 
 // The server connection of a client is lost, and the client stays: what was asked is answered with
 // an error, and a transaction that was open is for the client to end, as a failed one.
@@ -131,6 +133,80 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   client_.lost->told = told;
   client_.lost->failed = told || skipping || link.status == TransactionStatus::failed;
   client_.lost->reports = std::move(reports);
+}
+
+// ---------------------------------------------------------------- what may be sent again
+
+bool Relay::take_back(LinkRelayState& link, Bytes said, bool undone) {
+  const bool plain = link.status == TransactionStatus::idle && link.overrun == nullptr &&
+                     !link.expected.empty() && !link.expected.skipping() &&
+                     client_.framer.rest() == 0 && !client_.skip_to_sync &&
+                     client_.lost == nullptr && client_.undo == nullptr;
+  if (!plain || !repeatable(said, undone)) return false;
+  std::vector<Expected> owed = link.expected.give_up();
+  ServerRelay::undo(owed, link, &client_);
+  client_.portals.clear();
+  client_.look = client_.discards = client_.undecided_reading = false;
+  return true;
+}
+
+// Whether all of these messages, which begin between two transactions, may reach two servers.
+bool Relay::repeatable(Bytes said, bool undone) const {
+  pg::Framer framer(pg::Sender::client);
+  while (!said.empty()) {
+    const Item item = framer.next(said, kInspectionMax);
+    if (item.kind != pg::Framer::Kind::message) return false;
+    said.remove_prefix(item.bytes.size());
+    Bytes definition;
+    switch (static_cast<Frontend>(item.message.type)) {
+      case Frontend::Query:
+        definition = item.message.body;
+        break;
+      case Frontend::Parse:
+        definition = cut_name(item.message).definition;
+        break;
+      case Frontend::Bind: {
+        const auto bind = pg::frontend::Bind::parse(item.message.body);
+        if (!bind) return false;
+        definition = bind->statement.empty() ? Bytes(client_.unnamed.definition)
+                                             : definition_of(find_statement(bind->statement));
+        break;
+      }
+      case Frontend::Describe:
+      case Frontend::Execute:
+      case Frontend::Flush:
+      case Frontend::Sync:
+        continue;
+      default:
+        return false;
+    }
+    if (!repeatable_text(definition.substr(0, definition.find('\0')), undone)) return false;
+  }
+  return true;
+}
+
+// A read may run twice. So may what was rolled back, as far as that goes: its own statements, and
+// functions of PostgreSQL's that do nothing else.
+bool Relay::repeatable_text(Bytes text, bool undone) const {
+  const Reading how = reading(client_.welcome);
+  if (rules_.reader == nullptr || !how.lexable) return false;
+  const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, rules_.reader->shape);
+  const auto& functions = split::FunctionVolatility::built_in();
+  if (split::access_of(facts, functions) != split::Access::write) return true;
+  if (!undone || !facts.known) return false;
+  constexpr std::array kHarmless{"nextval", "random", "gen_random_uuid", "clock_timestamp"};
+  const auto harmless = [&](const sql::Function& function) {
+    return functions.reads(function.schema, function.name) ||
+           std::find(kHarmless.begin(), kHarmless.end(), function.name) != kHarmless.end();
+  };
+  return std::all_of(facts.statements.begin(), facts.statements.end(), [&](const auto& statement) {
+    using Kind = sql::Kind;
+    const Kind kind = statement.kind;
+    const bool rolls_back = kind == Kind::select || kind == Kind::insert || kind == Kind::update ||
+                            kind == Kind::delete_from || kind == Kind::merge;
+    return rolls_back && statement.complete &&
+           std::all_of(statement.functions.begin(), statement.functions.end(), harmless);
+  });
 }
 
 // The settings that hold again without what was lost. Gives the parameters of which the client has

@@ -263,6 +263,8 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     return verdict;
   }
 
+  if (fields.sqlstate == pg::sqlstate::kReadOnlyTransaction) link_.says_read_only = true;
+
   // What failed ahead of the client's own message is the client's answer. What failed for ourselves
   // (a change of settings, above all) leaves the link in a state that the client must not work in.
   SpecialReply* const special = link_.expected.special();
@@ -410,6 +412,7 @@ void ServerRelay::emit_supplied(LinkRelayState& link, ClientRelayState& client,
                                 Conduit& to_client) {
   while (link.expected.supplied_at_head()) {
     const Expected supplied = link.expected.pop_supplied();
+    link.unanswered = false;
     const bool parse = supplied.request == Request::parse;
     pg::write_empty(to_client.insert(), parse ? Backend::ParseComplete : Backend::CloseComplete);
     if (parse && client.statements != nullptr) client.statements->confirm(supplied.change->name);

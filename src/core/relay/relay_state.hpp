@@ -219,6 +219,9 @@ struct LinkRelayState {
   ParameterSetRef read_settings;  ///< what `reading` was made of
   WelcomeRef read_welcome;
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
+  /// The client has been linked, and has got nothing of what it asked for.
+  bool unanswered = false;
+  bool says_read_only = false;  ///< the server refused a write as a standby does
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;
   /// Who the session is was asked for (SET ROLE): nothing of the client's goes before that is so.

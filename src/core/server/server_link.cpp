@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 /// A client that vanished leaves its statement so long to end by itself, before it is cancelled.
 constexpr milliseconds kCancelAfter{100};
+/// So much of what a client asks is kept until the server begins to answer.
+constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
@@ -33,6 +35,31 @@ std::string cleaning(const Residue& residue) {
   add(PinReason::advisory_lock, "SELECT pg_catalog.pg_advisory_unlock_all();");
   add(PinReason::temporary, "DISCARD TEMP;");
   return text;
+}
+
+enum class Goodbye : std::uint8_t { no, only_notices, begun, yes };
+
+// Whether these bytes have nothing of an answer but that the server ends the connection: how much
+// of the question was understood may stand before it. `words` becomes what it says.
+Goodbye goodbye_in(Bytes bytes, std::string& words) {
+  constexpr Bytes kBefore = "12tTnNS";
+  bool notices = true;
+  pg::Framer framer(pg::Sender::server);
+  while (!bytes.empty()) {
+    const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
+    if (item.kind == pg::Framer::Kind::need && bytes.front() == 'E') return Goodbye::begun;
+    if (item.kind != pg::Framer::Kind::message) return Goodbye::no;
+    bytes.remove_prefix(item.bytes.size());
+    if (item.message.is(pg::Backend::ErrorResponse)) {
+      const auto fields = pg::backend::Fields::parse(item.message.body);
+      if (!fields.fatal() || fields.sqlstate != pg::sqlstate::kAdminShutdown) return Goodbye::no;
+      words = fields.message;
+      return bytes.empty() ? Goodbye::yes : Goodbye::no;
+    }
+    if (kBefore.find(item.message.type) == Bytes::npos) return Goodbye::no;
+    notices = notices && item.message.is(pg::Backend::NoticeResponse);
+  }
+  return notices ? Goodbye::only_notices : Goodbye::no;
 }
 
 }  // namespace
@@ -85,7 +112,19 @@ void ServerLink::link(ClientSession& client) {
   enter(Phase::linked);
   relay_.meter.slow_after = pool_->settings().slow_query_threshold;
   client_ = &client;
+  linked_since_ = engine_->now();
+  said_.clear();
+  relay_.unanswered = client.mode() != config::PoolMode::session;
   begin_watch();
+}
+
+void ServerLink::note_said(Bytes bytes) {
+  if (!relay_.unanswered) return;
+  if (said_.size() + bytes.size() > kSaidMax) {
+    relay_.unanswered = false;
+  } else {
+    said_.append(bytes);
+  }
 }
 
 void ServerLink::check(ClientSession& client) {
@@ -158,6 +197,9 @@ void ServerLink::on_received(Bytes bytes) {
 // bytes still stand where they arrived.
 std::size_t ServerLink::relay_received(Bytes bytes) {
   ClientSession* client = phase_ == Phase::linked ? client_ : nullptr;
+  if (relay_.unanswered && client != nullptr) {
+    if (const auto taken = take_goodbye(bytes)) return *taken;
+  }
   const RelayRules& rules =
       engine_->rules(client == nullptr ? config::PoolMode::session : client->mode());
   ServerRelay relay(rules, relay_, client == nullptr ? nullptr : &client->relay(),
@@ -165,6 +207,7 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   const ServerRelay::Progress progress = relay.from_server(bytes);
   if (progress.verdict == ServerRelay::Verdict::ending) ended_ = true;
   if (!engine_->measures().fresh.empty()) keep_samples();
+  if (std::exchange(relay_.says_read_only, false)) engine_->suspect(*pool_);
   if (client != nullptr) client->server_spoke();
   if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
     engine_->note({.weight = Weight::error,
@@ -176,6 +219,29 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
     lost(relay.reason());
   }
   return progress.consumed;
+}
+
+// The first that the server says to a client: is it only that it ends the connection, which the
+// client can do without? PostgreSQL says so before it commits, or behind the answer: what it ran is
+// rolled back. Gives how many bytes were taken; nothing where they are for the relay.
+std::optional<std::size_t> ServerLink::take_goodbye(Bytes bytes) {
+  switch (goodbye_in(bytes, relay_.last_words)) {
+    case Goodbye::only_notices:
+      return std::nullopt;
+    case Goodbye::begun:
+      return 0;
+    case Goodbye::yes:
+      if (client_->relay().pins == 0) {
+        undone_ = ended_ = true;
+        return bytes.size();
+      }
+      relay_.last_words.clear();
+      break;
+    case Goodbye::no:
+      break;
+  }
+  relay_.unanswered = false;
+  return std::nullopt;
 }
 
 // What was slow is this client's, and came from this host.

@@ -4,6 +4,7 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/engine/buffer.hpp"
@@ -116,6 +117,16 @@ class ServerLink final : public StreamEvents {
   /// What it runs takes too long: it is cancelled, and the client told `reason`. `transaction`: it
   /// is the transaction that took too long.
   void cut_short(Refused reason, bool transaction);
+  /// The client said this, and all of it went to the server.
+  void note_said(Bytes bytes);
+  /// All that the client said, where nothing of it has been answered; empty where that is not so.
+  [[nodiscard]] Bytes unanswered() const noexcept {
+    return relay_.unanswered ? Bytes(said_) : Bytes();
+  }
+  /// The server ended the connection in the place of an answer: what it ran is rolled back.
+  [[nodiscard]] bool undone() const noexcept { return undone_; }
+  /// Since when it has its client.
+  [[nodiscard]] Instant linked_since() const noexcept { return linked_since_; }
   void begin_cancel() noexcept { ++cancels_; }
   void end_cancel(bool certain);
   [[nodiscard]] std::uint32_t cancels() const noexcept { return cancels_; }
@@ -170,6 +181,7 @@ class ServerLink final : public StreamEvents {
 
   // In use.
   std::size_t relay_received(Bytes bytes);
+  [[nodiscard]] std::optional<std::size_t> take_goodbye(Bytes bytes);
   void keep_samples();
   void after_relay();
   void tried(void (*tell)(ClientSession&, ServerLink&));
@@ -199,6 +211,8 @@ class ServerLink final : public StreamEvents {
   Instant opened_at_{};
   Instant expires_ = kNever;
   LinkWatch watch_;
+  Instant linked_since_{};
+  std::string said_;               ///< by the client, as long as relay_.unanswered
   Instant answer_until_ = kNever;  ///< the server, a cancel request
   std::string key_;
   std::uint32_t cancels_ = 0;
@@ -217,6 +231,7 @@ class ServerLink final : public StreamEvents {
   /// Of its host, in a cluster; and what it was when the link was opened.
   const std::atomic<std::uint32_t>* fence_ = nullptr;
   std::uint32_t fence_seen_ = 0;
+  bool undone_ = false;
   bool ended_ = false;  ///< the server said that it will close the connection
 };
 

@@ -26,6 +26,7 @@ inline constexpr char kTooManyConnections[] = "53300";
 inline constexpr char kProgramLimitExceeded[] = "54000";
 inline constexpr char kQueryCanceled[] = "57014";
 inline constexpr char kAdminShutdown[] = "57P01";
+inline constexpr char kReadOnlyTransaction[] = "25006";
 inline constexpr char kCrashShutdown[] = "57P02";
 inline constexpr char kCannotConnectNow[] = "57P03";
 inline constexpr char kIdleSessionTimeout[] = "57P05";
