@@ -188,6 +188,19 @@ def custom_parameters_stay_known(lab: Lab) -> None:
             assert said(other, "show app.tenant") == expected
 
 
+@test(targets=FOREBAY)
+def libraries_stay_loaded(lab: Lab) -> None:
+    """What a function's language has loaded shows its parameters to whoever is next."""
+    question = "select count(*) > 0 from pg_settings where name like 'plpgsql.%'"
+    for target, expected in ((lab.direct(), "f"), (lab.target(pool_size=1), "t")):
+        with target.connect() as client:
+            assert client.value(question) == "f"
+            client.run("do $$begin end$$")
+            assert client.value(question) == "t"
+        with target.connect() as other:
+            assert other.value(question) == expected
+
+
 @test(targets=FOREBAY, params={
     "case": "select case when now() is null then set_config('work_mem', '1MB', false) end"})
 def calls_of_set_config_count(lab: Lab, which: str) -> None:

@@ -43,6 +43,11 @@ enum class Goodbye : std::uint8_t { no, only_notices, begun, yes };
 // of the question was understood may stand before it. `words` becomes what it says.
 Goodbye goodbye_in(Bytes bytes, std::string& words) {
   constexpr Bytes kBefore = "12tTnNS";
+  constexpr Bytes kReady{"Z\0\0\0\5", 5};
+  // The common case at a glance: whole answers end so, and errors have no such bytes.
+  if (bytes.size() > kReady.size() && bytes.substr(bytes.size() - 6, 5) == kReady) {
+    return Goodbye::no;
+  }
   bool notices = true;
   pg::Framer framer(pg::Sender::server);
   while (!bytes.empty()) {
