@@ -34,6 +34,7 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.split_reads, said.split_reads);
   overrule(settings.read_consistency, said.read_consistency);
   overrule(settings.max_replica_lag, said.max_replica_lag);
+  overrule(settings.resend_reads, said.resend_reads);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ constexpr std::array<Section, 6> kSections = {{
     {"tls.server", "TLS between Forebay and the servers; a database may have its own."},
     {"pool",
      "Server connections. One pool exists for each pair of database and user. The keys down to "
-     "max_replica_lag can also be set for one database and for one user; the user's word goes "
+     "resend_reads can also be set for one database and for one user; the user's word goes "
      "before the database's, and that before this one."},
     {"tenants",
      "Customers that share databases. A session of these databases is one tenant's, or refused."},
@@ -100,6 +100,10 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
                Time{},
                "With split_reads: a replica that may be further behind is not read from; 0 for no "
                "limit."),
+      pool_key("resend_reads", Effect::at_once, &O::resend_reads, &S::resend_reads, Flag{},
+               "Whether a statement that by its text only reads is sent to another server when one "
+               "is lost before it began to answer. Off where views, operators or casts write: such "
+               "a statement could take effect twice."),
   };
 }
 

@@ -283,7 +283,7 @@ class Importer {
   }
 
   /// The first method that is asked of everybody is the general one; a database whose own rules
-  /// all say another has that.
+  /// all say another has that. Never trust, which would hold for all users and addresses.
   Result<void> read_hba() {
     const std::string path = said("auth_hba_file");
     const Result<std::string> text = environment_.read_file(path);
@@ -292,17 +292,16 @@ class Importer {
     if (!rules) return rules.error();
     std::optional<std::string> general;
     for (const HbaRule& rule : *rules) {
-      const bool usable = is_password_method(rule.method) || rule.method == "cert" ||
-                          (rule.method == "trust" && rule.type == "local");
-      const bool everybody = rule.databases == std::vector<std::string>{"all"};
-      if (usable && everybody && (!general || *general == "trust")) general = rule.method;
+      const bool usable = is_password_method(rule.method) || rule.method == "cert";
+      const std::vector<std::string> all{"all"};
+      if (usable && rule.databases == all && rule.users == all && !general) general = rule.method;
     }
     set_auth(general.value_or("scram-sha-256"));
     for (const HbaRule& rule : *rules) judge(rule);
     note(place_of("auth_type"), "[pgbouncer] auth_type", Verdict::approximated,
          "[forebay] auth = " + quoted(auth_) + "; see what became of each line of " + path);
     note(place_of("auth_hba_file"), "[pgbouncer] auth_hba_file", Verdict::approximated,
-         "[forebay] auth and [databases.NAME] auth; addresses are not looked at");
+         "[forebay] auth and [databases.NAME] auth; for addresses see allow_from and deny_from");
     return {};
   }
 
@@ -310,15 +309,20 @@ class Importer {
     const std::string about = rule.type + " rule with " + rule.method;
     if (rule.method == "reject") {
       return note(rule.place, about, Verdict::unsupported,
-                  "there are no rules for addresses; a firewall has to keep these out");
+                  "not taken over; addresses are kept out by allow_from and deny_from");
     }
-    if (!is_password_method(rule.method) && rule.method != "cert" && rule.method != "trust") {
+    if (!is_password_method(rule.method) && rule.method != "cert") {
+      if (rule.method == "trust") {
+        for (const std::string& name : rule.databases) hba_[name].insert(rule.method);
+        return note(rule.place, about, Verdict::unsupported,
+                    "not taken over: auth = \"trust\" would let in all users from everywhere");
+      }
       return note(rule.place, about, Verdict::unsupported, "this method is not supported");
     }
     const bool everybody = rule.databases == std::vector<std::string>{"all"};
     std::vector<std::string> reasons;
     if (everybody && rule.method != auth_) reasons.push_back("all databases have one method");
-    if (!everybody && rule.method != auth_) {
+    if (!everybody) {
       for (const std::string& name : rule.databases) hba_[name].insert(rule.method);
     }
     if (rule.users != std::vector<std::string>{"all"}) reasons.push_back("it holds for all users");
@@ -435,7 +439,9 @@ class Importer {
     }
     const auto own = hba_.find(entry.key);
     if (own == hba_.end()) return;
-    if (own->second.size() == 1) return lines.set("auth", quoted(*own->second.begin()));
+    if (own->second == std::set<std::string>{auth_}) return;
+    if (own->second.size() == 1 && !own->second.contains("trust"))
+      return lines.set("auth", quoted(*own->second.begin()));
     note(entry.place, "[databases] " + entry.key, Verdict::approximated,
          "its rules name several methods; [forebay] auth = " + quoted(auth_) + " holds");
   }

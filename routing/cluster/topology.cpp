@@ -57,7 +57,8 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
   // Positions of two timelines cannot be compared.
   if (history_timeline_ != timeline_) history_.clear();
   history_timeline_ = timeline_;
-  history_.add(sample.asked, sample.lsn);
+  // A commit that does not wait for the disk is acknowledged before it is written.
+  history_.add(sample.asked, std::max(sample.lsn, sample.insert_lsn));
 }
 
 void Topology::failed(std::size_t host, std::string error) {

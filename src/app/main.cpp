@@ -79,6 +79,9 @@ int import(const std::string& path) {
   for (const auto& error : loaded.errors) {
     std::cerr << "to be mended by hand: " << to_string(error) << '\n';
   }
+  for (const auto& warning : loaded.warnings) {
+    std::cerr << "to be looked at: " << to_string(warning) << '\n';
+  }
   std::cerr << "forebay: " << counts[0] << " mapped, " << counts[1] << " approximated, "
             << counts[2] << " unsupported\n";
   return loaded.ok() ? 0 : 1;

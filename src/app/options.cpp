@@ -85,14 +85,13 @@ void add_health(CLI::App& app, Options& options) {
 }
 
 void add_import(CLI::App& app, Options& options) {
-  CLI::App* import = app.add_subcommand(
+  CLI::App* command = app.add_subcommand(
       "import",
       "Reads PgBouncer's configuration, with its user list and HBA file, and prints one of "
       "Forebay's; says on standard error what became of each key");
-  import->add_option("file", options.config_file, "pgbouncer.ini")->required()->type_name("FILE");
-  import->callback([&options] { options.command = Options::Command::import;
-});
-}  // namespace
+  command->add_option("file", options.config_file, "pgbouncer.ini")->required()->type_name("FILE");
+  command->callback([&options] { options.command = Options::Command::import; });
+}
 
 template <class Enumeration>
 Result<Enumeration> word(std::span<const config::Name<Enumeration>> names, const std::string& text,
@@ -105,7 +104,7 @@ Result<Enumeration> word(std::span<const config::Name<Enumeration>> names, const
   return failure(option + ": \"" + text + "\" is none of " + known);
 }
 
-}  // namespace forebay::app
+}  // namespace
 
 Options parse_options(int argc, char** argv, std::optional<int>& exit_code) {
   Options options;

@@ -145,6 +145,15 @@ def extended_protocol(lab: Lab) -> None:
                                  *use)
         assert port(answer) == replica and client.status == b"T"
         client.run("commit")
+        # What is sent behind the end of such a transaction is not in it.
+        answer = client.messages(m.query("begin read only"), m.query(WHERE), m.query("commit"),
+                                 m.query("insert into t values (22)"), readies=4)
+        assert port(answer) == replica
+        answer = client.messages(m.parse("", "begin read only"), m.bind("", ""), m.execute(""),
+                                 m.parse("", "commit"), m.bind("", ""), m.execute(""),
+                                 m.parse("", "insert into t values (23)"), m.bind("", ""),
+                                 m.execute(""), m.sync())
+        assert not m.only(answer, b"E"), answer
         # Several batches at once are answered in their order.
         answer = client.messages(*use, m.parse("", "insert into t values (21)"), m.bind("", ""),
                                  m.execute(""), m.sync(), *use, readies=3)

@@ -28,7 +28,7 @@ class Counting:
     def count(self, name: str) -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
-        found = re.search(rf"^forebay_{name}_total (\d+)", text, re.MULTILINE)
+        found = re.search(rf'^forebay_timeouts_total{{kind="{name}"}} (\d+)', text, re.MULTILINE)
         assert found, f"there is no counter {name}"
         return int(found[1])
 
@@ -60,7 +60,7 @@ def statement_timeout(lab: Lab) -> None:
         assert m.names(answer) == "ParseComplete BindComplete ErrorResponse ReadyForQuery", answer
         assert answer[2].fields()["M"] == CANCELLED[1]
         assert client.value("select 2") == "2"
-        assert at.count("statement_timeouts") == 2
+        assert at.count("statement_timeout") == 2
 
 
 @test(targets=FOREBAY)
@@ -127,7 +127,7 @@ def who_says_how_long(lab: Lab) -> None:
         assert failure(client, m.query("select pg_sleep(60)"))[1].endswith(
             "statement_timeout (250ms, set in [databases.slow])")
         client.run("begin")
-        wait_until(lambda: at.count("idle_transaction_timeouts") == 1, "the time is over")
+        wait_until(lambda: at.count("idle_transaction_timeout") == 1, "the time is over")
         assert failure(client, m.query("select 1"))[1].endswith(
             "idle_transaction_timeout (200ms, set in [users.app])")
 
@@ -148,7 +148,7 @@ def idle_transaction_timeout(lab: Lab) -> None:
         answer = client.messages(m.query("commit"))
         assert answer[0].body == b"ROLLBACK\0", answer
         assert client.value("select count(*) from locked") == "0"
-        assert at.count("idle_transaction_timeouts") == 1
+        assert at.count("idle_transaction_timeout") == 1
 
 
 @test(modes=("transaction", "session"), targets=FOREBAY)
@@ -176,7 +176,7 @@ def transaction_timeout(lab: Lab) -> None:
         assert failure(client, m.query("rollback to s"))[0] == "25P02"
         client.run("rollback")
         assert client.value("select 1") == "1"
-        assert at.count("transaction_timeouts") >= 1
+        assert at.count("transaction_timeout") >= 1
 
 
 @test(modes=("transaction", "session"), targets=FOREBAY)
@@ -187,7 +187,7 @@ def client_idle_timeout(lab: Lab) -> None:
         end = client.until_end()
         assert (end[-1].fields()["C"], end[-1].fields()["M"]) == (
             "57P05", "terminating connection due to client_idle_timeout (300ms, set in [pool])")
-        assert at.count("client_idle_timeouts") == 1
+        assert at.count("client_idle_timeout") == 1
 
 
 @test(targets=FOREBAY)

@@ -84,6 +84,7 @@ struct PoolOverrides {
   std::optional<bool> split_reads;
   std::optional<ReadConsistency> read_consistency;
   std::optional<milliseconds> max_replica_lag;
+  std::optional<bool> resend_reads;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -111,6 +112,7 @@ struct PoolSettings {
   bool split_reads = false;  ///< statements that only read go to replicas
   ReadConsistency read_consistency = ReadConsistency::session;
   milliseconds max_replica_lag = seconds(10);
+  bool resend_reads = true;  ///< when a server is lost before it began to answer
   bool operator==(const PoolSettings&) const = default;
 };
 

@@ -272,6 +272,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
 bool ClientSession::send_again(ServerLink& link, const std::string& reason) {
   const Bytes said = link.unanswered();
   if (said.empty() || resent_ >= kResendMax) return false;
+  if (!link.undone() && !pool_->settings().resend_reads) return false;
   if (!link.fenced() && engine_.now() - link.linked_since() > kResendWithin) return false;
   Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
   if (!relay.take_back(link.relay(), said, link.undone())) return false;

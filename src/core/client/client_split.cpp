@@ -1,4 +1,3 @@
-#include <limits>
 #include <utility>
 
 #include "core/client/client_session.hpp"
@@ -44,8 +43,7 @@ void ClientSession::choose_server(Bytes bytes) {
     use.sent = 0;
     use.route = batch.route;
   } else {
-    use.only_read = batch.begins ? std::numeric_limits<std::uint32_t>::max()
-                                 : static_cast<std::uint32_t>(batch.size);
+    use.only_read = static_cast<std::uint32_t>(batch.size);
   }
 }
 
@@ -106,6 +104,8 @@ bool ClientSession::finish_attempt() {
       engine_.refuse_read(pool_->serial(), use.route);
     }
     ServerLink* const link = std::exchange(link_, nullptr);
+    // It may have waited for this client to read; whoever has it next does not.
+    if (!unsent_.empty()) link->resume();
     try_primary();
     if (link->relay().at_rest()) {
       engine_.release(*link);
@@ -178,9 +178,8 @@ bool ClientSession::survive_replica(ServerLink& link, const std::string& reason)
 // On its way to a replica: the primary will do. False: it does not wait for a replica.
 bool ClientSession::wait_for_primary() {
   if (replicas_ == nullptr || replicas_->reader == nullptr) return false;
-  leave_reader();
+  stop_waiting();
   replicas_->for_primary = true;
-  link_ = nullptr;
   enter(Phase::idle);
   continue_input();
   settle();
@@ -197,8 +196,6 @@ void ClientSession::leave_reader() {
 void ClientSession::note_sent(std::size_t bytes) {
   ReplicaUse& use = *replicas_;
   if (use.reader != nullptr || bytes == 0) return;
-  constexpr auto kAll = std::numeric_limits<std::uint32_t>::max();
-  if (use.only_read == kAll) return;
   if (bytes <= use.only_read) {
     use.only_read -= static_cast<std::uint32_t>(bytes);
   } else {

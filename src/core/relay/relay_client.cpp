@@ -157,7 +157,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
 bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) const {
   if (link.confirming == LinkRelayState::Confirming::asked) return true;
   if (link.cancelling && !link.expected.copying_in()) return true;
-  if ((rules_.one_at_a_time || link.guarded) && link.expected.owes_client() &&
+  if ((rules_.one_at_a_time || link.guarded || link.reader) && link.expected.owes_client() &&
       !link.expected.copying_in()) {
     return true;
   }

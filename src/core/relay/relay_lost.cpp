@@ -153,6 +153,7 @@ bool Relay::take_back(LinkRelayState& link, Bytes said, bool undone) {
 // Whether all of these messages, which begin between two transactions, may reach two servers.
 bool Relay::repeatable(Bytes said, bool undone) const {
   pg::Framer framer(pg::Sender::client);
+  bool used_unnamed = false;
   while (!said.empty()) {
     const Item item = framer.next(said, kInspectionMax);
     if (item.kind != pg::Framer::Kind::message) return false;
@@ -162,17 +163,28 @@ bool Relay::repeatable(Bytes said, bool undone) const {
       case Frontend::Query:
         definition = item.message.body;
         break;
-      case Frontend::Parse:
-        definition = cut_name(item.message).definition;
+      case Frontend::Parse: {
+        const NamedDefinition parse = cut_name(item.message);
+        // The unnamed statement that was used before it is not known any more.
+        if (parse.name.empty() && used_unnamed) return false;
+        definition = parse.definition;
         break;
+      }
       case Frontend::Bind: {
         const auto bind = pg::frontend::Bind::parse(item.message.body);
         if (!bind) return false;
+        used_unnamed = used_unnamed || bind->statement.empty();
         definition = bind->statement.empty() ? Bytes(client_.unnamed.definition)
                                              : definition_of(find_statement(bind->statement));
         break;
       }
-      case Frontend::Describe:
+      case Frontend::Describe: {
+        const auto describe = pg::frontend::Describe::parse(item.message.body);
+        if (!describe) return false;
+        used_unnamed = used_unnamed || (describe->target == pg::frontend::Target::statement &&
+                                        describe->name.empty());
+        continue;
+      }
       case Frontend::Execute:
       case Frontend::Flush:
       case Frontend::Sync:
@@ -197,7 +209,8 @@ bool Relay::repeatable_text(Bytes text, bool undone) const {
   constexpr std::array kHarmless{"nextval", "random", "gen_random_uuid", "clock_timestamp"};
   const auto harmless = [&](const sql::Function& function) {
     return functions.reads(function.schema, function.name) ||
-           std::find(kHarmless.begin(), kHarmless.end(), function.name) != kHarmless.end();
+           ((function.schema.empty() || function.schema == "pg_catalog") &&
+            std::find(kHarmless.begin(), kHarmless.end(), function.name) != kHarmless.end());
   };
   return std::all_of(facts.statements.begin(), facts.statements.end(), [&](const auto& statement) {
     using Kind = sql::Kind;

@@ -84,8 +84,6 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
   PreparedAhead ahead;
   std::optional<Route> bound;
   std::size_t executed = 0;
-  // Where nothing but the first Execute begins a transaction, what follows is in it, and READ ONLY.
-  const auto allowed = [&](Route route) { return batch.begins || for_replica(route); };
   for (std::size_t at = 0;;) {
     const Item item = framer.next(bytes.substr(at), kInspectionMax);
     if (item.kind != ItemKind::message) return {};
@@ -103,7 +101,7 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
         const auto parse = pg::frontend::Parse::parse(message.body);
         if (!parse || (!parse->statement.empty() && find_statement(parse->statement))) return {};
         const Route route = route_of(parse->text);
-        if (!allowed(route) || !ahead.add(parse->statement, route)) return {};
+        if (!for_replica(route) || !ahead.add(parse->statement, route)) return {};
         if (executed == 0) batch.route = route;
         break;
       }
@@ -111,7 +109,7 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
         const auto bind = pg::frontend::Bind::parse(message.body);
         if (!bind) return {};
         bound = route_of(bind->statement, client_.unnamed.route, ahead);
-        if (!allowed(*bound)) return {};
+        if (!for_replica(*bound)) return {};
         break;
       }
       case Frontend::Execute:
@@ -125,7 +123,8 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
         if (!describe) return {};
         const bool portal = describe->target == pg::frontend::Target::portal;
         if (portal && !bound) return {};
-        if (!portal && !allowed(route_of(describe->name, client_.unnamed.route, ahead))) return {};
+        if (!portal && !for_replica(route_of(describe->name, client_.unnamed.route, ahead)))
+          return {};
         break;
       }
       case Frontend::Close:

@@ -71,6 +71,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.split_reads", "true"},
     {"pool.read_consistency", R"("none")"},
     {"pool.max_replica_lag", R"("19s")"},
+    {"pool.resend_reads", "false"},
     {"pool.server_connect_timeout", R"("5min")"},
     {"pool.server_unavailable_timeout", R"("12s")"},
     {"pool.server_check_delay", R"("13s")"},
@@ -236,6 +237,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.pool.split_reads = true;
   expected.pool.read_consistency = ReadConsistency::none;
   expected.pool.max_replica_lag = seconds(19);
+  expected.pool.resend_reads = false;
   EXPECT_EQ(*loaded.config, expected);
 }
 
@@ -243,7 +245,8 @@ const std::string kTimeouts =
     "statement_timeout = \"4s\"\ntransaction_timeout = \"5s\"\nidle_transaction_timeout = \"6s\"\n"
     "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
 const std::string kReplicas =
-    "split_reads = true\nread_consistency = \"none\"\nmax_replica_lag = \"9s\"\n";
+    "split_reads = true\nread_consistency = \"none\"\nmax_replica_lag = \"9s\"\n"
+    "resend_reads = false\n";
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
   FakeEnvironment environment = with_certificates();
@@ -279,7 +282,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    seconds(8),
                    true,
                    ReadConsistency::none,
-                   seconds(9)};
+                   seconds(9),
+                   false};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.addresses = some_addresses();
@@ -326,7 +330,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    seconds(8),
                    true,
                    ReadConsistency::none,
-                   seconds(9)};
+                   seconds(9),
+                   false};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();

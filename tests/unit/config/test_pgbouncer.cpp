@@ -145,6 +145,19 @@ TEST_F(PgBouncerImport, Hba) {
   EXPECT_NE(report().find("/hba:6: host rule with ldap: unsupported"), std::string::npos);
 }
 
+TEST_F(PgBouncerImport, TrustOfARuleIsNeverTakenOver) {
+  environment.files["/hba"] =
+      "local all all trust\n"
+      "host all all 0.0.0.0/0 scram-sha-256\n"
+      "host app monitor 127.0.0.1/32 trust\n"
+      "host app all 10.0.0.0/8 scram-sha-256\n";
+  const Config config =
+      import("[databases]\napp = host=h\n[pgbouncer]\nauth_type = hba\nauth_hba_file = /hba\n");
+  EXPECT_EQ(config.auth, AuthMethod::scram_sha_256);
+  EXPECT_FALSE(config.databases.at("app").auth);
+  EXPECT_NE(report().find("/hba:1: local rule with trust: unsupported"), std::string::npos);
+}
+
 TEST_F(PgBouncerImport, AuthQueryBecomesTheServersWord) {
   const Config config = import(
       "[databases]\na = host=h auth_user=q\nf = host=h user=x password=y auth_user=q\n"
