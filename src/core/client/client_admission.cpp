@@ -74,6 +74,7 @@ bool ClientSession::admitted_to_authenticate() {
 
 // Exact, whatever the threads do.
 bool ClientSession::admitted() {
+  if (!admitted_at_this_rate()) return false;
   const std::uint32_t max = engine_.runtime().max_client_conn;
   std::atomic<std::uint32_t>& clients = engine_.shared().clients;
   if (clients.fetch_add(1, std::memory_order_relaxed) >= max) {
@@ -85,7 +86,6 @@ bool ClientSession::admitted() {
     return false;
   }
   counted_ = true;
-  if (!admitted_at_this_rate()) return false;
   if (!network_) return true;
   return take_place(ClientGroup::address, stream_->peer().address,
                     engine_.config().max_address_client_connections);

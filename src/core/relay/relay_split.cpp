@@ -17,6 +17,9 @@ using pg::Frontend;
 using split::Access;
 using ItemKind = pg::Framer::Kind;
 
+/// So often a batch that a replica shall do may ask what columns there are.
+constexpr std::size_t kDescribedMax = 4;
+
 /// What the Parse messages of the batch at hand, none of which was sent yet, will have prepared.
 class PreparedAhead {
  public:
@@ -84,6 +87,7 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
   PreparedAhead ahead;
   std::optional<Route> bound;
   std::size_t executed = 0;
+  std::size_t described = 0;
   for (std::size_t at = 0;;) {
     const Item item = framer.next(bytes.substr(at), kInspectionMax);
     if (item.kind != ItemKind::message) return {};
@@ -123,6 +127,8 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
         if (!describe) return {};
         const bool portal = describe->target == pg::frontend::Target::portal;
         if (portal && !bound) return {};
+        // What these say waits in memory for the first row.
+        if (++described > kDescribedMax) return {};
         if (!portal && !for_replica(route_of(describe->name, client_.unnamed.route, ahead)))
           return {};
         break;
