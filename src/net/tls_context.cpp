@@ -1,5 +1,7 @@
 #include "net/tls_context.hpp"
 
+#include <openssl/x509v3.h>
+
 #include <array>
 #include <utility>
 
@@ -136,10 +138,23 @@ Result<void> make_client(const TlsSettings& settings, SslCtxPtr& made) {
   return use_authorities(context, settings.ca_file);
 }
 
+/// What OpenSSL finds out about a certificate when it first looks at it stays with it: done here,
+/// before workers share it.
+void look_at_certificates(SSL_CTX* context) {
+  constexpr int kNoPurpose = -1;
+  if (X509* own = SSL_CTX_get0_certificate(context)) X509_check_purpose(own, kNoPurpose, 0);
+  STACK_OF(X509_OBJECT)* known = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+  for (int i = 0; i < sk_X509_OBJECT_num(known); ++i) {
+    X509* authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(known, i));
+    if (authority != nullptr) X509_check_purpose(authority, kNoPurpose, 0);
+  }
+}
+
 }  // namespace
 
 OpenSslContext::OpenSslContext(SslCtxPtr context, TlsRole role, TlsCheck check)
     : context_(std::move(context)), role_(role), check_(check) {
+  look_at_certificates(context_.get());
   if (const X509* own = SSL_CTX_get0_certificate(context_.get())) {
     own_end_point_ = end_point_hash(own);
   }
