@@ -99,7 +99,7 @@ class Engine final : public Driven {
   /// A link has closed and is nobody's any more.
   void link_closed(ServerLink& link);
   /// A link that was open is gone: its pool counts one less, and whoever waits may open another.
-  void count_out(Pool& pool);
+  void count_out(Pool& pool, bool leaving);
   void tell(const std::vector<SessionKey>& sessions, const Refused& reason);
   /// The monitor has a new primary, or none, or has fenced a host.
   void tell_all_cluster_changed(const std::shared_ptr<Cluster>& cluster);

@@ -163,12 +163,12 @@ void Engine::receive(mail::CloseLink& close) {
 // A parked link that was lost after another worker had taken it out of the pool, and before that
 // worker asked for it.
 void Engine::bury_lost(ServerLink& link) {
-  count_out(link.pool());
+  count_out(link.pool(), link.parking().leaving);
   link_closed(link);
 }
 
-void Engine::count_out(Pool& pool) {
-  tell(pool.closed(),
+void Engine::count_out(Pool& pool, bool leaving) {
+  tell(pool.closed(leaving),
        {pg::sqlstate::kConnectionFailure,
         "the last server connection for database \"" + pool.key().database + "\", user \"" +
             pool.key().user + "\" was lost, and none can be opened without a new login",

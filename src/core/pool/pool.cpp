@@ -104,7 +104,8 @@ std::uint32_t Pool::excess_locked() const {
   const std::uint32_t size = terms_->settings.pool_size;
   std::uint32_t excess = total_ > size ? total_ - size : 0;
   for (const auto& quota : terms_->quotas) excess = std::max(excess, quota->excess());
-  return excess;
+  // Where two workers give one back each and one is too much, one goes.
+  return excess > leaving_ ? excess - leaving_ : 0;
 }
 
 // ---------------------------------------------------------------- who gets which
@@ -163,7 +164,7 @@ Pool::ParkedList* Pool::choose(WorkerId here) {
 
 Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool worn) {
   const std::lock_guard lock(mutex_);
-  if (worn || excess_locked() > 0 || unwanted_locked(link)) return {Released::Kind::close, {}};
+  if (worn || excess_locked() > 0 || unwanted_locked(link)) return leave(link);
   if (!waiters_.empty() && !paused_ && has_primary(now)) {
     Ticket& ticket = waiters_.front();
     waiters_.pop_front();
@@ -172,7 +173,7 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
   }
   // Another pool below the same limit waits for a place.
   for (const auto& quota : terms_->quotas) {
-    if (quota->starves_another(*this)) return {Released::Kind::close, {}};
+    if (quota->starves_another(*this)) return leave(link);
   }
   Parking& parking = link.parking();
   parking.home = here;
@@ -185,6 +186,12 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
   }
   note_in_flight();
   return {Released::Kind::parked, {}};
+}
+
+Pool::Released Pool::leave(ServerLink& link) {
+  link.parking().leaving = true;
+  ++leaving_;
+  return {Released::Kind::close, {}};
 }
 
 bool Pool::retire(ServerLink& link) {
@@ -410,10 +417,11 @@ void Pool::open_abandoned() {
   release_quotas();
 }
 
-std::vector<SessionKey> Pool::closed() {
+std::vector<SessionKey> Pool::closed(bool leaving) {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(total_ > opening_);
   --total_;
+  if (leaving) --leaving_;
   release_quotas();
   if (can_open() || total_ > 0) return {};
   return dismiss_waiters();

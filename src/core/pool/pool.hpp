@@ -31,8 +31,9 @@ struct Parking {
   explicit Parking(ServerLink& the_link) noexcept : link(the_link) {}
   ServerLink& link;
   boost::intrusive::list_member_hook<> hook;
-  WorkerId home;    ///< the worker that the link lives on
-  Instant since{};  ///< when it was parked
+  WorkerId home;         ///< the worker that the link lives on
+  Instant since{};       ///< when it was parked
+  bool leaving = false;  ///< released for closing, which counts already
 };
 
 /// Which pool: as the client knows it, and the login towards the server.
@@ -215,8 +216,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// An opening link is not wanted any more.
   void open_abandoned();
   /// A link that was out, retired or released for closing is gone. Gives the waiters that must be
-  /// told, because nobody but a new login can open another one.
-  std::vector<SessionKey> closed();
+  /// told, because nobody but a new login can open another one. `leaving`: Parking::leaving.
+  std::vector<SessionKey> closed(bool leaving = false);
 
   /// Links that are out or being opened, and who waits: how busy it is. Any thread, no lock.
   [[nodiscard]] std::uint32_t in_flight() const noexcept {
@@ -300,6 +301,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // All of these need the mutex.
   [[nodiscard]] std::uint32_t excess_locked() const;
+  Released leave(ServerLink& link);
   void set_terms(std::shared_ptr<const Terms> terms, Replaced& replaced);
   void forget_servers(const PoolTarget& before, const PoolTarget& after);
   std::uint32_t plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by);
@@ -328,6 +330,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<ParkedList> parked_;     ///< for each worker, used last first
   WaitQueue waiters_;
   std::uint32_t total_ = 0;
+  std::uint32_t leaving_ = 0;  ///< of which: released for closing
   std::uint32_t opening_ = 0;
   std::uint32_t clients_ = 0;
 

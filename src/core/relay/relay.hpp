@@ -55,7 +55,6 @@ class Relay {
   struct Batch {
     std::size_t size = 0;  ///< 0: not known to be a read
     Route route = {};
-    bool begins = false;  ///< a READ ONLY transaction
   };
   /// The batch at the front of what the client, who is not linked, has said. A read only when all
   /// of it is there.

@@ -88,6 +88,7 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
   std::optional<Route> bound;
   std::size_t executed = 0;
   std::size_t described = 0;
+  bool begins = false;  // a READ ONLY transaction
   for (std::size_t at = 0;;) {
     const Item item = framer.next(bytes.substr(at), kInspectionMax);
     if (item.kind != ItemKind::message) return {};
@@ -99,7 +100,7 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
         if (!query || at != item.bytes.size()) return {};
         const Route route = route_of(query->text);
         if (!for_replica(route)) return {};
-        return {at, route, begins_read_only(route)};
+        return {at, route};
       }
       case Frontend::Parse: {
         const auto parse = pg::frontend::Parse::parse(message.body);
@@ -118,9 +119,9 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
       }
       case Frontend::Execute:
         // Of two, the first may have been answered when the second is refused.
-        if (!bound || (++executed > 1 && !batch.begins)) return {};
+        if (!bound || (++executed > 1 && !begins)) return {};
         if (executed == 1) batch.route = *bound;
-        if (executed == 1) batch.begins = begins_read_only(*bound);
+        if (executed == 1) begins = begins_read_only(*bound);
         break;
       case Frontend::Describe: {
         const auto describe = pg::frontend::Describe::parse(message.body);

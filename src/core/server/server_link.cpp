@@ -522,6 +522,7 @@ void ServerLink::lost(const std::string& reason) {
 void ServerLink::close() {
   FB_ASSERT(phase_ != Phase::closed);
   const bool counted = counted_;
+  const bool leaving = parking_.leaving;
   timer_.cancel();
   if (opening_ != nullptr) {
     if (opening_->reserved) pool_->open_abandoned();
@@ -544,7 +545,7 @@ void ServerLink::close() {
   Engine& engine = *engine_;
   const std::shared_ptr<Pool> pool = pool_;
   engine.link_closed(*this);
-  if (counted) engine.count_out(*pool);
+  if (counted) engine.count_out(*pool, leaving);
 }
 
 }  // namespace forebay::core

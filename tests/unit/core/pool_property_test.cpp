@@ -177,11 +177,11 @@ class Schedule {
       EXPECT_EQ(released.kind, starved ? Released::close : Released::parked);
       if (!starved) m.parked.push_back({&link, worker, bench_.now});
     }
-    if (released.kind == Released::close) close();
+    if (released.kind == Released::close) close(true);
   }
 
-  void close() {
-    EXPECT_TRUE(pool().closed().empty());
+  void close(bool leaving = false) {
+    EXPECT_TRUE(pool().closed(leaving).empty());
     --model().total;
     feed();
   }

@@ -25,6 +25,22 @@ class PoolTest : public ::testing::Test {
   }
 };
 
+TEST_F(PoolTest, of_two_given_back_at_once_the_one_too_many_goes) {
+  const auto pool = bench_.pool(PoolBench::setup(2));
+  ASSERT_TRUE(pool->reserve_login() && pool->reserve_login());
+  ServerLink& first = bench_.opened(pool);
+  ServerLink& second = bench_.opened(pool);
+  Replaced replaced;
+  pool->replace(PoolBench::setup(1), replaced);
+  EXPECT_EQ(release(*pool, first), Released::close);
+  EXPECT_EQ(release(*pool, second), Released::parked);
+  pool->closed(first.parking().leaving);
+  EXPECT_EQ(pool->counts().total, 1u);
+  EXPECT_TRUE(pool->retire(second));
+  pool->closed();
+  EXPECT_EQ(pool->counts().total, 0u);
+}
+
 TEST_F(PoolTest, the_first_client_waits_for_a_link_that_it_must_open) {
   const auto pool = bench_.pool(PoolBench::setup());
   const auto acquired = pool->acquire(tickets_[0], bench_.now);
@@ -140,7 +156,7 @@ TEST_F(PoolTest, a_worn_link_is_closed_though_somebody_waits) {
   pool->acquire(tickets_[0], bench_.now);
   ServerLink& link = bench_.opened(pool);
   EXPECT_EQ(pool->release(link, kHere, bench_.now, true).kind, Released::close);
-  EXPECT_TRUE(pool->closed().empty());
+  EXPECT_TRUE(pool->closed(true).empty());
   EXPECT_EQ(pool->plan(bench_.now, true), 1u);
   pool->withdraw(tickets_[0]);
   pool->open_abandoned();
@@ -232,7 +248,7 @@ TEST_F(PoolTest, without_a_credential_only_a_login_opens_links) {
   EXPECT_EQ(pool->acquire(tickets_[0], bench_.now).open, 0u);
   EXPECT_EQ(pool->release(link, kHere, bench_.now, true).kind, Released::close);
   // With the last link goes the last hope.
-  EXPECT_EQ(pool->closed().size(), 1u);
+  EXPECT_EQ(pool->closed(true).size(), 1u);
 }
 
 TEST_F(PoolTest, a_learned_credential_that_is_refused_is_forgotten) {
