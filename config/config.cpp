@@ -35,9 +35,23 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.read_consistency, said.read_consistency);
   overrule(settings.max_replica_lag, said.max_replica_lag);
   overrule(settings.resend_reads, said.resend_reads);
+  overrule(settings.reserve_pool_size, said.reserve_pool_size);
+  overrule(settings.reserve_pool_timeout, said.reserve_pool_timeout);
 }
 
 }  // namespace
+
+bool listed(std::string_view names, std::string_view user) {
+  while (!names.empty()) {
+    const std::size_t end = std::min(names.find(','), names.size());
+    std::string_view name = names.substr(0, end);
+    name.remove_prefix(std::min(name.find_first_not_of(' '), name.size()));
+    name = name.substr(0, name.find_last_not_of(' ') + 1);
+    if (name == user) return true;
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
+  return false;
+}
 
 const Database* Config::find_database(std::string_view name) const {
   auto entry = databases.find(name);

@@ -40,6 +40,20 @@ Key<PoolOverrides> pool_key(std::string_view name, Effect effect,
   return result;
 }
 
+Keys<PoolOverrides> reserve_keys() {
+  using O = PoolOverrides;
+  using S = PoolSettings;
+  return {
+      pool_key("reserve_pool_size", Effect::at_once, &O::reserve_pool_size, &S::reserve_pool_size,
+               Count{0, 10'000},
+               "So many server connections more than the pool's size are opened while clients wait "
+               "for longer than reserve_pool_timeout; they close when nobody waits."),
+      pool_key("reserve_pool_timeout", Effect::at_once, &O::reserve_pool_timeout,
+               &S::reserve_pool_timeout, Time{},
+               "How long a client waits before the reserve is used; 0 for never."),
+  };
+}
+
 /// `size_name` is default_pool_size where it speaks for all pools, as in PgBouncer.
 Keys<PoolOverrides> pool_keys(std::string_view size_name) {
   using O = PoolOverrides;
@@ -386,6 +400,7 @@ Keys<Database> make_database_keys() {
       "The same, in a file that is named here and that not everybody may read, such as "
       "\"/etc/forebay/app.password\".");
   append(keys, within("", &D::pool, pool_keys("pool_size")));
+  append(keys, within("", &D::pool, reserve_keys()));
   keys.push_back(key("", "max_db_connections", Effect::at_once, &D::max_db_connections,
                      Count{0, 100'000},
                      "The most server connections of all pools of this database; 0 for no limit."));
@@ -416,6 +431,7 @@ Keys<User> make_user_keys() {
       "The same, in environment variables that are named here.",
       "The same, in files that are named here and that not everybody may read.");
   append(keys, within("", &U::pool, pool_keys("pool_size")));
+  append(keys, within("", &U::pool, reserve_keys()));
   keys.push_back(key("", "max_user_connections", Effect::at_once, &U::max_user_connections,
                      Count{0, 100'000},
                      "The most server connections of all pools of this user; 0 for no limit."));
@@ -444,6 +460,7 @@ const Keys<Config>& general_keys() {
     append(all, within("tls.server", &Config::server_tls,
                        tls_keys(Effect::replaces_servers, kTowardsServers)));
     append(all, within("pool", &Config::pool, pool_keys("default_pool_size")));
+    append(all, within("pool", &Config::pool, reserve_keys()));
     append(all, server_keys());
     append(all, within("tenants", &Config::tenants, tenant_keys()));
     return all;

@@ -41,6 +41,8 @@ constexpr Equivalent kGeneral[] = {
     {"pool_mode", "pool", "pool_mode", pool_mode},
     {"default_pool_size", "pool", "default_pool_size", count<1, 10'000>},
     {"min_pool_size", "pool", "min_pool_size", count<0, 10'000>},
+    {"reserve_pool_size", "pool", "reserve_pool_size", count<0, 10'000>},
+    {"reserve_pool_timeout", "pool", "reserve_pool_timeout", seconds},
     {"server_round_robin", "pool", "server_round_robin", flag},
     {"query_wait_timeout", "pool", "query_wait_timeout", seconds},
     {"server_idle_timeout", "pool", "server_idle_timeout", seconds},
@@ -61,6 +63,8 @@ constexpr Equivalent kDatabase[] = {
     {"pool_mode", {}, "pool_mode", pool_mode},
     {"pool_size", {}, "pool_size", count<1, 10'000>},
     {"min_pool_size", {}, "min_pool_size", count<0, 10'000>},
+    {"reserve_pool", {}, "reserve_pool_size", count<0, 10'000>},
+    {"reserve_pool_size", {}, "reserve_pool_size", count<0, 10'000>},
     {"server_lifetime", {}, "server_lifetime", lifetime},
     {"max_db_connections", {}, "max_db_connections", count<0, 100'000>},
     {"max_db_client_connections", {}, "max_db_client_connections", count<0, 1'000'000>},
@@ -70,6 +74,7 @@ constexpr Equivalent kDatabase[] = {
 constexpr Equivalent kUser[] = {
     {"pool_mode", {}, "pool_mode", pool_mode},
     {"pool_size", {}, "pool_size", count<1, 10'000>},
+    {"reserve_pool_size", {}, "reserve_pool_size", count<0, 10'000>},
     {"max_user_connections", {}, "max_user_connections", count<0, 100'000>},
     {"max_user_client_connections", {}, "max_user_client_connections", count<0, 1'000'000>},
     {"query_timeout", {}, "statement_timeout", seconds, kQueryTimeout},
@@ -79,8 +84,6 @@ constexpr Equivalent kUser[] = {
     {"client_idle_timeout", {}, "client_idle_timeout", seconds},
 };
 
-constexpr std::string_view kReserve =
-    "there is no reserve; raise pool_size where pools are too small at times";
 constexpr std::string_view kParameter =
     "a client keeps the parameters that it sets itself; ALTER DATABASE ... SET or ALTER ROLE ... "
     "SET gives one to all";
@@ -124,9 +127,6 @@ constexpr Unsupported kUnsupported[] = {
     {"pkt_buf", true, kKernel},
     {"pool_idle_timeout", true, "an empty pool costs nothing"},
     {"query_wait_notify", false, "a waiting client gets no notice"},
-    {"reserve_pool", false, kReserve},
-    {"reserve_pool_size", false, kReserve},
-    {"reserve_pool_timeout", false, kReserve},
     {"resolv_conf", false, kNames},
     {"sbuf_loopcnt", true, kKernel},
     {"server_check_query", true, "the check is Forebay's own"},

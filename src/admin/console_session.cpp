@@ -18,23 +18,10 @@ using pg::backend::TransactionStatus;
 /// What waits for links to be free or gone looks this often.
 constexpr config::milliseconds kLookAgain{20};
 
-bool listed(const std::string& names, const std::string& user) {
-  std::string_view rest = names;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(','), rest.size());
-    std::string_view name = rest.substr(0, end);
-    name.remove_prefix(std::min(name.find_first_not_of(' '), name.size()));
-    name = name.substr(0, name.find_last_not_of(' ') + 1);
-    if (name == user) return true;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return false;
-}
-
 Role role_of(const config::Config& config, const core::Consoles::Setup& setup) {
   const std::string& user = setup.facts.user;
-  if (setup.superuser || listed(config.admin_users, user)) return Role::admin;
-  if (setup.server_decided || listed(config.stats_users, user)) return Role::stats;
+  if (setup.superuser || config::listed(config.admin_users, user)) return Role::admin;
+  if (setup.server_decided || config::listed(config.stats_users, user)) return Role::stats;
   return Role::nobody;
 }
 

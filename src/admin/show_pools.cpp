@@ -63,7 +63,7 @@ Rows databases(const View& view) {
         {name, joined(entry->hosts), entry->hosts.front().port,
          entry->dbname.empty() ? name : entry->dbname,
          entry->user.empty() ? Value::none() : Value(entry->user), settings.pool_size,
-         settings.min_pool_size, 0,
+         settings.min_pool_size, settings.reserve_pool_size,
          std::chrono::duration_cast<std::chrono::seconds>(settings.server_lifetime).count(),
          config::to_string(settings.pool_mode), Value::none(), entry->max_db_connections,
          sum.servers, 0, sum.clients, view.shared.pools.paused(name) ? 1 : 0,
@@ -184,7 +184,8 @@ Rows users(const View& view) {
   for (const auto& [name, sum] : sums) {
     const config::User* user = view.config.find_user(name);
     const config::PoolOverrides own = user == nullptr ? config::PoolOverrides{} : user->pool;
-    rows.push_back({name, own.pool_size ? Value(*own.pool_size) : Value::none(), Value::none(),
+    rows.push_back({name, own.pool_size ? Value(*own.pool_size) : Value::none(),
+                    own.reserve_pool_size ? Value(*own.reserve_pool_size) : Value::none(),
                     own.pool_mode ? Value(config::to_string(*own.pool_mode)) : Value::none(),
                     user == nullptr ? 0 : user->max_user_connections, sum.servers, 0, sum.clients});
   }

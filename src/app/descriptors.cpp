@@ -21,7 +21,7 @@ std::uint64_t expected_links(const config::Config& config) {
   for (const auto& [name, database] : config.databases) {
     const auto settings = config.pool_settings(database, nullptr);
     const std::uint64_t pools = name == "*" ? 4 : std::max<std::size_t>(1, config.users.size());
-    std::uint64_t most = pools * settings.pool_size;
+    std::uint64_t most = pools * (settings.pool_size + settings.reserve());
     if (database.max_db_connections > 0) {
       most = std::min<std::uint64_t>(most, database.max_db_connections);
     }

@@ -265,6 +265,34 @@ def max_client_conn(lab: Lab) -> None:
         client.close()
 
 
+@test(modes=("transaction",), targets=FOREBAY)
+def operators_come_in_when_there_is_no_room(lab: Lab) -> None:
+    """The console has places of its own, and three are left for admin_users in every database."""
+    target = lab.target(options={"max_client_conn": 1, "admin_users": "app"})
+    lab.keep(target.connect("other", "app"))
+    assert refused_by(target, "other") == "53300"
+    with target.connect("app", "forebay") as console:
+        assert console.value("show state") == "active"
+    for _ in range(3):
+        assert lab.keep(target.connect("app", "app")).value("select 1") == "1"
+    assert refused_by(target, "app") == "53300"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def reserve_pool(lab: Lab) -> None:
+    """A client that has waited for reserve_pool_timeout gets a server connection beyond
+    pool_size, which is closed when nobody waits."""
+    target = lab.target(pool_size=1, options={"reserve_pool_size": 1,
+                                              "reserve_pool_timeout": "100ms"})
+    clients = [lab.keep(target.connect()) for _ in range(2)]
+    for client in clients:
+        client.run("begin")
+    for client in clients:
+        client.run("commit")
+    with lab.postgres.admin() as admin:
+        wait_until(lambda: admin.value(Watch(lab).sql) == "1", "the reserve is closed")
+
+
 @test(modes=("transaction",), targets=POOLERS)
 def max_db_connections(lab: Lab) -> None:
     """The database's limit holds over the pools of all its users, and none of them starves."""

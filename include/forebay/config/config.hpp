@@ -85,6 +85,8 @@ struct PoolOverrides {
   std::optional<ReadConsistency> read_consistency;
   std::optional<milliseconds> max_replica_lag;
   std::optional<bool> resend_reads;
+  std::optional<std::uint32_t> reserve_pool_size;
+  std::optional<milliseconds> reserve_pool_timeout;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -112,7 +114,12 @@ struct PoolSettings {
   bool split_reads = false;  ///< statements that only read go to replicas
   ReadConsistency read_consistency = ReadConsistency::session;
   milliseconds max_replica_lag = seconds(10);
-  bool resend_reads = true;  ///< when a server is lost before it began to answer
+  bool resend_reads = true;             ///< when a server is lost before it began to answer
+  std::uint32_t reserve_pool_size = 0;  ///< beyond pool_size, for who has waited long
+  milliseconds reserve_pool_timeout = seconds(5);
+  [[nodiscard]] std::uint32_t reserve() const noexcept {
+    return reserve_pool_timeout.count() > 0 ? reserve_pool_size : 0;
+  }
   bool operator==(const PoolSettings&) const = default;
 };
 
@@ -126,6 +133,9 @@ struct User {
   AddressRules addresses;
   bool operator==(const User&) const = default;
 };
+
+/// Whether a user is among names that are separated by commas.
+[[nodiscard]] bool listed(std::string_view names, std::string_view user);
 
 /// Databases that are the proxy itself: clients find the console there, and no entry of
 /// [databases] may have these names.

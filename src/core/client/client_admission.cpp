@@ -6,6 +6,12 @@
 
 // Whether there is room for one more client: in all, from its address, of its database and user.
 namespace forebay::core {
+namespace {
+
+/// Clients beyond max_client_conn, for admin_users only; the console has places of its own.
+constexpr std::uint32_t kReservedForAdmins = 3;
+
+}  // namespace
 
 // What [forebay], the database and the user say of its address.
 bool ClientSession::admitted_from_here() {
@@ -76,8 +82,9 @@ bool ClientSession::admitted_to_authenticate() {
 bool ClientSession::admitted() {
   if (!admitted_at_this_rate()) return false;
   const std::uint32_t max = engine_.runtime().max_client_conn;
+  const bool admin = config::listed(engine_.config().admin_users, login_->facts.user);
   std::atomic<std::uint32_t>& clients = engine_.shared().clients;
-  if (clients.fetch_add(1, std::memory_order_relaxed) >= max) {
+  if (clients.fetch_add(1, std::memory_order_relaxed) >= max + (admin ? kReservedForAdmins : 0)) {
     clients.fetch_sub(1, std::memory_order_relaxed);
     engine_.counters().refused_max_client_conn.add();
     fatal({pg::sqlstate::kTooManyConnections, "sorry, too many clients already",

@@ -101,7 +101,9 @@ std::uint32_t Pool::excess() const {
 }
 
 std::uint32_t Pool::excess_locked() const {
-  const std::uint32_t size = terms_->settings.pool_size;
+  // What was opened from the reserve goes when nobody waits.
+  const config::PoolSettings& settings = terms_->settings;
+  const std::uint32_t size = settings.pool_size + (waiters_.empty() ? 0 : settings.reserve());
   std::uint32_t excess = total_ > size ? total_ - size : 0;
   for (const auto& quota : terms_->quotas) excess = std::max(excess, quota->excess());
   // Where two workers give one back each and one is too much, one goes.
@@ -338,14 +340,22 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
                                     ? terms_->settings.min_pool_size - total_
                                     : 0;
   std::uint32_t planned = 0;
-  while (opening_ < parallel && total_ < terms_->settings.pool_size &&
-         (opening_ < waiting || planned < missing)) {
+  const std::uint32_t size = size_now(now);
+  while (opening_ < parallel && total_ < size && (opening_ < waiting || planned < missing)) {
     if (!reserve_quotas(opening_ < waiting, starved_by)) break;
     ++opening_;
     ++total_;
     ++planned;
   }
   return planned;
+}
+
+// How many links there may be: the reserve counts once somebody has waited for long.
+std::uint32_t Pool::size_now(Instant now) const noexcept {
+  const config::PoolSettings& settings = terms_->settings;
+  const bool late = settings.reserve() > 0 && !waiters_.empty() &&
+                    now - waiters_.front().since >= settings.reserve_pool_timeout;
+  return settings.pool_size + (late ? settings.reserve() : 0);
 }
 
 bool Pool::reserve_login() {

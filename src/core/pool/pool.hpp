@@ -301,6 +301,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // All of these need the mutex.
   [[nodiscard]] std::uint32_t excess_locked() const;
+  [[nodiscard]] std::uint32_t size_now(Instant now) const noexcept;
   Released leave(ServerLink& link);
   void set_terms(std::shared_ptr<const Terms> terms, Replaced& replaced);
   void forget_servers(const PoolTarget& before, const PoolTarget& after);

@@ -58,6 +58,8 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.pool_mode", R"("session")"},
     {"pool.default_pool_size", "21"},
     {"pool.min_pool_size", "2"},
+    {"pool.reserve_pool_size", "23"},
+    {"pool.reserve_pool_timeout", R"("24s")"},
     {"pool.server_round_robin", "true"},
     {"pool.query_wait_timeout", R"("500ms")"},
     {"pool.server_idle_timeout", R"("7d")"},
@@ -97,19 +99,22 @@ const std::map<std::string, std::string> kOtherValues = {
 
 /// Those of the general pool keys, where the model has them.
 PoolOverrides other_pool() {
-  return {PoolMode::session,
-          21,
-          2,
-          true,
-          milliseconds(500),
-          std::chrono::hours(7 * 24),
-          std::chrono::hours(2),
-          seconds(3),
-          seconds(4),
-          seconds(5),
-          seconds(6),
-          TimeoutAction::close,
-          milliseconds(18)};
+  PoolOverrides pool = {PoolMode::session,
+                        21,
+                        2,
+                        true,
+                        milliseconds(500),
+                        std::chrono::hours(7 * 24),
+                        std::chrono::hours(2),
+                        seconds(3),
+                        seconds(4),
+                        seconds(5),
+                        seconds(6),
+                        TimeoutAction::close,
+                        milliseconds(18)};
+  pool.reserve_pool_size = 23;
+  pool.reserve_pool_timeout = seconds(24);
+  return pool;
 }
 
 AddressRules some_addresses() {
@@ -247,6 +252,7 @@ const std::string kTimeouts =
 const std::string kReplicas =
     "split_reads = true\nread_consistency = \"none\"\nmax_replica_lag = \"9s\"\n"
     "resend_reads = false\n";
+const std::string kReservePool = "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\n";
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
   FakeEnvironment environment = with_certificates();
@@ -257,7 +263,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
-      kTimeouts + kReplicas +
+      kTimeouts + kReplicas + kReservePool +
       "max_db_connections = 6\nmax_db_client_connections = 9\nallow_from = [\"10.0.0.0/8\"]\n"
       "deny_from = [\"::1\"]\nmonitor_user = "
       "\"m\"\nmonitor_password = \"seen\"\n";
@@ -283,7 +289,9 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    true,
                    ReadConsistency::none,
                    seconds(9),
-                   false};
+                   false,
+                   3,
+                   seconds(10)};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.addresses = some_addresses();
@@ -308,7 +316,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
       "[users.alice]\npassword = [\"new\", \"old\"]\npool_mode = \"session\"\npool_size = 5\n"
       "min_pool_size = 4\nserver_round_robin = true\nquery_wait_timeout = \"1s\"\n"
       "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
-      kTimeouts + kReplicas +
+      kTimeouts + kReplicas + kReservePool +
       "max_user_connections = 6\nmax_user_client_connections = 9\n"
       "allow_from = [\"10.0.0.0/8\"]\ndeny_from = [\"::1\"]\n";
   const auto loaded = load_text(text + kAnyDatabase);
@@ -331,7 +339,9 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    true,
                    ReadConsistency::none,
                    seconds(9),
-                   false};
+                   false,
+                   3,
+                   seconds(10)};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();

@@ -21,17 +21,22 @@ PoolOverrides all_said(int seed) {
   said.client_idle_timeout = milliseconds(7000 + seed);
   said.timeout_action = seed % 2 == 0 ? TimeoutAction::cancel : TimeoutAction::close;
   said.slow_query_threshold = milliseconds(8000 + seed);
+  said.reserve_pool_size = 9 + seed;
+  said.reserve_pool_timeout = milliseconds(9000 + seed);
   return said;
 }
 
 PoolSettings as_settings(const PoolOverrides& said) {
-  return {*said.pool_mode,           *said.pool_size,
-          *said.min_pool_size,       *said.server_round_robin,
-          *said.query_wait_timeout,  *said.server_idle_timeout,
-          *said.server_lifetime,     *said.statement_timeout,
-          *said.transaction_timeout, *said.idle_transaction_timeout,
-          *said.client_idle_timeout, *said.timeout_action,
-          *said.slow_query_threshold};
+  PoolSettings settings = {*said.pool_mode,           *said.pool_size,
+                           *said.min_pool_size,       *said.server_round_robin,
+                           *said.query_wait_timeout,  *said.server_idle_timeout,
+                           *said.server_lifetime,     *said.statement_timeout,
+                           *said.transaction_timeout, *said.idle_transaction_timeout,
+                           *said.client_idle_timeout, *said.timeout_action,
+                           *said.slow_query_threshold};
+  settings.reserve_pool_size = *said.reserve_pool_size;
+  settings.reserve_pool_timeout = *said.reserve_pool_timeout;
+  return settings;
 }
 
 TEST(PoolSettings, are_the_defaults_where_nothing_is_said) {

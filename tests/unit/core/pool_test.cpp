@@ -267,6 +267,46 @@ TEST_F(PoolTest, a_configured_credential_stays) {
   EXPECT_TRUE(std::holds_alternative<auth::NoCredential>(*pool->credential()));
 }
 
+// ---------------------------------------------------------------- the reserve
+
+class Reserve : public PoolTest {
+ protected:
+  std::shared_ptr<Pool> pool_ = make(milliseconds(5000));
+  std::shared_ptr<Pool> make(milliseconds timeout) {
+    Pool::Setup setup = PoolBench::setup(1);
+    setup.settings.reserve_pool_size = 1;
+    setup.settings.reserve_pool_timeout = timeout;
+    return bench_.pool(setup);
+  }
+};
+
+TEST_F(Reserve, is_for_clients_that_have_waited_for_so_long) {
+  for (Ticket& ticket : tickets_) pool_->acquire(ticket, bench_.now);
+  ServerLink& first = bench_.opened(pool_);
+  EXPECT_EQ(release(*pool_, first), Released::give);
+  EXPECT_EQ(pool_->plan(bench_.now + milliseconds(4999), true), 0u);
+  EXPECT_EQ(pool_->plan(bench_.now + seconds(5), true), 1u);
+  EXPECT_EQ(pool_->plan(bench_.now + seconds(50), true), 0u) << "no more than the reserve";
+  ServerLink& second = bench_.opened(pool_);
+  // As long as anybody waits it is used like the others; the first one too many then goes.
+  for (int i = 1; i < 5; ++i) EXPECT_EQ(release(*pool_, second), Released::give) << i;
+  EXPECT_EQ(release(*pool_, first), Released::close);
+  EXPECT_EQ(release(*pool_, second), Released::parked);
+  pool_->closed(true);
+  EXPECT_TRUE(pool_->retire(second));
+  pool_->closed();
+}
+
+TEST_F(Reserve, is_not_used_without_a_timeout) {
+  const auto pool = make(milliseconds(0));
+  pool->acquire(tickets_[0], bench_.now);
+  pool->acquire(tickets_[1], bench_.now);
+  EXPECT_EQ(pool->plan(bench_.now + seconds(1000), true), 0u);
+  pool->withdraw(tickets_[0]);
+  pool->withdraw(tickets_[1]);
+  pool->open_abandoned();
+}
+
 // ---------------------------------------------------------------- limits that pools share
 
 class SharedLimit : public PoolTest {
