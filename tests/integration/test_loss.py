@@ -57,7 +57,7 @@ IN_FLIGHT: dict[str, tuple[Callable[[Client], None], int, str, bytes]] = {
         lambda c: (c.run("begin"), c.send(m.parse("", SLEEP), m.bind("", ""), m.execute(""),
                                           m.sync()))[1], 1, "40001", b"E"),
     "with_its_commit": (lambda c: (c.run("begin"), c.send(m.query(SLEEP), m.query("commit")))[1],
-                        2, "08007", b"E"),
+                        2, "08007", b"I"),
 }
 
 

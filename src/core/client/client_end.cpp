@@ -264,7 +264,8 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     stream_->reset();
     close("the server connection was lost in the middle of a message: " + reason);
   } else {
-    fatal({pg::sqlstate::kConnectionFailure, "server connection lost: " + reason});
+    fatal(Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+              .what_is_lost(link.relay(), reason));
   }
 }
 

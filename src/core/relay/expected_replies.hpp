@@ -83,7 +83,7 @@ struct Expected {
   Request request = Request::query;
   Disposition disposition = Disposition::forward;
   UnnamedChange unnamed = UnnamedChange::none;
-  bool commits = false;               ///< may end a transaction for good
+  Ends ends = Ends::nothing;
   std::uint32_t unnamed_version = 0;  ///< of the statement that was parsed or dropped
   std::uint32_t unnamed_change = 0;   ///< LinkRelayState::unnamed_change, as this message made it
   /// What the reply confirms, or what its absence takes back; often nothing.

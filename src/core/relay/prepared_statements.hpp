@@ -24,7 +24,7 @@ class ClientStatements {
     bool pending = true;
     std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
-    bool commits = false;           ///< executing it may end a transaction for good
+    Ends ends = Ends::nothing;
     std::uint64_t epoch = 0;      ///< the CatalogEpoch of its Parse, or of what `shape` was told of
     ResultShape shape = kUntold;  ///< what rows the client was told that it gives
     StatementEntryRef entry = nullptr;  ///< where executing it is counted

@@ -67,6 +67,8 @@ class Relay {
   void link_up(LinkRelayState& link);
   /// The link is lost: answers what it owed, and keeps the client.
   void on_link_lost(LinkRelayState& link, const std::string& reason);
+  /// The link is lost, and the client with it: the words for that.
+  Refused what_is_lost(LinkRelayState& link, const std::string& reason);
   /// The link is lost before the server has begun to answer. True: `said`, which is all that it was
   /// asked by the client, is as if it had never been said, and may be sent to another. `undone`:
   /// the server has said that what it ran is rolled back.
@@ -111,7 +113,7 @@ class Relay {
   // Texts that do something to the session.
   struct Understood {
     SessionWorkRef work = nullptr;
-    bool commits = true;
+    Ends ends = Ends::perhaps;
     std::optional<tenant::Violation> objection = std::nullopt;
     StatementEntryRef entry = nullptr;
     Route route = {};
@@ -177,7 +179,7 @@ class Relay {
     bool edited = false;  ///< `definition` is not what stands in the message
     std::uint32_t body_size = 0;
     SessionWorkRef work = nullptr;
-    bool commits = true;
+    Ends ends = Ends::perhaps;
     StatementEntryRef entry = nullptr;
     Route route = {};
   };

@@ -130,7 +130,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     return Handled::need_link;
   }
   const Bytes types = parse->parameter_types.substr(2);
-  auto [work, commits, objection, entry, route] =
+  auto [work, ends, objection, entry, route] =
       understand(parse->text, reading(client_.welcome), types);
   if (objection) return Handled::need_link;
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
@@ -144,7 +144,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
   client_.statements->set(parse->statement, {.statement = std::move(statement),
                                              .pending = false,
                                              .work = std::move(work),
-                                             .commits = commits,
+                                             .ends = ends,
                                              .epoch = epoch,
                                              .entry = std::move(entry),
                                              .route = route});

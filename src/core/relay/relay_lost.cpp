@@ -24,10 +24,11 @@ bool is_clients(const Expected& expected) {
          expected.disposition == Disposition::supply;
 }
 
-// The first letter of a text, folded: 'c' of COMMIT.
-char lower_first(Bytes text) {
+// Of the end of a transaction: COMMIT or END, not ROLLBACK or ABORT.
+bool is_commit(Bytes text) {
   const std::size_t at = text.find_first_not_of(" \t\n\r");
-  return at == Bytes::npos ? '\0' : static_cast<char>(text[at] | 0x20);
+  const char first = at == Bytes::npos ? '\0' : static_cast<char>(text[at] | 0x20);
+  return first == 'c' || first == 'e';
 }
 
 Bytes definition_of(const StatementRef& statement) {
@@ -71,7 +72,9 @@ const std::string& told_value(const LinkRelayState& link, Bytes name, const std:
 void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
   std::vector<Expected> owed = link.expected.give_up();
   bool commits = false;
-  for (const Expected& expected : owed) commits = commits || expected.commits;
+  for (const Expected& expected : owed) {
+    commits = commits || expected.ends == Ends::perhaps || expected.ends == Ends::commits;
+  }
   const Loss loss = loss_of(link.status != TransactionStatus::idle, commits);
   Refused why{std::string(loss.sqlstate), "server connection lost: " + reason,
               std::string(loss.detail), std::string(loss.hint)};
@@ -83,6 +86,20 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
     why.message = link.overrun->reason.message;
   }
   lose_link(link, std::move(owed), why, told);
+}
+
+Refused Relay::what_is_lost(LinkRelayState& link, const std::string& reason) {
+  const std::vector<Expected> owed = link.expected.give_up();
+  const bool commits = std::any_of(owed.begin(), owed.end(), [](const Expected& expected) {
+    return expected.ends == Ends::commits;
+  });
+  Refused why{pg::sqlstate::kConnectionFailure, "server connection lost: " + reason};
+  if (link.status != TransactionStatus::idle && commits) {
+    const Loss loss = loss_of(true, true);
+    why.sqlstate = loss.sqlstate;
+    why.detail = loss.detail;
+  }
+  return why;
 }
 
 void Relay::give_up_transaction(LinkRelayState& link, const Refused& why, bool told) {
@@ -97,13 +114,16 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   const bool skipping = link.expected.skipping();
   const bool batch_open = link.expected.batch_open();
   const pg::Report report = why.report("ERROR");
-  const TransactionStatus status =
-      in_transaction ? TransactionStatus::failed : TransactionStatus::idle;
   std::string reports = put_settings_back(link);
   std::string& out = out_.to_client.insert();
   bool failed = skipping;  // the batch at hand
+  bool skipped = skipping;
+  bool ended = false;  // the transaction, as far as the client knows
   for (const Expected& expected : owed) {
     if (!is_clients(expected)) continue;
+    // PostgreSQL, too, is out of a transaction when its COMMIT has failed, and drivers know it.
+    const bool ends = expected.ends == Ends::commits || expected.ends == Ends::rolls_back;
+    ended = ended || (ends && !skipped);
     const bool ready = ends_with_ready(expected.request);
     if (!failed) {  // a Sync, too: what was answered before it is not committed
       pg::write_error(out, report);
@@ -112,8 +132,9 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
     const bool withheld = expected.special != nullptr && expected.special->withhold_ready;
     if (!ready || withheld) continue;
     out += std::exchange(reports, {});
-    pg::write_ready_for_query(out, status);
-    failed = false;
+    pg::write_ready_for_query(
+        out, in_transaction && !ended ? TransactionStatus::failed : TransactionStatus::idle);
+    failed = skipped = false;
   }
   if (batch_open && !failed) {
     pg::write_error(out, report);
@@ -124,7 +145,7 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   client_.drop_rest = client_.framer.rest() > 0;
   client_.portals.clear();
   client_.look = client_.discards = client_.undecided_reading = false;
-  if (!in_transaction) {
+  if (!in_transaction || ended) {
     out += reports;
     return;
   }
@@ -304,8 +325,7 @@ Relay::Handled Relay::on_lost(const Item& item) {
 // COMMIT is an error when nobody has told the client that there is nothing to commit.
 void Relay::on_lost_query(Bytes text) {
   const bool end = is_transaction_end(text);
-  const bool rollback = end && lower_first(text) != 'c' && lower_first(text) != 'e';
-  if (!end || (!client_.lost->told && !rollback)) {
+  if (!end || (!client_.lost->told && is_commit(text))) {
     refuse_lost();
     if (!end) {
       ready_lost(TransactionStatus::failed);
@@ -319,8 +339,8 @@ void Relay::on_lost_query(Bytes text) {
 
 Relay::Handled Relay::on_lost_parse(const Item& item) {
   const auto parse = pg::frontend::Parse::parse(item.message.body);
-  const bool end = parse && is_transaction_end(parse->text) &&
-                   (client_.lost->told || lower_first(parse->text) != 'c');
+  const bool end =
+      parse && is_transaction_end(parse->text) && (client_.lost->told || !is_commit(parse->text));
   const bool taken = parse && !parse->statement.empty() && find_statement(parse->statement);
   if (!end || taken) {
     refuse_lost();
@@ -348,7 +368,7 @@ bool Relay::ends_lost(Bytes statement) const {
     definition = client_.unnamed.definition;
   }
   const Bytes text = definition.substr(0, definition.find('\0'));
-  return is_transaction_end(text) && (client_.lost->told || lower_first(text) != 'c');
+  return is_transaction_end(text) && (client_.lost->told || !is_commit(text));
 }
 
 // A Sync alone is no statement to fail: the client stays in its transaction until it is told.

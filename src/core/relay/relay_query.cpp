@@ -62,7 +62,7 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   if (client_.tenant != nullptr) reader.cache.set_policy(client_.tenant->policy);
   const sql::Facts& facts = reader.cache.facts(text, reading.standard, reader.shape);
   SessionWorkRef work = session_work(facts, reader.shape, text);
-  Understood understood{std::move(work), may_commit(facts)};
+  Understood understood{std::move(work), ends_of(facts)};
   if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
   if (rules_.measures != nullptr && rules_.measures->statements.active() &&
       client_.statistics != nullptr) {
@@ -98,6 +98,7 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
                     .unnamed_version = client_.unnamed.version,
                     .unnamed_change = link.unnamed_change};
   expected.sent.bytes = item.message.body_size + kHeader;
+  if (!item.message.whole()) expected.ends = Ends::perhaps;
   SessionWorkRef work;
   if (!item.message.whole() && refused_on_replica(link, unknown_work(), {})) {
     refuse_on_replica(item, link, Request::query);
@@ -116,19 +117,16 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
       return;
     }
     work = std::move(understood.work);
-    expected.commits = understood.commits;
+    expected.ends = understood.ends;
     expected.sent.entry = std::move(understood.entry);
     expected.sent.note = note_of(query->text, link);
     if (rules_.share_statements && is_deallocate_all(query->text)) {
       ++link.all_gone;
       expected.change =
-          std::make_unique<NameChange>(NameChange{NameChange::Kind::all_gone, {}, {}});
+          std::make_unique<NameChange>(NameChange{.kind = NameChange::Kind::all_gone});
     }
   }
-  if (work == nullptr) {
-    forward(item, link, std::move(expected));
-    return;
-  }
+  if (work == nullptr) return forward(item, link, std::move(expected));
   expected.special = std::make_unique<SpecialReply>();
   const bool again = !link.expected.batch_open() && work->has(Kind::discard_all) &&
                      client_.startup != nullptr && !client_.startup->entries().empty();

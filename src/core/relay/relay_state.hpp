@@ -135,11 +135,11 @@ struct ClientRelayState {
     bool exists = false;
     SessionWorkRef work;
     StatementEntryRef entry;
-    bool commits = false;
+    Ends ends = Ends::nothing;
     Route route;
   } unnamed;
-  bool portal_commits = false;   ///< the portal bound last may end a transaction for good
-  std::uint32_t process_id = 0;  ///< as the client was told
+  Ends portal_ends = Ends::nothing;  ///< of the portal bound last
+  std::uint32_t process_id = 0;      ///< as the client was told
   /// The transaction that was open went with its server connection, and is for the client to end.
   struct LostTransaction {
     Refused why;

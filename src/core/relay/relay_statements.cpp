@@ -65,7 +65,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
       return;
     }
     made.work = std::move(understood.work);
-    made.commits = understood.commits;
+    made.ends = understood.ends;
     made.entry = std::move(understood.entry);
     made.route = understood.route;
   } else if (refused_on_replica(link, unknown_work(), {})) {
@@ -97,7 +97,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
 void Relay::remember_work(const NewStatement& made) {
   if (made.name.empty()) {
     client_.unnamed.work = made.work;
-    client_.unnamed.commits = made.commits;
+    client_.unnamed.ends = made.ends;
     client_.unnamed.entry = made.entry;
   } else if (made.work != nullptr || made.entry != nullptr) {
     if (client_.statements && client_.statements->size() >= kRememberedMax) return;
@@ -105,7 +105,7 @@ void Relay::remember_work(const NewStatement& made) {
     client_.statements->set(made.name, {.statement = {},
                                         .pending = false,
                                         .work = made.work,
-                                        .commits = made.commits,
+                                        .ends = made.ends,
                                         .entry = made.entry});
   } else if (client_.statements != nullptr) {
     client_.statements->take(made.name);
@@ -131,7 +131,7 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
   client_.statements->set(made.name, {.statement = statement,
                                       .batch = link.expected.batch(),
                                       .work = made.work,
-                                      .commits = made.commits,
+                                      .ends = made.ends,
                                       .epoch = link.epoch(),
                                       .entry = made.entry,
                                       .route = made.route});
@@ -176,7 +176,7 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
   auto& unnamed = client_.unnamed;
   ++unnamed.version;
   unnamed.work = made.work;
-  unnamed.commits = made.commits;
+  unnamed.ends = made.ends;
   unnamed.entry = made.entry;
   unnamed.route = made.route;
   if (made.whole) {
@@ -346,19 +346,19 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
   const bool whole = message.whole();
   SessionWorkRef work;
   link.meter.portal = {nullptr, message.body_size};
-  client_.portal_commits = true;
+  client_.portal_ends = Ends::perhaps;
   if (client_.statements != nullptr && client_.statements->untold.open &&
       client_.statements->untold.portal == bind.portal) {
     client_.statements->untold.open = false;
   }
   if (bind.statement.empty()) {
     work = client_.unnamed.work;
-    client_.portal_commits = client_.unnamed.commits;
+    client_.portal_ends = client_.unnamed.ends;
     link.meter.portal.entry = client_.unnamed.entry;
   } else if (client_.statements != nullptr) {
     if (const auto* named = client_.statements->find(bind.statement)) {
       work = named->work;
-      client_.portal_commits = named->commits;
+      client_.portal_ends = named->ends;
       link.meter.portal.entry = named->entry;
     }
   }
@@ -381,12 +381,12 @@ void Relay::on_execute(const Item& item, LinkRelayState& link) {
     }
   }
   if (work == nullptr) {
-    forward(item, link, {.request = Request::execute, .commits = client_.portal_commits});
+    forward(item, link, {.request = Request::execute, .ends = client_.portal_ends});
     return;
   }
   if (rules_.share_statements) have_names(*work, link);
   Expected expected{.request = Request::execute,
-                    .commits = client_.portal_commits,
+                    .ends = client_.portal_ends,
                     .special = std::make_unique<SpecialReply>()};
   expected.special->work = work;
   client_.undecided_reading = client_.undecided_reading || work->changes_reading();

@@ -16,7 +16,7 @@ using sql::Value;
 
 // Facts::memo.
 constexpr std::uint8_t kNothing = 1;
-constexpr std::uint8_t kCommits = 2;
+constexpr int kEndsShift = 1;
 
 /// Functions that leave something in the session, and what.
 struct Lasting {
@@ -366,6 +366,18 @@ bool bind_step(SessionStep& step, const Bound& bound) {
   return true;
 }
 
+Ends judge_end(const sql::Facts& facts) {
+  const bool alone = facts.statements.size() == 1;
+  Ends ends = Ends::nothing;
+  for (const sql::Statement& statement : facts.statements) {
+    if (statement.kind == sql::Kind::commit || statement.kind == sql::Kind::prepare_transaction) {
+      ends = alone ? Ends::commits : Ends::perhaps;
+    }
+    if (statement.kind == sql::Kind::rollback && alone) ends = Ends::rolls_back;
+  }
+  return ends;
+}
+
 }  // namespace
 
 bool SessionWork::has(SessionStep::Kind kind) const noexcept {
@@ -416,18 +428,14 @@ bool is_identifier_list(std::string_view name) noexcept {
          std::end(kIdentifierLists);
 }
 
-bool may_commit(const sql::Facts& facts) noexcept {
-  return !facts.known || (facts.memo & kCommits) != 0;
+Ends ends_of(const sql::Facts& facts) noexcept {
+  return facts.known ? static_cast<Ends>(facts.memo >> kEndsShift) : Ends::perhaps;
 }
 
 SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text) {
   if ((facts.memo & kNothing) != 0) return nullptr;
   if (!facts.known) return unknown_work();
-  for (const sql::Statement& statement : facts.statements) {
-    const bool commits =
-        statement.kind == sql::Kind::commit || statement.kind == sql::Kind::prepare_transaction;
-    if (commits) facts.memo |= kCommits;
-  }
+  facts.memo = static_cast<std::uint8_t>(static_cast<int>(judge_end(facts)) << kEndsShift);
   auto work = std::make_shared<SessionWork>(Builder(shape, text).take(facts));
   if (!work->steps.empty()) return work;
   // Where a literal decides (set_config's last argument), the next text may do something.

@@ -78,8 +78,15 @@ struct SessionWork {
 /// Whether a parameter's value is a list of identifiers (GUC_LIST_QUOTE).
 bool is_identifier_list(std::string_view name) noexcept;
 
-/// Whether a text may end a transaction for good. After session_work of the same facts.
-bool may_commit(const sql::Facts& facts) noexcept;
+/// What a text may do to the transaction that it is run in.
+enum class Ends : std::uint8_t {
+  nothing,
+  perhaps,     ///< it may commit it, among other things
+  commits,     ///< it is a COMMIT, or PREPARE TRANSACTION, and nothing else
+  rolls_back,  ///< it is a ROLLBACK, and nothing else
+};
+/// After session_work of the same facts.
+Ends ends_of(const sql::Facts& facts) noexcept;
 
 /// What a text does to its session; null for nothing, which is what most texts do. Remembers in
 /// Facts::memo whether it was nothing.

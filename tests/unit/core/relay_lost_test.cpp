@@ -72,6 +72,36 @@ TEST_F(RelayLost, a_refused_batch_fails_the_transaction) {
   EXPECT_EQ(alone("Sync"), "ReadyForQuery E");
 }
 
+// Nothing looks like a COMMIT that was done, in whichever words.
+TEST_F(RelayLost, the_end_of_what_nobody_was_told_of_is_an_error) {
+  for (const char* text : {"commit", "END", "end work"}) {
+    SCOPED_TRACE(text);
+    begin();
+    lose();
+    expect_refused(
+        alone(std::string("Parse \"\" \"") + text + "\" ; Bind \"\" \"\" ; Execute \"\" ; Sync"),
+        "40001", "ReadyForQuery E");
+    EXPECT_EQ(alone("Query \"rollback\""), kRolledBack);
+  }
+}
+
+TEST_F(RelayLost, a_pipelined_commit_ends_the_transaction_for_the_client) {
+  begin();
+  bench_.client_says(*a_, one_.get(), "Query \"select 1\" ; Query \"commit\"");
+  const std::string heard = lose();
+  EXPECT_EQ(heard.find("ErrorResponse ERROR 08007"), 0u) << heard;
+  expect_refused(heard.substr(heard.find("ReadyForQuery E ; ") + 18), "08007", "ReadyForQuery I");
+  EXPECT_EQ(a_->state.lost, nullptr);
+}
+
+// Too long to be looked at: it may have anything in it.
+TEST_F(RelayLost, a_large_text_may_have_committed) {
+  begin();
+  const std::string large(70'000, 'x');
+  bench_.client_says(*a_, one_.get(), "Query \"select '" + large + "'; commit\"");
+  expect_refused(lose(), "08007", "ReadyForQuery E");
+}
+
 TEST_F(RelayLost, a_transaction_that_had_failed_stays_so) {
   begin();
   answered("Query \"error\"", "ErrorResponse ERROR 42601 \"x\" ; ReadyForQuery E");
