@@ -26,6 +26,8 @@ std::string_view to_string(Why why) noexcept {
       return "it cannot be reached";
     case Why::silent:
       return "it has not answered for longer than primary_lease";
+    case Why::refuses:
+      return "it does not tell the monitor what it is";
     case Why::other_system:
       return "it belongs to another cluster (system identifier)";
     case Why::fenced:
@@ -49,6 +51,8 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
   facts.sample = sample;
   facts.confirmed = sample.asked;
   facts.up = true;
+  facts.refuses = false;
+  facts.refused_since = kNever;
   facts.error.clear();
   if (system_identifier_ == 0) system_identifier_ = sample.system_identifier;
   if (sample.system_identifier != system_identifier_) return;
@@ -62,16 +66,17 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
 }
 
 void Topology::failed(std::size_t host, std::string error) {
-  facts_[host].up = false;
+  facts_[host].up = facts_[host].refuses = false;
   facts_[host].error = std::move(error);
 }
 
 void Topology::spoke(std::size_t host, Instant at, std::string error) {
   Facts& facts = facts_[host];
   facts.error = std::move(error);
-  if (!facts.sample) return;
-  facts.confirmed = at;
-  facts.up = true;
+  facts.refuses = true;
+  facts.refused_since = std::min(facts.refused_since, at);
+  facts.up = facts.sample && at - facts.refused_since < kRefusedLeases * lease_;
+  if (facts.up) facts.confirmed = at;
 }
 
 bool Topology::fresh(const Facts& facts, Instant now) const noexcept {
@@ -81,11 +86,12 @@ bool Topology::fresh(const Facts& facts, Instant now) const noexcept {
 // What speaks against a host whatever it is asked to do.
 Why Topology::common_fault(const Facts& facts, Instant now) const noexcept {
   if (facts.banned) return Why::banned;
-  if (!facts.sample) return facts.error.empty() ? Why::no_sample : Why::down;
+  const Why lost = facts.refuses ? Why::refuses : Why::down;
+  if (!facts.sample) return facts.error.empty() ? Why::no_sample : lost;
   if (facts.sample->system_identifier != system_identifier_) return Why::other_system;
   const bool older = facts.sample->timeline < timeline_;
   if (facts.sample->role == Role::primary && older) return Why::fenced;
-  if (!fresh(facts, now)) return facts.up ? Why::silent : Why::down;
+  if (!fresh(facts, now)) return facts.up ? Why::silent : lost;
   return Why::nothing;
 }
 
@@ -119,8 +125,6 @@ void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const
 
 ClusterView Topology::judge(Instant now) {
   ClusterView view;
-  view.watched = std::any_of(facts_.begin(), facts_.end(),
-                             [](const Facts& facts) { return facts.sample.has_value(); });
   view.timeline = timeline_;
   view.hosts.resize(facts_.size());
   std::vector<std::size_t> primaries;
@@ -138,6 +142,14 @@ ClusterView Topology::judge(Instant now) {
     view.insert_lsn = sample.insert_lsn;
     view.insert_asked = sample.asked;
   }
+  // Who does not say what it is may be the primary.
+  const auto may_be_primary = [](const HostView& host) {
+    return host.no_writes == Why::refuses && host.role != Role::replica;
+  };
+  view.watched =
+      std::any_of(facts_.begin(), facts_.end(),
+                  [](const Facts& facts) { return facts.sample.has_value(); }) &&
+      (!primaries.empty() || std::none_of(view.hosts.begin(), view.hosts.end(), may_be_primary));
   if (view.primary) {
     unwritable_since_ = kNever;
   } else if (unwritable_since_ == kNever) {

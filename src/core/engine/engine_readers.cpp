@@ -29,19 +29,16 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Instant since) {
   const auto& cluster = primary.target().cluster;
   const ClusterView* view = nullptr;
   if (cluster != nullptr) view = &clusters_[cluster.get()].look(*cluster);
-  const bool watched = view != nullptr && view->watched && view->hosts.size() == readers.size();
   // While nobody watches the hosts, nobody knows what replicas have.
-  if (!watched && since != kNever) return nullptr;
+  if (view == nullptr || !view->watched || view->hosts.size() != readers.size()) return nullptr;
   const Wanted wanted{primary.settings().max_replica_lag, since, now_};
-  const std::size_t main_host = watched ? readers.size() : primary.preferred_host();
   const std::shared_ptr<Pool>* best = nullptr;
   std::size_t seen = 0;
   const std::size_t first = ++reader_turn_ % readers.size();
   for (std::size_t i = 0; i < readers.size() && seen < 2; ++i) {
     const std::size_t host = (first + i) % readers.size();
     const Pool& reader = *readers[host];
-    if (host == main_host || reader.shunned_until() > now_) continue;
-    if (watched && !wanted.holds_for(view->hosts[host])) continue;
+    if (reader.shunned_until() > now_ || !wanted.holds_for(view->hosts[host])) continue;
     ++seen;
     if (best == nullptr || reader.in_flight() < (*best)->in_flight()) best = &readers[host];
   }

@@ -50,9 +50,24 @@ void ClusterWatch::serve(const std::vector<std::shared_ptr<Pool>>& pools) {
     for (const auto& probe : probes_) probe->close();
     // Nobody looks any more: hosts are judged by logins again.
     if (std::exchange(last_.watched, false)) cluster_->publish(last_);
+    tell_unwatched(pools);
   } else if (!timer_.armed()) {
     look();
   }
+}
+
+// Reads are to be split, clients are there, and what they show to the servers opens nothing for us.
+void ClusterWatch::tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools) {
+  const auto splits = [](const auto& pool) {
+    return !pool->readers().empty() && pool->counts().total > 0;
+  };
+  if (told_unwatched_ || std::none_of(pools.begin(), pools.end(), splits)) return;
+  told_unwatched_ = true;
+  note(
+      true, "cluster_unwatched",
+      "nothing is known to ask this cluster's hosts with, so that all reads go to the primary: set "
+      "monitor_user and its password",
+      0);
 }
 
 void ClusterWatch::ask_now() {
@@ -120,10 +135,14 @@ bool ClusterWatch::fence(const ClusterView& view) {
   for (std::size_t i = 0; i < view.hosts.size(); ++i) {
     const HostView& was = last_.hosts[i];
     const HostView& is = view.hosts[i];
-    const bool deposed = last_.primary == i && view.primary != i && !is.banned;
+    // Of one that does not say what it is nothing worse is known than before.
+    const bool deposed =
+        last_.primary == i && view.primary != i && !is.banned && is.no_writes != Why::refuses;
     const bool gone =
         alive(was) && !alive(is) && engine_.now() - is.sampled >= engine_.config().primary_lease;
-    if (!deposed && !gone && !(is.fenced && !was.fenced)) continue;
+    const bool never_there =
+        is.sampled == Instant{} && is.no_reads == Why::down && was.no_reads != Why::down;
+    if (!deposed && !gone && !never_there && !(is.fenced && !was.fenced)) continue;
     cluster_->raise_fence(i);
     any = true;
   }
@@ -140,7 +159,14 @@ void ClusterWatch::report(const ClusterView& view) {
                ", the newest is " + std::to_string(view.timeline) +
                "): its connections are closed and it gets no new ones",
            i);
-    } else if (was.up && !is.up) {
+    } else if (is.no_reads == Why::refuses && was.no_reads != Why::refuses) {
+      note(
+          true, "host_unwatched",
+          "it does not tell the monitor what it is (" + is.error +
+              "): no reads go there; monitor_user must be let in, with EXECUTE on PostgreSQL's own "
+              "functions for control data and WAL",
+          i);
+    } else if ((was.up && !is.up) || (is.no_reads == Why::down && was.no_reads == Why::no_sample)) {
       note(true, "host_down", is.error, i);
     } else if (is.up && !was.up) {
       note(false, "host_up",

@@ -33,6 +33,7 @@ class ClusterWatch final : public HostProbe::Told {
   void look();
   void ask(std::size_t host);
   void judge();
+  void tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools);
   bool fence(const routing::ClusterView& view);
   void report(const routing::ClusterView& view);
   void note(bool bad, std::string_view event, std::string text, std::size_t host);
@@ -45,6 +46,7 @@ class ClusterWatch final : public HostProbe::Told {
   std::vector<std::unique_ptr<HostProbe>> probes_;
   std::vector<Instant> next_;  ///< when each host is asked again
   std::vector<std::weak_ptr<Pool>> pools_;
+  bool told_unwatched_ = false;
   std::size_t login_ = 0;  ///< which of them is used to log in
   std::optional<std::size_t> last_primary_;
   Timer timer_{&ClusterWatch::on_timer, this};

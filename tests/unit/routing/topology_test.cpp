@@ -8,10 +8,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kLease = 2s;
+constexpr Duration kRefused = Topology::kRefusedLeases * kLease;
 const Instant kStart{1h};
 
-// "p1" is a primary on timeline 1, "r2" a replica on 2, "-" silent, "x" failed, "o1" a primary of
-// another cluster.
+// "p1" is a primary on timeline 1, "r2" a replica on 2, "-" silent, "x" failed, "s" answers with an
+// error, "o1" is a primary of another cluster.
 struct Case {
   const char* name;
   std::vector<const char*> steps;  ///< for each host one word, one second apart
@@ -26,6 +27,10 @@ void feed(Topology& topology, std::string_view words, Instant at) {
     if (word == "-") continue;
     if (word == "x") {
       topology.failed(host, "refused");
+      continue;
+    }
+    if (word == "s") {
+      topology.spoke(host, at, "too many connections");
       continue;
     }
     HostSample sample;
@@ -53,6 +58,8 @@ std::string_view word_of(Why why) {
       return "fenced";
     case Why::two_primaries:
       return "two";
+    case Why::refuses:
+      return "refuses";
     case Why::replica:
       return "replica";
     case Why::banned:
@@ -102,6 +109,52 @@ TEST(Topology, FindsThePrimary) {
     EXPECT_EQ(view.two_primaries, std::string_view(test.expected).ends_with("two"));
     EXPECT_EQ(view.unwritable_since == kNever, view.primary.has_value());
   }
+}
+
+// What a host said of itself stands while it gives errors, but not for ever. Then it is neither the
+// primary nor deposed: logins have to find out.
+TEST(Topology, ErrorsKeepARoleForAWhile) {
+  Topology topology(2, kLease);
+  feed(topology, "p1 r1", kStart);
+  Instant now = kStart;
+  for (now += 1s; now < kStart + 1s + kRefused; now += 1s) {
+    feed(topology, now < kStart + 4s ? "s r1" : "s s", now);
+    EXPECT_EQ(say(topology.judge(now)), "0 write replica");
+    EXPECT_TRUE(topology.judge(now).hosts[1].may_read());
+  }
+  for (const char* words : {"x r1", "s r1", "s r1"}) {  // a failure begins nothing anew
+    feed(topology, words, now += 1s);
+  }
+  ClusterView view = topology.judge(now);
+  EXPECT_EQ(say(view), "- refuses replica");
+  EXPECT_EQ(view.hosts[0].no_reads, Why::refuses);
+  EXPECT_FALSE(view.hosts[0].up);
+  EXPECT_FALSE(view.watched) << "host 0 may still be the primary";
+  feed(topology, "s p2", now);
+  view = topology.judge(now);
+  EXPECT_EQ(say(view), "1 fenced write");
+  EXPECT_TRUE(view.watched);
+  feed(topology, "r2 s", now);
+  EXPECT_EQ(say(topology.judge(now)), "1 replica write");
+}
+
+TEST(Topology, WhoNeverSaidWhatItIsMayBeThePrimary) {
+  Topology topology(2, kLease);
+  feed(topology, "s -", kStart);
+  EXPECT_FALSE(topology.judge(kStart).watched);
+  feed(topology, "s r1", kStart);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(say(view), "- refuses replica");
+  EXPECT_FALSE(view.watched);
+  // One that cannot be reached may not; nor a replica that says no more.
+  feed(topology, "x r1", kStart);
+  EXPECT_TRUE(topology.judge(kStart).watched);
+  feed(topology, "p1 s", kStart);
+  feed(topology, "x s", kStart + 5 * kRefused);
+  feed(topology, "x s", kStart + 10 * kRefused);
+  view = topology.judge(kStart + 10 * kRefused);
+  EXPECT_EQ(say(view), "- down refuses");
+  EXPECT_TRUE(view.watched);
 }
 
 TEST(Topology, TheLeaseRunsFromTheQuestion) {

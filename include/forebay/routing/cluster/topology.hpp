@@ -43,6 +43,7 @@ enum class Why : std::uint8_t {
   no_sample,      ///< it has never answered
   down,           ///< the last question failed
   silent,         ///< its last answer is older than the lease
+  refuses,        ///< it lives, but does not say what it is
   other_system,   ///< another system identifier: not of this cluster
   fenced,         ///< a primary on an older timeline
   two_primaries,  ///< another one on the same timeline
@@ -80,7 +81,8 @@ struct HostView {
 
 /// What is thought of the cluster. Immutable once it is published.
 struct ClusterView {
-  /// Hosts are asked. False: nobody knows how (no credential yet), and every host may be tried.
+  /// Hosts are asked, and enough is known to say who is the primary, or that nobody is. False:
+  /// logins find it, and no replica is read from.
   bool watched = false;
   std::vector<HostView> hosts;
   std::optional<std::size_t> primary;  ///< the one that takes writes
@@ -123,12 +125,14 @@ class Topology {
 
   void answered(std::size_t host, const HostSample& sample);
   void failed(std::size_t host, std::string error);
-  /// It refused to say anything, but lives: what it said before stands a little longer.
+  /// It refused to say anything, but lives: what it said before stands for kRefusedLeases more.
   void spoke(std::size_t host, Instant at, std::string error);
   void ban(std::size_t host, bool banned) { facts_[host].banned = banned; }
   void set_lease(Duration lease) noexcept { lease_ = lease; }
 
   [[nodiscard]] ClusterView judge(Instant now);
+
+  static constexpr int kRefusedLeases = 5;
 
  private:
   struct Facts {
@@ -136,6 +140,8 @@ class Topology {
     Instant confirmed{};  ///< the role, for the lease
     bool up = false;
     bool banned = false;
+    bool refuses = false;            ///< to answer the last question
+    Instant refused_since = kNever;  ///< the first of these questions since it answered one
     std::string error;
   };
 
