@@ -373,16 +373,25 @@ def known_texts_are_prepared_without_the_server(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
-def changed_results_are_refused_once(lab: Lab) -> None:
-    """After ALTER TABLE, PostgreSQL refuses a prepared statement for good."""
-    for target, expected in ((lab.direct(), ["0A000", "0A000"]), (pooled(lab, 1), ["0A000", "7"])):
+def changed_results_are_taken_anew(lab: Lab) -> None:
+    """After ALTER TABLE, PostgreSQL refuses a prepared statement for good, within transactions and
+    without. So does the proxy where the client was told of other columns and does not ask again."""
+    use = [m.bind("", "s"), m.execute("")]
+    asks = [m.bind("", "s"), m.describe_portal(""), m.execute("")]
+    for target, told, expected in ((lab.direct(), False, ["0A000"] * 4),
+                                   (pooled(lab, 1), False, ["0A000", "7", "7", "7"]),
+                                   (lab.direct(), True, ["0A000"] * 4),
+                                   (pooled(lab, 2), True, ["0A000", "0A000", "7", "7"])):
         lab.postgres.rows("drop table if exists grows; create table grows as select 7 as n; "
                           "grant all on grows to app", "app")
         with target.connect() as client:
-            client.messages(m.parse("s", "select * from grows"), m.sync())
+            client.messages(m.parse("s", "select * from grows"),
+                            *[m.describe_statement("s")] * told, m.sync())
             lab.postgres.rows("alter table grows add more int", "app")
-            got = [answered(client.messages(m.bind("", "s"), m.execute(""), m.sync()))
-                   for _ in range(2)]
+            client.run("begin")
+            got = [answered(client.messages(*use, m.sync()))]
+            client.run("rollback")
+            got += [answered(client.messages(*messages, m.sync())) for messages in (use, asks, use)]
             assert got == expected, (target.kind, got)
 
 

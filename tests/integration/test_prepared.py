@@ -127,7 +127,7 @@ def prepared_anew_after_a_change(lab: Lab) -> None:
     text = "select *, pg_backend_pid() from changing"
     with busy(lab, target, clients=2), target.connect() as client:
         client.run("create table changing (a int); insert into changing values (1)")
-        client.messages(m.parse("before", text), m.sync())
+        client.messages(m.parse("before", text), m.describe_statement("before"), m.sync())
         everywhere(lab, client, "before", [b"1"])
         change(client)
         error = client.error(m.bind("", "before"), m.execute(""), m.sync())

@@ -280,6 +280,12 @@ bool ClientSession::send_again(ServerLink& link, const std::string& reason) {
   ++resent_;
   engine_.counters().statements_resent.add();
   note(Weight::normal, "statement_resent", reason);
+  say_again(said);
+  return true;
+}
+
+// The session has it at the front of its input, as if it had come only now.
+void ClientSession::say_again(Bytes said) {
   Stash again;
   again.append(engine_.buffers(), said);
   again.append(engine_.buffers(), stash_.view());
@@ -287,7 +293,6 @@ bool ClientSession::send_again(ServerLink& link, const std::string& reason) {
   stash_ = std::move(again);
   continue_input();
   settle();
-  return true;
 }
 
 void ClientSession::note(Weight weight, std::string_view event, std::string text) {

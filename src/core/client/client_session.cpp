@@ -274,6 +274,14 @@ void ClientSession::server_done() {
       return;
     }
   }
+  LinkRelayState& stale = link_->relay();
+  if (stale.rerun == LinkRelayState::Rerun::due && stale.expected.empty()) {
+    stale.rerun = LinkRelayState::Rerun::done;
+    Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()}).forget_batch();
+    engine_.counters().statements_rerun.add();
+    say_again(std::exchange(stale.said, {}));
+    return;
+  }
   const bool attempts = replicas_ != nullptr && replicas_->batch > 0;
   const bool answered = attempts && attempt_answered();
   if (answered && !finish_attempt()) {

@@ -25,6 +25,7 @@ struct alignas(64) Counters {
   Counter links_closed;
   Counter links_lost;
   Counter statements_resent;  ///< of lost links, unseen by their clients
+  Counter statements_rerun;   ///< whose plan was stale, unseen by their clients
   Counter waits;              ///< statements that had to wait for a link
   Counter waits_failed;
   Counter cancels;

@@ -73,6 +73,8 @@ class Relay {
   /// asked by the client, is as if it had never been said, and may be sent to another. `undone`:
   /// the server has said that what it ran is rolled back.
   bool take_back(LinkRelayState& link, Bytes said, bool undone);
+  /// What the batch at hand left behind is forgotten: it is said again.
+  void forget_batch();
   /// The link is taken from the client and its transaction rolled back. Nothing is owed. `told`:
   /// the client has been told why.
   void give_up_transaction(LinkRelayState& link, const Refused& why, bool told);
@@ -158,6 +160,7 @@ class Relay {
   [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& link);
   void unseen_name(const SessionStep& step, LinkRelayState& link);
   void have_names(const SessionWork& work, LinkRelayState& link);
+  void drop_stale(const StatementRef& statement, LinkRelayState& link);
   void have_ready(const StatementRef& statement, LinkRelayState& link);
   void prepare_on_link(const StatementRef& statement, Disposition disposition,
                        LinkRelayState& link);
@@ -260,6 +263,7 @@ class ServerRelay {
   void on_done(const Expected& expected);
   void on_described(const Item& item, const NameChange& change);
   bool refuse_changed();
+  bool run_again(const SpecialReply* special);
   [[nodiscard]] bool measured() const noexcept;
   void measure(pg::Backend type, ExpectedReplies::Taken& taken);
   void measure_error(Bytes sqlstate, const ExpectedReplies::Taken& taken);

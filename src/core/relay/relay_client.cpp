@@ -156,6 +156,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
 // was put ahead in it did not happen. The answer comes without anything more from the client.
 bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) const {
   if (link.confirming == LinkRelayState::Confirming::asked) return true;
+  if (link.rerun == LinkRelayState::Rerun::due) return true;
   if (link.cancelling && !link.expected.copying_in()) return true;
   if ((rules_.one_at_a_time || link.guarded || link.reader) && link.expected.owes_client() &&
       !link.expected.copying_in()) {

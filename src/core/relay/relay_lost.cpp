@@ -166,9 +166,14 @@ bool Relay::take_back(LinkRelayState& link, Bytes said, bool undone) {
   if (!plain || !repeatable(said, undone)) return false;
   std::vector<Expected> owed = link.expected.give_up();
   ServerRelay::undo(owed, link, &client_);
+  forget_batch();
+  return true;
+}
+
+void Relay::forget_batch() {
   client_.portals.clear();
   client_.look = client_.discards = client_.undecided_reading = false;
-  return true;
+  if (client_.statements != nullptr) client_.statements->untold.open = false;
 }
 
 // Whether all of these messages, which begin between two transactions, may reach two servers.

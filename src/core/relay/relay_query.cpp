@@ -316,8 +316,10 @@ void Relay::note_name(Expected& expected, const std::string& name, const Stateme
 
 // Ahead of a Query, in a batch of its own. If it fails, the Query fails for lack of it.
 void Relay::have_ready(const StatementRef& statement, LinkRelayState& link) {
+  const bool in_batch = link.expected.batch_open();
+  drop_stale(statement, link);
   if (link.statements.use(statement) || statement->unkept()) return;
-  if (link.expected.batch_open()) {
+  if (in_batch) {
     prepare_on_link(statement, Disposition::precede, link);
     return;
   }

@@ -167,6 +167,11 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
   }
   ExpectedReplies::Taken taken = link_.expected.take(type);
   if (taken.effect == Effect::unexpected) return violation(item);
+  if (link_.rerun == LinkRelayState::Rerun::due && type == Backend::ReadyForQuery &&
+      taken.disposition == Disposition::forward) {
+    taken.disposition = Disposition::discard;
+  }
+  if (taken.disposition == Disposition::forward) link_.unanswered = false;
   SpecialReply* special =
       taken.effect == Effect::done ? taken.expected.special.get() : link_.expected.special();
   if (type == Backend::CommandComplete || type == Backend::EmptyQueryResponse) {
@@ -249,6 +254,7 @@ void ServerRelay::on_described(const Item& item, const NameChange& change) {
 ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   const auto fields = pg::backend::Fields::parse(item.message.body);
   const Verdict verdict = fields.fatal() ? Verdict::ending : Verdict::fine;
+  if (fields.fatal()) link_.unanswered = false;
   const bool untouched = client_ != nullptr && client_->attempt == Attempt::open;
   if (fields.fatal() && client_ != nullptr && client_->pins == 0 && rules_.share_statements &&
       (untouched || is_shutdown(fields.sqlstate))) {
@@ -279,28 +285,32 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
       return Verdict::violation;
     }
   }
-  if (disposition == Disposition::forward && client_ != nullptr) {
-    SessionChanges(rules_.parameter_sets, *client_, link_).failed();
-  }
-
-  if (fields.sqlstate == pg::sqlstate::kFeatureNotSupported &&
-      fields.message == "cached plan must not change result type") {
+  const bool stale = fields.sqlstate == pg::sqlstate::kFeatureNotSupported &&
+                     fields.message == "cached plan must not change result type";
+  if (stale) {
     // Somebody has changed the catalog unseen: nothing from before is to be trusted.
     catalog_changed();
     link_.stale_before = link_.epoch();
+  }
+  const bool changed_result = special != nullptr && special->changed_result;
+  if ((stale || changed_result) && disposition == Disposition::forward && run_again(special)) {
+    disposition = Disposition::discard;
+  }
+  if (disposition == Disposition::forward && client_ != nullptr) {
+    SessionChanges(rules_.parameter_sets, *client_, link_).failed();
   }
   if (untouched && disposition == Disposition::forward) note_refusal(fields);
   // Looked up before what it names is undone.
   const bool rewritten =
       disposition == Disposition::forward &&
-      (tell_overrun(fields.sqlstate) ||
-       (special != nullptr && special->changed_result && refuse_changed()) ||
+      (tell_overrun(fields.sqlstate) || (changed_result && refuse_changed()) ||
        (!fields.fatal() && (tell_refusal(special) || tell_replica_refuses(fields))) ||
        rewrite_error(item, fields.sqlstate) ||
        (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
   if (measured() && disposition == Disposition::forward) measure_error(fields.sqlstate, taken);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
+  if (disposition == Disposition::forward) link_.unanswered = false;
   if (!rewritten) pass(item, disposition);
   if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
   return verdict;

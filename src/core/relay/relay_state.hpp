@@ -219,8 +219,12 @@ struct LinkRelayState {
   ParameterSetRef read_settings;  ///< what `reading` was made of
   WelcomeRef read_welcome;
   pg::backend::TransactionStatus status = pg::backend::TransactionStatus::idle;
-  /// The client has been linked, and has got nothing of what it asked for.
+  /// The client has been linked, and has got nothing of what it asked for: it said `said`.
   bool unanswered = false;
+  std::string said;
+  /// The server refused a plan that was made before the catalog changed. What the client said is
+  /// run once more, as soon as the server is ready for it.
+  enum class Rerun : std::uint8_t { no, due, done } rerun = Rerun::no;
   bool says_read_only = false;  ///< the server refused a write as a standby does
   /// Something happened that we do not fully understand: to be closed when it is released.
   bool poisoned = false;

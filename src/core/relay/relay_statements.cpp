@@ -417,6 +417,13 @@ void Relay::drop_older(const StatementRef& statement, std::uint64_t epoch, LinkR
   if (link.statements.evict(statement, link.expected.batch())) close_on_link(statement, link);
 }
 
+// What was found to be stale is of no use to anybody, unless nobody could prepare it again.
+void Relay::drop_stale(const StatementRef& statement, LinkRelayState& link) {
+  if (link.stale_before > 0 && !statement->unkept()) {
+    drop_older(statement, link.stale_before, link);
+  }
+}
+
 void Relay::close_on_link(const StatementRef& statement, LinkRelayState& link) {
   pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement,
                   statement->server_name());
@@ -427,7 +434,7 @@ void Relay::close_on_link(const StatementRef& statement, LinkRelayState& link) {
 }
 
 void Relay::need_statement(const StatementRef& statement, LinkRelayState& link) {
-  if (link.stale_before > 0) drop_older(statement, link.stale_before, link);
+  drop_stale(statement, link);
   if (link.statements.use(statement) || statement->unkept()) return;
   prepare_on_link(statement, Disposition::precede, link);
 }

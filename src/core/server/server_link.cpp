@@ -118,17 +118,18 @@ void ServerLink::link(ClientSession& client) {
   relay_.meter.slow_after = pool_->settings().slow_query_threshold;
   client_ = &client;
   linked_since_ = engine_->now();
-  said_.clear();
+  relay_.said.clear();
+  relay_.rerun = LinkRelayState::Rerun::no;
   relay_.unanswered = client.mode() != config::PoolMode::session;
   begin_watch();
 }
 
 void ServerLink::note_said(Bytes bytes) {
   if (!relay_.unanswered) return;
-  if (said_.size() + bytes.size() > kSaidMax) {
+  if (relay_.said.size() + bytes.size() > kSaidMax) {
     relay_.unanswered = false;
   } else {
-    said_.append(bytes);
+    relay_.said.append(bytes);
   }
 }
 
@@ -202,7 +203,7 @@ void ServerLink::on_received(Bytes bytes) {
 // bytes still stand where they arrived.
 std::size_t ServerLink::relay_received(Bytes bytes) {
   ClientSession* client = phase_ == Phase::linked ? client_ : nullptr;
-  if (relay_.unanswered && client != nullptr) {
+  if (relay_.unanswered && client != nullptr && relay_.framer.rest() == 0) {
     if (const auto taken = take_goodbye(bytes)) return *taken;
   }
   const RelayRules& rules =
@@ -215,6 +216,7 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   if (std::exchange(relay_.says_read_only, false)) engine_->suspect(*pool_);
   if (client != nullptr) client->server_spoke();
   if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
+    relay_.unanswered = false;
     engine_->note({.weight = Weight::error,
                    .event = "server_broke_protocol",
                    .text = relay.reason(),
@@ -241,11 +243,11 @@ std::optional<std::size_t> ServerLink::take_goodbye(Bytes bytes) {
         return bytes.size();
       }
       relay_.last_words.clear();
-      break;
+      relay_.unanswered = false;
+      return std::nullopt;
     case Goodbye::no:
-      break;
+      return std::nullopt;
   }
-  relay_.unanswered = false;
   return std::nullopt;
 }
 

@@ -121,7 +121,7 @@ class ServerLink final : public StreamEvents {
   void note_said(Bytes bytes);
   /// All that the client said, where nothing of it has been answered; empty where that is not so.
   [[nodiscard]] Bytes unanswered() const noexcept {
-    return relay_.unanswered ? Bytes(said_) : Bytes();
+    return relay_.unanswered ? Bytes(relay_.said) : Bytes();
   }
   /// The server ended the connection in the place of an answer: what it ran is rolled back.
   [[nodiscard]] bool undone() const noexcept { return undone_; }
@@ -212,7 +212,6 @@ class ServerLink final : public StreamEvents {
   Instant expires_ = kNever;
   LinkWatch watch_;
   Instant linked_since_{};
-  std::string said_;               ///< by the client, as long as relay_.unanswered
   Instant answer_until_ = kNever;  ///< the server, a cancel request
   std::string key_;
   std::uint32_t cancels_ = 0;
