@@ -381,7 +381,7 @@ def changed_results_are_taken_anew(lab: Lab) -> None:
     for target, told, expected in ((lab.direct(), False, ["0A000"] * 4),
                                    (pooled(lab, 1), False, ["0A000", "7", "7", "7"]),
                                    (lab.direct(), True, ["0A000"] * 4),
-                                   (pooled(lab, 2), True, ["0A000", "0A000", "7", "7"])):
+                                   (pooled(lab, 1), True, ["0A000", "0A000", "7", "7"])):
         lab.postgres.rows("drop table if exists grows; create table grows as select 7 as n; "
                           "grant all on grows to app", "app")
         with target.connect() as client:
