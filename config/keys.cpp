@@ -16,7 +16,7 @@ constexpr std::array<Section, 6> kSections = {{
     {"tls.server", "TLS between Forebay and the servers; a database may have its own."},
     {"pool",
      "Server connections. One pool exists for each pair of database and user. The keys down to "
-     "resend_reads can also be set for one database and for one user; the user's word goes "
+     "on_session_state can also be set for one database and for one user; the user's word goes "
      "before the database's, and that before this one."},
     {"tenants",
      "Customers that share databases. A session of these databases is one tenant's, or refused."},
@@ -54,11 +54,24 @@ Keys<PoolOverrides> reserve_keys() {
   };
 }
 
+Keys<PoolOverrides> session_keys() {
+  using O = PoolOverrides;
+  using S = PoolSettings;
+  return {
+      pool_key("on_session_state", Effect::at_once, &O::on_session_state, &S::on_session_state,
+               Choice<OnSessionState>{kOnSessionStates},
+               "What becomes of a statement that keeps its server connection for its session "
+               "beyond the transaction (temporary tables, cursors WITH HOLD, advisory locks of the "
+               "session, LISTEN, LOAD, currval). pin: it does. error: it is refused. warn: it "
+               "does, and the client gets a warning. Not in session mode."),
+  };
+}
+
 /// `size_name` is default_pool_size where it speaks for all pools, as in PgBouncer.
 Keys<PoolOverrides> pool_keys(std::string_view size_name) {
   using O = PoolOverrides;
   using S = PoolSettings;
-  return {
+  Keys<PoolOverrides> keys = {
       pool_key("pool_mode", Effect::new_clients, &O::pool_mode, &S::pool_mode,
                Choice<PoolMode>{kPoolModes},
                "When a server connection goes back to the pool: when the client leaves, after each "
@@ -119,6 +132,8 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
                "is lost before it began to answer. Off where views, operators or casts write: such "
                "a statement could take effect twice."),
   };
+  append(keys, session_keys());
+  return keys;
 }
 
 Keys<AddressRules> address_keys() {
@@ -295,6 +310,11 @@ Keys<Config> server_keys() {
           Count{1, 100'000},
           "Prepared statements that are kept on a server connection in transaction and statement "
           "mode. They cannot be switched off: clients would find each other's."),
+      key(kSection, "application_name_add_host", Effect::new_clients, &C::application_name_add_host,
+          Flag{},
+          "Whether the application_name that a client begins with gets the client's address and "
+          "port appended, as servers' logs and pg_stat_activity show it. What the client sets "
+          "later stays as it is."),
       key(kSection, "server_recovery_timeout", Effect::at_once, &C::server_recovery_timeout, Time{},
           "How long a server connection may take to become usable again after its client "
           "vanished; longer, and it is closed."),

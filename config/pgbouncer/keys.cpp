@@ -54,6 +54,7 @@ constexpr Equivalent kGeneral[] = {
     {"server_connect_timeout", "pool", "server_connect_timeout", seconds},
     {"server_check_delay", "pool", "server_check_delay", seconds},
     {"max_prepared_statements", "pool", "max_prepared_statements", count<1, 100'000>},
+    {"application_name_add_host", "pool", "application_name_add_host", flag},
 };
 
 constexpr Equivalent kDatabase[] = {
@@ -98,7 +99,6 @@ constexpr std::string_view kAuthQuery =
 
 constexpr Unsupported kUnsupported[] = {
     {"application_name", false, kParameter},
-    {"application_name_add_host", false, "application_name stays as the client says it"},
     {"auth_dbname", false, kAuthQuery},
     {"auth_ident_file", false, "a certificate's common name must be the user's name"},
     {"auth_ldap_options", false, "LDAP is not supported"},

@@ -215,6 +215,29 @@ def reported_parameters_travel_with_the_client(lab: Lab) -> None:
         assert german.value("show application_name") == "german"
 
 
+@test(modes=MODES, targets=FOREBAY)
+def application_names_have_addresses(lab: Lab) -> None:
+    """With application_name_add_host, as PgBouncer has it; but long names leave the address whole,
+    and a replica stays known by its name."""
+    target = lab.target(options={"application_name_add_host": True})
+    for name in ("mine", "", "ä" * 40):
+        with target.connect(**({"application_name": name} if name else {})) as client:
+            host = " - 127.0.0.1:" + str(client.socket.getsockname()[1])
+            room = (63 - len(host)) // 2 * 2
+            shown = ("?" * room if len(name) > 20 else name or "app") + host
+            assert client.parameters["application_name"] == shown, client.parameters
+            own = ("select application_name, current_setting('application_name') "
+                   "from pg_stat_activity where pid = pg_backend_pid()")
+            assert client.rows(own) == [(shown, shown)]
+            client.run("set application_name = 'other'")
+            assert client.rows(own) == [("other", "other")]
+            client.run("reset application_name")
+            assert client.rows(own) == [(shown, shown)]
+    with target.connect("repl", replication="true", application_name="standby") as walsender:
+        rows = "select application_name from pg_stat_activity where backend_type = 'walsender'"
+        assert lab.postgres.rows(rows) == [("standby",)], walsender
+
+
 @test(modes=("transaction",), targets=FOREBAY)
 def set_of_a_reported_parameter_travels_too(lab: Lab) -> None:
     target = lab.target(pool_size=2)

@@ -428,6 +428,33 @@ def listening_keeps_the_connection(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
+def session_state_is_refused(lab: Lab) -> None:
+    """With on_session_state: what would keep a connection does not get it; the rest is as ever."""
+    target = lab.target(pool_size=1, user_options={"app": {"on_session_state": "error"}},
+                        options={"on_session_state": "warn", "query_wait_timeout": "1s"})
+    with target.connect() as client:
+        for text in ("create temp table t (n int)", "select pg_advisory_lock(1)", "listen bell"):
+            answer = client.messages(m.query(text))
+            error = m.only(answer, b"E")[0].fields()
+            assert error["C"] == "0A000" and "(set in [users.app])" in error["M"], error
+            assert "session mode" not in error["M"] and error["H"], error
+        client.run("begin")
+        assert sqlstate(client, "select pg_advisory_lock(1)") == "0A000"
+        assert sqlstate(client, "select 1") == "25P02"
+        client.run("rollback")
+        answer = client.messages(m.parse("", "select pg_advisory_lock($1)"), m.bind("", "", ["1"]),
+                                 m.execute(""), m.sync())
+        assert m.only(answer, b"E")[0].fields()["C"] == "0A000", answer
+        assert client.value("select count(*) from pg_locks where locktype = 'advisory'") == "0"
+        client.run("begin; create temp table t (n int) on commit drop; commit")
+        assert not kept(target)
+        answer = client.messages(m.query("do $$ begin create temp table t (n int); end $$"))
+        warning = m.only(answer, b"N") or [client.read_until(b"N")[-1]]
+        assert warning[0].fields()["C"] == "01000", warning
+        assert kept(target)
+
+
+@test(targets=FOREBAY)
 def cleaning_leaves_others_statements(lab: Lab) -> None:
     """A session that made temporary things is cleaned of these, not of what clients share."""
     target = lab.target(pool_size=1)

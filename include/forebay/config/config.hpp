@@ -29,6 +29,13 @@ enum class TimeoutAction : std::uint8_t {
   close,   ///< the client's connection ends, too
 };
 
+/// What becomes of a statement that keeps its server connection for its session.
+enum class OnSessionState : std::uint8_t {
+  pin,    ///< it does
+  error,  ///< it is refused
+  warn,   ///< it does, and the client is warned
+};
+
 /// Which writes a read on a replica sees for certain.
 enum class ReadConsistency : std::uint8_t {
   none,     ///< none
@@ -87,6 +94,8 @@ struct PoolOverrides {
   std::optional<bool> resend_reads;
   std::optional<std::uint32_t> reserve_pool_size;
   std::optional<milliseconds> reserve_pool_timeout;
+  std::optional<OnSessionState> on_session_state;
+  std::optional<bool> shared_listen;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -120,6 +129,8 @@ struct PoolSettings {
   [[nodiscard]] std::uint32_t reserve() const noexcept {
     return reserve_pool_timeout.count() > 0 ? reserve_pool_size : 0;
   }
+  OnSessionState on_session_state = OnSessionState::pin;
+  bool shared_listen = false;  ///< LISTEN takes a connection that all clients share
   bool operator==(const PoolSettings&) const = default;
 };
 
@@ -192,6 +203,7 @@ struct Config {
   milliseconds server_check_delay = seconds(30);  ///< idle longer than that: checked before use
   std::uint32_t max_connecting = 8;               ///< logins in progress, for each pool
   std::uint32_t max_prepared_statements = 200;    ///< kept on a server connection
+  bool application_name_add_host = false;         ///< the client's address, behind its name
   /// How long a server connection may take to become clean after its client vanished.
   milliseconds server_recovery_timeout = seconds(5);
 

@@ -24,6 +24,11 @@ inline constexpr std::array<Name<PoolMode>, 3> kPoolModes = {
 inline constexpr std::array<Name<TimeoutAction>, 2> kTimeoutActions = {
     {{TimeoutAction::cancel, "cancel"}, {TimeoutAction::close, "close"}}};
 
+inline constexpr std::array<Name<OnSessionState>, 3> kOnSessionStates = {
+    {{OnSessionState::pin, "pin"},
+     {OnSessionState::error, "error"},
+     {OnSessionState::warn, "warn"}}};
+
 inline constexpr std::array<Name<ReadConsistency>, 2> kReadConsistencies = {
     {{ReadConsistency::none, "none"}, {ReadConsistency::session, "session"}}};
 

@@ -137,7 +137,30 @@ void ClientSession::on_startup(StartupFacts facts) {
     }
   }
   if (pool_ != nullptr) begin_splitting();
+  if (engine_.config().application_name_add_host) add_host();
   authenticate();
+}
+
+// "psql - 192.0.2.1:40332", as PgBouncer has it; what would not fit goes from the name, not from
+// the address. Replication is known to servers by its name (synchronous_standby_names).
+void ClientSession::add_host() {
+  constexpr std::size_t kNameMax = 63;
+  StartupFacts& facts = login_->facts;
+  if (facts.replication != Replication::none) return;
+  const PeerFacts peer = stream_->peer();
+  const std::string host =
+      " - " + (peer.unix_socket ? "unix" : to_string(Endpoint{peer.address, peer.port}));
+  auto found = std::find_if(facts.settings.begin(), facts.settings.end(), [](const auto& setting) {
+    return parameter_name(setting.first) == kApplicationName;
+  });
+  if (found == facts.settings.end()) {
+    found = facts.settings.insert(found, {std::string(kApplicationName), "app"});
+  }
+  std::string& name = found->second;
+  std::size_t size = std::min(name.size(), kNameMax - host.size());
+  while (size < name.size() && (name[size] & 0xC0) == 0x80) --size;  // whole characters of UTF-8
+  name.resize(size);
+  name += host;
 }
 
 // ---------------------------------------------------------------- authentication

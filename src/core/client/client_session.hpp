@@ -172,6 +172,7 @@ class ClientSession final : public StreamEvents {
   // Login.
   std::size_t start_received(Bytes bytes);
   void on_startup(StartupFacts facts);
+  void add_host();
   bool admitted_from_here();
   bool admitted();
   bool admitted_at_this_rate();

@@ -35,6 +35,21 @@ inline constexpr std::array<std::string_view, 12> kPinNames = {
     "advisory_lock", "library",         "sequence",      "setting",   "unknown",     "looking"};
 static_assert(bit(PinReason::looking) == 1 << (kPinNames.size() - 1));
 
+/// The same for clients, in a sentence.
+inline constexpr std::array<std::string_view, 12> kPinCauses = {
+    "session mode",
+    "a large prepared statement",
+    "a large unnamed statement",
+    "a temporary object",
+    "a cursor WITH HOLD",
+    "LISTEN",
+    "an advisory lock of the session",
+    "LOAD",
+    "currval or lastval",
+    "a parameter whose value the statement does not show",
+    "a change of the session that cannot be followed",
+    "a statement that may have changed the session"};
+
 /// Those of which the server itself can say whether they hold: see `kInventory`.
 inline constexpr Pins kVisiblePins = bit(PinReason::temporary) | bit(PinReason::held_cursor) |
                                      bit(PinReason::listen) | bit(PinReason::advisory_lock);

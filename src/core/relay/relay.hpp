@@ -133,7 +133,14 @@ class Relay {
       const Item& item, const std::optional<pg::frontend::Bind>& bind, LinkRelayState& link);
   bool refused(const std::optional<tenant::Violation>& objection);
   void refuse(const Item& item, LinkRelayState& link, Request request, std::string why,
-              Bytes sqlstate = {});
+              Bytes sqlstate = {}, Bytes hint = {});
+  bool refuses(const Item& item, LinkRelayState& link, Request request, Understood& understood);
+
+  // Statements that keep their link.
+  [[nodiscard]] PinReason would_pin(const SessionWork& work) const;
+  bool refuses_state(const Item& item, LinkRelayState& link, Request request,
+                     const SessionWorkRef& work);
+  [[nodiscard]] SessionWorkRef work_of(Bytes statement) const;
   [[nodiscard]] bool refused_on_replica(const LinkRelayState& link, const SessionWorkRef& work,
                                         Route route) const;
   [[nodiscard]] bool bound_to_replica(Bytes statement, const LinkRelayState& link) const;
@@ -289,6 +296,7 @@ class ServerRelay {
   bool tell_replica_refuses(const pg::backend::Fields& fields);
   bool rewrite_error(const Item& item, Bytes sqlstate);
   bool tell_refusal(const SpecialReply* special);
+  void warn_of_pins(Pins before);
   Verdict violation(const Item& item);
 
   const RelayRules& rules_;

@@ -66,7 +66,9 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   const SessionWork* work = special == nullptr ? nullptr : special->work.get();
   if (work == nullptr && client_->undo == nullptr) return;
   const std::uint16_t statement = special == nullptr ? std::uint16_t{0} : special->completed++;
+  const Pins before = client_->pins;
   SessionChanges(rules_.parameter_sets, *client_, link_).completed(work, statement, tag);
+  if (link_.state_rule != nullptr) warn_of_pins(before);
   if (work != nullptr && rules_.share_statements) on_names(*work, statement);
 }
 
@@ -74,7 +76,9 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
 void ServerRelay::on_suspended(Disposition disposition, const SpecialReply* special) {
   if (special == nullptr || special->work == nullptr || client_ == nullptr) return;
   if (disposition != Disposition::forward) return;
+  const Pins before = client_->pins;
   SessionChanges(rules_.parameter_sets, *client_, link_).completed(special->work.get(), 0, {});
+  if (link_.state_rule != nullptr) warn_of_pins(before);
 }
 
 // What the link itself has or lacks after it.
@@ -138,10 +142,12 @@ void ServerRelay::on_inventory(Bytes tag) {
   if (parsed.ec != std::errc() || client_ == nullptr) return;
   constexpr PinReason kReasons[] = {PinReason::temporary, PinReason::held_cursor, PinReason::listen,
                                     PinReason::advisory_lock};
+  const Pins before = client_->pins;
   client_->pins = static_cast<Pins>(client_->pins & ~kVisiblePins);
   for (unsigned i = 0; i < std::size(kReasons); ++i) {
     if ((bits >> i & 1) != 0) client_->pin(kReasons[i]);
   }
+  if (link_.state_rule != nullptr) warn_of_pins(before);
 }
 
 void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialReply* special) {

@@ -108,14 +108,7 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
     work = rules_.reader == nullptr ? nullptr : unknown_work();
   } else {
     Understood understood = understand(query->text, reading_now(link), std::nullopt);
-    if (refused(understood.objection)) {
-      refuse(item, link, Request::query, std::move(understood.objection->message));
-      return;
-    }
-    if (refused_on_replica(link, understood.work, understood.route)) {
-      refuse_on_replica(item, link, Request::query);
-      return;
-    }
+    if (refuses(item, link, Request::query, understood)) return;
     work = std::move(understood.work);
     expected.ends = understood.ends;
     expected.sent.entry = std::move(understood.entry);

@@ -17,6 +17,7 @@
 #include "core/relay/session_changes.hpp"
 #include "core/statistics/measures.hpp"
 #include "core/statistics/statement_meter.hpp"
+#include "forebay/config/config.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
 #include "forebay/routing/sql/facts_cache.hpp"
@@ -100,6 +101,12 @@ enum class Attempt : std::uint8_t {
   shown,           ///< the answer is the client's from here on
   refused,         ///< the replica gave an error: nothing of it is the client's
   refused_always,  ///< ... which it will give every time
+};
+
+/// The rule for statements that keep their link: `on_session_state`, where that is not "pin".
+struct SessionStateRule {
+  config::OnSessionState action;
+  std::string where;  ///< it is set
 };
 
 /// What is remembered of a client between turns.
@@ -214,6 +221,7 @@ struct LinkRelayState {
     std::vector<std::pair<std::string, std::string>> told;
   };
   std::unique_ptr<Withheld> withheld;
+  std::unique_ptr<const SessionStateRule> state_rule;  ///< null: whoever needs the link keeps it
   /// How the text at hand is to be read: what the client's settings say, once they are sent.
   Reading reading;
   ParameterSetRef read_settings;  ///< what `reading` was made of

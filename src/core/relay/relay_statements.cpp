@@ -56,14 +56,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
   if (made.whole) {
     Understood understood =
         understand(text, reading_now(link), cut.definition.substr(text.size() + 3));
-    if (refused(understood.objection)) {
-      refuse(item, link, Request::parse, std::move(understood.objection->message));
-      return;
-    }
-    if (refused_on_replica(link, understood.work, understood.route)) {
-      refuse_on_replica(item, link, Request::parse);
-      return;
-    }
+    if (refuses(item, link, Request::parse, understood)) return;
     made.work = std::move(understood.work);
     made.ends = understood.ends;
     made.entry = std::move(understood.entry);
@@ -214,6 +207,10 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   }
   if (link.reader && bind && bound_to_replica(bind->statement, link)) {
     refuse_on_replica(item, link, Request::bind);
+    return Handled::yes;
+  }
+  if (link.state_rule != nullptr && bind &&
+      refuses_state(item, link, Request::bind, work_of(bind->statement))) {
     return Handled::yes;
   }
   // The server finds the words for one that is malformed, but of the client's own statement.

@@ -121,7 +121,23 @@ void ServerLink::link(ClientSession& client) {
   relay_.said.clear();
   relay_.rerun = LinkRelayState::Rerun::no;
   relay_.unanswered = client.mode() != config::PoolMode::session;
+  follow_rule(client.mode());
   begin_watch();
+}
+
+// A change of the setting comes with the next transaction.
+void ServerLink::follow_rule(config::PoolMode mode) {
+  using config::OnSessionState;
+  const OnSessionState action =
+      mode == config::PoolMode::session ? OnSessionState::pin : pool_->settings().on_session_state;
+  auto& rule = relay_.state_rule;
+  if (action == (rule == nullptr ? OnSessionState::pin : rule->action)) return;
+  rule.reset();
+  if (action == OnSessionState::pin) return;
+  const PoolKey& key = pool_->key();
+  rule = std::make_unique<const SessionStateRule>(
+      action, engine_->config().where_set(key.database, key.user,
+                                          &config::PoolOverrides::on_session_state));
 }
 
 void ServerLink::note_said(Bytes bytes) {

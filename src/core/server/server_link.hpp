@@ -162,6 +162,7 @@ class ServerLink final : public StreamEvents {
  private:
   void enter(Phase phase) noexcept;
 
+  void follow_rule(config::PoolMode mode);
   void watch_fence(const PoolTarget& target, std::size_t host) noexcept;
 
   // Opening.

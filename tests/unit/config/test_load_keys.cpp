@@ -74,11 +74,13 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.read_consistency", R"("none")"},
     {"pool.max_replica_lag", R"("19s")"},
     {"pool.resend_reads", "false"},
+    {"pool.on_session_state", R"("warn")"},
     {"pool.server_connect_timeout", R"("5min")"},
     {"pool.server_unavailable_timeout", R"("12s")"},
     {"pool.server_check_delay", R"("13s")"},
     {"pool.max_connecting", "9"},
     {"pool.max_prepared_statements", "1"},
+    {"pool.application_name_add_host", "true"},
     {"pool.server_recovery_timeout", R"("14s")"},
     {"pool.monitor_interval", R"("15ms")"},
     {"pool.primary_lease", R"("16s")"},
@@ -111,9 +113,14 @@ PoolOverrides other_pool() {
                         seconds(5),
                         seconds(6),
                         TimeoutAction::close,
-                        milliseconds(18)};
+                        milliseconds(18),
+                        true,
+                        ReadConsistency::none,
+                        seconds(19),
+                        false};
   pool.reserve_pool_size = 23;
   pool.reserve_pool_timeout = seconds(24);
+  pool.on_session_state = OnSessionState::warn;
   return pool;
 }
 
@@ -239,10 +246,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
                       .report_tables = {"items"},
                       .shared_tables = {"countries"}};
   expected.databases["any"] = {.hosts = {{"db1", 5432}}, .auth = AuthMethod::server};
-  expected.pool.split_reads = true;
-  expected.pool.read_consistency = ReadConsistency::none;
-  expected.pool.max_replica_lag = seconds(19);
-  expected.pool.resend_reads = false;
+  expected.application_name_add_host = true;
   EXPECT_EQ(*loaded.config, expected);
 }
 
@@ -251,7 +255,7 @@ const std::string kTimeouts =
     "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
 const std::string kReplicas =
     "split_reads = true\nread_consistency = \"none\"\nmax_replica_lag = \"9s\"\n"
-    "resend_reads = false\n";
+    "resend_reads = false\non_session_state = \"error\"\n";
 const std::string kReservePool = "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\n";
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
@@ -291,7 +295,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    seconds(9),
                    false,
                    3,
-                   seconds(10)};
+                   seconds(10),
+                   OnSessionState::error};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.addresses = some_addresses();
@@ -341,7 +346,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    seconds(9),
                    false,
                    3,
-                   seconds(10)};
+                   seconds(10),
+                   OnSessionState::error};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();

@@ -3,6 +3,7 @@
 /// SQLSTATE codes that Forebay itself answers with (manual, appendix A).
 namespace forebay::pg::sqlstate {
 
+inline constexpr char kWarning[] = "01000";
 inline constexpr char kConnectionException[] = "08000";
 inline constexpr char kConnectionFailure[] = "08006";
 inline constexpr char kProtocolViolation[] = "08P01";

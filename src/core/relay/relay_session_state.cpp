@@ -1,0 +1,89 @@
+#include <utility>
+
+#include "core/relay/relay.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+// Statements that keep their link beyond the transaction, where `on_session_state` has something
+// against that.
+
+namespace forebay::core {
+namespace {
+
+using Kind = SessionStep::Kind;
+
+constexpr Bytes kHint =
+    "Set on_session_state = \"pin\", or pool_mode = \"session\", for this database or user.";
+
+std::string_view cause(PinReason reason) {
+  std::size_t number = 0;
+  while (number + 1 < kPinCauses.size() && bit(reason) >> number != 1) ++number;
+  return kPinCauses[number];
+}
+
+}  // namespace
+
+// Whether something speaks against what the client says; it is refused then.
+bool Relay::refuses(const Item& item, LinkRelayState& link, Request request,
+                    Understood& understood) {
+  if (refused(understood.objection)) {
+    refuse(item, link, request, std::move(understood.objection->message));
+    return true;
+  }
+  if (refused_on_replica(link, understood.work, understood.route)) {
+    refuse_on_replica(item, link, request);
+    return true;
+  }
+  return link.state_rule != nullptr && refuses_state(item, link, request, understood.work);
+}
+
+bool Relay::refuses_state(const Item& item, LinkRelayState& link, Request request,
+                          const SessionWorkRef& work) {
+  if (link.state_rule->action != config::OnSessionState::error || work == nullptr) return false;
+  const PinReason reason = would_pin(*work);
+  if (reason == PinReason::none) return false;
+  refuse(item, link, request,
+         "statement refused by on_session_state = \"error\" (set in " + link.state_rule->where +
+             "): it would keep its server connection for this session (" +
+             std::string(cause(reason)) + ")",
+         pg::sqlstate::kFeatureNotSupported, kHint);
+  return true;
+}
+
+// What executing it certainly pins; what PREPARE prepares counts, too.
+PinReason Relay::would_pin(const SessionWork& work) const {
+  for (const SessionStep& step : work.steps) {
+    if (step.kind == Kind::hold) return step.reason;
+    SessionWorkRef inner = step.inner;
+    if (step.kind == Kind::execute && step.runs && inner == nullptr) {
+      inner = work_of_name(step.name);
+    }
+    const PinReason reason = inner == nullptr ? PinReason::none : would_pin(*inner);
+    if (reason != PinReason::none) return reason;
+  }
+  return PinReason::none;
+}
+
+// What a statement of the client's does, by the name that a Bind has for it.
+SessionWorkRef Relay::work_of(Bytes statement) const {
+  if (statement.empty()) return client_.unnamed.work;
+  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
+  return known == nullptr ? nullptr : known->work;
+}
+
+// Also what only the server's answer shows, too late to be refused.
+void ServerRelay::warn_of_pins(Pins before) {
+  const auto fresh = static_cast<Pins>(client_->pins & ~before & ~bit(PinReason::looking));
+  for (std::size_t i = 0; i < kPinCauses.size(); ++i) {
+    if ((fresh >> i & 1) == 0) continue;
+    const auto& [action, where] = *link_.state_rule;
+    const std::string word = action == config::OnSessionState::warn ? "warn" : "error";
+    pg::write_notice(to_client_.insert(),
+                     {"WARNING", pg::sqlstate::kWarning,
+                      "this session keeps its server connection from here on (" +
+                          std::string(kPinCauses[i]) + ")",
+                      "on_session_state is \"" + word + "\" (set in " + where + ").", kHint});
+  }
+}
+
+}  // namespace forebay::core
