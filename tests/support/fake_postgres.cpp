@@ -322,6 +322,8 @@ void FakeBackend::fail(const Failure& failure) {
   sleeping_.reset();
   over_ = over_ || failure.fatal;
   if (in_block_) {
+    // What the transaction had set is taken back here, down to its last savepoint.
+    if (!failed_) settings_ = savepoints_.empty() ? before_ : last_savepoint_;
     failed_ = true;
     portals_.clear();
   } else {

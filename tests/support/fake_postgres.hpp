@@ -189,6 +189,7 @@ class FakeBackend {
   Settings before_;  ///< at the begin of the transaction, explicit or not
   Settings reported_;
   std::map<std::string, Settings> savepoints_;
+  Settings last_savepoint_;
   bool in_block_ = false;
   bool failed_ = false;
   bool begun_ = false;  ///< before_ holds

@@ -209,12 +209,12 @@ void FakeBackend::put_row(const std::string& text, bool simple, const std::strin
 bool FakeBackend::execute_transaction(const std::string& word, const Words& words) {
   if (word == "savepoint") {
     if (!in_block_) throw Failure{"25P01", "SAVEPOINT can only be used in transaction blocks"};
-    savepoints_[words.at(1).text] = settings_;
+    savepoints_[words.at(1).text] = last_savepoint_ = settings_;
     put("CommandComplete \"SAVEPOINT\"");
   } else if (word == "rollback" && words.size() > 2) {
     const auto found = savepoints_.find(words[2].text);
     if (found == savepoints_.end()) throw Failure{"3B001", "savepoint does not exist"};
-    settings_ = found->second;
+    settings_ = last_savepoint_ = found->second;
     failed_ = false;
     put("CommandComplete \"ROLLBACK\"");
   } else if (word == "begin" || word == "start") {

@@ -416,7 +416,12 @@ void ClientSession::refuse_statement(const Refused& reason) {
   const pg::Framer::Item item = relay_.framer.next(input.view(), kInspectionMax);
   FB_ASSERT(item.kind == pg::Framer::Kind::message || item.kind == pg::Framer::Kind::head);
   relay_.drop_rest = item.kind == pg::Framer::Kind::head;
-  if (item.message.is(pg::Frontend::Query) || item.message.is(pg::Frontend::FunctionCall)) {
+  const bool query = item.message.is(pg::Frontend::Query);
+  // PostgreSQL drops the unnamed statement before it looks at what comes in its place.
+  if (query || (item.message.is(pg::Frontend::Parse) && item.message.body.starts_with('\0'))) {
+    relay_.drop_unnamed();
+  }
+  if (query || item.message.is(pg::Frontend::FunctionCall)) {
     pg::write_ready_for_query(out, pg::backend::TransactionStatus::idle);
   } else {
     relay_.skip_to_sync = true;

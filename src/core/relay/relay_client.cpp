@@ -104,8 +104,7 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
       if (!close || !rules_.share_statements) return Handled::need_link;
       if (close->target == pg::frontend::Target::statement) {
         if (close->name.empty()) {
-          client_.unnamed.exists = false;
-          ++client_.unnamed.version;  // what a link may have of it is not the client's any more
+          client_.drop_unnamed();
         } else if (client_.statements != nullptr) {
           client_.statements->take(close->name);
         }
@@ -283,8 +282,7 @@ Relay::Handled Relay::on_extended(const Item& item, LinkRelayState& link) {
 UnnamedChange Relay::drop_unnamed(LinkRelayState& link) {
   link.change_unnamed(0, 0);
   if (!client_.unnamed.exists) return UnnamedChange::ours;
-  client_.unnamed.exists = false;
-  ++client_.unnamed.version;
+  client_.drop_unnamed();
   return UnnamedChange::dropped;
 }
 

@@ -286,6 +286,7 @@ Relay::Handled Relay::on_lost(const Item& item) {
   switch (static_cast<Frontend>(message.type)) {
     case Frontend::Query: {
       const auto query = pg::frontend::Query::parse(message.body);
+      client_.drop_unnamed();
       on_lost_query(query ? query->text : Bytes());
       drop(item);
       return Handled::yes;
@@ -344,6 +345,7 @@ void Relay::on_lost_query(Bytes text) {
 
 Relay::Handled Relay::on_lost_parse(const Item& item) {
   const auto parse = pg::frontend::Parse::parse(item.message.body);
+  if (parse && parse->statement.empty()) client_.drop_unnamed();
   const bool end =
       parse && is_transaction_end(parse->text) && (client_.lost->told || !is_commit(parse->text));
   const bool taken = parse && !parse->statement.empty() && find_statement(parse->statement);

@@ -145,6 +145,12 @@ struct ClientRelayState {
     Ends ends = Ends::nothing;
     Route route;
   } unnamed;
+  /// It goes as soon as another is tried, or a Query. Another link may have it still, but not as
+  /// this version.
+  void drop_unnamed() noexcept {
+    unnamed.exists = false;
+    ++unnamed.version;
+  }
   Ends portal_ends = Ends::nothing;  ///< of the portal bound last
   std::uint32_t process_id = 0;      ///< as the client was told
   /// The transaction that was open went with its server connection, and is for the client to end.

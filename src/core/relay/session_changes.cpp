@@ -117,7 +117,7 @@ void SessionChanges::apply(const SessionStep& step) {
       return;
     case Kind::discard_all:
       change(sets_.empty());
-      client_.discarded = true;
+      client_.discarded = client_.startup != nullptr && !client_.startup->entries().empty();
       client_.undo.reset();
       client_.pins &= static_cast<Pins>(~(kVisiblePins | bit(PinReason::sequence)));
       return;
