@@ -60,6 +60,7 @@ class Checker {
     check_databases();
     check_passwords("databases", databases_);
     check_passwords("users", users_);
+    check_lookups();
     check_users_exist();
     check_trust();
     check_hashes();
@@ -120,6 +121,13 @@ class Checker {
     if (!setting.empty() && (capitals || setting.find('.') == std::string::npos)) {
       tenants_error("setting", "expected small letters with a dot, such as \"app.tenant_id\"");
     }
+    constexpr std::size_t kClaimKeyMin = 16;
+    if (!tenants.claim_key.empty() && tenants.claim_key.reveal().size() < kClaimKeyMin) {
+      tenants_error("claim_key", "it has less than 16 bytes; make one with: openssl rand -hex 32");
+    }
+    if (!tenants.claim_key.empty() && setting.empty()) {
+      tenants_error("claim_key", "there is no setting to have the claim; set setting as well");
+    }
     if (std::ranges::find(tenants.report_tables, "*") != tenants.report_tables.end()) {
       tenants_error("report_tables", "\"*\" is not possible; set firewall = \"report\"");
     }
@@ -151,6 +159,10 @@ class Checker {
   }
 
   void check_listening() {
+    for (const auto& [key, rules] : {std::pair("listen_allow_from", &config_.listen_allow_from),
+                                     std::pair("listen_deny_from", &config_.listen_deny_from)}) {
+      for (const auto& [name, networks] : *rules) check_listener_exists(key, name);
+    }
     if (!config_.http || reading_.refused("forebay", "listen")) return;
     for (const Endpoint& address : config_.listen) {
       if (!addresses_collide(address, *config_.http)) continue;
@@ -159,6 +171,18 @@ class Checker {
                           name_of_endpoint(address) + "; choose another port");
       return;
     }
+  }
+
+  void check_listener_exists(std::string_view key, const std::string& name) {
+    if (reading_.refused("forebay", "listen")) return;
+    std::string names;
+    for (const Endpoint& address : config_.listen) {
+      if (to_string(address) == name) return;
+      names += (names.empty() ? "" : ", ") + name_of_endpoint(address);
+    }
+    problems_.error(key_position({"forebay", key}, {"forebay"}),
+                    "[forebay] " + std::string(key) + ": there is no " + quoted(name) +
+                        " in listen; there is " + names);
   }
 
   // TLS
@@ -318,6 +342,39 @@ class Checker {
     }
   }
 
+  void check_lookups() {
+    check_lookup(
+        config_.lookup,
+        [&](std::string_view key) {
+          return key_position({"forebay", key}, {"forebay"});
+        },
+        "forebay", config_.lookup.auth_user);
+    for (const auto& [name, database] : config_.databases) {
+      const Member& entry = *databases_.at(name);
+      check_lookup(
+          database.lookup, [&](std::string_view key) { return position_in(entry, key); },
+          entry_label("databases", name), config_.lookup_for(name).auth_user);
+    }
+  }
+
+  template <class PositionOf>
+  void check_lookup(const AuthQuery& said, PositionOf position_of, const std::string& label,
+                    const std::string& auth_user) {
+    const std::string subject = "[" + label + "] ";
+    if (!said.auth_query.empty() && said.auth_query.find("$1") == std::string::npos) {
+      problems_.error(position_of("auth_query"),
+                      subject + "auth_query: $1, which stands for the user's name, is missing");
+    }
+    if (!said.auth_query.empty() && auth_user.empty()) {
+      problems_.warning(position_of("auth_query"),
+                        subject + "auth_query: nobody asks it; set auth_user as well");
+    }
+    if (!said.auth_dbname.empty() && config_.find_database(said.auth_dbname) == nullptr) {
+      problems_.error(position_of("auth_dbname"), subject + "auth_dbname: there is no database " +
+                                                      quoted(said.auth_dbname) + " in [databases]");
+    }
+  }
+
   bool anybody_has_a_password() const {
     return std::ranges::any_of(
         users_, [](const auto& user) { return password_in(keys_of(*user.second)) != nullptr; });
@@ -330,6 +387,7 @@ class Checker {
         "users, or set auth = \"server\" to let the server decide";
     bool general = false;
     for (const auto& [name, database] : config_.databases) {
+      if (!config_.lookup_for(name).auth_user.empty()) continue;
       if (!database.auth) general = true;
       if (!database.auth || !wants_password(*database.auth)) continue;
       problems_.warning(position_in(*databases_.at(name), "auth"),

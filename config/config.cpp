@@ -66,6 +66,29 @@ const User* Config::find_user(std::string_view name) const {
   return entry == users.end() ? nullptr : &entry->second;
 }
 
+AddressRules Config::listener_rules(std::string_view listener) const {
+  AddressRules rules;
+  const auto allowed = listen_allow_from.find(listener);
+  if (allowed != listen_allow_from.end()) rules.allow_from = allowed->second;
+  const auto denied = listen_deny_from.find(listener);
+  if (denied != listen_deny_from.end()) rules.deny_from = denied->second;
+  return rules;
+}
+
+AuthQuery Config::lookup_for(std::string_view database) const {
+  AuthQuery all = lookup;
+  if (const Database* entry = database.empty() ? nullptr : find_database(database)) {
+    const AuthQuery& own = entry->lookup;
+    if (!own.auth_user.empty()) all.auth_user = own.auth_user;
+    if (!own.auth_query.empty()) all.auth_query = own.auth_query;
+    if (!own.auth_dbname.empty()) all.auth_dbname = own.auth_dbname;
+  }
+  if (all.auth_query.empty()) all.auth_query = kAuthQuery;
+  if (all.auth_dbname.empty()) all.auth_dbname = database;
+  if (all.auth_dbname.empty()) all.auth_user.clear();
+  return all;
+}
+
 PoolSettings Config::pool_settings(const Database& database, const User* user) const {
   PoolSettings settings;
   overrule(settings, pool);

@@ -148,6 +148,23 @@ Keys<AddressRules> address_keys() {
   };
 }
 
+Keys<AuthQuery> lookup_keys() {
+  using A = AuthQuery;
+  return {
+      key("", "auth_user", Effect::new_clients, &A::auth_user, PostgresName{"forebay_auth"},
+          "Users without a password in [users] are looked up on the server by auth_query, as this "
+          "user; \"\" for not at all. Its own password stands in [users]."),
+      key("", "auth_query", Effect::new_clients, &A::auth_query,
+          Text{"SELECT usename, passwd FROM auth.user_lookup($1)"},
+          "Gives name and password, as pg_authid has it, of the user $1; optionally how many "
+          "seconds it is still valid. search_path is pg_catalog. \"\" reads pg_authid, which only "
+          "superusers may: others call a SECURITY DEFINER function."),
+      key("", "auth_dbname", Effect::new_clients, &A::auth_dbname, PostgresName{"postgres"},
+          "The database, as [databases] names it, in which auth_query is run; \"\" for the one "
+          "that the client asks for. Users of the console are only looked up with one."),
+  };
+}
+
 Keys<Config> login_limit_keys() {
   constexpr std::string_view kSection = "forebay";
   using C = Config;
@@ -165,15 +182,32 @@ Keys<Config> login_limit_keys() {
   };
 }
 
-Keys<Config> forebay_keys() {
+Keys<Config> listen_keys() {
   constexpr std::string_view kSection = "forebay";
   using C = Config;
   return {
       key(kSection, "listen", Effect::at_once, &C::listen, ListenAddresses{},
           "Addresses to listen on: host:port, [v6]:port, *:port for every address of the machine, "
           "or the path of a Unix socket. A directory gets \".s.PGSQL.6432\" in it."),
+      key(kSection, "listen_allow_from", Effect::new_clients, &C::listen_allow_from,
+          NetworksByName{},
+          "allow_from of single listeners, by their names in listen: "
+          "{\"10.0.0.1:6432\" = [\"10.0.0.0/8\"]}. Those for all hold besides."),
+      key(kSection, "listen_deny_from", Effect::new_clients, &C::listen_deny_from, NetworksByName{},
+          "deny_from of single listeners."),
+      key(kSection, "proxy_protocol_from", Effect::new_clients, &C::proxy_protocol_from, Networks{},
+          "Networks of balancers that begin each connection by the PROXY protocol, version 1 or 2. "
+          "Limits, address rules and logs then see the client's address. From there the header is "
+          "required; nobody else's is believed."),
       key(kSection, "unix_socket_mode", Effect::at_once, &C::unix_socket_mode, FileMode{},
           "Permissions of Unix sockets."),
+  };
+}
+
+Keys<Config> forebay_keys() {
+  constexpr std::string_view kSection = "forebay";
+  using C = Config;
+  return {
       key(kSection, "workers", Effect::restart, &C::workers, Count{0, 127},
           "Threads that serve connections; 0 for one per processor core."),
       key(kSection, "max_client_conn", Effect::at_once, &C::max_client_conn,
@@ -210,6 +244,9 @@ Keys<Config> forebay_keys() {
           Count{4096, 100'000},
           "Iterations of SCRAM for passwords that are listed in clear text. More makes a stolen "
           "verifier harder to crack and each login slower."),
+      key(kSection, "auth_query_ttl", Effect::at_once, &C::auth_query_ttl, Time{},
+          "How long an answer of auth_query is believed, also that there is no such user; 0 for "
+          "asking at each login. After a wrong password it is asked again."),
       key(kSection, "http", Effect::at_once, &C::http, HttpAddress{},
           "Where health checks and metrics are offered over HTTP, such as \"127.0.0.1:9127\"; \"\" "
           "for nowhere."),
@@ -397,6 +434,18 @@ void append_password_keys(Keys<Owner>& keys, Effect effect, typename Type::Held 
   add(names.file, Type{SecretSource::file}, file);
 }
 
+Keys<TenantSettings> all_tenant_keys() {
+  Keys<TenantSettings> keys = tenant_keys();
+  append_password_keys<TenantSettings, OneSecret>(
+      keys, Effect::at_once, &TenantSettings::claim_key,
+      "With it, the setting does not have the tenant's value but a claim, signed by this key, that "
+      "the function tenant() checks, which \"forebay tenant-sql\" prints. At least 16 bytes.",
+      "The same, in an environment variable that is named here.",
+      "The same, in a file that is named here and that not everybody may read.",
+      {"claim_key", "claim_key_env", "claim_key_file"});
+  return keys;
+}
+
 Keys<Database> make_database_keys() {
   using D = Database;
   Keys<Database> keys = {
@@ -429,6 +478,7 @@ Keys<Database> make_database_keys() {
                      "The most clients of this database at a time; 0 for no limit. With \"*\", of "
                      "each database that it serves."));
   append(keys, within("", &D::addresses, address_keys()));
+  append(keys, within("", &D::lookup, lookup_keys()));
   keys.push_back(key("", "monitor_user", Effect::restart, &D::monitor_user, PostgresName{"forebay"},
                      "With several hosts: who asks them for their roles (a member of pg_monitor "
                      "sees most); \"\" for the user of the pool."));
@@ -471,9 +521,11 @@ std::span<const Section> general_sections() {
 
 const Keys<Config>& general_keys() {
   static const Keys<Config> keys = [] {
-    Keys<Config> all = forebay_keys();
+    Keys<Config> all = listen_keys();
+    append(all, forebay_keys());
     append(all, login_limit_keys());
     append(all, within("forebay", &Config::addresses, address_keys()));
+    append(all, within("forebay", &Config::lookup, lookup_keys()));
     append(all, log_keys());
     append(all, within("tls.client", &Config::client_tls,
                        tls_keys(Effect::new_clients, kTowardsClients)));
@@ -482,7 +534,7 @@ const Keys<Config>& general_keys() {
     append(all, within("pool", &Config::pool, pool_keys("default_pool_size")));
     append(all, within("pool", &Config::pool, reserve_keys()));
     append(all, server_keys());
-    append(all, within("tenants", &Config::tenants, tenant_keys()));
+    append(all, within("tenants", &Config::tenants, all_tenant_keys()));
     return all;
   }();
   return keys;

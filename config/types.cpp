@@ -251,6 +251,30 @@ std::string TextByName::show(const Held& texts) const {
   return "{" + shown + "}";
 }
 
+std::optional<NetworksByName::Held> NetworksByName::read(const Value& value,
+                                                         Reading& reading) const {
+  const Table* table = value.as<Table>();
+  if (table == nullptr) {
+    reading.expected(value, "a table of networks such as {\"*:6432\" = [\"10.0.0.0/8\"]}");
+    return std::nullopt;
+  }
+  Held result;
+  for (const Member& member : *table) {
+    auto networks = Networks{}.read(member.value, reading);
+    if (!networks) return std::nullopt;
+    result.emplace(member.name, std::move(*networks));
+  }
+  return result;
+}
+
+std::string NetworksByName::show(const Held& networks) const {
+  std::string shown;
+  for (const auto& [name, held] : networks) {
+    shown += (shown.empty() ? "" : ", ") + quoted(name) + " = " + Networks{}.show(held);
+  }
+  return "{" + shown + "}";
+}
+
 std::optional<std::string> PostgresName::read(const Value& value, Reading& reading) const {
   auto text = Text{example}.read(value, reading);
   if (!text || text->size() <= kMaxNameBytes) return text;

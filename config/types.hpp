@@ -105,6 +105,15 @@ struct Networks {
   [[nodiscard]] std::string hint() const { return {}; }
 };
 
+/// A table of names and networks: {"*:6432" = ["10.0.0.0/8"]}.
+struct NetworksByName {
+  using Held = std::map<std::string, std::vector<Network>, std::less<>>;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& networks) const;
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
 /// A name as PostgreSQL has it: at most 63 bytes. Empty for none.
 struct PostgresName {
   using Held = std::string;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <optional>
 #include <set>
@@ -32,7 +33,12 @@ class Lines {
   [[nodiscard]] bool has(std::string_view key) const {
     return std::ranges::any_of(lines_, [key](const auto& line) { return line.first == key; });
   }
-  [[nodiscard]] bool empty() const noexcept { return lines_.empty(); }
+  /// Empty where it was not said.
+  [[nodiscard]] std::string_view value(std::string_view key) const {
+    const auto found = std::ranges::find(
+        lines_, key, [](const auto& line) { return std::string_view(line.first); });
+    return found == lines_.end() ? std::string_view() : found->second;
+  }
   [[nodiscard]] std::string toml(const std::string& label) const {
     std::string text = "\n[" + label + "]\n";
     for (const auto& [key, value] : lines_) text += key + " = " + value + "\n";
@@ -52,6 +58,7 @@ class Importer {
   explicit Importer(const Environment& environment) : environment_(environment) {}
 
   Result<Imported> import(const std::string& path) {
+    file_ = path;
     auto entries = read_ini(path, environment_);
     if (!entries) return entries.error();
     for (Entry& entry : *entries) place(std::move(entry));
@@ -60,6 +67,7 @@ class Importer {
     if (const auto done = read_users(); !done) return done.error();
     if (const auto done = read_auth(); !done) return done.error();
     for (const Entry& entry : general_) general(entry);
+    fit_sizes(place_of("min_pool_size"), "[pgbouncer]", "default_pool_size", sections_["pool"]);
     for (const Entry& entry : databases_in_) {
       if (const auto done = database(entry); !done) return done.error();
     }
@@ -100,6 +108,13 @@ class Importer {
     const auto found = said_.find(key);
     return found == said_.end() ? std::string(otherwise) : found->second;
   }
+  /// PgBouncer takes paths from its working directory, which need not be ours: a file beside the
+  /// configuration is as good.
+  [[nodiscard]] std::string file_said(std::string_view key) const {
+    std::string path = said(key);
+    if (path.empty() || path.starts_with('/') || environment_.check_readable(path)) return path;
+    return file_.substr(0, file_.rfind('/') + 1) + path;
+  }
   [[nodiscard]] std::string place_of(std::string_view key) const {
     const auto found = places_.find(key);
     return found == places_.end() ? std::string() : found->second;
@@ -116,16 +131,15 @@ class Importer {
   // ---- [pgbouncer]
 
   void general(const Entry& entry) {
-    constexpr std::array<std::string_view, 10> kElsewhere = {"listen_addr",
-                                                             "listen_port",
-                                                             "unix_socket_dir",
-                                                             "auth_type",
-                                                             "auth_file",
-                                                             "auth_user",
-                                                             "max_db_connections",
-                                                             "max_db_client_connections",
-                                                             "max_user_connections",
-                                                             "max_user_client_connections"};
+    constexpr std::array<std::string_view, 9> kElsewhere = {"listen_addr",
+                                                            "listen_port",
+                                                            "unix_socket_dir",
+                                                            "auth_type",
+                                                            "auth_file",
+                                                            "max_db_connections",
+                                                            "max_db_client_connections",
+                                                            "max_user_connections",
+                                                            "max_user_client_connections"};
     if (std::ranges::find(kElsewhere, entry.key) != kElsewhere.end()) return;
     if (entry.key == "auth_hba_file") return;
     if (const Equivalent* known = general_equivalent(entry.key)) {
@@ -168,7 +182,9 @@ class Importer {
       const bool v6 = host.find(':') != std::string::npos;
       addresses.push_back((v6 ? "[" + host + "]" : host) + ":" + port);
     }
-    const std::string directory = said("unix_socket_dir", "/tmp");
+    std::string directory = said("unix_socket_dir", "/tmp");
+    const bool servers = directory == "/run/postgresql" || directory == "/var/run/postgresql";
+    if (servers) directory = "/run/forebay";
     if (directory.starts_with('@')) {
       note(place_of("unix_socket_dir"), "[pgbouncer] unix_socket_dir", Verdict::unsupported,
            "sockets in the abstract namespace have no permissions; name a directory");
@@ -182,6 +198,12 @@ class Importer {
     sections_["forebay"].set("listen", "[" + list + "]");
     for (const std::string_view key : {"listen_addr", "listen_port", "unix_socket_dir"}) {
       if (key == "unix_socket_dir" && directory.starts_with('@')) continue;
+      if (key == "unix_socket_dir" && servers) {
+        note(place_of(key), "[pgbouncer] unix_socket_dir", Verdict::approximated,
+             "/run/forebay in [forebay] listen: only there may the packaged service make sockets; "
+             "clients say host=/run/forebay");
+        continue;
+      }
       note(place_of(key), "[pgbouncer] " + std::string(key), Verdict::mapped,
            "[forebay] listen = [" + list + "]");
     }
@@ -216,7 +238,7 @@ class Importer {
   // ---- users and authentication
 
   Result<void> read_users() {
-    const std::string path = said("auth_file");
+    const std::string path = file_said("auth_file");
     if (path.empty()) return {};
     const Result<std::string> text = environment_.read_file(path);
     if (!text) {
@@ -285,7 +307,7 @@ class Importer {
   /// The first method that is asked of everybody is the general one; a database whose own rules
   /// all say another has that. Never trust, which would hold for all users and addresses.
   Result<void> read_hba() {
-    const std::string path = said("auth_hba_file");
+    const std::string path = file_said("auth_hba_file");
     const Result<std::string> text = environment_.read_file(path);
     if (!text) return failure("auth_hba_file: " + text.error().message);
     auto rules = parse_hba(*text, path);
@@ -355,14 +377,11 @@ class Importer {
     std::string host;
     std::string port = "5432";
     std::string user;
-    bool asks = said_.contains("auth_user");
     for (const Pair& pair : *pairs) {
       const Entry part{entry.place, "databases", pair.key, pair.value};
       const std::string each = about + ": " + pair.key;
       if (pair.key == "host" || pair.key == "port") {
         (pair.key == "host" ? host : port) = pair.value;
-      } else if (pair.key == "auth_user") {
-        asks = !pair.value.empty();
       } else if (const Equivalent* known = database_equivalent(pair.key)) {
         if (pair.key == "user") user = pair.value;
         if (pair.key == "password" && secret_form(pair.value) == SecretForm::scram_sha_256) {
@@ -375,13 +394,18 @@ class Importer {
         unsupported(entry.place, each, pair.key);
       }
     }
-    set_hosts(entry, label, host, port, lines);
+    if (!set_hosts(entry, label, host, port, lines)) {
+      databases_.erase(entry.key);
+      note(entry.place, about, Verdict::unsupported, "left out: it has no host that can be used");
+      return {};
+    }
+    fit_sizes(entry.place, about, "pool_size", lines);
     if (!user.empty() && !lines.has("password")) lend_password(entry, label, user, lines);
-    set_database_auth(entry, label, asks, !user.empty(), lines);
+    set_database_auth(entry, lines);
     return {};
   }
 
-  void set_hosts(const Entry& entry, const std::string& label, const std::string& host,
+  bool set_hosts(const Entry& entry, const std::string& label, const std::string& host,
                  const std::string& port, Lines& lines) {
     const std::string about = "[databases] " + entry.key + ": host";
     std::vector<std::string> hosts = split(host, ',');
@@ -398,12 +422,33 @@ class Importer {
       }
       list += (list.empty() ? "" : ", ") + quoted(to_string(*endpoint));
     }
+    if (list.empty()) return false;
     lines.set("hosts", "[" + list + "]");
     const bool several = hosts.size() > 1;
     note(
         entry.place, about, several ? Verdict::approximated : Verdict::mapped,
         "[" + label + "] hosts = [" + list + "]" +
             (several ? "; PgBouncer takes them in turn, Forebay uses the primary among them" : ""));
+    return true;
+  }
+
+  /// PgBouncer takes a minimum above the size for the size.
+  void fit_sizes(const std::string& place, const std::string& about, std::string_view size_key,
+                 Lines& lines) {
+    const std::uint32_t least = number_of(lines.value("min_pool_size"),
+                                          number_of(sections_["pool"].value("min_pool_size"), 0));
+    const std::uint32_t size = number_of(
+        lines.value(size_key),
+        number_of(sections_["pool"].value("default_pool_size"), PoolSettings{}.pool_size));
+    if (least <= size) return;
+    lines.set("min_pool_size", std::to_string(size));
+    note(place, about + ": min_pool_size", Verdict::approximated,
+         "min_pool_size = " + std::to_string(size) + ", which is the pool's size");
+  }
+
+  static std::uint32_t number_of(std::string_view text, std::uint32_t otherwise) {
+    std::from_chars(text.data(), text.data() + text.size(), otherwise);
+    return otherwise;
   }
 
   /// PgBouncer takes the password of a forced user from its list.
@@ -423,20 +468,7 @@ class Importer {
          "[" + label + "] password = (hidden), from the list of users");
   }
 
-  void set_database_auth(const Entry& entry, const std::string& label, bool asks, bool forced,
-                         Lines& lines) {
-    const std::string about = "[databases] " + entry.key + ": auth_user";
-    if (asks && is_password_method(auth_) && !forced) {
-      lines.set("auth", quoted("server"));
-      return note(entry.place, about, Verdict::approximated,
-                  "[" + label +
-                      "] auth = \"server\"; the server itself checks passwords, none is asked of "
-                      "it by auth_query");
-    }
-    if (asks) {
-      note(entry.place, about, Verdict::unsupported,
-           "with a forced user the clients' passwords must be in [users]");
-    }
+  void set_database_auth(const Entry& entry, Lines& lines) {
     const auto own = hba_.find(entry.key);
     if (own == hba_.end()) return;
     if (own->second == std::set<std::string>{auth_}) return;
@@ -461,6 +493,7 @@ class Importer {
         unsupported(entry.place, each, pair.key);
       }
     }
+    fit_sizes(entry.place, "[users] " + entry.key, "pool_size", lines);
     return {};
   }
 
@@ -479,10 +512,6 @@ class Importer {
     if (client_tls != sections_.end() && !client_tls->second.has("mode")) {
       client_tls->second.set("mode", quoted("disable"));
     }
-    if (said_.contains("auth_user")) {
-      note(place_of("auth_user"), "[pgbouncer] auth_user", Verdict::approximated,
-           "see auth in [databases]");
-    }
   }
 
   [[nodiscard]] std::string toml() const {
@@ -499,6 +528,7 @@ class Importer {
   }
 
   const Environment& environment_;
+  std::string file_;  ///< that is imported
   std::vector<Entry> general_;
   std::vector<Entry> databases_in_;
   std::vector<Entry> users_in_;

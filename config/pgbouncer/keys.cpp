@@ -19,8 +19,11 @@ constexpr Equivalent kGeneral[] = {
     {"client_login_timeout", "forebay", "client_login_timeout", seconds},
     {"admin_users", "forebay", "admin_users", text},
     {"stats_users", "forebay", "stats_users", text},
+    {"auth_user", "forebay", "auth_user", text},
+    {"auth_query", "forebay", "auth_query", auth_query},
+    {"auth_dbname", "forebay", "auth_dbname", text},
     {"scram_iterations", "forebay", "scram_iterations", count<4096, 100'000>},
-    {"logfile", "log", "file", text},
+    {"logfile", "log", "file", log_file},
     {"verbose", "log", "level", log_level},
     {"log_connections", "log", "connections", flag},
     {"log_disconnections", "log", "connections", flag, "one key is for both, the last one counts"},
@@ -53,7 +56,7 @@ constexpr Equivalent kGeneral[] = {
     {"client_idle_timeout", "pool", "client_idle_timeout", seconds},
     {"server_connect_timeout", "pool", "server_connect_timeout", seconds},
     {"server_check_delay", "pool", "server_check_delay", seconds},
-    {"max_prepared_statements", "pool", "max_prepared_statements", count<1, 100'000>},
+    {"max_prepared_statements", "pool", "max_prepared_statements", prepared_statements},
     {"application_name_add_host", "pool", "application_name_add_host", flag},
 };
 
@@ -61,6 +64,9 @@ constexpr Equivalent kDatabase[] = {
     {"dbname", {}, "dbname", text},
     {"user", {}, "user", text},
     {"password", {}, "password", text},
+    {"auth_user", {}, "auth_user", text},
+    {"auth_query", {}, "auth_query", auth_query},
+    {"auth_dbname", {}, "auth_dbname", text},
     {"pool_mode", {}, "pool_mode", pool_mode},
     {"pool_size", {}, "pool_size", count<1, 10'000>},
     {"min_pool_size", {}, "min_pool_size", count<0, 10'000>},
@@ -94,15 +100,11 @@ constexpr std::string_view kNames =
 constexpr std::string_view kSystemd = "the service manager does that (systemd: User=, Type=notify)";
 constexpr std::string_view kKernel = "set by Forebay itself";
 constexpr std::string_view kCurves = "OpenSSL's own choice is used";
-constexpr std::string_view kAuthQuery =
-    "passwords are not asked of the server; auth = \"server\" lets the server itself check them";
 
 constexpr Unsupported kUnsupported[] = {
     {"application_name", false, kParameter},
-    {"auth_dbname", false, kAuthQuery},
     {"auth_ident_file", false, "a certificate's common name must be the user's name"},
     {"auth_ldap_options", false, "LDAP is not supported"},
-    {"auth_query", false, kAuthQuery},
     {"autodb_idle_timeout", true, "databases of \"*\" need no keeping"},
     {"cancel_wait_timeout", true, "a cancel request waits for nothing"},
     {"client_encoding", false, kParameter},

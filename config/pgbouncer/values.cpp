@@ -9,6 +9,7 @@
 
 #include "config/pgbouncer/files.hpp"
 #include "config/types.hpp"
+#include "forebay/config/config.hpp"
 #include "forebay/config/names.hpp"
 #include "forebay/config/units.hpp"
 
@@ -128,6 +129,26 @@ Value file_mode(std::string_view text) {
     return none("permissions such as 0777");
   }
   return {FileMode().show(mode), {}};
+}
+
+Value log_file(std::string_view text) {
+  constexpr std::string_view kOurs = "/var/log/forebay/";
+  if (text.empty() || text.starts_with(kOurs)) return {quoted(text), {}};
+  constexpr std::string_view kWhy = "only in /var/log/forebay may the packaged service write";
+  if (!text.starts_with("/var/log/")) return {quoted(text), std::string(kWhy)};
+  return {quoted(std::string(kOurs) + "forebay.log"), std::string(kWhy)};
+}
+
+Value prepared_statements(std::string_view text) {
+  if (text != "0") return count_within(text, 1, 100'000);
+  return {std::to_string(Config{}.max_prepared_statements),
+          "0 switches them off; here they are always there, or clients would find each other's"};
+}
+
+Value auth_query(std::string_view text) {
+  const bool qualified = text.find('.') != std::string_view::npos;
+  return {quoted(text),
+          qualified ? "" : "its search_path is pg_catalog: name the schema of all else"};
 }
 
 Value log_level(std::string_view text) {

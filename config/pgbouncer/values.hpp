@@ -28,6 +28,9 @@ Value count(std::string_view text);
 [[nodiscard]] Value tls_versions(std::string_view text);
 [[nodiscard]] Value ciphers(std::string_view text);
 [[nodiscard]] Value file_mode(std::string_view text);
+[[nodiscard]] Value log_file(std::string_view text);
+[[nodiscard]] Value prepared_statements(std::string_view text);
+[[nodiscard]] Value auth_query(std::string_view text);
 [[nodiscard]] Value log_level(std::string_view text);
 
 template <std::uint32_t least, std::uint32_t most>

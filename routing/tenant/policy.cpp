@@ -52,6 +52,7 @@ Policy policy_of(const config::TenantSettings& settings) {
   policy.report_tables = settings.report_tables;
   policy.shared_tables = settings.shared_tables;
   policy.setting = settings.setting;
+  policy.claim_key = settings.claim_key;
   return policy;
 }
 

@@ -51,5 +51,6 @@ inline constexpr std::string_view kSelectLiteral = "?";
 [[nodiscard]] std::vector<ShowLine> show_statements();
 [[nodiscard]] std::vector<ShowLine> show_process();
 [[nodiscard]] std::vector<ShowLine> show_clusters();
+[[nodiscard]] std::vector<ShowLine> show_tenants();
 
 }  // namespace forebay::admin

@@ -6,6 +6,7 @@
 #include "app/lifecycle.hpp"
 #include "app/options.hpp"
 #include "app/runtime_factory.hpp"
+#include "forebay/auth/tenant_claim.hpp"
 #include "forebay/config/difference.hpp"
 #include "forebay/config/load.hpp"
 #include "forebay/config/pgbouncer.hpp"
@@ -87,6 +88,18 @@ int import(const std::string& path) {
   return loaded.ok() ? 0 : 1;
 }
 
+int tenant_sql(const Options& options) {
+  const auto loaded = read(options.config_file);
+  if (!loaded.ok()) return 1;
+  const config::TenantSettings& tenants = loaded.config->tenants;
+  if (tenants.claim_key.empty()) {
+    return complain(options.config_file +
+                    ": [tenants] claim_key is not set; make one with: " + "openssl rand -hex 32");
+  }
+  std::cout << auth::tenant_claim_sql(tenants.claim_key, tenants.setting, options.schema);
+  return 0;
+}
+
 int health(const Options& options) {
   const auto at = parse_listen(options.health_at);
   if (at.has_error()) return complain("--http: " + at.error().message);
@@ -110,6 +123,8 @@ int run(int argc, char** argv) {
       return diff(options.config_file, options.changed_file);
     case Options::Command::import:
       return import(options.config_file);
+    case Options::Command::tenant_sql:
+      return tenant_sql(options);
     case Options::Command::serve: {
       auto loaded = read(options.config_file);
       if (!loaded.ok()) return 1;

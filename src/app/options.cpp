@@ -93,6 +93,20 @@ void add_import(CLI::App& app, Options& options) {
   command->callback([&options] { options.command = Options::Command::import; });
 }
 
+void add_tenant_sql(CLI::App& app, Options& options) {
+  CLI::App* command = app.add_subcommand(
+      "tenant-sql",
+      "Prints SQL that makes a function tenant(), for policies of row level security: it checks "
+      "the claims that [tenants] claim_key signs");
+  command->add_option("-c,--config,file", options.config_file, "The configuration file")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--schema", options.schema, "The schema of the function")
+      ->capture_default_str()
+      ->type_name("NAME");
+  command->callback([&options] { options.command = Options::Command::tenant_sql; });
+}
+
 template <class Enumeration>
 Result<Enumeration> word(std::span<const config::Name<Enumeration>> names, const std::string& text,
                          const std::string& option) {
@@ -138,6 +152,7 @@ Options parse_options(int argc, char** argv, std::optional<int>& exit_code) {
 
   add_health(app, options);
   add_import(app, options);
+  add_tenant_sql(app, options);
 
   app.add_subcommand("config", "Prints a commented configuration file with every key")
       ->callback([&options] { options.command = Options::Command::sample; });

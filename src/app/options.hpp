@@ -12,11 +12,13 @@ namespace forebay::app {
 
 /// What the program was asked to do.
 struct Options {
-  enum class Command : std::uint8_t { run, serve, check, diff, sample, health, import };
+  enum class Command : std::uint8_t { run, serve, check, diff, sample, health, import, tenant_sql };
   Command command = Command::run;
 
   std::string config_file;   ///< serve, check, import; diff: the old one
   std::string changed_file;  ///< diff: the new one
+
+  std::string schema = "forebay";  ///< tenant-sql
 
   // health
   std::string health_at = "127.0.0.1:9127";

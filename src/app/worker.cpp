@@ -50,6 +50,7 @@ Result<void> Workers::add(std::size_t count, std::shared_ptr<const core::Runtime
 }
 
 void Workers::listen(const std::shared_ptr<const net::Listener>& listener, core::ListenerId id) {
+  shared_.listeners.set(id, to_string(listener->endpoint()));
   for (const auto& worker : workers_) {
     net::Reactor& reactor = worker->reactor();
     reactor.post([this, &reactor, listener, id] {

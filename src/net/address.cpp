@@ -151,6 +151,15 @@ PeerAddress::PeerAddress(const SocketAddress& address, int descriptor) : port_(a
   }
 }
 
+PeerAddress::PeerAddress(const std::array<std::uint8_t, 16>& address, std::uint16_t port)
+    : port_(port) {
+  in6_addr v6{};
+  std::memcpy(&v6, address.data(), address.size());
+  const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6);
+  kind_ = mapped ? Kind::told_v4 : Kind::told_v6;
+  std::memcpy(bytes_.data(), address.data() + (mapped ? 12 : 0), mapped ? 4 : 16);
+}
+
 core::PeerFacts PeerAddress::facts() const {
   core::PeerFacts facts;
   facts.port = port_;
@@ -158,12 +167,14 @@ core::PeerFacts PeerAddress::facts() const {
     case Kind::unknown:
       break;
     case Kind::v4:
+    case Kind::told_v4:
       facts.address = v4_text({bytes_[0], bytes_[1], bytes_[2], bytes_[3]});
-      facts.loopback = bytes_[0] == 127;
+      facts.loopback = kind_ == Kind::v4 && bytes_[0] == 127;
       break;
     case Kind::v6:
+    case Kind::told_v6:
       facts.address = address_text(AF_INET6, bytes_.data());
-      facts.loopback = facts.address == "::1";
+      facts.loopback = kind_ == Kind::v6 && facts.address == "::1";
       break;
     case Kind::unix_file:
       facts.address = "unix";

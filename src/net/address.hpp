@@ -57,11 +57,15 @@ class PeerAddress {
   /// `descriptor` is asked for the user of a Unix-domain peer.
   PeerAddress(const SocketAddress& address, int descriptor);
 
+  /// As somebody said who speaks for it; an IPv4 address behind ::ffff.
+  PeerAddress(const std::array<std::uint8_t, 16>& address, std::uint16_t port);
+
   [[nodiscard]] bool is_unix() const noexcept { return kind_ == Kind::unix_file; }
   [[nodiscard]] core::PeerFacts facts() const;
 
  private:
-  enum class Kind : std::uint8_t { unknown, v4, v6, unix_file };
+  /// `told`: by whoever speaks for it.
+  enum class Kind : std::uint8_t { unknown, v4, v6, told_v4, told_v6, unix_file };
 
   std::array<unsigned char, 16> bytes_{};  ///< IPv4: the first four
   std::uint32_t uid_ = 0;

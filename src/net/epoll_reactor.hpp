@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <ctime>
 #include <memory>
 #include <span>
 #include <vector>
@@ -39,6 +40,7 @@ class EpollReactor final : public Reactor {
   void attach(core::Stream& stream, core::StreamEvents& owner) override;
   void set_owner(core::Stream& stream, core::StreamEvents& owner) override;
   void entropy(std::span<char> into) override;
+  [[nodiscard]] std::int64_t unix_time() const override { return std::time(nullptr); }
 
   // Reactor
   void run(core::Driven& driven) override;

@@ -50,6 +50,9 @@ class SocketStream final : public core::Stream {
                         bool direct) override;
   [[nodiscard]] const core::TlsFacts* tls() const override;
   [[nodiscard]] core::PeerFacts peer() const override { return peer_.facts(); }
+  void set_peer(const std::array<std::uint8_t, 16>& address, std::uint16_t port) override {
+    peer_ = PeerAddress(address, port);
+  }
   void shut_down_sending() override;
   void reset() override;
 

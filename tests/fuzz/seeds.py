@@ -69,6 +69,29 @@ def startup():
     yield "length_8", packet(V3_0)
 
 
+def proxy_header():
+    signature = b"\r\n\r\n\0\r\nQUIT\n"
+
+    def v2(command, family, body, length=None):
+        return (signature + u8(command) + u8(family) +
+                u16(len(body) if length is None else length) + body)
+    v4 = bytes((192, 0, 2, 1, 198, 51, 100, 1)) + u16(56324) + u16(5432)
+    v6 = b"\x20\x01\x0d\xb8" + b"\0" * 11 + b"\1" + b"\2" * 16 + u16(56324) + u16(5432)
+    yield "tcp4", b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 5432\r\n" + packet(SSL)
+    yield "tcp6", b"PROXY TCP6 2001:db8::1 2001:db8::2 1 0\r\n"
+    yield "unknown", b"PROXY UNKNOWN ffff::1 x\r\n"
+    yield "no_end", b"PROXY TCP4 " + b"1" * 96
+    yield "bad_port", b"PROXY TCP4 192.0.2.1 198.51.100.1 65536 5432\r\n"
+    yield "v2_tcp4", v2(0x21, 0x11, v4) + packet(SSL)
+    yield "v2_tcp6", v2(0x21, 0x21, v6)
+    yield "v2_tlv", v2(0x21, 0x11, v4 + b"\x03\0\x04abcd" + b"\x20\0\xff" + b"x" * 255)
+    yield "v2_local", v2(0x20, 0, b"")
+    yield "v2_unix", v2(0x21, 0x31, b"u" * 216)
+    yield "v2_short", v2(0x21, 0x11, v4[1:])
+    yield "v2_long", v2(0x21, 0x11, v4, 0xFFFF)
+    yield "v2_version_1", v2(0x11, 0x11, v4)
+
+
 def options():
     yield "every_spelling", rb"-c a=b -cc=d --e-f=g -c h="
     yield "backslashes", rb"-c a=one\ two --b=c:\\d\x \-c e=f"
@@ -240,6 +263,7 @@ def sql():
 
 TARGETS = [
     startup,
+    proxy_header,
     options,
     framer_frontend,
     framer_backend,

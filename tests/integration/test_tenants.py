@@ -3,13 +3,16 @@ level security alone, and what a tenant may do is as without a proxy."""
 
 from __future__ import annotations
 
+import hmac
+import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 from lab import messages as m
 from lab.declare import FOREBAY, test
+from lab.forebay import binary
 from lab.lab import Lab
-from lab.process import LabError, wait_until
+from lab.process import LabError, run, wait_until
 from lab.target import Database, Target
 from lab.wire import Client, ServerError, refused
 
@@ -163,6 +166,96 @@ def honest_statements_are_as_without_a_proxy(lab: Lab) -> None:
                 assert answers[0] == answers[1], (text, answers)
             good += m.only(answers[0], b"E") == []
     assert good > 200, good
+
+
+# Claims.
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+def claim(backend: Optional[str], tenant: str, at: float, key: str = KEY) -> str:
+    signed = f"{backend}.{int(at)}."
+    mac = hmac.new(key.encode(), (signed + tenant).encode(), "sha256").hexdigest()
+    return f"{signed}{mac}.{tenant}"
+
+
+def with_claims(lab: Lab) -> Target:
+    make_tables(lab)
+    target = start(lab, {**ROW_SECURITY, "claim_key": KEY}, admin_users="app")
+    sql = run([str(binary()), "tenant-sql", target.folder / "forebay.toml"]).out
+    with lab.postgres.admin("app") as admin:
+        admin.run(sql)
+        for table in TABLES:
+            admin.run(f"alter table {table} enable row level security, force row level security")
+            admin.run(f"create policy own on {table} using "
+                      "(tenant_id = (select forebay.tenant())::int)")
+    return target
+
+
+@test(targets=FOREBAY)
+def claims(lab: Lab) -> None:
+    """Signed for this server process, sent ahead of what needs it, whoever had the process before."""
+    target = with_claims(lab)
+    own = "select count(*), min(tenant_id) from orders"
+    with target.connect("app") as one, target.connect("other") as two:
+        for _ in range(3):
+            assert one.rows(own) == [("5", "1")] and two.rows(own) == [("5", "2")]
+        one.run("begin")
+        assert two.rows(own) == [("5", "2")]
+        assert one.rows(own) == [("5", "1")]
+        one.run("rollback")
+        one.run("discard all")
+        assert one.rows(own) == [("5", "1")]
+        batch = (m.bind("", "s"), m.execute(""), m.sync())
+        for client, tenant in ((one, b"1"), (two, b"2")):
+            client.messages(m.parse("s", own), m.sync())
+            client.send(*batch * 3)
+            rows = m.only(client.until_ready(3), b"D")
+            assert [row.body[-1:] for row in rows] == [tenant] * 3, rows
+        assert one.error(m.query("select * from forebay.claim_key")).sqlstate == "42501"
+        assert one.error(m.query("set app.tenant_id = '2'")).sqlstate == "42501"
+        with target.connect("app", database="forebay") as console:
+            shown = {row[0]: row for row in console.rows("show tenants")}
+        assert shown["1"][1] == "1" and shown["1"][6] == "1" and shown["2"][6] == "0", shown
+    with lab.postgres.admin("app") as admin:
+        admin.run("drop schema forebay cascade")
+
+
+@test(targets=FOREBAY)
+def claims_cannot_be_forged(lab: Lab) -> None:
+    """What felled a plain setting, on a connection that nobody watches."""
+    target = with_claims(lab)
+    with target.connect("app") as client:
+        mine = client.value("select current_setting('app.tenant_id')")
+        assert mine is not None and mine.endswith(".1"), mine
+    count = "select count(*) from orders"
+    now = time.time()
+    with lab.direct().connect(**{"app.tenant_id": "2"}) as direct:
+        backend = direct.value("select pg_backend_pid()")
+
+        def try_claim(value: str) -> Optional[str]:
+            direct.run(f"select set_config('app.tenant_id', '{value}', false)")
+            return direct.value(count)
+        assert direct.value(count) == "0"
+        for value in ("2", "", mine, mine[:-1] + "2", claim(backend, "2", now, "x" * 32),
+                      claim("1", "2", now), claim(backend, "2", now - 120),
+                      claim(backend, "2", now + 120), claim(backend, "2", now)[:-1] + "1"):
+            assert try_claim(value) == "0", value
+        # With the key one could.
+        assert try_claim(claim(backend, "2", now)) == "5"
+        assert try_claim("2") == "0"
+        for attack in (f"with x as (select set_config('app.tenant_id', '2', false)) {count}, x",
+                       f"{count} where set_config('app.tenant_id', '2', false) = '2'"):
+            assert direct.value(attack) == "0", attack
+        direct.run("do $$ begin perform set_config('app.ten' || 'ant_id', '2', false); end $$")
+        assert direct.value(count) == "0"
+        direct.run("begin")
+        direct.run("commit; set app.tenant_id = '2'")
+        assert direct.value(count) == "0"
+    with lab.direct().connect(options="-c app.tenant_id=2") as direct:
+        assert direct.value(count) == "0"
+    with lab.postgres.admin("app") as admin:
+        admin.run("drop schema forebay cascade")
 
 
 # Values of parameters.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -72,6 +73,7 @@ class MemoryStream final : public core::Stream {
                         bool direct) override;
   [[nodiscard]] const core::TlsFacts* tls() const override;
   [[nodiscard]] core::PeerFacts peer() const override { return channel_->peer; }
+  void set_peer(const std::array<std::uint8_t, 16>& address, std::uint16_t port) override;
   void shut_down_sending() override { channel_->ended = true; }
   void reset() override;
 
@@ -123,6 +125,7 @@ class MemoryIo final : public core::Io {
   void attach(core::Stream& stream, core::StreamEvents& owner) override;
   void set_owner(core::Stream& stream, core::StreamEvents& owner) override;
   void entropy(std::span<char> into) override;
+  [[nodiscard]] std::int64_t unix_time() const override { return 1'700'000'000; }
 
   /// A connection that comes in at a listener, and its far end.
   std::pair<std::unique_ptr<core::Stream>, FarEnd> accept(const core::PeerFacts& peer);

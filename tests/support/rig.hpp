@@ -26,6 +26,7 @@ class RigStream final : public core::Stream {
                         bool) override {}
   [[nodiscard]] const core::TlsFacts* tls() const override { return nullptr; }
   [[nodiscard]] core::PeerFacts peer() const override { return {"192.0.2.1", 4711}; }
+  void set_peer(const std::array<std::uint8_t, 16>&, std::uint16_t) override {}
   void shut_down_sending() override {}
   void reset() override {}
 
@@ -46,6 +47,7 @@ class RigIo final : public core::Io {
   void attach(core::Stream& stream, core::StreamEvents& owner) override;
   void set_owner(core::Stream& stream, core::StreamEvents& owner) override;
   void entropy(std::span<char> into) override;
+  [[nodiscard]] std::int64_t unix_time() const override { return 1'700'000'000; }
 
   std::vector<RigStream*> servers;  ///< open connections to servers, oldest first
 };

@@ -77,6 +77,9 @@ class UserSecrets {
   /// stored; those over kScramIterationsMax are not tried.
   [[nodiscard]] bool accepts(const Password& password) const noexcept;
 
+  /// No password is stored.
+  [[nodiscard]] bool empty() const noexcept { return secrets_.empty(); }
+
   /// With what to log in to servers, of the first secret only: NoCredential for a verifier, which
   /// opens nothing before a client has proved itself.
   [[nodiscard]] Credential credential() const noexcept;

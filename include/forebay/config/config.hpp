@@ -152,6 +152,24 @@ struct User {
 /// [databases] may have these names.
 inline constexpr std::string_view kConsoleDatabases[] = {"forebay", "pgbouncer"};
 
+/// Asks for the stored secret of the user $1. The third column is optional: the seconds until the
+/// password expires, or NULL. What is expired counts as none, and so does a role that may not log
+/// in.
+inline constexpr std::string_view kAuthQuery =
+    "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL ELSE rolpassword END, "
+    "CASE WHEN rolvaliduntil > pg_catalog.now() AND rolvaliduntil < 'infinity' THEN "
+    "EXTRACT(epoch FROM rolvaliduntil - pg_catalog.now()) END "
+    "FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin";
+
+/// How the secrets of users are looked up that the file does not list; in a database's entry,
+/// empty: as [forebay] says.
+struct AuthQuery {
+  std::string auth_user;    ///< who asks; empty: nobody is looked up
+  std::string auth_query;   ///< $1 is the user's name; empty: kAuthQuery
+  std::string auth_dbname;  ///< as clients would name it; empty: the client's database
+  bool operator==(const AuthQuery&) const = default;
+};
+
 /// One entry of [databases]; the name "*" serves every other database under its own name.
 struct Database {
   std::vector<Endpoint> hosts;     ///< of one cluster, in order of preference; never empty
@@ -166,12 +184,18 @@ struct Database {
   std::uint32_t max_db_connections = 0;  ///< server connections of this database; 0: no limit
   std::uint32_t max_db_client_connections = 0;  ///< clients of each database; 0: no limit
   AddressRules addresses;
+  AuthQuery lookup;
   bool operator==(const Database&) const = default;
 };
 
 struct Config {
   // Where clients come in.
   std::vector<Endpoint> listen = {{"127.0.0.1", 6432}};
+  /// By listener, as `listen` names it. What an entry leaves out is not restricted.
+  std::map<std::string, std::vector<Network>, std::less<>> listen_allow_from;
+  std::map<std::string, std::vector<Network>, std::less<>> listen_deny_from;
+  /// Balancers: whoever connects from there says first for whom, by the PROXY protocol.
+  std::vector<Network> proxy_protocol_from;
   std::uint32_t unix_socket_mode = 0777;
   std::uint32_t workers = 0;                         ///< threads; 0: one a core
   std::optional<std::uint32_t> max_client_conn;      ///< nothing: what open files allow
@@ -193,6 +217,8 @@ struct Config {
   std::string admin_users;  ///< of the console, separated by commas
   std::string stats_users;  ///< who may SHOW there
   std::uint32_t scram_iterations = 4096;
+  AuthQuery lookup;
+  milliseconds auth_query_ttl = seconds(10);  ///< how long an answer of auth_query is believed
   TlsSettings client_tls = {.mode = TlsMode::prefer};
 
   // Servers.
@@ -236,6 +262,11 @@ struct Config {
   /// The entry that serves a database name: its own, else "*", else null.
   [[nodiscard]] const Database* find_database(std::string_view name) const;
   [[nodiscard]] const User* find_user(std::string_view name) const;
+  /// What is said of a listener's clients; of them all, see `addresses`.
+  [[nodiscard]] AddressRules listener_rules(std::string_view listener) const;
+  /// How clients of `database` are looked up, everything decided; no auth_user: they are not.
+  /// "": clients of the console.
+  [[nodiscard]] AuthQuery lookup_for(std::string_view database) const;
   /// The settings for clients of `user` (null: one that is not listed) in `database`.
   [[nodiscard]] PoolSettings pool_settings(const Database& database, const User* user) const;
   /// Where a setting comes from that holds for clients of `user` in `database`, as error texts say

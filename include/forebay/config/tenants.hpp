@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "forebay/config/secret.hpp"
+
 namespace forebay::config {
 
 /// How a rule is applied: not at all; noted, and the statement runs; or the statement is refused.
@@ -28,6 +30,7 @@ struct TenantSettings {
   std::string column = "tenant_id";
   TenantType column_type = TenantType::text;
   std::string setting;  ///< the run-time parameter that we own; empty: none
+  Secret claim_key;     ///< it has a claim that this signs; empty: only the tenant's value
 
   FirewallMode firewall = FirewallMode::off;
   std::vector<std::string> tables;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,11 +42,11 @@ struct TlsFacts {
 
 /// Who is at the other end of an accepted connection.
 struct PeerFacts {
-  std::string address;              ///< "192.0.2.1", "::1", or "unix"
-  std::uint16_t port = 0;           ///< 0 for Unix-domain sockets
-  bool loopback = false;            ///< 127.0.0.0/8, ::1, or a Unix-domain socket
+  std::string address;     ///< "192.0.2.1", "::1", or "unix"
+  std::uint16_t port = 0;  ///< 0 for Unix-domain sockets
+  bool loopback = false;   ///< 127.0.0.0/8, ::1, or a Unix-domain socket
   bool unix_socket = false;
-  std::optional<std::uint32_t> uid; ///< of a Unix-domain peer (SO_PEERCRED)
+  std::optional<std::uint32_t> uid;  ///< of a Unix-domain peer (SO_PEERCRED)
 };
 
 /// What a stream tells its owner. Called by the worker's loop only, never from within a call to
@@ -97,6 +98,9 @@ class Stream {
   [[nodiscard]] virtual const TlsFacts* tls() const = 0;
 
   [[nodiscard]] virtual PeerFacts peer() const = 0;
+  /// The peer speaks for somebody else, whom `peer` gives from now on: an IPv6 address, or an IPv4
+  /// one behind ::ffff. It is not taken for one of this machine, whatever it says.
+  virtual void set_peer(const std::array<std::uint8_t, 16>& address, std::uint16_t port) = 0;
 
   /// Sends no more (the peer reads end of file after what was sent).
   virtual void shut_down_sending() = 0;
@@ -124,6 +128,8 @@ class Io {
 
   /// Random bytes fit for keys.
   virtual void entropy(std::span<char> into) = 0;
+  /// Seconds since 1970, for what other machines compare with their clocks.
+  [[nodiscard]] virtual std::int64_t unix_time() const = 0;
 };
 
 /// What a worker's loop drives: the engine. Called by that worker's thread only. One turn is:

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/client/client_session.hpp"
+#include "core/client/proxy_header.hpp"
 #include "core/engine/engine.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 
@@ -13,7 +15,33 @@ constexpr std::uint32_t kReservedForAdmins = 3;
 
 }  // namespace
 
-// What [forebay], the database and the user say of its address.
+bool ClientSession::behind_balancer() const {
+  const auto& balancers = engine_.config().proxy_protocol_from;
+  if (balancers.empty() || !network_) return false;
+  const auto address = config::parse_ip_address(stream_->peer().address);
+  return address && std::ranges::any_of(balancers, [&](const config::Network& network) {
+           return network.contains(*address);
+         });
+}
+
+// Before a word of PostgreSQL's protocol, so that what is wrong is answered by no word either.
+std::size_t ClientSession::header_received(Bytes bytes) {
+  const auto header = parse_proxy_header(bytes);
+  if (!header) {
+    engine_.counters().refused_headers.add();
+    note(Weight::warning, "proxy_header_refused",
+         "no header of the PROXY protocol, which is required by proxy_protocol_from: " +
+             header.error().message);
+    close({});
+    return bytes.size();
+  }
+  if (header->size == 0) return 0;
+  login_->header_due = false;
+  if (header->source) stream_->set_peer(header->source->address.bytes, header->source->port);
+  return header->size + start_received(bytes.substr(header->size));
+}
+
+// What [forebay], the listener, the database and the user say of its address.
 bool ClientSession::admitted_from_here() {
   if (!network_) return true;
   const config::Config& config = engine_.config();
@@ -31,6 +59,13 @@ bool ClientSession::admitted_from_here() {
     return false;
   };
   if (!permit(config.addresses, [] { return "[forebay]"; })) return false;
+  if (!config.listen_allow_from.empty() || !config.listen_deny_from.empty()) {
+    const std::string listener = engine_.shared().listeners.of(login_->listener);
+    if (!permit(config.listener_rules(listener),
+                [&] { return "[forebay] for listener \"" + listener + "\""; })) {
+      return false;
+    }
+  }
   const config::Database* database =
       wants_console() ? nullptr : config.find_database(facts.database);
   if (database != nullptr &&

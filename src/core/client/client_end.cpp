@@ -63,6 +63,7 @@ void ClientSession::on_end() {
       break;
     case Phase::idle:
       break;
+    case Phase::looking_up:
     case Phase::relayed_login:
     case Phase::awaiting_server:
     case Phase::validating:

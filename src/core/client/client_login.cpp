@@ -165,12 +165,16 @@ void ClientSession::add_host() {
 
 // ---------------------------------------------------------------- authentication
 
+AuthMethod ClientSession::method() const {
+  const config::Config& config = engine_.config();
+  const config::Database* entry =
+      login_->console ? nullptr : config.find_database(login_->facts.database);
+  return entry != nullptr && entry->auth ? *entry->auth : config.auth;
+}
+
 void ClientSession::authenticate() {
   if (!admitted_to_authenticate()) return;
   const Runtime& runtime = engine_.runtime();
-  const config::Database* entry =
-      login_->console ? nullptr : runtime.config.find_database(login_->facts.database);
-  const AuthMethod method = entry != nullptr && entry->auth ? *entry->auth : runtime.config.auth;
   const std::string& user = login_->facts.user;
   const TlsFacts* tls = stream_->tls();
   if (runtime.config.client_tls.mode == TlsMode::verify_full && tls != nullptr &&
@@ -181,16 +185,30 @@ void ClientSession::authenticate() {
            "The common name of the client certificate must be the user's name."});
     return;
   }
-  if (method == AuthMethod::server) {
+  if (method() == AuthMethod::server) {
     relay_login();
     return;
   }
+  const bool asks = method() != AuthMethod::trust && method() != AuthMethod::cert;
+  if (asks && runtime.looks_up(login_->console ? "" : login_->facts.database, user)) {
+    look_up();
+  } else {
+    ask_who(runtime.find_secrets(user));
+  }
+}
+
+void ClientSession::ask_who(std::shared_ptr<const auth::UserSecrets> secrets) {
+  const Runtime& runtime = engine_.runtime();
+  const TlsFacts* tls = stream_->tls();
+  const std::string& user = login_->facts.user;
+  login_->secrets = std::move(secrets);
   auth::ClientAuthentication::Setup setup;
-  setup.method = method;
+  setup.method = method();
   setup.user = user;
-  setup.secrets = runtime.find_secrets(user);
-  setup.unknown_kind = runtime.usual_secret;
-  if (method != AuthMethod::trust && method != AuthMethod::cert) {
+  setup.secrets = login_->secrets;
+  setup.unknown_kind =
+      login_->lookup ? engine_.shared().secrets.usual_kind() : runtime.usual_secret;
+  if (setup.method != AuthMethod::trust && setup.method != AuthMethod::cert) {
     setup.mock = {auth::made_up_salt(runtime.salt_secret, user), runtime.config.scram_iterations};
   }
   setup.tls = tls != nullptr;
@@ -232,6 +250,9 @@ void ClientSession::on_authentication(auth::ClientAuthentication::Outcome outcom
   if (auto* refusal = std::get_if<auth::Refusal>(&outcome)) {
     engine_.to_client().clear();
     note(Weight::warning, "authentication_failed", refusal->reason);
+    if (login_->lookup && refusal->sqlstate == pg::sqlstate::kInvalidPassword) {
+      engine_.shared().secrets.doubt(*login_->lookup, engine_.now());
+    }
     fatal({refusal->sqlstate, refusal->message, refusal->detail});
     return;
   }
@@ -255,8 +276,8 @@ void ClientSession::on_authentication(auth::ClientAuthentication::Outcome outcom
   }
   const auto& success = std::get<auth::ClientAuthentication::Success>(outcome);
   if (pool_->key().user == login_->facts.user) {
-    const auto secrets = engine_.runtime().find_secrets(login_->facts.user);
-    pool_->learn_credential(auth::credential_towards_servers(secrets.get(), success.recovered));
+    pool_->learn_credential(
+        auth::credential_towards_servers(login_->secrets.get(), success.recovered));
   }
   let_in();
   meet_server();

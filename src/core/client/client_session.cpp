@@ -40,9 +40,11 @@ const RelayRules& ClientSession::rules() const noexcept {
   return engine_.rules(mode_);
 }
 
-void ClientSession::begin() {
+void ClientSession::begin(ListenerId listener) {
+  login_->listener = listener;
   engine_.io().set_owner(*stream_, *this);
   network_ = !stream_->peer().unix_socket;
+  login_->header_due = behind_balancer();
   connected_ = engine_.now();
   arm(engine_.config().client_login_timeout);
 }
@@ -90,7 +92,7 @@ void ClientSession::continue_input() {
 std::size_t ClientSession::receive(Bytes bytes) {
   switch (phase_) {
     case Phase::starting:
-      return start_received(bytes);
+      return login_->header_due ? header_received(bytes) : start_received(bytes);
     case Phase::authenticating:
     case Phase::relayed_login:
       return authentication_received(bytes);
@@ -115,6 +117,9 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     }
     LinkRelayState* link = link_ == nullptr ? nullptr : &link_->relay();
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+    if (relay_.tenant != nullptr && link != nullptr && link->at_rest()) {
+      renew_claim(link->process_id);
+    }
     if (link != nullptr && !link->has(relay_.settings) && link->at_rest()) {
       relay.link_up(*link);
     }
@@ -153,6 +158,7 @@ void ClientSession::link_up(ServerLink& link) {
   link_ = &link;
   link.link(*this);
   link.relay().meter.linked(engine_.now(), engine_.now() - waiting_since_);
+  if (relay_.tenant != nullptr) renew_claim(link.process_id());
   Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()}).link_up(link.relay());
 }
 

@@ -14,6 +14,7 @@
 #include "core/engine/journal.hpp"
 #include "core/engine/runtime.hpp"
 #include "core/engine/timer_wheel.hpp"
+#include "core/lookup/secret_cache.hpp"
 #include "core/pool/pool.hpp"
 #include "core/pool/ticket.hpp"
 #include "core/refused.hpp"
@@ -35,6 +36,7 @@ class ServerLink;
 /// One client connection, from accept to close.
 ///
 ///     starting --> securing --> starting --> authenticating --> awaiting_server --> idle
+///                                   |--> looking_up --> authenticating
 ///                                   \--> relayed_login --^         \<-> validating --^
 ///     idle <--> waiting --> linked --> idle
 ///     everything --> closing --> closed
@@ -43,6 +45,7 @@ class ClientSession final : public StreamEvents {
   enum class Phase : std::uint8_t {
     starting,         ///< start-up packets
     securing,         ///< TLS handshake
+    looking_up,       ///< auth_query is asked for its secret
     authenticating,   ///< shows us who it is
     relayed_login,    ///< shows a server who it is, through us
     awaiting_server,  ///< let in; waits for a link that tells who the server is
@@ -90,7 +93,7 @@ class ClientSession final : public StreamEvents {
   // ---- from the engine
 
   /// The stream is ours from here on.
-  void begin();
+  void begin(ListenerId listener);
   /// A link that it waited for is here, clean and belonging to nobody.
   void take_link(ServerLink& link);
   /// The link that it waited for will not come, but another may.
@@ -142,6 +145,9 @@ class ClientSession final : public StreamEvents {
   /// A link for this client alone is ready.
   void login_link_ready(ServerLink& link);
 
+  /// What auth_query said of its user; `refused` says something: it could not be asked.
+  void looked_up(std::shared_ptr<const auth::UserSecrets> secrets, const Refused& refused);
+
   void on_received(Bytes bytes) override;
   void on_writable() override;
   void on_secured() override;
@@ -156,6 +162,10 @@ class ClientSession final : public StreamEvents {
     ClientStart start;
     StartupFacts facts;
     std::optional<auth::ClientAuthentication> authentication;
+    std::shared_ptr<const auth::UserSecrets> secrets;  ///< of its user
+    std::optional<LookupKey> lookup;                   ///< where they come from, if looked up
+    ListenerId listener;
+    bool header_due = false;      ///< of the PROXY protocol
     Turnstile authenticating;     ///< against max_authenticating_clients
     ParameterSetRef checked;      ///< the settings that a server has to accept
     bool asked_password = false;  ///< in the server's place
@@ -170,6 +180,8 @@ class ClientSession final : public StreamEvents {
   void enter(Phase phase) noexcept;
 
   // Login.
+  [[nodiscard]] bool behind_balancer() const;
+  std::size_t header_received(Bytes bytes);
   std::size_t start_received(Bytes bytes);
   void on_startup(StartupFacts facts);
   void add_host();
@@ -180,7 +192,10 @@ class ClientSession final : public StreamEvents {
   bool admitted_by_name();
   bool take_place(ClientGroup group, const std::string& name, std::uint32_t max);
   void leave_places();
+  [[nodiscard]] config::AuthMethod method() const;
   void authenticate();
+  void look_up();
+  void ask_who(std::shared_ptr<const auth::UserSecrets> secrets);
   void relay_login();
   std::size_t authentication_received(Bytes bytes);
   void answer_server(Bytes whole, Bytes body);
@@ -190,6 +205,7 @@ class ClientSession final : public StreamEvents {
   void ask_password();
   void meet_server();
   bool take_tenant();
+  void renew_claim(std::uint32_t process_id);
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
   void greet(const Welcome& welcome, const Pool::Reported& reported);

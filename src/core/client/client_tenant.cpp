@@ -4,6 +4,7 @@
 #include "core/client/client_session.hpp"
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
+#include "forebay/auth/tenant_claim.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/routing/tenant/check.hpp"
 
@@ -63,6 +64,23 @@ bool ClientSession::take_tenant() {
   return true;
 }
 
+// The setting says who says so, for this server process, and for transactions that begin about now.
+// Nothing is said anew while a claim is young.
+void ClientSession::renew_claim(std::uint32_t process_id) {
+  constexpr std::int64_t kYoung = 20;  // of the 60 seconds that the function in SQL grants
+  const tenant::Policy& policy = *relay_.tenant->policy;
+  if (policy.claim_key.empty() || policy.setting.empty() || relay_.undo != nullptr) return;
+  const std::int64_t now = engine_.io().unix_time();
+  const std::string* said = relay_.settings->find(policy.setting);
+  if (said != nullptr && auth::is_claim_of(*said, process_id, now - kYoung, now)) return;
+  const std::string claim =
+      auth::tenant_claim(policy.claim_key, relay_.tenant->value, process_id, now);
+  ParameterSets& sets = engine_.shared().parameter_sets;
+  for (ParameterSetRef* set : {&relay_.settings, &relay_.startup}) {
+    *set = sets.with(**set, policy.setting, claim);
+  }
+}
+
 // What a reload changed holds at once, but for what the session itself was made of.
 void ClientSession::follow_policy() {
   const auto& now = engine_.runtime().tenants;
@@ -77,6 +95,9 @@ void ClientSession::follow_policy() {
 void ClientSession::note_objections(const Objections& objections) {
   if (objections.refused + objections.reported == 0) return;
   engine_.counters().tenant_statements_refused.add(objections.refused);
+  if (objections.refused > 0) {
+    engine_.shared().tenant_refusals.add(relay_.tenant->value, objections.refused);
+  }
   engine_.counters().tenant_statements_reported.add(objections.reported);
   const bool refused = objections.refused > 0;
   note(Weight::warning, refused ? "tenant_statement_refused" : "tenant_statement_reported",

@@ -24,6 +24,7 @@ struct ClientFacts {
   std::string user;
   std::string_view state;  ///< PgBouncer's word
   std::string application_name;
+  std::string tenant;  ///< empty: none
   std::string tls;
   PeerFacts peer;
   std::uint32_t id = 0;  ///< its process id towards the client; also its name for KILL_CLIENT

@@ -56,6 +56,7 @@ ClientFacts ClientSession::facts() const {
     const std::string* name = relay_.settings->find(kApplicationName);
     if (name != nullptr) facts.application_name = *name;
   }
+  if (relay_.tenant != nullptr) facts.tenant = relay_.tenant->value;
   facts.tls = tls_text(*stream_);
   facts.peer = stream_->peer();
   facts.id = engine_.process_id(key_);

@@ -41,10 +41,13 @@ struct alignas(64) Counters {
   Counter refused_address_logins;
   Counter refused_authenticating;
   Counter refused_addresses;  ///< by allow_from and deny_from
+  Counter refused_headers;    ///< of the PROXY protocol
   Counter statement_timeouts;
   Counter transaction_timeouts;
   Counter idle_transaction_timeouts;
   Counter client_idle_timeouts;
+  Counter auth_lookups;  ///< users that auth_query was asked for
+  Counter auth_lookups_failed;
   Counter replica_batches;  ///< sent to a replica, for it only reads
   Counter replica_retries;  ///< of which: done by the primary in the end
   /// Clients that kept their link beyond a transaction, by the reason's number, and that do not any

@@ -59,7 +59,10 @@ Engine::Engine(Setup setup)
                      .reader = &reader_,
                      .measures = &measures_},
       counters_(shared_.counters[id_.value()]) {
-  if (id_.value() == 0) monitor_ = std::make_unique<Monitor>(*this);
+  if (id_.value() == 0) {
+    monitor_ = std::make_unique<Monitor>(*this);
+    lookups_ = std::make_unique<Lookups>(*this);
+  }
   const config::Config& config = runtime_->config;
   measures_.statements.set_max(config.statement_statistics);
   measures_.full_text = config.slow_query_text == config::SlowQueryText::full;
@@ -151,13 +154,14 @@ void Engine::look_after_links() {
   pools_version_ = 0;
   if (id_.value() == 0) {
     shared_.pools.drop_unused();
+    if (lookups_ != nullptr) lookups_->look_after();
     if (shared_.consoles != nullptr) shared_.consoles->tick(now_);
   }
 }
 
 // ---------------------------------------------------------------- clients
 
-void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId) {
+void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId listener) {
   if (draining_) return;
   if (free_slots_.empty()) {
     if (slots_.size() > kSlotMask) return;
@@ -173,7 +177,7 @@ void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId) {
   slots_[slot].session = session.get();
   sessions_.push_back(*session);
   counters_.clients_accepted.add();
-  session.release()->begin();
+  session.release()->begin(listener);
 }
 
 void Engine::on_accept_paused(const std::string& reason) {
@@ -287,6 +291,15 @@ void Engine::receive(mail::Cancel& cancel) {
   session->cancel(cancel.key, cancel.requester);
 }
 
+void Engine::receive(mail::LookUp& wanted) {
+  if (lookups_ != nullptr) lookups_->look_up(wanted.key, wanted.session);
+}
+
+void Engine::receive(mail::LookedUp& told) {
+  ClientSession* session = find(told.session);
+  if (session != nullptr) session->looked_up(std::move(told.secrets), told.refused);
+}
+
 void Engine::receive(mail::Drain&) {
   draining_ = true;
   std::vector<SessionKey> keys;
@@ -302,6 +315,7 @@ void Engine::receive(mail::Reload& reload) {
   for (RelayRules* rules : {&sharing_rules_, &statement_rules_}) {
     rules->max_prepared_statements = config().max_prepared_statements;
   }
+  if (lookups_ != nullptr) lookups_->begin_anew();
   for (ServerLink& link : links_) link.reconsider();
   std::vector<SessionKey> keys;
   for (const ClientSession& session : sessions_) keys.push_back(session.key());
@@ -317,6 +331,7 @@ void Engine::receive(mail::Stop&) {
   draining_ = true;
   stopped_ = true;
   monitor_.reset();
+  lookups_.reset();
   while (!sessions_.empty()) sessions_.front().close("shutdown");
   for (auto& console : std::exchange(consoles_, {})) dead_consoles_.push_back(std::move(console));
   std::vector<ServerLink*> links;

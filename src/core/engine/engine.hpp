@@ -20,6 +20,7 @@
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "core/engine/timer_wheel.hpp"
+#include "core/lookup/lookups.hpp"
 #include "core/monitor/monitor.hpp"
 #include "core/server/server_link.hpp"
 #include "forebay/core/io.hpp"
@@ -169,6 +170,8 @@ class Engine final : public Driven {
   void receive(mail::Cancel& cancel);
   void receive(mail::ClusterChanged& changed);
   void receive(mail::AskHosts& ask);
+  void receive(mail::LookUp& wanted);
+  void receive(mail::LookedUp& told);
   void receive(mail::Ordered& ordered);
   void receive(mail::Reported& reported);
   void receive(mail::Answered& answered);
@@ -221,6 +224,7 @@ class Engine final : public Driven {
   std::vector<std::unique_ptr<Console>> dead_consoles_;
 
   std::unique_ptr<Monitor> monitor_;  ///< on the first worker only
+  std::unique_ptr<Lookups> lookups_;  ///< there, too
   Timer tick_timer_{&Engine::on_tick, this};
   Instant next_look_{};
   std::vector<std::shared_ptr<Pool>> pools_;

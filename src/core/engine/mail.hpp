@@ -7,6 +7,7 @@
 
 #include "core/console/console.hpp"
 #include "core/engine/runtime.hpp"
+#include "core/lookup/secret_cache.hpp"
 #include "core/pool/pool.hpp"
 #include "core/pool/ticket.hpp"
 #include "core/refused.hpp"
@@ -57,6 +58,17 @@ struct ClusterChanged {
 struct AskHosts {
   std::shared_ptr<Cluster> cluster;
 };
+/// To the first worker: a client of the sender's is to be looked up.
+struct LookUp {
+  LookupKey key;
+  SessionKey session;
+};
+/// What auth_query said, or (`refused` says something) that it could not be asked.
+struct LookedUp {
+  SessionKey session;
+  std::shared_ptr<const auth::UserSecrets> secrets;  ///< null: there is no such user
+  Refused refused;
+};
 /// A console on another worker, or on the receiver, wants something. Answered by Reported.
 struct Ordered {
   Order order;
@@ -86,8 +98,8 @@ struct Stop {};
 
 using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
                           mail::WaitFailed, mail::Cancel, mail::ClusterChanged, mail::AskHosts,
-                          mail::Ordered, mail::Reported, mail::Answered, mail::Drain, mail::Reload,
-                          mail::Stop>;
+                          mail::LookUp, mail::LookedUp, mail::Ordered, mail::Reported,
+                          mail::Answered, mail::Drain, mail::Reload, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

@@ -2,6 +2,11 @@
 
 namespace forebay::core {
 
+bool Runtime::looks_up(std::string_view database, std::string_view user) const {
+  const auto listed = find_secrets(user);
+  return (listed == nullptr || listed->empty()) && !config.lookup_for(database).auth_user.empty();
+}
+
 bool Runtime::serves(std::string_view database, std::string_view user,
                      std::string_view server_user) const {
   const config::Database* entry = config.find_database(database);
@@ -11,7 +16,7 @@ bool Runtime::serves(std::string_view database, std::string_view user,
     case config::AuthMethod::password:
     case config::AuthMethod::md5:
     case config::AuthMethod::scram_sha_256:
-      return find_secrets(user) != nullptr;
+      return find_secrets(user) != nullptr || looks_up(database, user);
     default:
       return true;
   }

@@ -46,6 +46,9 @@ struct Runtime {
     return found == secrets.end() ? nullptr : found->second;
   }
 
+  /// Whether clients of `database` ("": the console) that say they are `user` are to be looked up.
+  [[nodiscard]] bool looks_up(std::string_view database, std::string_view user) const;
+
   /// Whether a client that has logged in as `user` may stay, whose server connections belong to
   /// `server_user`: its database is still there, and so are the user's password and role.
   [[nodiscard]] bool serves(std::string_view database, std::string_view user,

@@ -9,6 +9,9 @@
 #include "core/engine/client_limits.hpp"
 #include "core/engine/counters.hpp"
 #include "core/engine/journal.hpp"
+#include "core/engine/listener_names.hpp"
+#include "core/engine/tenant_refusals.hpp"
+#include "core/lookup/secret_cache.hpp"
 #include "core/pool/pool_directory.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/statement_catalog.hpp"
@@ -65,6 +68,9 @@ struct Shared {
   std::atomic<std::uint32_t> clients{0};
   ClientLimits client_limits;
   LoginRates login_rates;
+  ListenerNames listeners;
+  TenantRefusals tenant_refusals;
+  SecretCache secrets;  ///< what auth_query has answered
   std::atomic<std::uint32_t> authenticating_clients{0};
   std::atomic<std::uint32_t> console_clients{0};
   std::atomic<std::uint64_t> next_serial{1};

@@ -5,19 +5,12 @@
 
 #include "core/engine/engine.hpp"
 #include "core/pool/pool.hpp"
-#include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
-#include "forebay/protocol/postgres/reader.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
 namespace forebay::core {
 namespace {
 
-using config::TlsMode;
-
-/// An answer is one short row.
-constexpr std::size_t kReceivedMax = 64 * 1024;
-constexpr std::size_t kHeader = 5;
 constexpr std::size_t kColumns = 7;
 
 /// The control file learns of a new timeline late, so on a primary the name of the log's file says
@@ -56,125 +49,31 @@ void HostProbe::ask(const std::shared_ptr<Pool>& login, Duration patience) {
   if (asking_) return;
   asking_ = true;
   engine_.timers().arm(timer_, engine_.now() + patience);
-  if (stream_ != nullptr && login_ == nullptr) {
+  if (connection_.logged_in()) {
     put_question();
     return;
   }
-  pool_ = login;
-  retried_ = LinkLogin::Retry::none;
-  version_ = pg::kProtocol3_2;
-  with_tls_ = pool_->target().tls_mode != TlsMode::allow;
-  connect();
+  const PoolTarget& target = login->target();
+  SideConnection::Target to;
+  to.host = endpoint_;
+  to.user = target.monitor_user.empty() ? login->key().user : target.monitor_user;
+  to.database = target.database;
+  to.tls_mode = target.tls_mode;
+  to.tls = target.tls;
+  to.credential = target.monitor_credential ? *target.monitor_credential
+                                            : login->credential().value_or(auth::NoCredential{});
+  to.parameters = {{"application_name", "forebay monitor"}, {"search_path", "pg_catalog"}};
+  connection_.open(std::move(to));
 }
 
 void HostProbe::close() {
   timer_.cancel();
-  stream_.reset();
-  login_.reset();
-  pool_.reset();
-  received_.clear();
+  connection_.close();
   asking_ = false;
 }
 
-void HostProbe::connect() {
-  const PoolTarget& target = pool_->target();
-  LinkLogin::Setup setup;
-  setup.user = target.monitor_user.empty() ? pool_->key().user : target.monitor_user;
-  setup.database = target.database;
-  setup.version = version_;
-  setup.tls_mode =
-      endpoint_.is_unix() || target.tls == nullptr ? TlsMode::disable : target.tls_mode;
-  setup.begin_with_tls = with_tls_;
-  setup.cleartext_allowed = endpoint_.is_unix() || engine_.config().cleartext_without_tls;
-  setup.credential = target.monitor_credential ? target.monitor_credential
-                                               : pool_->credential().value_or(auth::NoCredential{});
-  setup.parameters = {{"application_name", "forebay monitor"}, {"search_path", "pg_catalog"}};
-  engine_.io().entropy(setup.nonce);
-  received_.clear();
-  login_ = std::make_unique<LinkLogin>(std::move(setup));
-  stream_ = engine_.io().connect(endpoint_, *this);
-}
-
-// So few bytes always fit a connection on which nothing else is sent; if not, the answer is missed.
-void HostProbe::send(Bytes bytes) {
-  stream_->send({&bytes, 1});
-}
-
-// ---------------------------------------------------------------- login
-
-void HostProbe::on_connected() {
-  std::string out;
-  login_->connected(out);
-  send(out);
-}
-
-void HostProbe::on_secured() {
-  std::string out;
-  login_->secured(*stream_->tls(), out);
-  send(out);
-}
-
-void HostProbe::on_received(Bytes bytes) {
-  received_.append(bytes);
-  if (received_.size() > kReceivedMax) {
-    fail("the answer is longer than " + std::to_string(kReceivedMax) + " bytes", false);
-    return;
-  }
-  if (login_ != nullptr) {
-    login_received();
-    return;
-  }
-  while (stream_ != nullptr && next_message()) {
-  }
-}
-
-void HostProbe::login_received() {
-  while (login_ != nullptr && !received_.empty()) {
-    std::size_t consumed = 0;
-    std::string out;
-    const Stream* stream = stream_.get();
-    LinkLogin::Outcome outcome = login_->receive(received_, consumed, out);
-    received_.erase(0, consumed);
-    if (!out.empty()) send(out);
-    if (!handle(std::move(outcome)) || stream != stream_.get() || consumed == 0) return;
-  }
-}
-
-// False when the login is over, or begins anew.
-bool HostProbe::handle(LinkLogin::Outcome outcome) {
-  if (auto* need = std::get_if<LinkLogin::NeedKeys>(&outcome)) {
-    const auto* password = std::get_if<auth::Password>(&login_->credential());
-    FB_ASSERT(password != nullptr);
-    std::string out;
-    LinkLogin::Outcome next = login_->supply(pool_->scram_keys(*password, need->request), out);
-    if (!out.empty()) send(out);
-    return handle(std::move(next));
-  }
-  if (std::holds_alternative<LinkLogin::StartTls>(outcome)) {
-    stream_->start_tls_client(pool_->target().tls, endpoint_.host, false);
-    return true;
-  }
-  if (std::holds_alternative<LinkLogin::Ready>(outcome)) {
-    login_.reset();
-    pool_.reset();
-    put_question();
-    return false;
-  }
-  const auto* failed = std::get_if<LinkLogin::Failed>(&outcome);
-  if (failed == nullptr) return true;
-  using Retry = LinkLogin::Retry;
-  if (failed->retry == Retry::none || failed->retry == retried_) {
-    fail(failed->reason.message, is_refusal(failed->reason.sqlstate));
-    return false;
-  }
-  retried_ = failed->retry;
-  if (retried_ == Retry::version_3_0) {
-    version_ = pg::kProtocol3_0;
-  } else {
-    with_tls_ = retried_ == Retry::with_tls;
-  }
-  connect();
-  return false;
+void HostProbe::on_side_lost(const Refused& why) {
+  fail(why.message, is_refusal(why.sqlstate));
 }
 
 // ---------------------------------------------------------------- question and answer
@@ -186,33 +85,22 @@ void HostProbe::put_question() {
   sample_.asked = engine_.now();
   std::string out;
   pg::write_query(out, kQuestion);
-  send(out);
+  connection_.send(out);
 }
 
-// Handles the message at the front; false when there is none, or nothing more to do.
-bool HostProbe::next_message() {
-  if (received_.size() < kHeader) return false;
-  const std::uint32_t length = pg::Reader(Bytes(received_).substr(1)).u32();
-  if (length < 4 || length > kReceivedMax) {
-    fail("the server broke the protocol", false);
-    return false;
-  }
-  if (received_.size() < 1 + std::size_t{length}) return false;
-  const std::string message = received_.substr(0, 1 + std::size_t{length});
-  received_.erase(0, message.size());
-  const Bytes body = Bytes(message).substr(kHeader);
-  switch (message.front()) {
+void HostProbe::on_said(char type, Bytes body) {
+  switch (type) {
     case 'D':
       read_row(body);
-      return true;
+      return;
     case 'E':
       error_.assign(pg::backend::Fields::parse(body).message);
-      return true;
+      return;
     case 'Z':
       answered();
-      return false;
+      return;
     default:
-      return true;
+      return;
   }
 }
 

@@ -13,6 +13,7 @@ constexpr std::size_t kStatisticsMax = 10'000;
 // What to log in to servers with, where the configuration says it.
 std::optional<auth::Credential> configured_credential(const Runtime& runtime,
                                                       const config::Database& database,
+                                                      const std::string& name,
                                                       const std::string& user) {
   if (!database.user.empty() && !database.password.empty()) {
     return auth::Credential{auth::Password(database.password)};
@@ -22,12 +23,27 @@ std::optional<auth::Credential> configured_credential(const Runtime& runtime,
     if (!std::holds_alternative<auth::NoCredential>(credential)) return credential;
     if (!secrets->verifiers().empty()) return std::nullopt;  // a client's login recovers the keys
   }
+  if (database.user.empty() && runtime.looks_up(name, user)) return std::nullopt;
   const config::AuthMethod method = database.auth.value_or(runtime.config.auth);
   if (method == config::AuthMethod::server) return std::nullopt;
   return auth::Credential{auth::NoCredential{}};
 }
 
 }  // namespace
+
+std::optional<PoolTarget> target_of(const Runtime& runtime, const std::string& database) {
+  const config::Database* entry = runtime.config.find_database(database);
+  if (entry == nullptr) return std::nullopt;
+  PoolTarget target;
+  target.hosts = entry->hosts;
+  target.database = entry->dbname.empty() ? database : entry->dbname;
+  target.tls_settings = entry->server_tls ? *entry->server_tls : runtime.config.server_tls;
+  target.tls_mode = target.tls_settings.mode;
+  const std::string entry_name = runtime.config.databases.contains(database) ? database : "*";
+  const auto context = runtime.server_tls.find(entry_name);
+  if (context != runtime.server_tls.end()) target.tls = context->second;
+  return target;
+}
 
 std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
                                                   const std::string& database,
@@ -79,21 +95,13 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
   const config::Config& config = runtime.config;
   const config::User* user = config.find_user(key.user);
   Pool::Setup setup;
-  setup.target.hosts = entry.hosts;
+  setup.target = *target_of(runtime, key.database);
   if (entry.hosts.size() > 1) setup.target.cluster = cluster(entry.hosts);
   setup.target.monitor_user = entry.monitor_user;
   if (!entry.monitor_user.empty()) {
     setup.target.monitor_credential =
         entry.monitor_password.empty() ? auth::Credential{auth::NoCredential{}}
                                        : auth::Credential{auth::Password(entry.monitor_password)};
-  }
-  setup.target.database = entry.dbname.empty() ? key.database : entry.dbname;
-  setup.target.tls_settings = entry.server_tls ? *entry.server_tls : config.server_tls;
-  setup.target.tls_mode = setup.target.tls_settings.mode;
-  const std::string entry_name = config.databases.contains(key.database) ? key.database : "*";
-  if (const auto context = runtime.server_tls.find(entry_name);
-      context != runtime.server_tls.end()) {
-    setup.target.tls = context->second;
   }
   setup.settings = config.pool_settings(entry, user);
   setup.max_connecting = config.max_connecting;
@@ -116,7 +124,7 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
   setup.statistics = statistics;
   setup.workers = workers_;
   setup.serial = ++serials_;
-  setup.credential = configured_credential(runtime, entry, key.user);
+  setup.credential = configured_credential(runtime, entry, key.database, key.user);
   setup.paused = paused_.contains(key.database) || paused_.contains("");
   setup.key = std::move(key);
   return setup;

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -12,6 +13,11 @@
 #include "core/pool/pool.hpp"
 
 namespace forebay::core {
+
+/// Where the servers of a database are, but for what is known of their cluster; nothing when no
+/// entry of the configuration serves it.
+[[nodiscard]] std::optional<PoolTarget> target_of(const Runtime& runtime,
+                                                  const std::string& database);
 
 /// All pools of the process, made when the first client asks for them. Thread-safe.
 class PoolDirectory {

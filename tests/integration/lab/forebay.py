@@ -20,6 +20,8 @@ FOREBAY_KEYS = {
     "cleartext_without_tls", "passwordless_from_anywhere", "scram_iterations", "http",
     "admin_users", "stats_users", "max_logins_per_second", "max_address_logins_per_second",
     "max_authenticating_clients", "allow_from", "deny_from",
+    "listen_allow_from", "listen_deny_from", "proxy_protocol_from",
+    "auth_user", "auth_query", "auth_dbname", "auth_query_ttl",
     "http_token_file", "statement_statistics", "pgbouncer_metrics", "statement_metrics",
 }
 LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections",
@@ -56,6 +58,8 @@ def toml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(k)} = {toml(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(toml(v) for v in value) + "]"
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')

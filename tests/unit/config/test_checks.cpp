@@ -33,6 +33,28 @@ TEST(CheckConfig, wants_hosts_for_each_database) {
                           "hosts = [\"127.0.0.1:5432\"]"));
 }
 
+TEST(CheckConfig, wants_rules_for_listeners_that_there_are) {
+  EXPECT_THAT(errors_of("[forebay]\nlisten_deny_from = {\"*:1\" = [\"::1\"]}\n" + kAnyDatabase),
+              ElementsAre("f.toml:2:20: [forebay] listen_deny_from: there is no \"*:1\" in listen; "
+                          "there is \"127.0.0.1:6432\""));
+}
+
+TEST(CheckConfig, wants_an_auth_query_that_can_be_asked) {
+  EXPECT_THAT(
+      errors_of("[forebay]\nauth_user = \"a\"\nauth_query = \"SELECT 1\"\n" + kAnyDatabase),
+      ElementsAre("f.toml:3:14: [forebay] auth_query: $1, which stands for the user's name, "
+                  "is missing"));
+  EXPECT_THAT(errors_of(kAnyDatabase + "auth_dbname = \"nowhere\"\n"),
+              ElementsAre("f.toml:4:15: [databases.any] auth_dbname: there is no database "
+                          "\"nowhere\" in [databases]"));
+  EXPECT_THAT(warnings_of("[forebay]\nauth_query = \"SELECT $1\"\n" + kAnyDatabase),
+              ElementsAre("f.toml:2:14: [forebay] auth_query: nobody asks it; set auth_user as "
+                          "well"));
+  // Whoever is not listed is looked up, so that somebody can log in.
+  EXPECT_THAT(warnings_of("[forebay]\nauth_user = \"a\"\n[databases.any]\nhosts = \"db1\"\n"),
+              IsEmpty());
+}
+
 // ---- TLS ----
 
 TEST(CheckConfig, wants_a_certificate_where_clients_must_use_tls) {

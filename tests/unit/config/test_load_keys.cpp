@@ -11,7 +11,10 @@ using testing::HasSubstr;
 
 /// A value for each general key that is not its default, as the key itself shows it.
 const std::map<std::string, std::string> kOtherValues = {
-    {"forebay.listen", R"(["*:7000", "[::1]:7001", "/run/x/.s.PGSQL.7002"])"},
+    {"forebay.listen", R"(["127.0.0.1:6432", "*:7000", "[::1]:7001", "/run/x/.s.PGSQL.7002"])"},
+    {"forebay.listen_allow_from", R"({"127.0.0.1:6432" = ["127.0.0.2"]})"},
+    {"forebay.listen_deny_from", R"({"127.0.0.1:6432" = ["127.0.0.3"]})"},
+    {"forebay.proxy_protocol_from", R"(["10.1.0.0/16"])"},
     {"forebay.unix_socket_mode", R"("0750")"},
     {"forebay.workers", "3"},
     {"forebay.max_client_conn", "1234"},
@@ -19,6 +22,10 @@ const std::map<std::string, std::string> kOtherValues = {
     {"forebay.max_logins_per_second", "31"},
     {"forebay.max_address_logins_per_second", "32"},
     {"forebay.max_authenticating_clients", "33"},
+    {"forebay.auth_user", R"("asker")"},
+    {"forebay.auth_query", R"("SELECT $1")"},
+    {"forebay.auth_dbname", R"("any")"},
+    {"forebay.auth_query_ttl", R"("34s")"},
     {"forebay.allow_from", R"(["10.0.0.0/8"])"},
     {"forebay.deny_from", R"(["::1"])"},
     {"forebay.client_login_timeout", R"("11s")"},
@@ -129,10 +136,17 @@ AddressRules some_addresses() {
 }
 
 void set_login_limits(Config& config) {
+  config.unix_socket_mode = 0750;
+  config.max_address_client_connections = 15;
   config.max_logins_per_second = 31;
   config.max_address_logins_per_second = 32;
   config.max_authenticating_clients = 33;
   config.addresses = some_addresses();
+  config.listen_allow_from["127.0.0.1:6432"] = {Network::parse("127.0.0.2").value()};
+  config.listen_deny_from["127.0.0.1:6432"] = {Network::parse("127.0.0.3").value()};
+  config.proxy_protocol_from = {Network::parse("10.1.0.0/16").value()};
+  config.lookup = {"asker", "SELECT $1", "any"};
+  config.auth_query_ttl = seconds(34);
 }
 
 FakeEnvironment with_certificates() {
@@ -151,12 +165,15 @@ TEST(LoadConfig, has_a_test_value_for_every_general_key) {
   std::set<std::string> named;
   for (const auto& [name, value] : kOtherValues) named.insert(name);
   std::set<std::string> keys;
-  for (const Key<Config>& key : general_keys()) EXPECT_TRUE(keys.insert(full_name(key)).second);
+  for (const Key<Config>& key : general_keys()) {
+    if (!key.secret) EXPECT_TRUE(keys.insert(full_name(key)).second);
+  }
   EXPECT_EQ(keys, named);
 }
 
 TEST(LoadConfig, sets_every_general_key_and_no_other) {
   for (const Key<Config>& key : general_keys()) {
+    if (key.secret) continue;
     const std::string& value = kOtherValues.at(full_name(key));
     std::string text = "[" + std::string(key.section) + "]\n" + std::string(key.name) + " = " +
                        value + "\n" + kAnyDatabase;
@@ -186,6 +203,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   std::string text;
   std::string section;
   for (const Key<Config>& key : general_keys()) {
+    if (key.secret) continue;
     if (section != key.section) text += "[" + (section = std::string(key.section)) + "]\n";
     text += std::string(key.name) + " = " + kOtherValues.at(full_name(key)) + "\n";
   }
@@ -193,11 +211,10 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
 
   Config expected;
-  expected.listen = {{"*", 7000}, {"::1", 7001}, {"/run/x/.s.PGSQL.7002", 7002}};
-  expected.unix_socket_mode = 0750;
+  expected.listen = {
+      {"127.0.0.1", 6432}, {"*", 7000}, {"::1", 7001}, {"/run/x/.s.PGSQL.7002", 7002}};
   expected.workers = 3;
   expected.max_client_conn = 1234;
-  expected.max_address_client_connections = 15;
   set_login_limits(expected);
   expected.client_login_timeout = seconds(11);
   expected.reload_on_change = true;
@@ -269,7 +286,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
       kTimeouts + kReplicas + kReservePool +
       "max_db_connections = 6\nmax_db_client_connections = 9\nallow_from = [\"10.0.0.0/8\"]\n"
-      "deny_from = [\"::1\"]\nmonitor_user = "
+      "deny_from = [\"::1\"]\nauth_user = \"asker\"\nauth_query = \"SELECT $1\"\n"
+      "auth_dbname = \"app\"\nmonitor_user = "
       "\"m\"\nmonitor_password = \"seen\"\n";
   Database expected;
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
@@ -300,6 +318,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.addresses = some_addresses();
+  expected.lookup = {"asker", "SELECT $1", "app"};
   expected.monitor_user = "m";
   expected.monitor_password = Secret("seen");
   for (const char* password :

@@ -158,13 +158,20 @@ TEST_F(PgBouncerImport, TrustOfARuleIsNeverTakenOver) {
   EXPECT_NE(report().find("/hba:1: local rule with trust: unsupported"), std::string::npos);
 }
 
-TEST_F(PgBouncerImport, AuthQueryBecomesTheServersWord) {
+TEST_F(PgBouncerImport, AuthQuery) {
   const Config config = import(
-      "[databases]\na = host=h auth_user=q\nf = host=h user=x password=y auth_user=q\n"
-      "b = host=h\n[pgbouncer]\nauth_type = scram-sha-256\n");
-  EXPECT_EQ(config.databases.at("a").auth, AuthMethod::server);
-  EXPECT_FALSE(config.databases.at("b").auth);
-  EXPECT_FALSE(config.databases.at("f").auth);
+      "[databases]\na = host=h auth_user=q auth_dbname=b\nb = host=h\n"
+      "[pgbouncer]\nauth_type = scram-sha-256\nauth_user = p\n"
+      "auth_query = SELECT usename, passwd FROM find($1)\n");
+  EXPECT_EQ(config.lookup_for("a").auth_user, "q");
+  EXPECT_EQ(config.lookup_for("a").auth_dbname, "b");
+  EXPECT_EQ(config.lookup_for("b"), (AuthQuery{"p", "SELECT usename, passwd FROM find($1)", "b"}));
+  EXPECT_FALSE(config.databases.at("a").auth);
+  EXPECT_EQ(
+      report_on("[pgbouncer] auth_query"),
+      "p.ini:7: [pgbouncer] auth_query: approximated: [forebay] auth_query = \"SELECT "
+      "usename, passwd FROM find($1)\"; its search_path is pg_catalog: name the schema of all "
+      "else");
 }
 
 TEST_F(PgBouncerImport, Tls) {
@@ -177,6 +184,49 @@ TEST_F(PgBouncerImport, Tls) {
                                "client_tls_protocols = tlsv1.3\nclient_tls_ciphers = fast\n");
   EXPECT_EQ(config.client_tls.mode, TlsMode::verify_ca);
   EXPECT_EQ(config.client_tls.minimum_version, "TLSv1.3");
+}
+
+TEST_F(PgBouncerImport, FilesBesideTheConfiguration) {
+  environment.files["/etc/pgb/p.ini"] =
+      "[databases]\napp = host=h\n[pgbouncer]\nauth_file = users\nauth_type = hba\n"
+      "auth_hba_file = hba\n";
+  environment.files["/etc/pgb/users"] = "\"app\" \"secret\"\n";
+  environment.files["/etc/pgb/hba"] = "host all all all scram-sha-256\n";
+  const auto done = import_pgbouncer("/etc/pgb/p.ini", environment);
+  ASSERT_TRUE(done.has_value()) << done.error().message;
+  EXPECT_NE(done->toml.find("[users.app]\npassword = \"secret\""), std::string::npos) << done->toml;
+  EXPECT_NE(done->toml.find("auth = \"scram-sha-256\""), std::string::npos) << done->toml;
+}
+
+TEST_F(PgBouncerImport, PathsOfDebiansPackage) {
+  const Config config = import(
+      "[databases]\napp =\n[pgbouncer]\nunix_socket_dir = /var/run/postgresql\n"
+      "logfile = /var/log/postgresql/pgbouncer.log\n");
+  EXPECT_EQ(config.listen, (std::vector<Endpoint>{{"/run/forebay/.s.PGSQL.6432", 6432}}));
+  EXPECT_EQ(config.databases.at("app").hosts.front().host, "/var/run/postgresql/.s.PGSQL.5432");
+  EXPECT_EQ(config.log_file, "/var/log/forebay/forebay.log");
+  EXPECT_NE(report_on("[pgbouncer] unix_socket_dir").find("approximated"), std::string::npos);
+  EXPECT_NE(report_on("[pgbouncer] logfile").find("approximated"), std::string::npos);
+}
+
+TEST_F(PgBouncerImport, SizesThatDoNotFit) {
+  const Config config = import(
+      "[databases]\na = host=h pool_size=0 min_pool_size=5\nb = host=h min_pool_size=50\n"
+      "c = host=h pool_size=100\n[pgbouncer]\nmin_pool_size = 30\nmax_prepared_statements = 0\n"
+      "[users]\nu = pool_size=3\n");
+  EXPECT_EQ(config.pool.min_pool_size, 20U);
+  EXPECT_EQ(config.databases.at("a").pool.min_pool_size, 1U);
+  EXPECT_EQ(config.databases.at("b").pool.min_pool_size, 20U);
+  EXPECT_FALSE(config.databases.at("c").pool.min_pool_size);
+  EXPECT_EQ(config.users.at("u").pool.min_pool_size, 3U);
+  EXPECT_EQ(config.max_prepared_statements, 200U);
+}
+
+TEST_F(PgBouncerImport, DatabasesWithoutAHost) {
+  const Config config = import("[databases]\na = host=h port=nonsense\nb = host=h\n[pgbouncer]\n");
+  EXPECT_FALSE(config.databases.contains("a"));
+  EXPECT_TRUE(config.databases.contains("b"));
+  EXPECT_NE(report().find("[databases] a: unsupported: left out"), std::string::npos) << report();
 }
 
 TEST_F(PgBouncerImport, WhatCannotBeReadIsAnErrorWithItsPlace) {

@@ -58,5 +58,19 @@ TEST(Tenants, firewall_must_see_everything) {
               ElementsAre(HasSubstr("set firewall = \"report\"")));
 }
 
+TEST(Tenants, a_claim_needs_a_long_key_and_a_setting) {
+  FakeEnvironment environment;
+  environment.variables["K"] = "0123456789abcdef";
+  const std::string tenants = "[tenants]\ndatabases = [\"any\"]\nuser_pattern = \"{tenant}\"\n";
+  const auto loaded = load_text(
+      kAnyDatabase + tenants + "setting = \"app.t\"\nclaim_key_env = \"K\"\n", environment);
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+  EXPECT_EQ(loaded.config->tenants.claim_key, Secret("0123456789abcdef"));
+  EXPECT_THAT(errors_of(kAnyDatabase + tenants + "setting = \"app.t\"\nclaim_key = \"short\"\n"),
+              testing::ElementsAre(testing::HasSubstr("claim_key: it has less than 16 bytes")));
+  EXPECT_THAT(errors_of(kAnyDatabase + tenants + "claim_key = \"0123456789abcdef\"\n"),
+              testing::ElementsAre(testing::HasSubstr("set setting as well")));
+}
+
 }  // namespace
 }  // namespace forebay::config

@@ -29,6 +29,7 @@ class SinkStream : public Stream {
   void start_tls_client(std::shared_ptr<const TlsContext>, const std::string&, bool) override {}
   [[nodiscard]] const TlsFacts* tls() const override { return nullptr; }
   [[nodiscard]] PeerFacts peer() const override { return {}; }
+  void set_peer(const std::array<std::uint8_t, 16>&, std::uint16_t) override {}
   void shut_down_sending() override {}
   void reset() override {}
 

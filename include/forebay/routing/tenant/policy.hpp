@@ -23,6 +23,7 @@ struct Policy {
   std::vector<std::string> report_tables;  ///< of these: only reported
   std::vector<std::string> shared_tables;  ///< without the column
   std::string setting;                     ///< the run-time parameter that we own; empty for none
+  config::Secret claim_key;                ///< signs what it has; empty: it has the tenant's value
 
   /// Of a table as a statement names it; no schema where none is written.
   [[nodiscard]] Mode mode_of(Bytes schema, Bytes table) const;
