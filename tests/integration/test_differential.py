@@ -57,7 +57,7 @@ def over_tls(lab: Lab) -> None:
     compare_all(lab, lab.target())
 
 
-@test(targets=("forebay",), within=240, heavy=True)
+@test(targets=("forebay",), within=240)
 def with_reads_on_a_replica(lab: Lab) -> None:
     """What a replica answers, too, is what the primary would have said."""
     replica = lab.replica_of(lab.postgres)

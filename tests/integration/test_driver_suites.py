@@ -76,7 +76,7 @@ def pgx(lab: Lab) -> None:
         lab.postgres.rows("drop domain uint64", "app")
 
 
-@test(targets=TARGETS, within=240, heavy=True)
+@test(targets=TARGETS, within=240)
 def pgxpool(lab: Lab) -> None:
     go_suite(lab, "github.com/jackc/pgx/v4/pgxpool", 45, {}, {})
 

@@ -191,7 +191,7 @@ def check(load: Load, name: str, primary: Postgres, most: int = CLIENTS) -> None
     assert sum(load.errors().values()) <= most, load.errors()
 
 
-@test(modes=("transaction",), targets=FOREBAY, heavy=True, within=120)
+@test(modes=("transaction",), targets=FOREBAY, within=120)
 def primary_crashes(lab: Lab) -> None:
     """One error at most for each client that had something under way, and the others wait."""
     primary, replica = pair(lab)
@@ -203,7 +203,7 @@ def primary_crashes(lab: Lab) -> None:
     check(load, "crash", replica)
 
 
-@test(modes=("transaction",), targets=FOREBAY, heavy=True, within=120)
+@test(modes=("transaction",), targets=FOREBAY, within=120)
 def switchover(lab: Lab) -> None:
     primary, replica = pair(lab)
     target = cluster_target(lab, primary, replica)
@@ -214,7 +214,7 @@ def switchover(lab: Lab) -> None:
     check(load, "switchover", replica)
 
 
-@test(modes=("transaction",), targets=FOREBAY, heavy=True, within=120)
+@test(modes=("transaction",), targets=FOREBAY, within=120)
 def primary_hangs_and_wakes(lab: Lab) -> None:
     """A stopped primary loses its connections with its lease; when it wakes up and thinks that it
     still is one, nothing goes there."""

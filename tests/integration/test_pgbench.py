@@ -86,7 +86,7 @@ def _many(lab: Lab, protocol: str, clients: int, transactions: int) -> None:
 
 
 @test(modes=("transaction",), tls=TLS, targets=("forebay",), params=PROTOCOLS, alone=True,
-      within=300, heavy=True)
+      within=300)
 def two_thousand_clients(lab: Lab, protocol: str) -> None:
     """2,000 clients on 20 server connections finish with no error."""
     _many(lab, protocol, 300 if lab.sanitized else 2000, 10)

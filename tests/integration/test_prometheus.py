@@ -55,7 +55,7 @@ class Prometheus:
         return list(answer["data"]["result"])
 
 
-@test(targets=FOREBAY, heavy=True, tls=(True,))
+@test(targets=FOREBAY, tls=(True,))
 def every_expression_finds_something(lab: Lab) -> None:
     """Of the dashboards each, of the alerts each metric; Prometheus takes the rules."""
     primary = lab.private_postgres()

@@ -260,7 +260,7 @@ def the_service_manager_is_told(lab: Lab) -> None:
         ports.release(port)
 
 
-@test(modes=("transaction",), targets=FOREBAY, heavy=True)
+@test(modes=("transaction",), targets=FOREBAY)
 def a_storm_of_reloads(lab: Lab) -> None:
     """Hundreds of good and broken files while clients run transactions: none of them fails."""
     target = lab.target(pool_size=4, options={"log_connections": False})

@@ -317,7 +317,7 @@ def corpus_on_a_standby(lab: Lab) -> None:
     assert not wrong, wrong
 
 
-@test(targets=FOREBAY, params=("psycopg2_driver.py", "asyncpg_driver.py"), within=120, heavy=True)
+@test(targets=FOREBAY, params=("psycopg2_driver.py", "asyncpg_driver.py"), within=120)
 def drivers(lab: Lab, param: str) -> None:
     """The driver programs, as without replicas."""
     replica = lab.replica_of(lab.postgres)

@@ -154,7 +154,9 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
       return taken;
     case Step::done:
       taken.effect = Effect::done;
-      taken.expected = pop_head();
+      done_ = first_;
+      leave_head();
+      skip_copy_ends();
       return taken;
   }
   return taken;
@@ -206,20 +208,37 @@ void ExpectedReplies::abandon_all() {
   }
 }
 
-Expected ExpectedReplies::drop_head() {
-  Expected expected = std::move(head());
+// Off the queue; what it was stays in its place.
+void ExpectedReplies::leave_head() noexcept {
+  if (head().request == Request::sync) --syncs_;
+  if (closes(head())) --closes_;
   first_ = (first_ + 1) & (ring_.size() - 1);
   --count_;
-  if (expected.request == Request::sync) --syncs_;
-  if (closes(expected)) --closes_;
-  return expected;
+}
+
+Expected ExpectedReplies::drop_head() {
+  Expected& expected = head();
+  leave_head();
+  return std::move(expected);
 }
 
 Expected ExpectedReplies::pop_head() {
   Expected expected = drop_head();
-  // A copy_end that no copy claimed: the server ignores the message, too.
-  while (count_ > 0 && head().request == Request::copy_end) drop_head();
+  skip_copy_ends();
   return expected;
+}
+
+// A copy_end that no copy claimed: the server ignores the message, too.
+void ExpectedReplies::skip_copy_ends() noexcept {
+  while (count_ > 0 && head().request == Request::copy_end) leave_head();
+}
+
+void ExpectedReplies::let_go() noexcept {
+  Expected& expected = done();
+  expected.change.reset();
+  expected.special.reset();
+  expected.sent.entry.reset();
+  expected.sent.note.reset();
 }
 
 void ExpectedReplies::append(Expected&& expected) {

@@ -107,7 +107,7 @@ class ExpectedReplies {
  public:
   enum class Effect : std::uint8_t {
     part,          ///< one of several messages of the reply at the head
-    done,          ///< the reply at the head is complete: `expected` holds it
+    done,          ///< the reply at the head is complete: see `done()`
     batch_failed,  ///< an error: what was expected up to the next Sync is in `voided`
     error,         ///< an error whose ReadyForQuery is still to come
     unexpected,    ///< nobody asked for this message: the connection cannot be trusted any more
@@ -116,7 +116,6 @@ class ExpectedReplies {
   struct Taken {
     Effect effect = Effect::unexpected;
     Disposition disposition = Disposition::forward;
-    Expected expected;
   };
 
   /// Expects a reply. False when the server will not answer it: the batch has already failed, or
@@ -129,6 +128,10 @@ class ExpectedReplies {
   /// A message of the given type arrived (all types but the asynchronous NoticeResponse,
   /// NotificationResponse and ParameterStatus, which belong to nobody).
   Taken take(pg::Backend type);
+  /// The reply that `take` has just found to be complete. Stays where it was, until `let_go`.
+  [[nodiscard]] Expected& done() noexcept { return ring_[done_]; }
+  /// Nobody needs it any more: what it refers to is let go, which may belong to one thread.
+  void let_go() noexcept;
 
   /// What an error voided, oldest first: their changes must be undone, newest first. Valid until
   /// the next call of `take`.
@@ -208,6 +211,8 @@ class ExpectedReplies {
   }
   Expected pop_head();
   Expected drop_head();
+  void leave_head() noexcept;
+  void skip_copy_ends() noexcept;
   void append(Expected&& expected);
   void begin_copy_in();
   Taken fail();
@@ -215,6 +220,7 @@ class ExpectedReplies {
   std::vector<Expected> ring_;  ///< its size is a power of two
   std::size_t first_ = 0;
   std::size_t count_ = 0;
+  std::size_t done_ = 0;  ///< its place in the ring
   std::vector<Expected> voided_;
   /// Messages that the copy at the head has taken with it, if it still ran when they arrived.
   std::uint32_t taken_by_copy_ = 0;

@@ -116,6 +116,7 @@ class Relay {
   struct Understood {
     SessionWorkRef work = nullptr;
     Ends ends = Ends::perhaps;
+    bool forgets_names = false;  ///< DEALLOCATE ALL and the like
     std::optional<tenant::Violation> objection = std::nullopt;
     StatementEntryRef entry = nullptr;
     Route route = {};
@@ -272,7 +273,7 @@ class ServerRelay {
   bool refuse_changed();
   bool run_again(const SpecialReply* special);
   [[nodiscard]] bool measured() const noexcept;
-  void measure(pg::Backend type, ExpectedReplies::Taken& taken);
+  void measure(pg::Backend type, const ExpectedReplies::Taken& taken);
   void measure_error(Bytes sqlstate, const ExpectedReplies::Taken& taken);
   void close_statement();
   void take_sample(const StatementMeter::Open& open, const TimeSplit& split);

@@ -129,7 +129,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     return Handled::need_link;
   }
   const Bytes types = parse->parameter_types.substr(2);
-  auto [work, ends, objection, entry, route] =
+  auto [work, ends, forgets, objection, entry, route] =
       understand(parse->text, reading(client_.welcome), types);
   if (objection) return Handled::need_link;
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;

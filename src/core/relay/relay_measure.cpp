@@ -55,7 +55,7 @@ bool ServerRelay::measured() const noexcept {
 }
 
 // A message of the server's that is no error, and what it ended.
-void ServerRelay::measure(pg::Backend type, ExpectedReplies::Taken& taken) {
+void ServerRelay::measure(pg::Backend type, const ExpectedReplies::Taken& taken) {
   StatementMeter& meter = link_.meter;
   const Instant now = rules_.measures->now;
   // The client's data is what the server waits for.
@@ -65,15 +65,16 @@ void ServerRelay::measure(pg::Backend type, ExpectedReplies::Taken& taken) {
     if (taken.disposition == Disposition::discard) meter.current = {};
     return;
   }
-  switch (taken.expected.request) {
+  Expected& done = link_.expected.done();
+  switch (done.request) {
     case Request::execute:
       if (meter.open().exists) close_statement();
-      meter.answered(std::move(taken.expected.sent), now);
+      meter.answered(std::move(done.sent), now);
       return;
     case Request::query:
     case Request::function_call:
       if (meter.open().exists) close_statement();
-      meter.answered(std::move(taken.expected.sent), now);
+      meter.answered(std::move(done.sent), now);
       close_statement();
       break;
     case Request::sync:
@@ -106,13 +107,15 @@ void ServerRelay::measure_error(Bytes sqlstate, const ExpectedReplies::Taken& ta
 void ServerRelay::close_statement() {
   StatementMeter& meter = link_.meter;
   const TimeSplit split = meter.close();
-  StatementMeter::Open open = std::exchange(meter.open(), {});
+  StatementMeter::Open& open = meter.open();
   StatementTable& statements = rules_.measures->statements;
   if (statements.active()) {
     statements.count(open.sent.entry.get(), split, open.answer, open.sent.bytes, open.ended);
   }
   const auto slow = microseconds_of(meter.slow_after);
   if (slow > 0 && split.total() >= slow) take_sample(open, split);
+  open.sent.entry.reset();
+  open.sent.note.reset();
 }
 
 // Whose it is, the link says that the client has.

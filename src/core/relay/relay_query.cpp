@@ -52,9 +52,9 @@ bool names_statement(const SessionStep& step) {
 // What a text does to the session; null for nothing. Facts and shape are good until the next call.
 Relay::Understood Relay::understand(Bytes text, const Reading& reading,
                                     std::optional<Bytes> types) const {
-  if (rules_.reader == nullptr) return {};
+  if (rules_.reader == nullptr) return {.forgets_names = is_deallocate_all(text)};
   if (!reading.lexable) {
-    Understood unknown{unknown_work()};
+    Understood unknown{.work = unknown_work(), .forgets_names = is_deallocate_all(text)};
     if (client_.tenant != nullptr) unknown.objection = unread();
     return unknown;
   }
@@ -62,7 +62,10 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   if (client_.tenant != nullptr) reader.cache.set_policy(client_.tenant->policy);
   const sql::Facts& facts = reader.cache.facts(text, reading.standard, reader.shape);
   SessionWorkRef work = session_work(facts, reader.shape, text);
-  Understood understood{std::move(work), ends_of(facts)};
+  Understood understood{
+      .work = std::move(work),
+      .ends = ends_of(facts),
+      .forgets_names = facts.known ? forgets_names(facts) : is_deallocate_all(text)};
   if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
   if (rules_.measures != nullptr && rules_.measures->statements.active() &&
       client_.statistics != nullptr) {
@@ -113,7 +116,7 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
     expected.ends = understood.ends;
     expected.sent.entry = std::move(understood.entry);
     expected.sent.note = note_of(query->text, link);
-    if (rules_.share_statements && is_deallocate_all(query->text)) {
+    if (rules_.share_statements && understood.forgets_names) {
       ++link.all_gone;
       expected.change =
           std::make_unique<NameChange>(NameChange{.kind = NameChange::Kind::all_gone});

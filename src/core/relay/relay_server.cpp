@@ -173,7 +173,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
   }
   if (taken.disposition == Disposition::forward) link_.unanswered = false;
   SpecialReply* special =
-      taken.effect == Effect::done ? taken.expected.special.get() : link_.expected.special();
+      taken.effect == Effect::done ? link_.expected.done().special.get() : link_.expected.special();
   if (type == Backend::CommandComplete || type == Backend::EmptyQueryResponse) {
     on_statement_complete(item, taken.disposition, special);
   }
@@ -186,8 +186,10 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     pass(item, taken.disposition);
   }
   if (taken.effect == Effect::done) {
-    if (taken.expected.change != nullptr) on_described(item, *taken.expected.change);
-    on_done(taken.expected);
+    const Expected& done = link_.expected.done();
+    if (done.change != nullptr) on_described(item, *done.change);
+    on_done(done);
+    link_.expected.let_go();
     if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
   }
   if (link_.overrun != nullptr && type == Backend::ReadyForQuery && link_.expected.empty() &&

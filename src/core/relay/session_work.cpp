@@ -16,7 +16,8 @@ using sql::Value;
 
 // Facts::memo.
 constexpr std::uint8_t kNothing = 1;
-constexpr int kEndsShift = 1;
+constexpr std::uint8_t kForgets = 2;
+constexpr int kEndsShift = 2;
 
 /// Functions that leave something in the session, and what.
 struct Lasting {
@@ -432,10 +433,19 @@ Ends ends_of(const sql::Facts& facts) noexcept {
   return facts.known ? static_cast<Ends>(facts.memo >> kEndsShift) : Ends::perhaps;
 }
 
+bool forgets_names(const sql::Facts& facts) noexcept {
+  return (facts.memo & kForgets) != 0;
+}
+
 SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text) {
   if ((facts.memo & kNothing) != 0) return nullptr;
   if (!facts.known) return unknown_work();
   facts.memo = static_cast<std::uint8_t>(static_cast<int>(judge_end(facts)) << kEndsShift);
+  for (const sql::Statement& statement : facts.statements) {
+    const bool forgets = statement.kind == sql::Kind::discard ||
+                         (statement.kind == sql::Kind::deallocate && statement.all);
+    if (forgets) facts.memo |= kForgets;
+  }
   auto work = std::make_shared<SessionWork>(Builder(shape, text).take(facts));
   if (!work->steps.empty()) return work;
   // Where a literal decides (set_config's last argument), the next text may do something.

@@ -87,6 +87,9 @@ enum class Ends : std::uint8_t {
 };
 /// After session_work of the same facts.
 Ends ends_of(const sql::Facts& facts) noexcept;
+/// Whether a text may end prepared statements without naming them: DEALLOCATE ALL, DISCARD. After
+/// session_work of the same facts, which are known.
+bool forgets_names(const sql::Facts& facts) noexcept;
 
 /// What a text does to its session; null for nothing, which is what most texts do. Remembers in
 /// Facts::memo whether it was nothing.

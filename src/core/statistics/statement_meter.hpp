@@ -68,8 +68,11 @@ class StatementMeter {
   [[nodiscard]] Open& open() noexcept { return open_; }
 
   /// The answer to a statement is complete.
-  void answered(StatementSent sent, Instant now) noexcept {
-    open_ = {true, now, std::exchange(current, {}), std::move(sent)};
+  void answered(StatementSent&& sent, Instant now) noexcept {
+    open_.exists = true;
+    open_.ended = now;
+    open_.answer = std::exchange(current, {});
+    open_.sent = std::move(sent);
   }
   /// ReadyForQuery: what the server did for the open statement, it has done now.
   void ready(Instant now) noexcept {

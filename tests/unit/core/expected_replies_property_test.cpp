@@ -149,7 +149,7 @@ class Schedule {
       case Effect::part:
         break;
       case Effect::done:
-        if (taken.expected.unnamed_version != answer.request) complain("the wrong request is done");
+        if (queue_.done().unnamed_version != answer.request) complain("the wrong request is done");
         if (answer.request < last_done_) complain("done out of order");
         last_done_ = answer.request;
         fates_[answer.request] = Fate::answered;

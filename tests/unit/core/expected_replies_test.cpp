@@ -143,11 +143,13 @@ TEST_F(ExpectedRepliesTest, grows_while_it_wraps_around) {
       ASSERT_TRUE(queue_.push(std::move(expected)));
     }
     for (std::uint32_t i = 0; i < round / 2; ++i) {
-      ASSERT_EQ(queue_.take(Backend::CloseComplete).expected.unnamed_version, taken++);
+      ASSERT_EQ(queue_.take(Backend::CloseComplete).effect, Effect::done);
+      ASSERT_EQ(queue_.done().unnamed_version, taken++);
     }
   }
   while (!queue_.empty()) {
-    ASSERT_EQ(queue_.take(Backend::CloseComplete).expected.unnamed_version, taken++);
+    ASSERT_EQ(queue_.take(Backend::CloseComplete).effect, Effect::done);
+    ASSERT_EQ(queue_.done().unnamed_version, taken++);
   }
   EXPECT_EQ(taken, pushed);
 }
