@@ -350,6 +350,9 @@ void Relay::prepare_on_link(const StatementRef& statement, Disposition dispositi
   }
   std::string text = "PREPARE ";
   text.append(statement->server_name()).append(sql);
+  // Where the last one failed, it was not closed: its name would be taken for good.
+  pg::write_close(out, pg::frontend::Target::statement, kPreparing);
+  ask(Request::close, {});
   pg::write_parse_text(out, kPreparing, text);
   ask(Request::parse, {});
   pg::write_bind(out, kPreparing, kPreparing, {});
