@@ -343,6 +343,11 @@ Keys<Config> server_keys() {
           "A server connection that was idle for longer is checked before it is used."),
       key(kSection, "max_connecting", Effect::at_once, &C::max_connecting, Count{1, 1000},
           "Logins to a server in progress at a time, for each pool."),
+      key(kSection, "max_host_connections", Effect::at_once, &C::max_host_connections,
+          Count{0, 100'000},
+          "The most server connections to each host (address and port, as hosts says them) of all "
+          "pools; 0 for no limit. Set it below the server's max_connections. The monitor's, "
+          "replication connections and cancel requests do not count."),
       key(kSection, "max_prepared_statements", Effect::at_once, &C::max_prepared_statements,
           Count{1, 100'000},
           "Prepared statements that are kept on a server connection in transaction and statement "

@@ -34,7 +34,7 @@ double open_descriptors() {
 /// that one alert rule sees them.
 class Limits {
  public:
-  void add(const char* limit, const std::string& of, double used, double max) {
+  void add(const std::string& limit, const std::string& of, double used, double max) {
     if (max == 0 || used_.metric.size() > kNamesMax) return;
     const Labels labels = {{"limit", limit}, {"of", of}};
     metrics::add(used_, used, labels);
@@ -54,8 +54,7 @@ class Limits {
 void add_quota(Limits& limits, const core::Quota& quota) {
   const std::string& name = quota.name();
   const std::size_t quote = name.find('"');
-  const bool user = name.starts_with("max_user");
-  limits.add(user ? "max_user_connections" : "max_db_connections",
+  limits.add(name.substr(0, name.find(' ')),
              quote == std::string::npos ? name : name.substr(quote + 1, name.size() - quote - 2),
              quota.count(), quota.max());
 }

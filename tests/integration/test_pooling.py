@@ -338,6 +338,24 @@ def max_db_connections(lab: Lab) -> None:
 
 
 @test(modes=("transaction",), targets=FOREBAY)
+def max_host_connections(lab: Lab) -> None:
+    """The limit holds over all pools, whatever their users and databases, and none starves: not
+    even one that has no server connection while another one's clients wait all the time."""
+    target = lab.target(pool_size=2, options={"max_host_connections": 2})
+    watch = Watch(lab)
+    watch.sql = ("select count(*) from pg_stat_activity where backend_type = 'client backend' and "
+                 "pid <> pg_backend_pid()")
+
+    def visit(number: int) -> None:
+        with target.connect(("app", "other")[number % 2], "app", within=60) as client:
+            for _ in range(20):
+                client.run("select pg_sleep(0.002)")
+    with lab.while_running(watch):
+        lab.in_parallel(20, visit)
+    assert watch.most <= 2, f"{watch.most} server connections were seen"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
 def max_user_connections(lab: Lab) -> None:
     target = lab.target(pool_size=3, user_options={"app": {"max_user_connections": 2}})
     watch = Watch(lab)

@@ -41,6 +41,8 @@ Plan make_plan(Random& random) {
   plan.jumps = plan.faults && random.chance(50);
   if (random.chance(30)) plan.client_window = 1 + random.below(100);
   if (random.chance(20)) plan.server_window = 1 + random.below(100);
+  if (random.chance(25))
+    config.max_host_connections = static_cast<std::uint32_t>(1 + random.below(3));
   return plan;
 }
 
@@ -53,6 +55,7 @@ config::Config changed_config(const Plan& plan, Random& random) {
   config.max_prepared_statements = static_cast<std::uint32_t>(random.below(4));
   config::Database& database = config.databases["app"];
   database.max_db_connections = static_cast<std::uint32_t>(random.below(5));
+  config.max_host_connections = static_cast<std::uint32_t>(random.below(4));
   if (random.chance(40)) database.hosts = {{"db2", 5432}};
   if (random.chance(20)) database.dbname = "another";
   return config;
@@ -66,6 +69,7 @@ std::string Plan::text() const {
   text += ", at a time " + std::to_string(at_a_time);
   text += ", users " + std::to_string(users.size());
   text += ", limit " + std::to_string(config.databases.at("app").max_db_connections);
+  text += ", of a host " + std::to_string(config.max_host_connections);
   text += ", statements " + std::to_string(config.max_prepared_statements);
   if (faults) text += ", faults";
   if (babble) text += ", babble";

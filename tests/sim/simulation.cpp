@@ -279,7 +279,25 @@ void Simulation::check() {
   if (limit > 0 && total > std::max(limit, total_))
     wrong("more links than max_db_connections allows");
   total_ = total;
+  check_hosts(total);
   check_links();
+}
+
+// Every link that a pool counts has its place at one host, and no host has too many.
+void Simulation::check_hosts(std::uint32_t total) {
+  std::uint32_t places = 0;
+  for (const auto& quota : world_.shared().pools.quotas()) {
+    if (!quota->name().starts_with("max_host_connections")) continue;
+    places += quota->count();
+    std::uint32_t& before = at_host_[quota->name()];
+    if (quota->max() > 0 && quota->count() > std::max(quota->max(), before)) {
+      wrong("more links than max_host_connections allows");
+    }
+    before = quota->count();
+  }
+  if (places != total) {
+    wrong("pools count " + std::to_string(total) + " links, hosts " + std::to_string(places));
+  }
 }
 
 void Simulation::check_links() {

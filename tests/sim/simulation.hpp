@@ -69,6 +69,7 @@ class Simulation {
   void settle_down();
 
   void check();
+  void check_hosts(std::uint32_t total);
   void check_links();
   void check_parked(core::ServerLink& link);
   void check_finished(ModelClient& client);
@@ -85,6 +86,7 @@ class Simulation {
   config::Config config_;                          ///< the plan's, or what the last reload brought
   std::map<std::uint64_t, std::uint32_t> totals_;  ///< links of each pool at the last look
   std::uint32_t total_ = 0;
+  std::map<std::string, std::uint32_t> at_host_;  ///< links, by the name of its limit
   World world_;
   FakePostgres postgres_;
   std::vector<std::unique_ptr<ModelServer>> servers_;

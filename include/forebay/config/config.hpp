@@ -227,6 +227,7 @@ struct Config {
   /// How long clients wait for a database of which no server answers, before they are told.
   milliseconds server_unavailable_timeout = seconds(10);
   milliseconds server_check_delay = seconds(30);  ///< idle longer than that: checked before use
+  std::uint32_t max_host_connections = 0;         ///< to each host; 0: no limit
   std::uint32_t max_connecting = 8;               ///< logins in progress, for each pool
   std::uint32_t max_prepared_statements = 200;    ///< kept on a server connection
   bool application_name_add_host = false;         ///< the client's address, behind its name

@@ -134,7 +134,7 @@ void Engine::look_after_links() {
     const bool old = link.worn(now_) || draining_;
     const bool idle = settings.server_idle_timeout.count() > 0 &&
                       now_ - link.parking().since >= settings.server_idle_timeout;
-    const bool unwanted = link.outdated() || link.pool().excess() > kept[&link.pool()];
+    const bool unwanted = link.outdated() || link.pool().excess(link) > kept[&link.pool()];
     if (!old && !idle && !unwanted) continue;
     // Without a credential of our own, what is closed here only a client can open again.
     const Pool::Counts counts = link.pool().counts();

@@ -121,6 +121,7 @@ class Engine final : public Driven {
   void make_room(const Quota& quota, Pool& pool);
   /// A place below these limits is free: pools that wait for one may open.
   void feed_starved(Pool& pool);
+  void feed_starved(Quota& quota);
   [[nodiscard]] double random_fraction();
 
   // ---- for the console

@@ -163,8 +163,8 @@ void Engine::receive(mail::CloseLink& close) {
 // A parked link that was lost after another worker had taken it out of the pool, and before that
 // worker asked for it.
 void Engine::bury_lost(ServerLink& link) {
-  count_out(link.pool(), link.parking().leaving);
   link_closed(link);
+  count_out(link.pool(), link.parking().leaving);
 }
 
 void Engine::count_out(Pool& pool, bool leaving) {
@@ -294,10 +294,13 @@ void Engine::make_room(const Quota& quota, Pool& pool) {
 }
 
 void Engine::feed_starved(Pool& freed) {
-  for (const auto& quota : freed.quotas()) {
-    for (const auto& pool : quota->take_starved()) {
-      open_links(pool, pool->plan(now_, !draining_));
-    }
+  for (const auto& quota : freed.quotas()) feed_starved(*quota);
+}
+
+void Engine::feed_starved(Quota& quota) {
+  if (stopped_) return;
+  for (const auto& pool : quota.take_starved()) {
+    open_links(pool, pool->plan(now_, !draining_));
   }
 }
 
@@ -307,6 +310,7 @@ void Engine::link_closed(ServerLink& link) {
   }
   links_.erase(links_.iterator_to(link));
   dead_links_.emplace_back(&link);
+  if (const auto place = link.leave_place()) feed_starved(*place);
 }
 
 }  // namespace forebay::core

@@ -14,12 +14,8 @@ using std::chrono::milliseconds;
 /// The first pause after a failed login, and the longest.
 constexpr milliseconds kBackoffMin{50};
 constexpr milliseconds kBackoffMax{1000};
-/// A host that was a standby, or not there, is not where the next login begins for so long.
-constexpr milliseconds kAvoidHost{30'000};
 /// A host that a login for reads failed at is not read from for so long.
 constexpr milliseconds kShunReader{1000};
-/// So many accepted sets of settings are remembered.
-constexpr std::size_t kAcceptedMax = 1000;
 
 }  // namespace
 
@@ -47,7 +43,8 @@ std::shared_ptr<const Pool::Terms> Pool::terms_of(Setup& setup) {
   FB_ASSERT(!setup.target.hosts.empty());
   return std::make_shared<const Terms>(
       Terms{std::move(setup.target), setup.settings, std::max(1u, setup.max_connecting),
-            setup.unavailable_timeout, std::move(setup.quotas), std::move(setup.readers)});
+            setup.unavailable_timeout, std::move(setup.quotas), std::move(setup.host_quotas),
+            std::move(setup.readers)});
 }
 
 void Pool::replace(Setup setup, Replaced& replaced) {
@@ -95,17 +92,18 @@ void Pool::set_terms(std::shared_ptr<const Terms> terms, Replaced& replaced) {
   replaced.push_back(std::exchange(terms_, std::move(terms)));
 }
 
-std::uint32_t Pool::excess() const {
+std::uint32_t Pool::excess(const ServerLink& link) const {
   const std::lock_guard lock(mutex_);
-  return excess_locked();
+  return excess_locked(link);
 }
 
-std::uint32_t Pool::excess_locked() const {
+std::uint32_t Pool::excess_locked(const ServerLink& link) const {
   // What was opened from the reserve goes when nobody waits.
   const config::PoolSettings& settings = terms_->settings;
   const std::uint32_t size = settings.pool_size + (waiters_.empty() ? 0 : settings.reserve());
   std::uint32_t excess = total_ > size ? total_ - size : 0;
   for (const auto& quota : terms_->quotas) excess = std::max(excess, quota->excess());
+  if (const auto& place = link.place()) excess = std::max(excess, place->excess());
   // Where two workers give one back each and one is too much, one goes.
   return excess > leaving_ ? excess - leaving_ : 0;
 }
@@ -166,16 +164,15 @@ Pool::ParkedList* Pool::choose(WorkerId here) {
 
 Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool worn) {
   const std::lock_guard lock(mutex_);
-  if (worn || excess_locked() > 0 || unwanted_locked(link)) return leave(link);
-  if (!waiters_.empty() && !paused_ && has_primary(now)) {
+  const bool has_waiter = !waiters_.empty() && !paused_ && has_primary(now);
+  if (worn || excess_locked(link) > 0 || unwanted_locked(link) || claimed(link, has_waiter, now)) {
+    return leave(link);
+  }
+  if (has_waiter) {
     Ticket& ticket = waiters_.front();
     waiters_.pop_front();
     ticket.waiting = false;
     return {Released::Kind::give, ticket.session};
-  }
-  // Another pool below the same limit waits for a place.
-  for (const auto& quota : terms_->quotas) {
-    if (quota->starves_another(*this)) return leave(link);
   }
   Parking& parking = link.parking();
   parking.home = here;
@@ -188,6 +185,19 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
   }
   note_in_flight();
   return {Released::Kind::parked, {}};
+}
+
+// Whether another pool below the same limit is to have the link's place.
+bool Pool::claimed(const ServerLink& link, bool has_waiter, Instant now) const {
+  const auto claims = [&](const Quota& quota) {
+    if (!quota.any_starved()) return false;
+    const Instant since = has_waiter ? waiters_.front().since : kNever;
+    return quota.claims_link({weak_from_this(), since, total_}, now);
+  };
+  for (const auto& quota : terms_->quotas) {
+    if (claims(*quota)) return true;
+  }
+  return link.place() != nullptr && claims(*link.place());
 }
 
 Pool::Released Pool::leave(ServerLink& link) {
@@ -205,16 +215,35 @@ bool Pool::retire(ServerLink& link) {
   return true;
 }
 
-ServerLink* Pool::retire_any(WorkerId& home) {
-  const std::lock_guard lock(mutex_);
-  for (ParkedList& list : parked_) {
-    if (list.empty()) continue;
-    Parking& parking = list.back();
-    home = parking.home;
-    list.pop_back();
-    return &parking.link;
+Parking* Pool::longest_idle(const Quota& quota) const {
+  const bool counts_all =
+      std::ranges::any_of(terms_->quotas, [&](const auto& known) { return known.get() == &quota; });
+  Parking* longest = nullptr;
+  for (const ParkedList& list : parked_) {
+    for (const Parking& parking : list) {
+      if (!counts_all && parking.link.place().get() != &quota) continue;
+      if (longest == nullptr || parking.since < longest->since) {
+        longest = &const_cast<Parking&>(parking);
+      }
+    }
   }
-  return nullptr;
+  return longest;
+}
+
+Instant Pool::idle_since(const Quota& quota) const {
+  const std::lock_guard lock(mutex_);
+  const Parking* longest = longest_idle(quota);
+  return longest == nullptr ? kNever : longest->since;
+}
+
+ServerLink* Pool::retire_idle(const Quota& quota, WorkerId& home) {
+  const std::lock_guard lock(mutex_);
+  Parking* longest = longest_idle(quota);
+  if (longest == nullptr) return nullptr;
+  home = longest->home;
+  ParkedList& list = parked_[home.value()];
+  list.erase(list.iterator_to(*longest));
+  return &longest->link;
 }
 
 // ---------------------------------------------------------------- where the hosts are a cluster
@@ -251,6 +280,10 @@ std::vector<SessionKey> Pool::overdue(Instant now, Duration hold) {
 
 std::size_t Pool::opening_host(Instant now) {
   const std::lock_guard lock(mutex_);
+  return opening_host_locked(now);
+}
+
+std::size_t Pool::opening_host_locked(Instant now) {
   if (terms_->target.cluster != nullptr) {
     const Cluster::View& view = hosts_.look(*terms_->target.cluster);
     if (view.watched && view.writable(now)) return *view.primary;
@@ -341,7 +374,13 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
                                     : 0;
   std::uint32_t planned = 0;
   const std::uint32_t size = size_now(now);
+  const std::shared_ptr<Quota> host = host_quota(opening_host_locked(now));
   while (opening_ < parallel && total_ < size && (opening_ < waiting || planned < missing)) {
+    // Each link takes its place there itself, when it is known which host it connects to.
+    if (host != nullptr && host->full(planned)) {
+      if (opening_ < waiting) starve(host, starved_by);
+      break;
+    }
     if (!reserve_quotas(opening_ < waiting, starved_by)) break;
     ++opening_;
     ++total_;
@@ -370,14 +409,21 @@ bool Pool::reserve_login() {
 bool Pool::reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by) {
   for (std::size_t i = 0; i < terms_->quotas.size(); ++i) {
     if (terms_->quotas[i]->try_reserve()) continue;
-    if (for_waiter) {
-      terms_->quotas[i]->add_starved(weak_from_this());
-      if (starved_by != nullptr) *starved_by = terms_->quotas[i];
-    }
+    if (for_waiter) starve(terms_->quotas[i], starved_by);
     while (i > 0) terms_->quotas[--i]->release();
     return false;
   }
   return true;
+}
+
+void Pool::starve(const std::shared_ptr<Quota>& quota, std::shared_ptr<Quota>* starved_by) {
+  quota->add_starved({weak_from_this(), waiters_.front().since, total_});
+  if (starved_by != nullptr) *starved_by = quota;
+}
+
+void Pool::starved_by(Quota& quota) {
+  const std::lock_guard lock(mutex_);
+  if (!waiters_.empty()) quota.add_starved({weak_from_this(), waiters_.front().since, total_});
 }
 
 void Pool::release_quotas() {
@@ -462,104 +508,6 @@ std::optional<Refused> Pool::unavailable(Instant now) const {
   const bool given_up = last_lasting_ || now - unavailable_since_ >= terms_->unavailable_timeout;
   if (!given_up) return {};
   return last_refusal_;
-}
-
-// ---------------------------------------------------------------- what was learned
-
-std::optional<auth::Credential> Pool::credential() const {
-  const std::lock_guard lock(mutex_);
-  return credential_;
-}
-
-void Pool::learn_credential(auth::Credential credential) {
-  for (const auto& reader : readers()) reader->learn_credential(credential);
-  const std::lock_guard lock(mutex_);
-  if (credential_ && !learned_) return;  // configured
-  credential_ = std::move(credential);
-  learned_ = true;
-}
-
-auth::ScramKeys Pool::scram_keys(const auth::Password& password, const auth::KeyRequest& request) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auth::ScramKeys* keys = keys_.find(request)) return *keys;
-  }
-  auth::ScramKeys keys = auth::derive_keys(password, request.salt, request.iterations);
-  const std::lock_guard lock(mutex_);
-  keys_.remember(request, keys);
-  return keys;
-}
-
-WelcomeRef Pool::welcome() const {
-  const std::lock_guard lock(mutex_);
-  return welcome_;
-}
-
-WelcomeRef Pool::learn_welcome(Welcome welcome) {
-  if (const auto primary = primary_.lock()) {
-    if (const WelcomeRef known = primary->welcome()) {
-      for (auto& [name, value] : welcome.parameters) {
-        const std::string* told = is_server_fact(name) ? known->find(name) : nullptr;
-        if (told != nullptr) value = *told;
-      }
-      if (*known == welcome) return known;
-    }
-  }
-  const std::lock_guard lock(mutex_);
-  if (welcome_ == nullptr || *welcome_ != welcome) {
-    welcome.render();
-    welcome_ = std::make_shared<const Welcome>(std::move(welcome));
-    accepted_.clear();
-  }
-  return welcome_;
-}
-
-std::optional<Pool::Reported> Pool::accepted(const ParameterSetRef& settings) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = accepted_.find(settings.get());
-  if (found == accepted_.end()) return std::nullopt;
-  return found->second.second;
-}
-
-void Pool::learn_accepted(ParameterSetRef settings, Reported reported) {
-  const std::lock_guard lock(mutex_);
-  if (accepted_.size() >= kAcceptedMax) accepted_.clear();
-  const ParameterSet* key = settings.get();
-  accepted_.insert_or_assign(key, std::pair(std::move(settings), std::move(reported)));
-}
-
-Instant Pool::trusted_until() const {
-  const std::lock_guard lock(mutex_);
-  return trusted_until_;
-}
-
-void Pool::learn_trusted(Instant until) {
-  const std::lock_guard lock(mutex_);
-  trusted_until_ = until;
-}
-
-std::size_t Pool::preferred_host() const {
-  const std::lock_guard lock(mutex_);
-  return preferred_host_;
-}
-
-void Pool::prefer_host(std::size_t index) {
-  const std::lock_guard lock(mutex_);
-  if (index < terms_->target.hosts.size()) preferred_host_ = index;
-}
-
-bool Pool::avoid_host(std::size_t index, Instant now) {
-  const std::lock_guard lock(mutex_);
-  if (index >= terms_->target.hosts.size()) return true;  // of a list that was replaced
-  avoided_until_.resize(terms_->target.hosts.size());
-  avoided_until_[index] = now + kAvoidHost;
-  for (std::size_t i = 1; i < terms_->target.hosts.size(); ++i) {
-    const std::size_t next = (index + i) % terms_->target.hosts.size();
-    if (now < avoided_until_[next]) continue;
-    preferred_host_ = next;
-    return true;
-  }
-  return false;
 }
 
 Pool::Counts Pool::counts() const {

@@ -90,6 +90,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::uint32_t max_connecting = 8;
     config::milliseconds unavailable_timeout{10'000};
     std::vector<std::shared_ptr<Quota>> quotas;
+    std::vector<std::shared_ptr<Quota>> host_quotas = {};  ///< of each host; or empty
     std::size_t workers = 1;
     std::uint64_t serial = 0;  ///< unique in the process, not 0; a reader has that of its primary
     /// With split_reads: a pool for each host, to read from.
@@ -122,6 +123,14 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] const std::vector<std::shared_ptr<Quota>>& quotas() const noexcept {
     return terms().quotas;
   }
+
+  /// What limits links to a host of the target; null for nothing.
+  [[nodiscard]] std::shared_ptr<Quota> host_quota(std::size_t host) const {
+    const auto& all = terms().host_quotas;
+    return host < all.size() ? all[host] : nullptr;
+  }
+  /// A link that was to be opened for its waiters found no place there.
+  void starved_by(Quota& quota);
 
   // ---- reload
 
@@ -163,8 +172,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Takes a parked link out, to be closed: `closed` must follow. False when it was taken already:
   /// whoever took it will ask for it.
   bool retire(ServerLink& link);
-  /// Takes some parked link out, for the sake of another pool. Null when none is parked.
-  ServerLink* retire_any(WorkerId& home);
+  /// Since when that of its parked links is idle which is idle for longest, of those that `quota`
+  /// counts; kNever for none.
+  [[nodiscard]] Instant idle_since(const Quota& quota) const;
+  /// Takes that link out, for the sake of another pool. Null when there is none.
+  ServerLink* retire_idle(const Quota& quota, WorkerId& home);
 
   // ---- where the hosts are a cluster
 
@@ -272,8 +284,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
   [[nodiscard]] Counts counts() const;
 
-  /// How many links there are beyond what a lowered limit allows.
-  [[nodiscard]] std::uint32_t excess() const;
+  /// How many links there are beyond what a lowered limit allows that counts `link`.
+  [[nodiscard]] std::uint32_t excess(const ServerLink& link) const;
   /// Says whose reader it is. Before anybody uses it.
   void read_for(const std::shared_ptr<Pool>& primary) { primary_ = primary; }
 
@@ -292,6 +304,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::uint32_t max_connecting;
     config::milliseconds unavailable_timeout;
     std::vector<std::shared_ptr<Quota>> quotas;
+    std::vector<std::shared_ptr<Quota>> host_quotas;
     std::vector<std::shared_ptr<Pool>> readers;
   };
   static std::shared_ptr<const Terms> terms_of(Setup& setup);
@@ -300,13 +313,17 @@ class Pool : public std::enable_shared_from_this<Pool> {
   }
 
   // All of these need the mutex.
-  [[nodiscard]] std::uint32_t excess_locked() const;
+  [[nodiscard]] std::uint32_t excess_locked(const ServerLink& link) const;
   [[nodiscard]] std::uint32_t size_now(Instant now) const noexcept;
   Released leave(ServerLink& link);
   void set_terms(std::shared_ptr<const Terms> terms, Replaced& replaced);
   void forget_servers(const PoolTarget& before, const PoolTarget& after);
   std::uint32_t plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by);
   bool reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by);
+  void starve(const std::shared_ptr<Quota>& quota, std::shared_ptr<Quota>* starved_by);
+  [[nodiscard]] bool claimed(const ServerLink& link, bool has_waiter, Instant now) const;
+  [[nodiscard]] Parking* longest_idle(const Quota& quota) const;
+  [[nodiscard]] std::size_t opening_host_locked(Instant now);
   std::vector<SessionKey> dismiss_waiters();
   void release_quotas();
   void note_in_flight() noexcept;

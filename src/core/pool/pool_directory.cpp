@@ -114,6 +114,10 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
     setup.quotas.push_back(
         quota("max_user_connections of user \"" + key.user + "\"", user->max_user_connections));
   }
+  for (const Endpoint& host : entry.hosts) {
+    setup.host_quotas.push_back(quota("max_host_connections of host \"" + to_string(host) + "\"",
+                                      config.max_host_connections));
+  }
   std::shared_ptr<CatalogEpoch>& catalog =
       catalogs_[to_string(entry.hosts.front()) + '/' + setup.target.database];
   if (catalog == nullptr) catalog = std::make_shared<CatalogEpoch>();
@@ -158,6 +162,7 @@ Pool::Setup PoolDirectory::reader_setup(const Pool::Setup& setup, std::size_t ho
   one.target.read_host = host;
   one.settings.min_pool_size = 0;
   one.quotas.clear();
+  one.host_quotas = {setup.host_quotas[host]};
   one.readers.clear();
   std::shared_ptr<PoolStatistics>& statistics = statistics_[one.key];
   if (statistics == nullptr) {
@@ -216,12 +221,15 @@ std::uint64_t PoolDirectory::version() const {
 }
 
 ServerLink* PoolDirectory::evict(const Quota& quota, const Pool& except, WorkerId& home) {
-  for (const auto& pool : all()) {
+  std::vector<std::pair<Instant, std::shared_ptr<Pool>>> idle;
+  for (auto& pool : all()) {
     if (pool.get() == &except) continue;
-    const bool below = std::any_of(pool->quotas().begin(), pool->quotas().end(),
-                                   [&](const auto& known) { return known.get() == &quota; });
-    if (!below) continue;
-    if (ServerLink* link = pool->retire_any(home)) return link;
+    const Instant since = pool->idle_since(quota);
+    if (since != kNever) idle.emplace_back(since, std::move(pool));
+  }
+  std::ranges::sort(idle);
+  for (const auto& [since, pool] : idle) {
+    if (ServerLink* link = pool->retire_idle(quota, home)) return link;
   }
   return nullptr;
 }

@@ -53,8 +53,8 @@ class PoolDirectory {
   [[nodiscard]] bool disabled(const std::string& database) const;
   [[nodiscard]] bool paused(const std::string& database) const;
 
-  /// Takes a parked link out of some pool below the same limit, other than `except`, so that it may
-  /// be closed. Null when none is parked; `home` is where it lives, `pool` whose it is.
+  /// Takes the link out that is parked for longest in a pool below the same limit, other than
+  /// `except`, so that it may be closed. Null when none is parked; `home` is where it lives.
   ServerLink* evict(const Quota& quota, const Pool& except, WorkerId& home);
 
   /// Every cluster that some pool has had.

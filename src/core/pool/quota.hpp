@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -8,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "forebay/base/time.hpp"
+
 namespace forebay::core {
 
 class Pool;
 
-/// A limit on server connections that several pools share: those of one database, those of one
-/// user. Thread-safe and exact: never exceeded by one.
+/// A limit on server connections that several pools share: those of one database, of one user, or
+/// to one host. Thread-safe and exact: never exceeded by one.
 class Quota {
  public:
   /// `max` of 0 is no limit. `name` is the setting, for errors: "max_db_connections of app".
@@ -46,43 +49,30 @@ class Quota {
     return max != 0 && there > max ? there - max : 0;
   }
 
-  /// A pool has waiters and got nothing here: it wants to hear when something is free.
-  void add_starved(std::weak_ptr<Pool> pool) {
-    const std::lock_guard lock(mutex_);
-    for (const auto& known : starved_) {
-      if (!known.owner_before(pool) && !pool.owner_before(known)) return;
-    }
-    starved_.push_back(std::move(pool));
-    any_starved_.store(true, std::memory_order_release);
+  /// Whether a place would be missing for one more than `more` others.
+  [[nodiscard]] bool full(std::uint32_t more) const noexcept {
+    return max() != 0 && count() + more >= max();
   }
-  /// Those pools that are still there, in the order in which they came; forgets them.
-  std::vector<std::shared_ptr<Pool>> take_starved() {
-    if (!any_starved()) return {};
-    std::vector<std::weak_ptr<Pool>> starved;
-    {
-      const std::lock_guard lock(mutex_);
-      any_starved_.store(false, std::memory_order_release);
-      starved.swap(starved_);
-    }
-    std::vector<std::shared_ptr<Pool>> pools;
-    for (const auto& pool : starved) {
-      if (auto there = pool.lock()) pools.push_back(std::move(there));
-    }
-    return pools;
-  }
+
+  /// A pool that could do with a link more.
+  struct Needy {
+    std::weak_ptr<const Pool> pool;
+    Instant since;        ///< its first waiter waits; kNever: nobody does
+    std::uint32_t links;  ///< that it has
+  };
+  /// It has waiters and got nothing here: it wants to hear when something is free.
+  void add_starved(Needy needy);
+  /// Those pools that are still there, that of the oldest waiter first; forgets them.
+  std::vector<std::shared_ptr<Pool>> take_starved();
   [[nodiscard]] bool any_starved() const noexcept {
     return any_starved_.load(std::memory_order_acquire);
   }
-  /// Whether a pool other than `self` wants to hear: a link of its own helps `self` no further.
-  [[nodiscard]] bool starves_another(const Pool& self) const {
-    if (!any_starved()) return false;
-    const std::lock_guard lock(mutex_);
-    for (const auto& starved : starved_) {
-      const auto pool = starved.lock();
-      if (pool != nullptr && pool.get() != &self) return true;
-    }
-    return false;
-  }
+  /// A waiter of another pool has waited for so long before a pool with waiters gives up a link for
+  /// it: opening another one costs far more than using this one.
+  static constexpr std::chrono::milliseconds kPatience{100};
+  /// Whether the link that `holder` has to spare is to be closed for the sake of another pool: one
+  /// that waits for longer, and has none or so few that it would not have more than the holder.
+  [[nodiscard]] bool claims_link(const Needy& holder, Instant now) const;
 
  private:
   const std::string name_;
@@ -90,7 +80,7 @@ class Quota {
   std::atomic<std::uint32_t> count_{0};
   std::atomic<bool> any_starved_{false};
   mutable std::mutex mutex_;
-  std::vector<std::weak_ptr<Pool>> starved_;  ///< pools own their quotas, not the reverse
+  std::vector<Needy> starved_;  ///< pools own their quotas, not the reverse
 };
 
 }  // namespace forebay::core

@@ -76,6 +76,10 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] Stream& stream() noexcept { return *stream_; }
   [[nodiscard]] ClientSession* client() noexcept { return client_; }
   [[nodiscard]] const Endpoint& host() const noexcept { return host_; }
+  /// Below the limit of its host. Null when it is not counted there.
+  [[nodiscard]] const std::shared_ptr<Quota>& place() const noexcept { return place_; }
+  /// It needs that no more; gives what it was below.
+  std::shared_ptr<Quota> leave_place() noexcept;
   [[nodiscard]] std::uint32_t process_id() const noexcept { return relay_.process_id; }
   /// Everything that was to be sent was taken.
   [[nodiscard]] bool sent_all() const noexcept { return unsent_.empty(); }
@@ -167,6 +171,8 @@ class ServerLink final : public StreamEvents {
 
   // Opening.
   void connect();
+  bool take_place();
+  bool count_in();
   void opening_received(Bytes bytes);
   bool handle(LinkLogin::Outcome outcome);
   void challenged(Bytes message);
@@ -207,6 +213,7 @@ class ServerLink final : public StreamEvents {
   Timer timer_{&ServerLink::on_timer, this};
   ClientSession* client_ = nullptr;
   std::unique_ptr<Opening> opening_;
+  std::shared_ptr<Quota> place_;
   ParameterSetRef settings_before_;  ///< validating
   Endpoint host_;
   Instant opened_at_{};

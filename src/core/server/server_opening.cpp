@@ -37,11 +37,45 @@ void ServerLink::connect() {
   host_ = target.hosts[opening_->host];
   generation_ = target.generation;
   outdated_ = false;
+  if (opening_->reserved && !take_place()) {
+    const std::shared_ptr<Quota> full = pool_->host_quota(opening_->host);
+    if (client_ == nullptr) {
+      pool_->starved_by(*full);
+      close();
+      return;
+    }
+    // The client is to be let in all the same; its link goes after that.
+    opening_->reserved = false;
+    pool_->open_abandoned();
+  }
   watch_fence(target, opening_->host);
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_connect_timeout);
   opening_->login = std::make_unique<LinkLogin>(login_setup());
   secure_ = false;
   stream_ = engine_->io().connect(host_, *this);
+}
+
+// A place below the limit of the host that it connects to.
+bool ServerLink::take_place() {
+  std::shared_ptr<Quota> quota = pool_->host_quota(opening_->host);
+  if (quota == place_) return true;
+  if (quota != nullptr && !quota->try_reserve()) return false;
+  static_cast<void>(leave_place());
+  place_ = std::move(quota);
+  return true;
+}
+
+std::shared_ptr<Quota> ServerLink::leave_place() noexcept {
+  if (place_ != nullptr) place_->release();
+  return std::exchange(place_, nullptr);
+}
+
+// A link that logged in for a client counts from here on, if there is room for it.
+bool ServerLink::count_in() {
+  if (dedicated_ || !pool_->reserve_login()) return false;
+  if (take_place()) return true;
+  pool_->open_abandoned();
+  return false;
 }
 
 LinkLogin::Setup ServerLink::login_setup() {
@@ -236,7 +270,7 @@ bool ServerLink::leave_standby() {
 
 // Logged in: whose is it now?
 void ServerLink::in_use() {
-  counted_ = opening_->reserved || (!dedicated_ && pool_->reserve_login());
+  counted_ = opening_->reserved || count_in();
   opening_.reset();
   if (relayed_) engine_->leave_login(pool_);
   ClientSession* client = client_;

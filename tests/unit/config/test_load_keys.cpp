@@ -86,6 +86,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.server_unavailable_timeout", R"("12s")"},
     {"pool.server_check_delay", R"("13s")"},
     {"pool.max_connecting", "9"},
+    {"pool.max_host_connections", "25"},
     {"pool.max_prepared_statements", "1"},
     {"pool.application_name_add_host", "true"},
     {"pool.server_recovery_timeout", R"("14s")"},
@@ -135,12 +136,13 @@ AddressRules some_addresses() {
   return {{Network::parse("10.0.0.0/8").value()}, {Network::parse("::1").value()}};
 }
 
-void set_login_limits(Config& config) {
+void set_limits(Config& config) {
   config.unix_socket_mode = 0750;
   config.max_address_client_connections = 15;
   config.max_logins_per_second = 31;
   config.max_address_logins_per_second = 32;
   config.max_authenticating_clients = 33;
+  config.max_host_connections = 25;
   config.addresses = some_addresses();
   config.listen_allow_from["127.0.0.1:6432"] = {Network::parse("127.0.0.2").value()};
   config.listen_deny_from["127.0.0.1:6432"] = {Network::parse("127.0.0.3").value()};
@@ -215,7 +217,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
       {"127.0.0.1", 6432}, {"*", 7000}, {"::1", 7001}, {"/run/x/.s.PGSQL.7002", 7002}};
   expected.workers = 3;
   expected.max_client_conn = 1234;
-  set_login_limits(expected);
+  set_limits(expected);
   expected.client_login_timeout = seconds(11);
   expected.reload_on_change = true;
   expected.shutdown_timeout = milliseconds(0);

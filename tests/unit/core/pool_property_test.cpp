@@ -163,10 +163,11 @@ class Schedule {
     ServerLink& link = *m.out[which];
     const auto worker = static_cast<std::uint16_t>(below(kWorkers));
     const bool worn = below(6) == 0;
-    const bool starved = quota_->starves_another(pool());
+    const Instant first = pool().counts().oldest_wait;
+    const bool starved = quota_->claims_link({pools_[pool_], first, m.total}, bench_.now);
     const auto released = pool().release(link, WorkerId(worker), bench_.now, worn);
     m.out.erase(m.out.begin() + static_cast<std::ptrdiff_t>(which));
-    if (worn) {
+    if (worn || starved) {
       EXPECT_EQ(released.kind, Released::close);
     } else if (!m.waiting.empty()) {
       ASSERT_EQ(released.kind, Released::give);
@@ -174,8 +175,8 @@ class Schedule {
       m.waiting.pop_front();
       m.out.push_back(&link);
     } else {
-      EXPECT_EQ(released.kind, starved ? Released::close : Released::parked);
-      if (!starved) m.parked.push_back({&link, worker, bench_.now});
+      EXPECT_EQ(released.kind, Released::parked);
+      m.parked.push_back({&link, worker, bench_.now});
     }
     if (released.kind == Released::close) close(true);
   }
@@ -332,7 +333,7 @@ TEST(PoolThreads, share_a_pool) {
   EXPECT_EQ(pool->counts().parked, 2u);
   EXPECT_EQ(pool->counts().waiting, 0u);
   WorkerId home;
-  while (pool->retire_any(home) != nullptr) pool->closed();
+  while (pool->retire_idle(*quota, home) != nullptr) pool->closed();
   EXPECT_EQ(quota->count(), 0u);
 }
 

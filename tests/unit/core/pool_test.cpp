@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include "unit/core/pool_bench.hpp"
 
 namespace forebay::core {
@@ -363,6 +365,52 @@ TEST_F(SharedLimit, a_free_link_is_closed_for_the_sake_of_a_pool_that_waits) {
   b->acquire(tickets_[0], bench_.now);
   EXPECT_EQ(release(*a, link), Released::close);
   b->withdraw(tickets_[0]);
+}
+
+// Where both have waiters, who waits for longer is served, even if a link has to move for that.
+TEST_F(SharedLimit, a_pool_that_has_none_gets_the_link_of_one_with_younger_waiters) {
+  const auto a = limited();
+  const auto b = limited();
+  ASSERT_TRUE(a->reserve_login() && a->reserve_login());
+  ServerLink& link = bench_.opened(a);
+  bench_.opened(a);
+  b->acquire(tickets_[0], bench_.now);
+  a->acquire(tickets_[1], bench_.now + milliseconds(1));
+  a->acquire(tickets_[2], bench_.now + milliseconds(1));
+  bench_.now += milliseconds(99);
+  EXPECT_EQ(release(*a, link), Released::give) << "not for every short wait";
+  bench_.now += milliseconds(1);
+  EXPECT_EQ(release(*a, link), Released::close);
+  a->closed(true);
+  ASSERT_EQ(quota_->take_starved().front(), b);
+  EXPECT_EQ(b->plan(bench_.now, true), 1u);
+  b->withdraw(tickets_[0]);
+  a->withdraw(tickets_[2]);
+}
+
+TEST_F(SharedLimit, a_pool_that_has_as_many_waits_for_its_own) {
+  const auto a = limited();
+  const auto b = limited();
+  ASSERT_TRUE(a->reserve_login() && b->reserve_login());
+  ServerLink& link = bench_.opened(a);
+  bench_.opened(b);
+  b->acquire(tickets_[0], bench_.now);
+  a->acquire(tickets_[1], bench_.now + milliseconds(1));
+  bench_.now += seconds(10);
+  EXPECT_EQ(release(*a, link), Released::give);
+  b->withdraw(tickets_[0]);
+}
+
+TEST_F(SharedLimit, of_several_starved_pools_that_of_the_oldest_waiter_is_fed_first) {
+  const auto a = limited();
+  const auto b = limited();
+  const auto c = limited();
+  ASSERT_TRUE(a->reserve_login() && a->reserve_login());
+  b->acquire(tickets_[0], bench_.now + milliseconds(2));
+  c->acquire(tickets_[1], bench_.now + milliseconds(1));
+  EXPECT_THAT(quota_->take_starved(), ::testing::ElementsAre(c, b));
+  b->withdraw(tickets_[0]);
+  c->withdraw(tickets_[1]);
 }
 
 // Two pools with a minimum would take each other's links away for ever.
