@@ -165,6 +165,25 @@ Keys<AuthQuery> lookup_keys() {
   };
 }
 
+Keys<StatementLimits> statement_limit_keys() {
+  using L = StatementLimits;
+  return {
+      key("", "max_statements", Effect::at_once, &L::max_statements, Count{0, 100'000},
+          "The most statements that run at a time, or transactions that are open; others wait. 0 "
+          "for no limit, here and in the next."),
+      key("", "max_statements_per_second", Effect::at_once, &L::max_statements_per_second,
+          Count{0, 1'000'000},
+          "The most statements that begin within a second, on average; others wait. Those of an "
+          "open transaction are not held up: they count against what comes next."),
+      key("", "statement_burst", Effect::at_once, &L::statement_burst, Count{0, 1'000'000},
+          "With max_statements_per_second: so many may begin at once after a pause; 0 for as many "
+          "as in a second."),
+      key("", "max_waiting_statements", Effect::at_once, &L::max_waiting_statements,
+          Count{0, 1'000'000},
+          "So many wait for each of the two limits at most; what comes then is refused."),
+  };
+}
+
 Keys<Config> login_limit_keys() {
   constexpr std::string_view kSection = "forebay";
   using C = Config;
@@ -371,6 +390,17 @@ Keys<Config> server_keys() {
   };
 }
 
+Keys<TenantSettings> tenant_limit_keys() {
+  using T = TenantSettings;
+  Keys<TenantSettings> keys = within("", &T::statements, statement_limit_keys());
+  keys.push_back(
+      key("", "weights", Effect::at_once, &T::weights, CountByName{{1, 1000}},
+          "Tenants take turns where several wait for a server connection of one pool. Those listed "
+          "here, such as {acme = 2}, have so many turns in a row; also as a section "
+          "[tenants.weights]."));
+  return keys;
+}
+
 Keys<TenantSettings> tenant_keys() {
   using T = TenantSettings;
   return {
@@ -484,6 +514,7 @@ Keys<Database> make_database_keys() {
                      "each database that it serves."));
   append(keys, within("", &D::addresses, address_keys()));
   append(keys, within("", &D::lookup, lookup_keys()));
+  append(keys, within("", &D::statements, statement_limit_keys()));
   keys.push_back(key("", "monitor_user", Effect::restart, &D::monitor_user, PostgresName{"forebay"},
                      "With several hosts: who asks them for their roles (a member of pg_monitor "
                      "sees most); \"\" for the user of the pool."));
@@ -515,6 +546,7 @@ Keys<User> make_user_keys() {
           Count{0, 1'000'000},
           "The most clients that are logged in as this user at a time; 0 for no limit."));
   append(keys, within("", &U::addresses, address_keys()));
+  append(keys, within("", &U::statements, statement_limit_keys()));
   return keys;
 }
 
@@ -540,6 +572,7 @@ const Keys<Config>& general_keys() {
     append(all, within("pool", &Config::pool, reserve_keys()));
     append(all, server_keys());
     append(all, within("tenants", &Config::tenants, all_tenant_keys()));
+    append(all, within("tenants", &Config::tenants, tenant_limit_keys()));
     return all;
   }();
   return keys;
@@ -558,44 +591,6 @@ const Keys<TlsSettings>& database_tls_keys() {
 const Keys<User>& user_keys() {
   static const Keys<User> keys = make_user_keys();
   return keys;
-}
-
-std::string_view replacement_of(std::string_view pgbouncer_key) {
-  struct Replacement {
-    std::string_view theirs;
-    std::string_view ours;
-  };
-  constexpr std::array<Replacement, 25> kReplacements = {{
-      {"listen_addr", "[forebay] listen"},
-      {"listen_port", "[forebay] listen"},
-      {"unix_socket_dir", "[forebay] listen"},
-      {"auth_type", "[forebay] auth"},
-      {"auth_file", "[users.NAME] password"},
-      {"logfile", "[log] file"},
-      {"verbose", "[log] level"},
-      {"log_connections", "[log] connections"},
-      {"log_disconnections", "[log] connections"},
-      {"client_tls_sslmode", "[tls.client] mode"},
-      {"client_tls_cert_file", "[tls.client] certificate_file"},
-      {"client_tls_key_file", "[tls.client] key_file"},
-      {"client_tls_ca_file", "[tls.client] ca_file"},
-      {"client_tls_protocols", "[tls.client] minimum_version"},
-      {"client_tls_ciphers", "[tls.client] ciphers"},
-      {"server_tls_sslmode", "[tls.server] mode"},
-      {"server_tls_cert_file", "[tls.server] certificate_file"},
-      {"server_tls_key_file", "[tls.server] key_file"},
-      {"server_tls_ca_file", "[tls.server] ca_file"},
-      {"server_tls_protocols", "[tls.server] minimum_version"},
-      {"server_tls_ciphers", "[tls.server] ciphers"},
-      {"host", "[databases.NAME] hosts"},
-      {"port", "[databases.NAME] hosts"},
-      {"pool_size", "[pool] default_pool_size"},
-      {"query_timeout", "[pool] statement_timeout"},
-  }};
-  for (const Replacement& replacement : kReplacements) {
-    if (replacement.theirs == pgbouncer_key) return replacement.ours;
-  }
-  return {};
 }
 
 }  // namespace forebay::config

@@ -275,6 +275,29 @@ std::string NetworksByName::show(const Held& networks) const {
   return "{" + shown + "}";
 }
 
+std::optional<CountByName::Held> CountByName::read(const Value& value, Reading& reading) const {
+  const Table* table = value.as<Table>();
+  if (table == nullptr) {
+    reading.expected(value, "a table of whole numbers such as {acme = 2}");
+    return std::nullopt;
+  }
+  Held counts;
+  for (const Member& member : *table) {
+    const auto number = count.read(member.value, reading);
+    if (!number) return std::nullopt;
+    counts.emplace(member.name, *number);
+  }
+  return counts;
+}
+
+std::string CountByName::show(const Held& counts) const {
+  std::string shown;
+  for (const auto& [name, number] : counts) {
+    shown += (shown.empty() ? "" : ", ") + quoted(name) + " = " + std::to_string(number);
+  }
+  return "{" + shown + "}";
+}
+
 std::optional<std::string> PostgresName::read(const Value& value, Reading& reading) const {
   auto text = Text{example}.read(value, reading);
   if (!text || text->size() <= kMaxNameBytes) return text;

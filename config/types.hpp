@@ -96,6 +96,16 @@ struct TextByName {
   [[nodiscard]] std::string hint() const { return {}; }
 };
 
+/// A table of whole numbers with a string for each.
+struct CountByName {
+  using Held = std::map<std::string, std::uint32_t, std::less<>>;
+  Count count;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& counts) const;
+  [[nodiscard]] std::string hint() const { return count.hint(); }
+};
+
 /// An array of networks.
 struct Networks {
   using Held = std::vector<Network>;

@@ -24,6 +24,8 @@ struct CounterLine {
 };
 
 constexpr const char* kRefusals = "Clients that a limit refused.";
+constexpr const char* kHeld = "Statements that a limit let wait.";
+constexpr const char* kRefused = "Statements that a limit refused: too many waited.";
 constexpr const char* kTimeouts = "Statements, transactions and clients that took too long.";
 
 constexpr CounterLine kCounters[] = {
@@ -84,6 +86,13 @@ constexpr CounterLine kCounters[] = {
     {"clients_refused_total", kRefusals, &core::Counters::refused_addresses, "limit", "allow_from"},
     {"clients_refused_total", kRefusals, &core::Counters::refused_headers, "limit",
      "proxy_protocol_from"},
+    {"statements_held_total", kHeld, &core::Counters::held_statements, "limit", "max_statements"},
+    {"statements_held_total", kHeld, &core::Counters::held_statement_rate, "limit",
+     "max_statements_per_second"},
+    {"statements_refused_total", kRefused, &core::Counters::refused_statements, "limit",
+     "max_statements"},
+    {"statements_refused_total", kRefused, &core::Counters::refused_statement_rate, "limit",
+     "max_statements_per_second"},
     {"timeouts_total", kTimeouts, &core::Counters::statement_timeouts, "kind", "statement_timeout"},
     {"timeouts_total", kTimeouts, &core::Counters::transaction_timeouts, "kind",
      "transaction_timeout"},

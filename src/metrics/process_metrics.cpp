@@ -88,6 +88,10 @@ void add_limits(const core::Shared& shared, const core::Runtime* runtime, double
     add_client_limits(limits, shared.client_limits, runtime->config);
   }
   for (const auto& quota : shared.pools.quotas()) add_quota(limits, *quota);
+  for (const auto& limit : shared.statement_limits.all()) {
+    limits.add("max_statements", limit->name(), limit->counts().running,
+               limit->terms().max_statements);
+  }
   limits.done(families);
 }
 

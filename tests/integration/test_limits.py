@@ -13,6 +13,7 @@ from lab import ports
 from lab.declare import FOREBAY, POOLERS, test
 from lab.lab import Lab
 from lab.process import LabError, run, wait_until
+from lab.scrape import Scrape
 from lab.target import Database, Target
 from lab.wire import Client, Connection, Ended, ServerError, refused
 
@@ -164,6 +165,54 @@ def clients_beyond_the_limit_are_told(lab: Lab) -> None:
             assert error.sqlstate == "53300" and error.error.fields()["S"] == "FATAL", error
     for client in clients:
         assert client.value("select 1") == "1"
+
+
+@test(modes=("transaction", "session"), targets=FOREBAY)
+def statements_at_a_time(lab: Lab) -> None:
+    """What is over max_statements waits for a place, oldest first; what is over
+    max_waiting_statements is refused, and its client stays."""
+    port = ports.claim()
+    target = lab.target(pool_size=5, options={"http": f"127.0.0.1:{port}"}, user_options={
+        "app": {"max_statements": 1, "max_waiting_statements": 1}})
+    holder, waiting, refused = (lab.keep(target.connect()) for _ in range(3))
+    for turn in range(2):
+        for client in (waiting, refused, holder):
+            assert client.value("select 1") == "1"
+        holder.run("begin")
+        waiting.send(m.query("select 2"))
+        wait_until(lambda: Scrape(port).sum("statements_held_total") > turn, "it waits")
+        error = refused.error(m.query("select 3"))
+        assert error.fields()["C"] == "53400", error
+        assert "max_statements = 1, set in [users.app]" in error.fields()["M"], error
+        error = refused.error(m.parse("", "select 3"), m.bind("", ""), m.execute(""), m.sync())
+        assert error.fields()["C"] == "53400", error
+        assert holder.value("select 4") == "4"
+        holder.run("commit")
+        assert m.only(waiting.until_ready(), b"D")[0].columns() == [b"2"]
+        assert refused.value("select 5") == "5"
+        with target.connect("other", "other") as other:
+            assert other.value("select 6") == "6"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def statements_per_second(lab: Lab) -> None:
+    """What comes too fast waits, and is refused where too much waits."""
+    target = lab.target(databases={
+        "app": Database(options={"max_statements_per_second": 1, "max_waiting_statements": 0}),
+        "other": Database(options={"max_statements_per_second": 100, "statement_burst": 1})})
+    with target.connect() as client:
+        client.run("begin")
+        client.run("select 1")
+        client.run("commit")
+        error = client.error(m.query("select 2"))
+        assert error.fields()["C"] == "53400", error
+        assert "max_statements_per_second = 1, set in [databases.app]" in error.fields()["M"], error
+        assert client.error(m.query("select 2")).fields()["C"] == "53400"
+    with target.connect("other", "other") as other:
+        began = time.monotonic()
+        for _ in range(20):
+            other.run("select 1")
+        assert time.monotonic() - began >= 0.18
 
 
 @test(modes=("transaction",), targets=FOREBAY)

@@ -27,6 +27,19 @@ config::PoolMode mode_of(const std::string& text) {
   throw std::runtime_error("no such pool_mode: " + text);
 }
 
+// Limits of statements, all of them of the database.
+bool configure_limit(config::StatementLimits& limits, const Word& word) {
+  const auto set = [&](std::uint32_t& limit) {
+    limit = static_cast<std::uint32_t>(std::stoul(word.text));
+    return true;
+  };
+  if (word.name == "max_statements") return set(limits.max_statements);
+  if (word.name == "max_statements_per_second") return set(limits.max_statements_per_second);
+  if (word.name == "statement_burst") return set(limits.statement_burst);
+  if (word.name == "max_waiting_statements") return set(limits.max_waiting_statements);
+  return false;
+}
+
 void configure(Script& script, const Word& word) {
   config::Config& config = script.config;
   const std::string& name = word.name;
@@ -63,6 +76,8 @@ void configure(Script& script, const Word& word) {
     script.scripted_logins = true;
   } else if (name == "cut" && value == "no") {
     script.whole_only = true;
+  } else if (configure_limit(config.databases["app"].statements, word)) {
+    return;
   } else if (name != "only") {  // where else it runs is not for us
     throw std::runtime_error("no such setting: " + name);
   }

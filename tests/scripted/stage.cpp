@@ -82,11 +82,20 @@ void Stage::play_step(const Step& step, std::size_t index) {
       pass(step.time);
       return;
     case Step::Kind::waiting:
-      if (const auto waiting = world_.counts().waiting; !injected_ && waiting != step.count) {
+      if (const auto waiting = clients_waiting(); !injected_ && waiting != step.count) {
         wrong(std::to_string(waiting) + " clients wait, not " + std::to_string(step.count));
       }
       return;
   }
+}
+
+// For a link, or for a limit of statements.
+std::size_t Stage::clients_waiting() {
+  std::size_t waiting = world_.counts().waiting;
+  for (const auto& limit : world_.shared().statement_limits.all()) {
+    waiting += limit->counts().waiting;
+  }
+  return waiting;
 }
 
 void Stage::on_login(const Step& step) {

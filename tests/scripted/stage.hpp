@@ -66,6 +66,7 @@ class Stage {
   };
 
   void play_step(const Step& step, std::size_t index);
+  std::size_t clients_waiting();
   void on_login(const Step& step);
   void on_send(const Step& step);
   void say(Peer& peer, const Words& message, std::string& bytes);

@@ -43,6 +43,15 @@ Plan make_plan(Random& random) {
   if (random.chance(20)) plan.server_window = 1 + random.below(100);
   if (random.chance(25))
     config.max_host_connections = static_cast<std::uint32_t>(1 + random.below(3));
+  config::StatementLimits& statements = config.databases["app"].statements;
+  statements.max_waiting_statements = 1000;  // so that nothing is refused
+  if (random.chance(20)) {
+    statements.max_statements = static_cast<std::uint32_t>(1 + random.below(3));
+  }
+  if (random.chance(10)) {
+    statements.max_statements_per_second = static_cast<std::uint32_t>(20 + random.below(200));
+    statements.statement_burst = static_cast<std::uint32_t>(1 + random.below(5));
+  }
   return plan;
 }
 
@@ -56,6 +65,7 @@ config::Config changed_config(const Plan& plan, Random& random) {
   config::Database& database = config.databases["app"];
   database.max_db_connections = static_cast<std::uint32_t>(random.below(5));
   config.max_host_connections = static_cast<std::uint32_t>(random.below(4));
+  database.statements.max_statements = static_cast<std::uint32_t>(random.below(4));
   if (random.chance(40)) database.hosts = {{"db2", 5432}};
   if (random.chance(20)) database.dbname = "another";
   return config;
@@ -69,6 +79,9 @@ std::string Plan::text() const {
   text += ", at a time " + std::to_string(at_a_time);
   text += ", users " + std::to_string(users.size());
   text += ", limit " + std::to_string(config.databases.at("app").max_db_connections);
+  const config::StatementLimits& limits = config.databases.at("app").statements;
+  text += ", statements " + std::to_string(limits.max_statements) + " at a time, " +
+          std::to_string(limits.max_statements_per_second) + " per second";
   text += ", of a host " + std::to_string(config.max_host_connections);
   text += ", statements " + std::to_string(config.max_prepared_statements);
   if (faults) text += ", faults";

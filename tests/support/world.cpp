@@ -168,6 +168,13 @@ std::string World::leaks() {
                " clients; ";
     }
   }
+  for (const auto& limit : shared_->statement_limits.all()) {
+    const auto counts = limit->counts();
+    if (counts.running + counts.waiting > 0) {
+      found += limit->name() + ": " + std::to_string(counts.running) + " statements, " +
+               std::to_string(counts.waiting) + " waiting; ";
+    }
+  }
   return found;
 }
 

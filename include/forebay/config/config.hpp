@@ -11,6 +11,7 @@
 #include "forebay/base/endpoint.hpp"
 #include "forebay/config/network.hpp"
 #include "forebay/config/secret.hpp"
+#include "forebay/config/statement_limits.hpp"
 #include "forebay/config/tenants.hpp"
 
 /// The configuration as plain data, with its defaults. A snapshot is immutable once it is in use
@@ -142,6 +143,7 @@ struct User {
   std::uint32_t max_user_connections = 0;  ///< server connections of this user in all; 0: no limit
   std::uint32_t max_user_client_connections = 0;  ///< clients that log in as it; 0: no limit
   AddressRules addresses;
+  StatementLimits statements;
   bool operator==(const User&) const = default;
 };
 
@@ -185,6 +187,7 @@ struct Database {
   std::uint32_t max_db_client_connections = 0;  ///< clients of each database; 0: no limit
   AddressRules addresses;
   AuthQuery lookup;
+  StatementLimits statements;  ///< of each database
   bool operator==(const Database&) const = default;
 };
 

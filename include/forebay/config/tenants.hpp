@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "forebay/config/secret.hpp"
+#include "forebay/config/statement_limits.hpp"
 
 namespace forebay::config {
 
@@ -32,12 +33,20 @@ struct TenantSettings {
   std::string setting;  ///< the run-time parameter that we own; empty: none
   Secret claim_key;     ///< it has a claim that this signs; empty: only the tenant's value
 
+  /// Tenants that get more turns than others where several wait for a server connection.
+  std::map<std::string, std::uint32_t, std::less<>> weights;
+  StatementLimits statements;  ///< of each tenant
+
   FirewallMode firewall = FirewallMode::off;
   std::vector<std::string> tables;
   std::vector<std::string> report_tables;
   std::vector<std::string> shared_tables;
   bool operator==(const TenantSettings&) const = default;
 
+  [[nodiscard]] std::uint32_t weight(std::string_view tenant) const {
+    const auto found = weights.find(tenant);
+    return found == weights.end() ? 1 : found->second;
+  }
   [[nodiscard]] bool serve(std::string_view database) const;
 };
 

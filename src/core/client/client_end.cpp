@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/client/client_session.hpp"
+#include "core/client/client_throttle.hpp"
 #include "core/client/replica_use.hpp"
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
@@ -27,6 +28,7 @@ constexpr milliseconds kLinger{2000};
 void ClientSession::drain() {
   switch (phase_) {
     case Phase::waiting:
+    case Phase::held:
       goodbye_ = true;
       return;
     case Phase::linked:
@@ -44,7 +46,19 @@ void ClientSession::drain() {
 void ClientSession::reconsider() {
   if (pool_ == nullptr) return;
   const PoolKey& key = pool_->key();
-  if (!engine_.runtime().serves(key.database, user(), key.user)) drain();
+  if (!engine_.runtime().serves(key.database, user(), key.user)) {
+    drain();
+  } else if (login_ == nullptr) {
+    if (throttle_ == nullptr || (throttle_->passed == 0 && !throttle_->held)) {
+      follow_limits();
+      if (throttle_ != nullptr) {
+        throttle_->exempt = phase_ != Phase::idle;
+        throttle_->since = engine_.now();
+      }
+    } else {
+      throttle_->outdated = true;
+    }
+  }
 }
 
 void ClientSession::on_end() {
@@ -56,6 +70,7 @@ void ClientSession::on_end() {
     case Phase::closed:
       return;
     case Phase::waiting:
+    case Phase::held:
       probe();
       break;
     case Phase::linked:
@@ -106,6 +121,10 @@ void ClientSession::on_timer(void* self) {
                       {},
                       "All connections of the pool are in use: raise pool_size, or look for "
                       "transactions that stay open."});
+      return;
+    case Phase::held:
+    case Phase::linked:
+      session.hold_over();
       return;
     case Phase::idle:
       session.over_time(TimeLimit::client_idle);
@@ -167,6 +186,10 @@ void ClientSession::finish() {
 }
 
 void ClientSession::let_go_of_link() {
+  if (throttle_ != nullptr) {
+    throttle_->outdated = false;
+    leave_limits();
+  }
   if (phase_ == Phase::waiting || phase_ == Phase::awaiting_server) {
     if (link_ != nullptr && link_->phase() == ServerLink::Phase::opening) {
       std::exchange(link_, nullptr)->close();
@@ -242,6 +265,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     // All that the session is stands here, not there.
     if (send_again(link, reason)) return;
     resent_ = 0;
+    if (throttle_ != nullptr) leave_limits();
     note(Weight::warning, "server_connection_lost", reason);
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
         .on_link_lost(link.relay(), reason);

@@ -519,6 +519,7 @@ void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported
   engine_.counters().clients_logged_in.add();
   pool_->client_came();
   login_.reset();
+  follow_limits();
   relay_.framer = pg::Framer(pg::Sender::client);
   continue_input();
   settle();

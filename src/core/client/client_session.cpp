@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/client/client_throttle.hpp"
 #include "core/client/replica_use.hpp"
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
@@ -19,7 +20,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 512);
+static_assert(sizeof(ClientSession) <= 520);
 
 }  // namespace
 
@@ -110,6 +111,7 @@ std::size_t ClientSession::receive(Bytes bytes) {
 std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
   if (relay_.tenant != nullptr) follow_policy();
+  if (throttle_ != nullptr && !may_go_on(bytes)) return 0;
   for (;;) {
     if (replicas_ != nullptr && replicas_->batch > 0 && link_ != nullptr) {
       send_attempt(bytes);
@@ -130,14 +132,17 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (relay_.tenant != nullptr) note_objections(relay.objections());
     if (replicas_ != nullptr && link != nullptr) note_sent(progress.consumed);
     if (progress.stop == Relay::ClientStop::need_link) {
-      if (replicas_ != nullptr) choose_server(bytes);
-      enter(Phase::waiting);
-      waiting_since_ = engine_.now();
-      if (ServerLink* fresh = engine_.acquire(*this)) {
-        link_up(*fresh);
-        continue;
+      const bool held = throttle_ != nullptr && !throttle_->inside() && !enter_limits();
+      if (!held) {
+        if (replicas_ != nullptr) choose_server(bytes);
+        enter(Phase::waiting);
+        waiting_since_ = throttle_ != nullptr ? throttle_->since : engine_.now();
+        if (ServerLink* fresh = engine_.acquire(*this)) {
+          link_up(*fresh);
+          continue;
+        }
+        arm(pool_->settings().query_wait_timeout);
       }
-      arm(pool_->settings().query_wait_timeout);
     }
     send_both();
     if (progress.stop == Relay::ClientStop::terminate) {
@@ -165,6 +170,7 @@ void ClientSession::link_up(ServerLink& link) {
 // The last thing after every event.
 void ClientSession::settle() {
   if (ended_) leave();
+  if (throttle_ != nullptr && phase_ == Phase::idle) leave_limits();
   if (phase_ == Phase::linked) {
     link_->watch();
   } else if (phase_ == Phase::idle && pool_->settings().client_idle_timeout.count() > 0) {
@@ -334,6 +340,7 @@ bool ClientSession::after_transaction() {
   }
   if (relay_.pins != counted_pins_) count_pins(relay_.pins);
   resent_ = 0;
+  if (throttle_ != nullptr && throttle_->inside()) leave_limits();
   if (relay_.pins != 0) {
     if (replicas_ != nullptr) note_bound();
     return true;
@@ -341,7 +348,7 @@ bool ClientSession::after_transaction() {
   ServerLink* link = std::exchange(link_, nullptr);
   // It waited for this client to read; whoever has it next does not.
   if (!unsent_.empty()) link->resume();
-  enter(Phase::idle);
+  enter(throttle_ != nullptr && throttle_->held ? Phase::held : Phase::idle);
   if (replicas_ != nullptr) note_unlinked();
   engine_.release(*link);
   return true;
@@ -410,6 +417,7 @@ void ClientSession::reject(const Refused& reason) {
   stop_waiting();
   timer_.cancel();
   enter(Phase::idle);
+  if (throttle_ != nullptr) leave_limits();
   refuse_statement(reason);
 }
 
@@ -440,12 +448,18 @@ void ClientSession::refuse_statement(const Refused& reason) {
 }
 
 bool ClientSession::at_work() const noexcept {
-  return wants_link() || (phase_ == Phase::linked && !link_->relay().expected.empty());
+  return wants_link() || (throttle_ != nullptr && throttle_->held) ||
+         (phase_ == Phase::linked && !link_->relay().expected.empty());
 }
 
 bool ClientSession::cancel(Bytes key, std::unique_ptr<Stream>& requester) {
   const std::size_t size = long_cancel_key_ ? cancel_key_.size() : 4;
   if (!equal_in_constant_time(key, {cancel_key_.data(), size})) return false;
+  if (throttle_ != nullptr && throttle_->held) {
+    engine_.counters().cancels.add();
+    reject_held({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});
+    return false;
+  }
   if (phase_ == Phase::waiting) {
     engine_.counters().cancels.add();
     reject({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});

@@ -28,6 +28,8 @@ class Engine;
 class LinkLogin;
 struct ClientFacts;
 struct ReplicaUse;
+class StatementLimit;
+struct Throttle;
 struct Residue;
 enum class TimeLimit : std::uint8_t;
 struct SlowSample;
@@ -38,7 +40,7 @@ class ServerLink;
 ///     starting --> securing --> starting --> authenticating --> awaiting_server --> idle
 ///                                   |--> looking_up --> authenticating
 ///                                   \--> relayed_login --^         \<-> validating --^
-///     idle <--> waiting --> linked --> idle
+///     idle <--> held, waiting --> linked --> idle
 ///     everything --> closing --> closed
 class ClientSession final : public StreamEvents {
  public:
@@ -52,6 +54,7 @@ class ClientSession final : public StreamEvents {
     validating,       ///< a link tries its start-up settings
     idle,             ///< has no link
     waiting,          ///< has said something that needs a link
+    held,             ///< the same, but has to wait for a limit of statements first
     linked,
     console,  ///< let in to the console, which takes it over in this turn
     closing,  ///< the last bytes are on their way
@@ -100,6 +103,8 @@ class ClientSession final : public StreamEvents {
   void wait_again();
   /// No server can be had.
   void wait_failed(const Refused& reason);
+  /// A place of `limit` is its own. False: it does not wait for one.
+  bool admit(const StatementLimit& limit);
   /// Whether it asked for something that is not answered.
   [[nodiscard]] bool at_work() const noexcept;
   /// Somebody showed its cancel key. True when `requester` was kept.
@@ -220,6 +225,7 @@ class ClientSession final : public StreamEvents {
   std::size_t receive(Bytes bytes);
   std::size_t relay_received(Bytes bytes);
   void follow_policy();
+  void be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy);
   void note_objections(const Objections& objections);
   void continue_input();
 
@@ -238,6 +244,17 @@ class ClientSession final : public StreamEvents {
   void note_sent(std::size_t bytes);
   void note_unlinked();
   void note_bound();
+
+  // Limits of statements; only with a throttle_.
+  void follow_limits();
+  bool may_go_on(Bytes bytes);
+  bool enter_limits();
+  void hold(Instant opens);
+  void refuse_next(const StatementLimit& limit, bool rate);
+  void hold_over();
+  void end_hold();
+  void reject_held(const Refused& reason);
+  void leave_limits();
 
   void link_up(ServerLink& link);
   bool after_transaction();
@@ -280,6 +297,7 @@ class ClientSession final : public StreamEvents {
   std::unique_ptr<const std::string> user_;                   ///< where the pool's is another
   std::unique_ptr<std::vector<ClientLimits::Place>> places_;  ///< null: no limit but the general
   std::unique_ptr<ReplicaUse> replicas_;                      ///< null where reads are not split
+  std::unique_ptr<Throttle> throttle_;                        ///< null: no limit of statements
   std::array<char, 16> cancel_key_{};
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;

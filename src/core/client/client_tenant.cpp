@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "core/client/client_session.hpp"
@@ -60,7 +61,7 @@ bool ClientSession::take_tenant() {
            "the setting \"" + name + "\" is not for tenants to change"});
     return false;
   }
-  relay_.tenant = std::make_unique<const SessionTenant>(SessionTenant{*value, std::move(policy)});
+  be_tenant(*value, std::move(policy));
   return true;
 }
 
@@ -89,7 +90,14 @@ void ClientSession::follow_policy() {
       now->type != mine.policy->type) {
     return;
   }
-  relay_.tenant = std::make_unique<const SessionTenant>(SessionTenant{mine.value, now});
+  be_tenant(mine.value, now);
+}
+
+void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy) {
+  ticket_.tenant = static_cast<std::uint32_t>(std::hash<std::string>()(value)) | 1;
+  ticket_.weight = static_cast<std::uint16_t>(engine_.config().tenants.weight(value));
+  relay_.tenant =
+      std::make_unique<const SessionTenant>(SessionTenant{std::move(value), std::move(policy)});
 }
 
 void ClientSession::note_objections(const Objections& objections) {

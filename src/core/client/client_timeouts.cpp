@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/client/client_session.hpp"
+#include "core/client/client_throttle.hpp"
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
 #include "core/server/server_link.hpp"
@@ -92,6 +93,7 @@ void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
   const Residue left = residue(link->relay());
   enter(Phase::idle);
   if (replicas_ != nullptr) note_unlinked();
+  if (throttle_ != nullptr) leave_limits();
   Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
       .give_up_transaction(link->relay(), reason, told);
   relay_.pins = pins;

@@ -17,6 +17,7 @@ std::string tls_text(const Stream& stream) {
 std::string_view state_of(ClientSession::Phase phase) {
   switch (phase) {
     case ClientSession::Phase::waiting:
+    case ClientSession::Phase::held:
     case ClientSession::Phase::awaiting_server:
     case ClientSession::Phase::validating:
       return "waiting";

@@ -40,8 +40,12 @@ struct alignas(64) Counters {
   Counter refused_logins;
   Counter refused_address_logins;
   Counter refused_authenticating;
-  Counter refused_addresses;  ///< by allow_from and deny_from
-  Counter refused_headers;    ///< of the PROXY protocol
+  Counter refused_addresses;    ///< by allow_from and deny_from
+  Counter refused_headers;      ///< of the PROXY protocol
+  Counter held_statements;      ///< for max_statements, until there was a place
+  Counter held_statement_rate;  ///< for max_statements_per_second
+  Counter refused_statements;
+  Counter refused_statement_rate;
   Counter statement_timeouts;
   Counter transaction_timeouts;
   Counter idle_transaction_timeouts;

@@ -275,6 +275,17 @@ void Engine::receive(mail::WaitFailed& failed) {
   if (session != nullptr && session->wants_link()) session->wait_failed(failed.reason);
 }
 
+void Engine::receive(mail::Admitted& admitted) {
+  ClientSession* session = find(admitted.session);
+  if (session == nullptr || !session->admit(*admitted.limit)) leave_limit(admitted.limit);
+}
+
+void Engine::leave_limit(const std::shared_ptr<StatementLimit>& limit) {
+  for (const SessionKey session : limit->leave()) {
+    shared_.courier->send(session.worker, mail::Admitted{limit, session});
+  }
+}
+
 void Engine::receive(mail::Cancel& cancel) {
   const std::uint32_t slot = cancel.process_id & kSlotMask;
   if (slot >= slots_.size()) return;

@@ -122,6 +122,8 @@ class Engine final : public Driven {
   /// A place below these limits is free: pools that wait for one may open.
   void feed_starved(Pool& pool);
   void feed_starved(Quota& quota);
+  /// A place of this limit is free: who waits for it gets it.
+  void leave_limit(const std::shared_ptr<StatementLimit>& limit);
   [[nodiscard]] double random_fraction();
 
   // ---- for the console
@@ -168,6 +170,7 @@ class Engine final : public Driven {
   void receive(mail::SummonFailed& failed);
   void receive(mail::CloseLink& close);
   void receive(mail::WaitFailed& failed);
+  void receive(mail::Admitted& admitted);
   void receive(mail::Cancel& cancel);
   void receive(mail::ClusterChanged& changed);
   void receive(mail::AskHosts& ask);

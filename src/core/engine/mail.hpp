@@ -7,6 +7,7 @@
 
 #include "core/console/console.hpp"
 #include "core/engine/runtime.hpp"
+#include "core/engine/statement_limit.hpp"
 #include "core/lookup/secret_cache.hpp"
 #include "core/pool/pool.hpp"
 #include "core/pool/ticket.hpp"
@@ -41,6 +42,11 @@ struct CloseLink {
 struct WaitFailed {
   SessionKey session;
   Refused reason;
+};
+/// A place of this limit is the session's, which waits for one; else it is to be given back.
+struct Admitted {
+  std::shared_ptr<StatementLimit> limit;
+  SessionKey session;
 };
 /// A cancel request for a session of the receiver's. The requester's stream, detached, is kept open
 /// until the request has been carried out.
@@ -97,9 +103,9 @@ struct Stop {};
 }  // namespace mail
 
 using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
-                          mail::WaitFailed, mail::Cancel, mail::ClusterChanged, mail::AskHosts,
-                          mail::LookUp, mail::LookedUp, mail::Ordered, mail::Reported,
-                          mail::Answered, mail::Drain, mail::Reload, mail::Stop>;
+                          mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
+                          mail::AskHosts, mail::LookUp, mail::LookedUp, mail::Ordered,
+                          mail::Reported, mail::Answered, mail::Drain, mail::Reload, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

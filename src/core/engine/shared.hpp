@@ -10,6 +10,7 @@
 #include "core/engine/counters.hpp"
 #include "core/engine/journal.hpp"
 #include "core/engine/listener_names.hpp"
+#include "core/engine/statement_limit.hpp"
 #include "core/engine/tenant_refusals.hpp"
 #include "core/lookup/secret_cache.hpp"
 #include "core/pool/pool_directory.hpp"
@@ -71,6 +72,7 @@ struct Shared {
   ListenerNames listeners;
   TenantRefusals tenant_refusals;
   SecretCache secrets;  ///< what auth_query has answered
+  StatementLimitDirectory statement_limits;
   std::atomic<std::uint32_t> authenticating_clients{0};
   std::atomic<std::uint32_t> console_clients{0};
   std::atomic<std::uint64_t> next_serial{1};

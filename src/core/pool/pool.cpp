@@ -132,7 +132,7 @@ Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
   FB_ASSERT(!ticket.waiting);
   ticket.since = now;
   ticket.waiting = true;
-  waiters_.push_back(ticket);
+  waiters_.push(ticket);
   acquired.open = plan_locked(now, true, &acquired.starved_by);
   note_in_flight();
   return acquired;
@@ -142,7 +142,7 @@ bool Pool::withdraw(Ticket& ticket) {
   const std::lock_guard lock(mutex_);
   if (!ticket.waiting) return false;
   ticket.waiting = false;
-  waiters_.erase(waiters_.iterator_to(ticket));
+  waiters_.erase(ticket);
   return true;
 }
 
@@ -169,8 +169,7 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
     return leave(link);
   }
   if (has_waiter) {
-    Ticket& ticket = waiters_.front();
-    waiters_.pop_front();
+    Ticket& ticket = waiters_.pop();
     ticket.waiting = false;
     return {Released::Kind::give, ticket.session};
   }
@@ -191,7 +190,7 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
 bool Pool::claimed(const ServerLink& link, bool has_waiter, Instant now) const {
   const auto claims = [&](const Quota& quota) {
     if (!quota.any_starved()) return false;
-    const Instant since = has_waiter ? waiters_.front().since : kNever;
+    const Instant since = has_waiter ? waiters_.oldest().since : kNever;
     return quota.claims_link({weak_from_this(), since, total_}, now);
   };
   for (const auto& quota : terms_->quotas) {
@@ -270,10 +269,11 @@ std::vector<SessionKey> Pool::overdue(Instant now, Duration hold) {
   if (has_primary(now)) return told;
   const Instant since = hosts_.look(*terms_->target.cluster).unwritable_since;
   if (since == kNever || now - since < hold) return told;
-  while (!waiters_.empty() && now - waiters_.front().since >= hold) {
-    told.push_back(waiters_.front().session);
-    waiters_.front().waiting = false;
-    waiters_.pop_front();
+  while (!waiters_.empty() && now - waiters_.oldest().since >= hold) {
+    Ticket& ticket = waiters_.oldest();
+    told.push_back(ticket.session);
+    ticket.waiting = false;
+    waiters_.erase(ticket);
   }
   return told;
 }
@@ -321,12 +321,11 @@ std::vector<Pool::Served> Pool::resume() {
   // Those of a cluster are served by the tick, when there is a primary.
   if (terms_->target.cluster != nullptr) return served;
   while (!waiters_.empty()) {
-    Ticket& ticket = waiters_.front();
-    ParkedList* list = choose(ticket.session.worker);
+    ParkedList* list = choose(waiters_.next().session.worker);
     if (list == nullptr) break;
     Parking& parking = list->front();
     list->pop_front();
-    waiters_.pop_front();
+    Ticket& ticket = waiters_.pop();
     ticket.waiting = false;
     served.push_back({&parking.link, parking.home, ticket.session});
   }
@@ -393,7 +392,7 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
 std::uint32_t Pool::size_now(Instant now) const noexcept {
   const config::PoolSettings& settings = terms_->settings;
   const bool late = settings.reserve() > 0 && !waiters_.empty() &&
-                    now - waiters_.front().since >= settings.reserve_pool_timeout;
+                    now - waiters_.oldest().since >= settings.reserve_pool_timeout;
   return settings.pool_size + (late ? settings.reserve() : 0);
 }
 
@@ -417,13 +416,13 @@ bool Pool::reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by) {
 }
 
 void Pool::starve(const std::shared_ptr<Quota>& quota, std::shared_ptr<Quota>* starved_by) {
-  quota->add_starved({weak_from_this(), waiters_.front().since, total_});
+  quota->add_starved({weak_from_this(), waiters_.oldest().since, total_});
   if (starved_by != nullptr) *starved_by = quota;
 }
 
 void Pool::starved_by(Quota& quota) {
   const std::lock_guard lock(mutex_);
-  if (!waiters_.empty()) quota.add_starved({weak_from_this(), waiters_.front().since, total_});
+  if (!waiters_.empty()) quota.add_starved({weak_from_this(), waiters_.oldest().since, total_});
 }
 
 void Pool::release_quotas() {
@@ -495,9 +494,9 @@ void Pool::note_in_flight() noexcept {
 std::vector<SessionKey> Pool::dismiss_waiters() {
   std::vector<SessionKey> told;
   while (!waiters_.empty()) {
-    told.push_back(waiters_.front().session);
-    waiters_.front().waiting = false;
-    waiters_.pop_front();
+    Ticket& ticket = waiters_.pop();
+    told.push_back(ticket.session);
+    ticket.waiting = false;
   }
   return told;
 }
@@ -515,7 +514,7 @@ Pool::Counts Pool::counts() const {
   Counts counts{.total = total_, .opening = opening_, .clients = clients_, .reopens = can_open()};
   for (const ParkedList& list : parked_) counts.parked += static_cast<std::uint32_t>(list.size());
   counts.waiting = static_cast<std::uint32_t>(waiters_.size());
-  if (!waiters_.empty()) counts.oldest_wait = waiters_.front().since;
+  if (!waiters_.empty()) counts.oldest_wait = waiters_.oldest().since;
   return counts;
 }
 

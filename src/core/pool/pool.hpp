@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/pool/cluster.hpp"
+#include "core/pool/fair_queue.hpp"
 #include "core/pool/quota.hpp"
 #include "core/pool/ticket.hpp"
 #include "core/refused.hpp"
@@ -78,9 +79,9 @@ struct PoolTarget {
 /// All links of one (database, user): accounts for them and decides who gets which. No I/O; one
 /// mutex, held for some tens of nanoseconds; used by every worker.
 ///
-/// Waiters are served strictly in order, and nobody waits while a link is idle. A link is in one of
-/// these places: *opening* (`acquire` and `plan` told somebody to open it), *parked* here, or *out*
-/// with a client. Everything counted by `total` is one of the three.
+/// Waiters are served strictly in order (tenants by turns), and nobody waits while a link is idle.
+/// A link is in one of these places: *opening* (`acquire` and `plan` told somebody to open it),
+/// *parked* here, or *out* with a client. Everything counted by `total` is one of the three.
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
   struct Setup {
@@ -346,7 +347,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::shared_ptr<const Terms> terms_;
   std::atomic<const Terms*> current_;  ///< terms_, for those who do not hold the mutex
   std::vector<ParkedList> parked_;     ///< for each worker, used last first
-  WaitQueue waiters_;
+  FairQueue waiters_;
   std::uint32_t total_ = 0;
   std::uint32_t leaving_ = 0;  ///< of which: released for closing
   std::uint32_t opening_ = 0;

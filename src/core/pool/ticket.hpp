@@ -24,12 +24,25 @@ struct Ticket {
 
   SessionKey session;
   Instant since{};
-  bool waiting = false;  ///< in the queue; false: never was, or a link is on its way
+  bool waiting = false;      ///< in the queue; false: never was, or a link is on its way
+  std::uint16_t weight = 1;  ///< turns in a row that its tenant has
+  std::uint32_t tenant = 0;  ///< a hash of whose it is, where tenants share a pool; 0: nobody's
   Hook hook;
 };
 
 using WaitQueue =
     boost::intrusive::list<Ticket,
                            boost::intrusive::member_hook<Ticket, Ticket::Hook, &Ticket::hook>>;
+
+/// The tickets of one tenant in a FairQueue, in the order in which they came.
+struct TicketLane {
+  using Hook = boost::intrusive::list_member_hook<>;
+
+  std::uint32_t tenant = 0;
+  std::uint32_t weight = 1;
+  std::uint32_t turns = 1;  ///< so many more are served before it is another's turn
+  WaitQueue tickets;
+  Hook hook;
+};
 
 }  // namespace forebay::core

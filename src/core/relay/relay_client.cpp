@@ -77,9 +77,13 @@ Relay::Handled Relay::on_message(const Item& item, LinkRelayState* link) {
     return Handled::violation;
   }
   client_.drop_rest = false;
-  if (client_.skip_to_sync && !message.is(Frontend::Sync)) {
-    drop(item);
-    return Handled::yes;
+  if (client_.skip_to_sync) {
+    if (!message.is(Frontend::Sync)) {
+      drop(item);
+      return Handled::yes;
+    }
+    // The server has heard nothing of the batch.
+    if (link != nullptr && !link->expected.batch_open()) return on_unlinked(item);
   }
   if (link == nullptr) return client_.lost == nullptr ? on_unlinked(item) : on_lost(item);
   return on_linked(item, *link);

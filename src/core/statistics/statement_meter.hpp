@@ -25,6 +25,7 @@ class StatementMeter {
     wait_ = microseconds_of(waited);
     pool->wait.add(wait_);
     answered_ = now;
+    count_ = 0;
     holding_ = false;
     held_ = Duration{};
     transaction_ = now - waited;
@@ -100,12 +101,16 @@ class StatementMeter {
     answered_ = open_.ended;
     transaction_server_ += split.server;
     pool->statements.add();
+    ++count_;
     pool->rows.add(open_.answer.rows);
     if (split.transfer > 0) pool->transfer_time.add(split.transfer);
     pool->statement_server.add(split.server);
     pool->statement_total.add(split.total());
     return split;
   }
+
+  /// How many statements were closed since this was asked last.
+  std::uint32_t take_count() noexcept { return std::exchange(count_, 0); }
 
   /// The link is nobody's any more: it may go to another worker, and references may not.
   void forget() noexcept {
@@ -140,6 +145,7 @@ class StatementMeter {
   std::uint64_t wait_ = 0;
   std::uint64_t transaction_server_ = 0;
   Open open_;
+  std::uint32_t count_ = 0;
   bool holding_ = false;
   bool in_transaction_ = false;
 };

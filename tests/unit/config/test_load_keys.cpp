@@ -93,6 +93,11 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.monitor_interval", R"("15ms")"},
     {"pool.primary_lease", R"("16s")"},
     {"pool.failover_hold", R"("17s")"},
+    {"tenants.max_statements", "41"},
+    {"tenants.max_statements_per_second", "42"},
+    {"tenants.statement_burst", "43"},
+    {"tenants.max_waiting_statements", "44"},
+    {"tenants.weights", R"({"acme" = 2})"},
     {"tenants.databases", R"(["app"])"},
     {"tenants.users", R"({"a" = "b"})"},
     {"tenants.user_pattern", R"("{tenant}_rw")"},
@@ -134,6 +139,27 @@ PoolOverrides other_pool() {
 
 AddressRules some_addresses() {
   return {{Network::parse("10.0.0.0/8").value()}, {Network::parse("::1").value()}};
+}
+
+StatementLimits some_limits() {
+  return {41, 42, 43, 44};
+}
+
+TenantSettings other_tenants() {
+  return {.databases = {"app"},
+          .users = {{"a", "b"}},
+          .user_pattern = "{tenant}_rw",
+          .database_pattern = "shop_{tenant}",
+          .startup_parameter = "forebay.tenant",
+          .column = "customer",
+          .column_type = TenantType::uuid,
+          .setting = "app.customer",
+          .weights = {{"acme", 2}},
+          .statements = some_limits(),
+          .firewall = FirewallMode::report,
+          .tables = {"orders", "app.items"},
+          .report_tables = {"items"},
+          .shared_tables = {"countries"}};
 }
 
 void set_limits(Config& config) {
@@ -252,18 +278,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.slow_query_log = "/tmp/slow";
   expected.slow_query_text = SlowQueryText::full;
   expected.pool = other_pool();
-  expected.tenants = {.databases = {"app"},
-                      .users = {{"a", "b"}},
-                      .user_pattern = "{tenant}_rw",
-                      .database_pattern = "shop_{tenant}",
-                      .startup_parameter = "forebay.tenant",
-                      .column = "customer",
-                      .column_type = TenantType::uuid,
-                      .setting = "app.customer",
-                      .firewall = FirewallMode::report,
-                      .tables = {"orders", "app.items"},
-                      .report_tables = {"items"},
-                      .shared_tables = {"countries"}};
+  expected.tenants = other_tenants();
   expected.databases["any"] = {.hosts = {{"db1", 5432}}, .auth = AuthMethod::server};
   expected.application_name_add_host = true;
   EXPECT_EQ(*loaded.config, expected);
@@ -275,6 +290,9 @@ const std::string kTimeouts =
 const std::string kReplicas =
     "split_reads = true\nread_consistency = \"none\"\nmax_replica_lag = \"9s\"\n"
     "resend_reads = false\non_session_state = \"error\"\n";
+const std::string kStatementLimits =
+    "max_statements = 41\nmax_statements_per_second = 42\nstatement_burst = 43\n"
+    "max_waiting_statements = 44\n";
 const std::string kReservePool = "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\n";
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
@@ -286,7 +304,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
-      kTimeouts + kReplicas + kReservePool +
+      kTimeouts + kReplicas + kReservePool + kStatementLimits +
       "max_db_connections = 6\nmax_db_client_connections = 9\nallow_from = [\"10.0.0.0/8\"]\n"
       "deny_from = [\"::1\"]\nauth_user = \"asker\"\nauth_query = \"SELECT $1\"\n"
       "auth_dbname = \"app\"\nmonitor_user = "
@@ -321,6 +339,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   expected.max_db_client_connections = 9;
   expected.addresses = some_addresses();
   expected.lookup = {"asker", "SELECT $1", "app"};
+  expected.statements = some_limits();
   expected.monitor_user = "m";
   expected.monitor_password = Secret("seen");
   for (const char* password :
@@ -342,7 +361,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
       "[users.alice]\npassword = [\"new\", \"old\"]\npool_mode = \"session\"\npool_size = 5\n"
       "min_pool_size = 4\nserver_round_robin = true\nquery_wait_timeout = \"1s\"\n"
       "server_idle_timeout = \"2s\"\nserver_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
-      kTimeouts + kReplicas + kReservePool +
+      kTimeouts + kReplicas + kReservePool + kStatementLimits +
       "max_user_connections = 6\nmax_user_client_connections = 9\n"
       "allow_from = [\"10.0.0.0/8\"]\ndeny_from = [\"::1\"]\n";
   const auto loaded = load_text(text + kAnyDatabase);
@@ -372,6 +391,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();
+  expected.statements = some_limits();
   EXPECT_EQ(loaded.config->users.at("alice"), expected);
   for (const Key<User>& key : user_keys()) {
     if (key.name.starts_with("password_")) continue;

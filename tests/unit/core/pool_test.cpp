@@ -99,7 +99,10 @@ TEST_F(PoolTest, a_ticket_that_was_served_cannot_be_withdrawn) {
 }
 
 TEST_F(PoolTest, the_one_used_last_on_this_worker_goes_first) {
-  const auto pool = bench_.pool(PoolBench::setup(4, 2));
+  const auto quota = std::make_shared<Quota>("shared", 4);
+  Pool::Setup setup = PoolBench::setup(4, 2);
+  setup.quotas = {quota};
+  const auto pool = bench_.pool(setup);
   ServerLink* links[4];
   for (auto& link : links) {
     ASSERT_TRUE(pool->reserve_login());
@@ -119,9 +122,9 @@ TEST_F(PoolTest, the_one_used_last_on_this_worker_goes_first) {
   EXPECT_EQ(acquired.kind, Acquired::elsewhere);
   EXPECT_EQ(acquired.home, kThere);
   WorkerId home;
-  EXPECT_EQ(pool->retire_any(home), links[2]);
+  EXPECT_EQ(pool->retire_idle(*quota, home), links[2]);
   EXPECT_EQ(home, kThere);
-  EXPECT_EQ(pool->retire_any(home), nullptr);
+  EXPECT_EQ(pool->retire_idle(*quota, home), nullptr);
 }
 
 TEST_F(PoolTest, with_round_robin_the_one_that_rests_longest_goes_first) {

@@ -213,6 +213,24 @@ TEST(Topology, BoundsTheLag) {
   EXPECT_EQ(lag(999), Duration::max());
 }
 
+// Without synchronous_commit a client is told of its commit before that is written.
+TEST(Topology, AReplicaMustHaveCommitsThatWereNotWrittenYet) {
+  Topology topology(2, kLease);
+  HostSample sample{.asked = kStart, .role = Role::primary, .system_identifier = 7, .timeline = 1};
+  sample.lsn = static_cast<Lsn>(1000);
+  sample.insert_lsn = static_cast<Lsn>(1500);
+  topology.answered(0, sample);
+  sample.role = Role::replica;
+  const auto complete_until = [&](Lsn replayed) {
+    sample.lsn = replayed;
+    topology.answered(1, sample);
+    return topology.judge(kStart).hosts[1].complete_until;
+  };
+  EXPECT_EQ(complete_until(static_cast<Lsn>(1000)), std::nullopt);
+  EXPECT_EQ(complete_until(static_cast<Lsn>(1499)), std::nullopt);
+  EXPECT_EQ(complete_until(static_cast<Lsn>(1500)), kStart);
+}
+
 TEST(Lsn, ReadsAndWrites) {
   EXPECT_EQ(parse_lsn("0/16B3748"), 0x16B3748u);
   EXPECT_EQ(parse_lsn("A/FFFFFFFF"), 0xAFFFFFFFFu);

@@ -25,6 +25,7 @@ inline constexpr char kInsufficientPrivilege[] = "42501";
 inline constexpr char kInsufficientResources[] = "53000";
 inline constexpr char kTooManyConnections[] = "53300";
 inline constexpr char kProgramLimitExceeded[] = "54000";
+inline constexpr char kConfigurationLimitExceeded[] = "53400";
 inline constexpr char kQueryCanceled[] = "57014";
 inline constexpr char kAdminShutdown[] = "57P01";
 inline constexpr char kReadOnlyTransaction[] = "25006";

@@ -1,0 +1,200 @@
+#include "core/client/client_throttle.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/client/client_session.hpp"
+#include "core/engine/engine.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+// How many statements a session's user, database and tenant may have: max_statements and
+// max_statements_per_second.
+namespace forebay::core {
+
+// What the configuration says now. Not while it is inside: what it took it has to give back.
+void ClientSession::follow_limits() {
+  const config::Config& config = engine_.config();
+  const bool dedicated = link_ != nullptr && link_->dedicated();
+  std::vector<std::shared_ptr<StatementLimit>> limits;
+  const auto add = [&](const config::StatementLimits& terms, const std::string& name,
+                       const std::string& section) {
+    if (!terms.any() || dedicated) return;
+    limits.push_back(
+        engine_.shared().statement_limits.find_or_make(name, section, terms, engine_.now()));
+  };
+  const std::string& database = pool_->key().database;
+  if (const config::User* entry = config.find_user(user())) {
+    add(entry->statements, "user \"" + user() + "\"", config::Config::label_of_user(user()));
+  }
+  if (const config::Database* entry = config.find_database(database)) {
+    add(entry->statements, "database \"" + database + "\"", config.label_of_database(database));
+  }
+  if (relay_.tenant != nullptr) {
+    add(config.tenants.statements, "tenant \"" + relay_.tenant->value + "\"", "[tenants]");
+  }
+  if (limits.empty()) {
+    throttle_.reset();
+    return;
+  }
+  throttle_ = std::make_unique<Throttle>();
+  throttle_->limits = std::move(limits);
+}
+
+// A client that keeps its link asks for the next statement as one without a link does. False: it
+// has to wait.
+bool ClientSession::may_go_on(Bytes bytes) {
+  if (throttle_->held) return false;
+  if (throttle_->inside() || link_ == nullptr) return true;
+  const LinkRelayState& link = link_->relay();
+  // No transaction is held up, not even one that began before there was a limit.
+  if (link.status != pg::backend::TransactionStatus::idle || link.expected.batch_open())
+    return true;
+  pg::Framer framer = relay_.framer;
+  if (framer.rest() > 0 || relay_.skip_to_sync) return true;
+  const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
+  const bool begins = item.kind == pg::Framer::Kind::message || item.kind == pg::Framer::Kind::head;
+  if (!begins || item.message.is(pg::Frontend::Terminate) || item.message.is(pg::Frontend::Sync)) {
+    return true;
+  }
+  return enter_limits();
+}
+
+// True: the statement at hand may begin. Else it is held, or refused at the end of this turn.
+bool ClientSession::enter_limits() {
+  Throttle& throttle = *throttle_;
+  if (throttle.passed == 0) throttle.since = engine_.now();
+  const std::size_t rates = throttle.limits.size();
+  while (!throttle.inside()) {
+    StatementLimit& limit = *throttle.limit();
+    if (throttle.passed < rates) {
+      const Instant opens = limit.begin(engine_.now());
+      if (opens == kNever) {
+        refuse_next(limit, true);
+        return false;
+      }
+      ++throttle.passed;
+      if (opens <= engine_.now()) continue;
+      engine_.counters().held_statement_rate.add();
+      hold(opens);
+      return false;
+    }
+    throttle.ticket.session = key_;
+    switch (limit.enter(throttle.ticket)) {
+      case StatementLimit::Entered::yes:
+        ++throttle.passed;
+        break;
+      case StatementLimit::Entered::waits:
+        engine_.counters().held_statements.add();
+        hold(kNever);
+        return false;
+      case StatementLimit::Entered::refused:
+        refuse_next(limit, false);
+        return false;
+    }
+  }
+  return true;
+}
+
+void ClientSession::hold(Instant opens) {
+  throttle_->held = true;
+  throttle_->opens = opens;
+  if (phase_ != Phase::linked) enter(Phase::held);
+  const auto timeout = pool_->settings().query_wait_timeout;
+  const Instant latest = timeout.count() > 0 ? throttle_->since + timeout : kNever;
+  const Instant until = std::min(opens, latest);
+  if (until == kNever) {
+    timer_.cancel();
+  } else {
+    engine_.timers().arm(timer_, until);
+  }
+}
+
+void ClientSession::refuse_next(const StatementLimit& limit, bool rate) {
+  const config::StatementLimits terms = limit.terms();
+  const std::string key = rate ? "max_statements_per_second" : "max_statements";
+  const std::uint32_t max = rate ? terms.max_statements_per_second : terms.max_statements;
+  Counters& counters = engine_.counters();
+  (rate ? counters.refused_statement_rate : counters.refused_statements).add();
+  throttle_->refusal =
+      Refused{pg::sqlstate::kConfigurationLimitExceeded,
+              "too many statements " + std::string(rate ? "per second " : "at a time ") + "of " +
+                  limit.name() + " (" + key + " = " + std::to_string(max) + ", set in " +
+                  limit.section() + ")",
+              "As many as max_waiting_statements (" + std::to_string(terms.max_waiting_statements) +
+                  ") wait already.",
+              "Try again later."};
+  hold(engine_.now());
+}
+
+// The timer of one that is held: a rate lets it begin, or it has waited for too long.
+void ClientSession::hold_over() {
+  Throttle& throttle = *throttle_;
+  FB_ASSERT(throttle.held);
+  if (throttle.refusal) {
+    reject_held(*std::exchange(throttle.refusal, std::nullopt));
+  } else if (throttle.opens <= engine_.now()) {
+    end_hold();
+  } else {
+    engine_.counters().waits_failed.add();
+    const StatementLimit& limit = *throttle.limit();
+    reject_held({pg::sqlstate::kQueryCanceled,
+                 "canceling statement: " + limit.name() +
+                     " had too many statements for longer than query_wait_timeout (" +
+                     std::to_string(pool_->settings().query_wait_timeout.count()) + " ms)",
+                 "The limits are max_statements and max_statements_per_second in " +
+                     limit.section() + "."});
+  }
+}
+
+// What was held is handled again, from its first byte.
+void ClientSession::end_hold() {
+  throttle_->held = false;
+  throttle_->opens = kNever;
+  timer_.cancel();
+  if (phase_ == Phase::held) enter(Phase::idle);
+  continue_input();
+  settle();
+}
+
+bool ClientSession::admit(const StatementLimit& limit) {
+  if (throttle_ == nullptr || !throttle_->waits_for_place() || throttle_->limit().get() != &limit) {
+    return false;
+  }
+  // It may wait anew, while this place was on its way to it.
+  throttle_->limit()->withdraw(throttle_->ticket);
+  ++throttle_->passed;
+  end_hold();
+  return true;
+}
+
+void ClientSession::reject_held(const Refused& reason) {
+  leave_limits();
+  if (phase_ == Phase::held) enter(Phase::idle);
+  refuse_statement(reason);
+}
+
+// The transaction, or the statement, is over, or will not be.
+void ClientSession::leave_limits() {
+  Throttle& throttle = *throttle_;
+  const std::size_t rates = throttle.limits.size();
+  if (throttle.waits_for_place()) throttle.limit()->withdraw(throttle.ticket);
+  if (throttle.held) timer_.cancel();
+  if (throttle.inside() && !throttle.exempt && link_ != nullptr) {
+    const std::uint32_t count = link_->relay().meter.take_count();
+    for (const auto& limit : throttle.limits) {
+      if (count > 1) limit->count_more(count - 1, engine_.now());
+    }
+  }
+  for (std::size_t i = rates; i < throttle.passed; ++i) {
+    engine_.leave_limit(throttle.limits[i - rates]);
+  }
+  throttle.passed = 0;
+  throttle.held = throttle.exempt = false;
+  throttle.opens = kNever;
+  throttle.refusal.reset();
+  if (throttle.outdated) follow_limits();
+}
+
+}  // namespace forebay::core

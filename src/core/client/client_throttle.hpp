@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/engine/statement_limit.hpp"
+#include "core/refused.hpp"
+
+namespace forebay::core {
+
+/// What a session has whose statements are limited. A transaction, or a statement alone, passes the
+/// limits one after the other before it begins: first how many begin within a second, so that it
+/// waits for that without a place, then how many run at a time. It leaves them when it is over.
+struct Throttle {
+  std::vector<std::shared_ptr<StatementLimit>> limits;  ///< of user, database, tenant; not empty
+  Ticket ticket;
+  std::size_t passed = 0;  ///< of the limits, twice
+  Instant since{};         ///< when the statement came that is to begin
+  Instant opens = kNever;  ///< held until then by a rate; kNever: until there is a place
+  bool held = false;
+  bool exempt = false;             ///< what goes on began before there were limits
+  bool outdated = false;           ///< others hold since a reload
+  std::optional<Refused> refusal;  ///< what the statement is told in a moment
+
+  [[nodiscard]] bool inside() const noexcept { return exempt || passed == 2 * limits.size(); }
+  /// The one that it waits for, or passes next.
+  [[nodiscard]] std::shared_ptr<StatementLimit>& limit() noexcept {
+    return limits[passed % limits.size()];
+  }
+  [[nodiscard]] bool waits_for_place() const noexcept {
+    return held && !refusal && passed >= limits.size() && opens == kNever;
+  }
+};
+
+}  // namespace forebay::core

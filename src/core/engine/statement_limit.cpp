@@ -1,0 +1,116 @@
+#include "core/engine/statement_limit.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "forebay/base/assert.hpp"
+
+namespace forebay::core {
+namespace {
+
+constexpr Duration kSecond = std::chrono::seconds(1);
+
+}  // namespace
+
+void StatementLimit::set(const config::StatementLimits& terms) {
+  const std::lock_guard lock(mutex_);
+  terms_ = terms;
+}
+
+config::StatementLimits StatementLimit::terms() const {
+  const std::lock_guard lock(mutex_);
+  return terms_;
+}
+
+Duration StatementLimit::apart() const noexcept {
+  return kSecond / terms_.max_statements_per_second;
+}
+
+// A bucket of tokens, as the moment at which it is full: each statement moves that on.
+Instant StatementLimit::begin(Instant now) {
+  const std::lock_guard lock(mutex_);
+  if (terms_.max_statements_per_second == 0) return now;
+  const Instant full = std::max(next_, now) + apart();
+  const Instant at = std::max(now, full - apart() * terms_.burst());
+  if (at > now + apart() * terms_.max_waiting_statements) return kNever;
+  next_ = full;
+  return at;
+}
+
+void StatementLimit::count_more(std::uint32_t statements, Instant now) {
+  const std::lock_guard lock(mutex_);
+  if (statements == 0 || terms_.max_statements_per_second == 0) return;
+  const Instant most = now + apart() * terms_.burst() + kSecond;
+  next_ = std::min(std::max(next_, now) + apart() * statements, std::max(next_, most));
+}
+
+StatementLimit::Entered StatementLimit::enter(Ticket& ticket) {
+  const std::lock_guard lock(mutex_);
+  FB_ASSERT(!ticket.waiting);
+  if (terms_.max_statements == 0 || (running_ < terms_.max_statements && queue_.empty())) {
+    ++running_;
+    return Entered::yes;
+  }
+  if (queue_.size() >= terms_.max_waiting_statements) return Entered::refused;
+  ticket.waiting = true;
+  queue_.push_back(ticket);
+  return Entered::waits;
+}
+
+bool StatementLimit::withdraw(Ticket& ticket) {
+  const std::lock_guard lock(mutex_);
+  if (!ticket.waiting) return false;
+  ticket.waiting = false;
+  queue_.erase(queue_.iterator_to(ticket));
+  return true;
+}
+
+std::vector<SessionKey> StatementLimit::leave() {
+  const std::lock_guard lock(mutex_);
+  FB_ASSERT(running_ > 0);
+  --running_;
+  std::vector<SessionKey> served;
+  while (!queue_.empty() && (terms_.max_statements == 0 || running_ < terms_.max_statements)) {
+    Ticket& ticket = queue_.front();
+    queue_.pop_front();
+    ticket.waiting = false;
+    ++running_;
+    served.push_back(ticket.session);
+  }
+  return served;
+}
+
+StatementLimit::Counts StatementLimit::counts() const {
+  const std::lock_guard lock(mutex_);
+  return {running_, queue_.size()};
+}
+
+bool StatementLimit::blank(Instant now) const {
+  const std::lock_guard lock(mutex_);
+  return running_ == 0 && queue_.empty() && next_ <= now;
+}
+
+std::shared_ptr<StatementLimit> StatementLimitDirectory::find_or_make(
+    const std::string& name, const std::string& section, const config::StatementLimits& terms,
+    Instant now) {
+  const std::lock_guard lock(mutex_);
+  if (limits_.size() >= forget_at_) {
+    std::erase_if(limits_, [now](const auto& entry) {
+      return entry.second.use_count() == 1 && entry.second->blank(now);
+    });
+    forget_at_ = std::max(kForgetAt, 2 * limits_.size());
+  }
+  std::shared_ptr<StatementLimit>& limit = limits_[name];
+  if (limit == nullptr) limit = std::make_shared<StatementLimit>(name, section);
+  limit->set(terms);
+  return limit;
+}
+
+std::vector<std::shared_ptr<const StatementLimit>> StatementLimitDirectory::all() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const StatementLimit>> all;
+  for (const auto& [name, limit] : limits_) all.push_back(limit);
+  return all;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/pool/ticket.hpp"
+#include "forebay/base/time.hpp"
+#include "forebay/config/statement_limits.hpp"
+
+namespace forebay::core {
+
+/// max_statements and max_statements_per_second of one user, database or tenant: which of its
+/// statements may begin now, and which wait. Asked once for each transaction or statement alone.
+/// Thread-safe and exact.
+class StatementLimit {
+ public:
+  /// `name` and `section` are for errors: user "alice", [users.alice].
+  StatementLimit(std::string name, std::string section)
+      : name_(std::move(name)), section_(std::move(section)) {}
+
+  void set(const config::StatementLimits& terms);
+  [[nodiscard]] config::StatementLimits terms() const;
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::string& section() const noexcept { return section_; }
+
+  // ---- how many begin within a second
+
+  /// When the next statement may begin, at or after `now`; it is taken to begin then. kNever: too
+  /// many wait already.
+  Instant begin(Instant now);
+  /// A transaction had so many statements more, which were not held up: what comes next is, for a
+  /// second at most.
+  void count_more(std::uint32_t statements, Instant now);
+
+  // ---- how many run at a time
+
+  enum class Entered : std::uint8_t { yes, waits, refused };
+  /// Takes a place, or one in the queue, oldest first.
+  Entered enter(Ticket& ticket);
+  /// Leaves the queue. False when a place has been given meanwhile: it is on its way.
+  bool withdraw(Ticket& ticket);
+  /// Gives a place back. Those that have places now, without having to ask.
+  std::vector<SessionKey> leave();
+
+  struct Counts {
+    std::uint32_t running = 0;
+    std::size_t waiting = 0;
+  };
+  [[nodiscard]] Counts counts() const;
+  /// It has nothing to remember: a new one would do as well.
+  [[nodiscard]] bool blank(Instant now) const;
+
+ private:
+  [[nodiscard]] Duration apart() const noexcept;
+
+  const std::string name_;
+  const std::string section_;
+  mutable std::mutex mutex_;
+  config::StatementLimits terms_;
+  Instant next_{};  ///< when the bucket is full again
+  std::uint32_t running_ = 0;
+  WaitQueue queue_;
+};
+
+/// Those of the process, by name. Thread-safe.
+class StatementLimitDirectory {
+ public:
+  /// The one of that name, with these terms from now on.
+  std::shared_ptr<StatementLimit> find_or_make(const std::string& name, const std::string& section,
+                                               const config::StatementLimits& terms, Instant now);
+  [[nodiscard]] std::vector<std::shared_ptr<const StatementLimit>> all() const;
+
+  /// Those that nobody needs are forgotten when there are so many, and again at twice as many.
+  static constexpr std::size_t kForgetAt = 1024;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<StatementLimit>> limits_;
+  std::size_t forget_at_ = kForgetAt;
+};
+
+}  // namespace forebay::core

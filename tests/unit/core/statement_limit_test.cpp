@@ -1,0 +1,102 @@
+#include "core/engine/statement_limit.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+namespace forebay::core {
+namespace {
+
+using Entered = StatementLimit::Entered;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class StatementLimits : public ::testing::Test {
+ protected:
+  StatementLimit limit_{"user \"u\"", "[users.u]"};
+  Instant now_{std::chrono::hours(1)};
+  Ticket tickets_[4];
+
+  void SetUp() override {
+    for (std::uint32_t i = 0; i < 4; ++i) tickets_[i].session = {WorkerId(0), i, 1};
+  }
+  Instant after(int ms) const { return now_ + milliseconds(ms); }
+};
+
+TEST_F(StatementLimits, a_burst_begins_at_once_and_the_rest_one_after_the_other) {
+  limit_.set({.max_statements_per_second = 10, .statement_burst = 3});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(limit_.begin(now_), now_) << i;
+  EXPECT_EQ(limit_.begin(now_), after(100));
+  EXPECT_EQ(limit_.begin(now_), after(200));
+  // What was asked at 250 comes behind these, and a second later all of the burst is there again.
+  EXPECT_EQ(limit_.begin(after(250)), after(300));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(limit_.begin(after(1300)), after(1300)) << i;
+  EXPECT_EQ(limit_.begin(after(1300)), after(1400));
+}
+
+TEST_F(StatementLimits, without_a_burst_a_second_has_its_statements) {
+  limit_.set({.max_statements_per_second = 2});
+  EXPECT_EQ(limit_.begin(now_), now_);
+  EXPECT_EQ(limit_.begin(now_), now_);
+  EXPECT_EQ(limit_.begin(now_), after(500));
+}
+
+TEST_F(StatementLimits, so_many_wait_for_the_rate_and_no_more) {
+  limit_.set({.max_statements_per_second = 10, .statement_burst = 1, .max_waiting_statements = 2});
+  EXPECT_EQ(limit_.begin(now_), now_);
+  EXPECT_EQ(limit_.begin(now_), after(100));
+  EXPECT_EQ(limit_.begin(now_), after(200));
+  EXPECT_EQ(limit_.begin(now_), kNever);
+  EXPECT_EQ(limit_.begin(after(100)), after(300)) << "what is refused takes nothing";
+}
+
+TEST_F(StatementLimits, statements_of_a_transaction_count_against_the_next_for_a_second_at_most) {
+  limit_.set({.max_statements_per_second = 10, .statement_burst = 1});
+  EXPECT_EQ(limit_.begin(now_), now_);
+  limit_.count_more(2, now_);
+  EXPECT_EQ(limit_.begin(after(50)), after(300));
+  limit_.count_more(1'000'000, after(300));
+  EXPECT_LE(limit_.begin(after(300)), after(1400));
+}
+
+TEST_F(StatementLimits, places_go_to_who_waits_for_longest) {
+  limit_.set({.max_statements = 1});
+  EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
+  EXPECT_EQ(limit_.enter(tickets_[1]), Entered::waits);
+  EXPECT_EQ(limit_.enter(tickets_[2]), Entered::waits);
+  EXPECT_THAT(limit_.leave(), ::testing::ElementsAre(tickets_[1].session));
+  EXPECT_FALSE(limit_.withdraw(tickets_[1])) << "its place is on its way";
+  EXPECT_TRUE(limit_.withdraw(tickets_[2]));
+  EXPECT_THAT(limit_.leave(), ::testing::IsEmpty());
+  EXPECT_EQ(limit_.counts().running, 0u);
+}
+
+TEST_F(StatementLimits, a_full_queue_refuses_and_a_raised_limit_lets_in) {
+  limit_.set({.max_statements = 1, .max_waiting_statements = 2});
+  EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
+  EXPECT_EQ(limit_.enter(tickets_[1]), Entered::waits);
+  EXPECT_EQ(limit_.enter(tickets_[2]), Entered::waits);
+  EXPECT_EQ(limit_.enter(tickets_[3]), Entered::refused);
+  limit_.set({.max_statements = 3});
+  EXPECT_EQ(limit_.leave().size(), 2u);
+  EXPECT_EQ(limit_.counts().running, 2u);
+  EXPECT_EQ(limit_.counts().waiting, 0u);
+}
+
+TEST_F(StatementLimits, names_that_nobody_needs_are_forgotten_when_their_bucket_is_full) {
+  StatementLimitDirectory directory;
+  const config::StatementLimits terms{.max_statements_per_second = 1};
+  const auto used = directory.find_or_make("used", "", terms, now_);
+  directory.find_or_make("busy", "", terms, now_)->begin(now_ + seconds(10));
+  for (std::size_t i = 0; i < StatementLimitDirectory::kForgetAt; ++i) {
+    directory.find_or_make(std::to_string(i), "", terms, now_);
+  }
+  EXPECT_LT(directory.all().size(), 10u);
+  EXPECT_EQ(directory.find_or_make("used", "", terms, now_), used);
+  EXPECT_GT(directory.find_or_make("busy", "", terms, now_)->begin(now_ + seconds(10)),
+            now_ + seconds(10));
+}
+
+}  // namespace
+}  // namespace forebay::core
