@@ -53,7 +53,7 @@ class Lookups : public testing::Test {
   World world{looking_up(), 2};
 };
 
-constexpr const char* kAsked = "AuthenticationSASL \"SCRAM-SHA-256\"";
+constexpr const char* kAsked = "AuthenticationSASL \"SCRAM-SHA-256\\x00\\x00\"";
 
 TEST_F(Lookups, many_clients_of_a_user_make_one_question) {
   FarEnd first = come("alice", 1);
@@ -148,9 +148,9 @@ TEST_F(Lookups, a_connection_that_was_lost_meanwhile_is_replaced) {
 TEST_F(Lookups, a_server_that_does_not_answer_is_given_up) {
   FarEnd client = come("alice");
   let_in();
-  world.pass(std::chrono::seconds(5));
+  world.pass(std::chrono::seconds(6));
   let_in();
-  world.pass(std::chrono::seconds(5));
+  world.pass(std::chrono::seconds(6));
   EXPECT_NE(said_to(client).find("57P03"), std::string::npos);
 }
 
