@@ -111,8 +111,11 @@ std::size_t ClientSession::receive(Bytes bytes) {
 std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
   if (relay_.tenant != nullptr) follow_policy();
-  if (throttle_ != nullptr && !may_go_on(bytes)) return 0;
   for (;;) {
+    if (throttle_ != nullptr && !may_go_on(bytes)) {
+      send_both();
+      return consumed;
+    }
     if (replicas_ != nullptr && replicas_->batch > 0 && link_ != nullptr) {
       send_attempt(bytes);
       return consumed;
@@ -132,11 +135,14 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (relay_.tenant != nullptr) note_objections(relay.objections());
     if (replicas_ != nullptr && link != nullptr) note_sent(progress.consumed);
     if (progress.stop == Relay::ClientStop::need_link) {
-      const bool held = throttle_ != nullptr && !throttle_->inside() && !enter_limits();
+      // In session mode the link is the client's own: it comes first, and its statements wait.
+      const bool held = throttle_ != nullptr && mode_ != config::PoolMode::session &&
+                        !throttle_->inside() && !enter_limits();
       if (!held) {
         if (replicas_ != nullptr) choose_server(bytes);
         enter(Phase::waiting);
-        waiting_since_ = throttle_ != nullptr ? throttle_->since : engine_.now();
+        waiting_since_ =
+            throttle_ != nullptr && throttle_->passed > 0 ? throttle_->since : engine_.now();
         if (ServerLink* fresh = engine_.acquire(*this)) {
           link_up(*fresh);
           continue;

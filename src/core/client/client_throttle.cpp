@@ -66,6 +66,8 @@ bool ClientSession::enter_limits() {
   Throttle& throttle = *throttle_;
   if (throttle.passed == 0) throttle.since = engine_.now();
   const std::size_t rates = throttle.limits.size();
+  // In session mode nobody waits for a link while it has a place.
+  const bool keeps_link = link_ != nullptr && mode_ != config::PoolMode::session;
   while (!throttle.inside()) {
     StatementLimit& limit = *throttle.limit();
     if (throttle.passed < rates) {
@@ -81,7 +83,7 @@ bool ClientSession::enter_limits() {
       return false;
     }
     throttle.ticket.session = key_;
-    switch (limit.enter(throttle.ticket)) {
+    switch (limit.enter(throttle.ticket, keeps_link)) {
       case StatementLimit::Entered::yes:
         ++throttle.passed;
         break;

@@ -44,10 +44,11 @@ void StatementLimit::count_more(std::uint32_t statements, Instant now) {
   next_ = std::min(std::max(next_, now) + apart() * statements, std::max(next_, most));
 }
 
-StatementLimit::Entered StatementLimit::enter(Ticket& ticket) {
+StatementLimit::Entered StatementLimit::enter(Ticket& ticket, bool keeps_link) {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(!ticket.waiting);
-  if (terms_.max_statements == 0 || (running_ < terms_.max_statements && queue_.empty())) {
+  if (keeps_link || terms_.max_statements == 0 ||
+      (running_ < terms_.max_statements && queue_.empty())) {
     ++running_;
     return Entered::yes;
   }

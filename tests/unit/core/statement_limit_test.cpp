@@ -72,6 +72,16 @@ TEST_F(StatementLimits, places_go_to_who_waits_for_longest) {
   EXPECT_EQ(limit_.counts().running, 0u);
 }
 
+// Else those with places would wait for its link, and it for their places.
+TEST_F(StatementLimits, who_keeps_its_link_waits_for_nobody) {
+  limit_.set({.max_statements = 1});
+  EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
+  EXPECT_EQ(limit_.enter(tickets_[1], true), Entered::yes);
+  EXPECT_EQ(limit_.enter(tickets_[2]), Entered::waits);
+  EXPECT_THAT(limit_.leave(), ::testing::IsEmpty());
+  EXPECT_THAT(limit_.leave(), ::testing::ElementsAre(tickets_[2].session));
+}
+
 TEST_F(StatementLimits, a_full_queue_refuses_and_a_raised_limit_lets_in) {
   limit_.set({.max_statements = 1, .max_waiting_statements = 2});
   EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
