@@ -319,6 +319,14 @@ class Checker {
         problems_.error(said->value.at, "[" + section_name + "] " + said->name +
                                             ": a password is for one user; set user as well");
       }
+      if (!database.weights.empty() && database.weights.size() != database.hosts.size() &&
+          !reading_.refused(section_name, "hosts")) {
+        problems_.error(position_in(entry, "weights"),
+                        "[" + section_name + "] weights: has " +
+                            std::to_string(database.weights.size()) + " numbers for " +
+                            std::to_string(database.hosts.size()) +
+                            " hosts; give one for each host, or leave it out");
+      }
       if (!database.monitor_password.empty() && database.monitor_user.empty() &&
           !reading_.refused(section_name, "monitor_user")) {
         problems_.error(entry.at, "[" + section_name +

@@ -515,6 +515,10 @@ Keys<Database> make_database_keys() {
   append(keys, within("", &D::addresses, address_keys()));
   append(keys, within("", &D::lookup, lookup_keys()));
   append(keys, within("", &D::statements, statement_limit_keys()));
+  keys.push_back(key("", "weights", Effect::at_once, &D::weights, Counts{{0, 1000}},
+                     "With split_reads: the share of each of `hosts`, in their order, in the reads "
+                     "that replicas get, such as [1, 1, 2]; 0 for one that is read from only when "
+                     "no other can be. Empty: all alike."));
   keys.push_back(key("", "monitor_user", Effect::restart, &D::monitor_user, PostgresName{"forebay"},
                      "With several hosts: who asks them for their roles (a member of pg_monitor "
                      "sees most); \"\" for the user of the pool."));

@@ -192,6 +192,27 @@ std::string Texts::show(const std::vector<std::string>& texts) const {
   return "[" + shown + "]";
 }
 
+std::optional<Counts::Held> Counts::read(const Value& value, Reading& reading) const {
+  const Array* elements = value.as<Array>();
+  if (elements == nullptr) {
+    reading.expected(value, "an array of numbers such as [1, 1, 2]");
+    return std::nullopt;
+  }
+  Held counts;
+  for (const Value& element : *elements) {
+    const auto count = each.read(element, reading);
+    if (!count) return std::nullopt;
+    counts.push_back(*count);
+  }
+  return counts;
+}
+
+std::string Counts::show(const Held& counts) const {
+  std::string shown;
+  for (const std::uint32_t count : counts) shown += (shown.empty() ? "" : ", ") + each.show(count);
+  return "[" + shown + "]";
+}
+
 std::optional<Networks::Held> Networks::read(const Value& value, Reading& reading) const {
   constexpr std::string_view kForm = "an array of networks such as [\"10.0.0.0/8\"]";
   const Array* elements = value.as<Array>();

@@ -87,6 +87,16 @@ struct Texts {
   [[nodiscard]] std::string hint() const { return {}; }
 };
 
+/// An array of counts.
+struct Counts {
+  using Held = std::vector<std::uint32_t>;
+  Count each;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& counts) const;
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
 /// A table of names and their texts: a section of its own, or {name = "text"}.
 struct TextByName {
   using Held = std::map<std::string, std::string, std::less<>>;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <unordered_map>
 
 #include "routing/split/built_in_functions.hpp"
@@ -79,23 +80,29 @@ std::string qualified(std::string_view schema, std::string_view name) {
   return full;
 }
 
-bool only_reads(const Statement& statement, const FunctionVolatility& functions) {
-  if (!statement.complete || !statement.plain_read || statement.hidden_code) return false;
-  if (statement.names_temporary || !statement.settings.empty()) return false;
-  switch (statement.kind) {
-    case Kind::select:
-    case Kind::copy_out:
-      break;
-    case Kind::explain:
-      return only_reads(statement.inner.front(), functions);
-    default:
-      return false;
+// What speaks against it on a replica; nothing where it certainly only reads.
+std::optional<std::string> objection(const Statement& statement,
+                                     const FunctionVolatility& functions) {
+  const bool explains = statement.kind == Kind::explain;
+  if (!explains && statement.kind != Kind::select && statement.kind != Kind::copy_out) {
+    return "it is no SELECT, COPY TO, or EXPLAIN of these";
   }
-  return std::none_of(statement.tables.begin(), statement.tables.end(), shows_server) &&
-         std::all_of(statement.functions.begin(), statement.functions.end(),
-                     [&](const sql::Function& function) {
-                       return functions.reads(function.schema, function.name);
-                     });
+  if (!statement.complete) return "there is something in it that Forebay does not know";
+  if (!statement.plain_read) return "it writes, or locks rows";
+  if (statement.hidden_code) return "it runs code that the text does not show";
+  if (statement.names_temporary) return "it names a temporary table";
+  if (!statement.settings.empty()) return "it changes a setting";
+  if (explains) return objection(statement.inner.front(), functions);
+  for (const sql::Table& table : statement.tables) {
+    if (shows_server(table)) return table.name + " shows one server";
+  }
+  for (const sql::Function& function : statement.functions) {
+    if (functions.reads(function.schema, function.name)) continue;
+    const std::string name =
+        function.schema.empty() ? function.name : qualified(function.schema, function.name);
+    return "function " + name + " is VOLATILE, speaks of one server, or is not known";
+  }
+  return std::nullopt;
 }
 
 Access judge(const sql::Facts& facts, const FunctionVolatility& functions) {
@@ -103,7 +110,7 @@ Access judge(const sql::Facts& facts, const FunctionVolatility& functions) {
   if (!facts.known || facts.statements.size() != 1) return Access::write;
   const Statement& statement = facts.statements.front();
   if (statement.kind != Kind::begin) {
-    return only_reads(statement, functions) ? Access::read : Access::write;
+    return objection(statement, functions) ? Access::write : Access::read;
   }
   // A standby knows no SERIALIZABLE.
   if (statement.modes.isolation == TransactionModes::Isolation::serializable) return Access::write;
@@ -151,6 +158,16 @@ const FunctionVolatility& FunctionVolatility::built_in() {
 
 bool FunctionVolatility::reads(std::string_view schema, std::string_view name) const {
   return reading_.contains(schema.empty() ? std::string(name) : qualified(schema, name));
+}
+
+std::string why_not_read(const sql::Facts& facts, const FunctionVolatility& functions) {
+  if (!facts.known) return "the text is not understood";
+  if (facts.statements.size() != 1) return "the text has not one statement alone";
+  if (access_of(facts, functions) != Access::write) return {};
+  if (facts.statements.front().kind == Kind::begin) {
+    return "the transaction is READ WRITE, or SERIALIZABLE, which no standby knows";
+  }
+  return objection(facts.statements.front(), functions).value_or(std::string());
 }
 
 Access access_of(const sql::Facts& facts, const FunctionVolatility& functions) {

@@ -190,11 +190,27 @@ Role Command::role() const noexcept {
   return show != nullptr && show->admin_only ? Role::admin : Role::stats;
 }
 
+std::string take_database(std::string_view& text) {
+  std::string_view rest = text;
+  if (!skip_blanks(rest)) return {};
+  const auto word = take(rest);
+  if (!word || !word->plain || capitals(word->text) != "FOR" || !skip_blanks(rest)) return {};
+  const auto name = take(rest);
+  if (!name) return {};
+  text = rest;
+  return name->text;
+}
+
 std::variant<std::vector<Command>, core::Refused> parse(std::string_view text) {
   std::vector<Command> commands;
   std::vector<Word> words;
   for (;;) {
     const bool more = skip_blanks(text);
+    if (matches(words, 0, "EXPLAIN ROUTE") == words.size() && words.size() == 2) {
+      const auto line = std::ranges::find(shows(), kExplainRoute, &ShowLine::name);
+      commands.push_back({.show = &*line, .argument = std::string(text)});
+      return commands;
+    }
     if (more && text.front() != ';') {
       auto word = take(text);
       if (!word) return syntax_error("a quote is not closed");

@@ -55,6 +55,9 @@ struct Command {
   [[nodiscard]] Role role() const noexcept;
 };
 
+/// Takes FOR and a name off the front of what EXPLAIN ROUTE says; empty where there is none.
+[[nodiscard]] std::string take_database(std::string_view& text);
+
 /// The statements of a text, or why one of them is none.
 [[nodiscard]] std::variant<std::vector<Command>, core::Refused> parse(std::string_view text);
 

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "admin/consoles.hpp"
+#include "core/console/routes.hpp"
 #include "core/engine/engine.hpp"
 #include "forebay/config/difference.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
@@ -83,6 +84,7 @@ void ConsoleSession::start(const Command& command) {
 }
 
 void ConsoleSession::show() {
+  if (current_.show->name == kExplainRoute) return explain_route(current_.argument);
   if (!current_.argument.empty()) {
     done_with({{current_.argument}});
     return;
@@ -95,6 +97,38 @@ void ConsoleSession::show() {
             std::move(reports_)};
   std::ranges::sort(view.reports, {}, [](const auto& report) { return report->worker; });
   done_with(current_.show->rows(view));
+}
+
+// EXPLAIN ROUTE [FOR database] statement.
+void ConsoleSession::explain_route(std::string_view text) {
+  const std::string database = take_database(text);
+  std::shared_ptr<core::Pool> found;
+  bool several = false;
+  for (const auto& pool : engine_.shared().pools.all()) {
+    if (pool->readers().empty() || (!database.empty() && pool->key().database != database))
+      continue;
+    several = several || (found != nullptr && found->key().database != pool->key().database);
+    found = pool;
+  }
+  if (several) {
+    return failed({pg::sqlstate::kSyntaxError,
+                   "several databases split their reads",
+                   {},
+                   "Say which is meant: EXPLAIN ROUTE FOR database statement."});
+  }
+  if (found == nullptr) {
+    return failed({pg::sqlstate::kUndefinedObject,
+                   "no pool" + (database.empty() ? "" : " of database \"" + database + "\"") +
+                       " splits its reads",
+                   {},
+                   "Set split_reads for a database with several hosts; a pool is there once a "
+                   "client has come."});
+  }
+  Rows rows;
+  for (auto& [step, result] : core::explain_route(engine_, *found, text)) {
+    rows.push_back({std::move(step), std::move(result)});
+  }
+  done_with(std::move(rows));
 }
 
 void ConsoleSession::act(const Command& command) {

@@ -63,6 +63,7 @@ class ConsoleSession final : public core::Console {
 
   // The command at hand (console_session.cpp).
   void start(const Command& command);
+  void explain_route(std::string_view text);
   void act(const Command& command);
   void show();
   void pause(const std::string& database);

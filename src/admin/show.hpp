@@ -41,6 +41,9 @@ struct ShowLine {
 /// The line for SELECT and a whole number, which probes say: the number is the only row.
 inline constexpr std::string_view kSelectLiteral = "?";
 
+/// The line for EXPLAIN ROUTE, whose argument is the rest of the text.
+inline constexpr std::string_view kExplainRoute = "? ROUTE";
+
 /// A moment as SHOW commands write it.
 [[nodiscard]] std::string moment(const View& view, Instant at);
 

@@ -2,9 +2,11 @@
 #include <chrono>
 
 #include "admin/show.hpp"
+#include "core/console/routes.hpp"
 #include "core/pool/cluster.hpp"
 
-// SHOW HOSTS and SHOW REPLICATION: what the monitor knows of hosts.
+// SHOW HOSTS and SHOW REPLICATION: what the monitor knows of hosts. SHOW ROUTES: what pools make of
+// it.
 namespace forebay::admin {
 namespace {
 
@@ -30,6 +32,19 @@ constexpr Column kReplication[] = {{"host"},
                                    {"behind_bytes", Type::int8},
                                    {"lag_ms", Type::int8},
                                    {"reads"}};
+
+constexpr Column kRoutes[] = {{"database"},
+                              {"user"},
+                              {"host"},
+                              {"role"},
+                              {"weight", Type::int8},
+                              {"in_flight", Type::int8},
+                              {"lag_ms", Type::int8},
+                              {"max_lag_ms", Type::int8},
+                              {"consistency"},
+                              {"functions"},
+                              {"reads"}};
+constexpr Column kRoute[] = {{"step"}, {"result"}};
 
 std::string word(routing::Why why) {
   return why == routing::Why::nothing ? "yes" : "no: " + std::string(routing::to_string(why));
@@ -92,10 +107,32 @@ Rows replication(const View& view) {
       });
 }
 
+Rows routes(const View& view) {
+  Rows rows;
+  for (const auto& pool : view.shared.pools.all()) {
+    const auto& settings = pool->settings();
+    const auto functions = pool->catalog().functions.get();
+    for (const core::ReaderFacts& reader : core::readers_of(*pool, view.now)) {
+      rows.push_back(
+          {pool->key().database, pool->key().user, to_string(reader.host), reader.role,
+           reader.weight, reader.in_flight,
+           reader.lag ? Value(duration_cast<milliseconds>(*reader.lag).count()) : Value::none(),
+           settings.max_replica_lag.count(),
+           settings.read_consistency == config::ReadConsistency::none ? "none" : "session",
+           functions == nullptr ? "built-in" : "pg_proc",
+           reader.refusal.empty() ? "yes" : "no: " + reader.refusal});
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::vector<ShowLine> show_clusters() {
-  return {{"HOSTS", kHosts, hosts}, {"REPLICATION", kReplication, replication}};
+  return {{"HOSTS", kHosts, hosts},
+          {"REPLICATION", kReplication, replication},
+          {"ROUTES", kRoutes, routes},
+          {kExplainRoute, kRoute, nullptr, false, false, true}};
 }
 
 }  // namespace forebay::admin

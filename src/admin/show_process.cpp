@@ -37,6 +37,7 @@ Rows help(const View&) {
       rows.push_back({"SHOW " + std::string(line.name), line.admin_only ? "admin" : "stats"});
     }
   }
+  rows.push_back({"EXPLAIN ROUTE [FOR database] statement", "stats"});
   for (const ActionLine& line : actions()) {
     if (line.role != Role::admin) continue;
     std::string text(line.words);

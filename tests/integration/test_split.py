@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import messages as m
+from lab.consistency import TABLE, Counters
 from lab.declare import FOREBAY, test
 from lab.drivers import DRIVERS, run_driver
 from lab.lab import Lab
@@ -299,6 +300,62 @@ def own_writes_are_seen(lab: Lab) -> None:
             assert at(writer) == both.primary.port
         assert at(reader) == both.replica.port
     both.replica.value("select pg_wal_replay_resume()")
+
+
+@test(targets=FOREBAY, within=60)
+def counters_are_never_stale(lab: Lab) -> None:
+    """Clients that read back what they wrote, with replay paused, and going on."""
+    both = pair(lab)
+    both.primary.rows(TABLE, "app")
+    both.primary.rows("grant all on counters to app", "app")
+    wait_until(lambda: both.replica.value("select has_table_privilege('app', oid, 'select') "
+                                          "from pg_class where relname = 'counters'",
+                                          "app") == "t", "the replica has the table")
+    target = split(lab, both, read_consistency="session")
+    both.replica.value("select pg_wal_replay_pause()")
+    replica = str(both.replica.port)
+    with Counters(target, clients=4, reads=5, think=0) as counters:
+        def writers_read(replicas: bool) -> bool:
+            assert not counters.total().trouble, counters.total().trouble
+            return all(seen.writes > 20 and (not replicas or seen.reads[replica] > 0)
+                       for seen in counters.writers())
+        wait_until(lambda: writers_read(False), "everybody writes")
+        assert not sum(seen.reads[replica] for seen in counters.writers())
+        both.replica.value("select pg_wal_replay_resume()")
+        counters.think = 0.05
+        wait_until(lambda: writers_read(True), "the replica has what was written", within=30)
+    assert counters.total().stale == 0
+    assert all(seen.reads[replica] > 0 for seen in counters.seen)
+
+
+@test(targets=FOREBAY)
+def functions_of_the_database(lab: Lab) -> None:
+    """Those of a user count by their volatility, also new ones; the console says why."""
+    both = pair(lab)
+    target = split(lab, both, stats_users="app")
+    stable, wild = "select stable_port()", "select wild_port()"
+    with target.connect() as client, target.connect(database="forebay") as console:
+        def goes_to(sql: str) -> str:
+            return dict(console.rows(f"EXPLAIN ROUTE FOR app {sql}"))["goes to"] or ""
+        client.run("create function wild_add(int, int) returns int language sql "
+                   "as 'select $1 + $2'")
+        client.run("create aggregate wild_sum(int) (sfunc = wild_add, stype = int, initcond = 0)")
+        client.run("create function stable_port() returns int stable language sql "
+                   "as 'select inet_server_port()'")
+        client.run("create function wild_port() returns int language sql "
+                   "as 'select inet_server_port()'")
+        wait_until(lambda: at(client, stable) == both.replica.port, "it is known to be STABLE")
+        assert at(client, "select wild_sum(inet_server_port())") == both.primary.port
+        assert at(client, wild) == both.primary.port
+        assert goes_to(stable).startswith("a replica"), goes_to(stable)
+        assert goes_to(wild) == "the primary", goes_to(wild)
+        client.run("create function public.stable_port() returns int language sql as 'select 1'")
+        wait_until(lambda: at(client, stable) == both.primary.port, "which one is meant is unclear")
+        steps = dict(console.rows(f"EXPLAIN ROUTE {stable}"))
+        assert "stable_port" in (steps["statement"] or ""), steps
+        routes = {row[2]: row for row in console.rows("SHOW ROUTES")}
+        assert routes[f"127.0.0.1:{both.replica.port}"][-2:] == ("pg_proc", "yes"), routes
+        assert routes[f"127.0.0.1:{both.primary.port}"][-1] == "no: it is the primary", routes
 
 
 @test(targets=FOREBAY, within=120)

@@ -174,13 +174,14 @@ struct AuthQuery {
 
 /// One entry of [databases]; the name "*" serves every other database under its own name.
 struct Database {
-  std::vector<Endpoint> hosts;     ///< of one cluster, in order of preference; never empty
-  std::string dbname;              ///< on the server; empty: as the client said
-  std::string user;                ///< towards the server; empty: as the client said
-  Secret password;                 ///< for `user`
-  std::optional<AuthMethod> auth;  ///< nothing: the general one
-  std::string monitor_user;        ///< who asks the hosts for their roles; empty: as the pool
-  Secret monitor_password;         ///< for `monitor_user`
+  std::vector<Endpoint> hosts;         ///< of one cluster, in order of preference; never empty
+  std::vector<std::uint32_t> weights;  ///< of reads, for each host; empty: all alike
+  std::string dbname;                  ///< on the server; empty: as the client said
+  std::string user;                    ///< towards the server; empty: as the client said
+  Secret password;                     ///< for `user`
+  std::optional<AuthMethod> auth;      ///< nothing: the general one
+  std::string monitor_user;            ///< who asks the hosts for their roles; empty: as the pool
+  Secret monitor_password;             ///< for `monitor_user`
   std::optional<TlsSettings> server_tls;
   PoolOverrides pool;
   std::uint32_t max_db_connections = 0;  ///< server connections of this database; 0: no limit

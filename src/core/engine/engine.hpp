@@ -91,6 +91,13 @@ class Engine final : public Driven {
   std::shared_ptr<Pool> choose_reader(Pool& primary, Instant since);
   /// Replicas refuse statements of that shape, though they look like reads.
   void refuse_read(std::uint64_t pool, Route route) { reader_.refused.add(pool, route); }
+  [[nodiscard]] bool refuses_read(std::uint64_t pool, Route route) const {
+    return reader_.refused.holds(pool, route);
+  }
+  /// What is known of a text; holds until the next one is asked for.
+  const sql::Facts& facts(Bytes text, sql::Shape& shape) {
+    return reader_.cache.facts(text, sql::StandardStrings::on, shape);
+  }
   /// Opens a link for the login of a session (auth = "server") or for it alone (`dedicated`).
   void open_for(ClientSession& session, bool relayed, bool dedicated);
   /// A link that was opened for a relayed login has logged in, or failed.

@@ -45,6 +45,20 @@ bool is_refusal(std::string_view sqlstate) {
 
 }  // namespace
 
+SideConnection::Target monitor_login(const Pool& pool, const Endpoint& host) {
+  const PoolTarget& target = pool.target();
+  SideConnection::Target to;
+  to.host = host;
+  to.user = target.monitor_user.empty() ? pool.key().user : target.monitor_user;
+  to.database = target.database;
+  to.tls_mode = target.tls_mode;
+  to.tls = target.tls;
+  to.credential = target.monitor_credential ? *target.monitor_credential
+                                            : pool.credential().value_or(auth::NoCredential{});
+  to.parameters = {{"application_name", "forebay monitor"}, {"search_path", "pg_catalog"}};
+  return to;
+}
+
 void HostProbe::ask(const std::shared_ptr<Pool>& login, Duration patience) {
   if (asking_) return;
   asking_ = true;
@@ -53,17 +67,7 @@ void HostProbe::ask(const std::shared_ptr<Pool>& login, Duration patience) {
     put_question();
     return;
   }
-  const PoolTarget& target = login->target();
-  SideConnection::Target to;
-  to.host = endpoint_;
-  to.user = target.monitor_user.empty() ? login->key().user : target.monitor_user;
-  to.database = target.database;
-  to.tls_mode = target.tls_mode;
-  to.tls = target.tls;
-  to.credential = target.monitor_credential ? *target.monitor_credential
-                                            : login->credential().value_or(auth::NoCredential{});
-  to.parameters = {{"application_name", "forebay monitor"}, {"search_path", "pg_catalog"}};
-  connection_.open(std::move(to));
+  connection_.open(monitor_login(*login, endpoint_));
 }
 
 void HostProbe::close() {

@@ -13,6 +13,9 @@ namespace forebay::core {
 class Engine;
 class Pool;
 
+/// How the monitor logs in to a host: as monitor_user, or as a pool of the cluster does.
+SideConnection::Target monitor_login(const Pool& pool, const Endpoint& host);
+
 /// Asks one host who it is and how far, on a connection of its own that stays open.
 class HostProbe final : private SideConnection::Owner {
  public:

@@ -212,6 +212,20 @@ void Monitor::look(const std::vector<std::shared_ptr<Pool>>& pools) {
     if (watch == nullptr) watch = std::make_unique<ClusterWatch>(engine_, cluster);
   }
   for (auto& [cluster, watch] : watches_) watch->serve(by_cluster[cluster]);
+  for (const auto& pool : pools) look_at_functions(pool);
+}
+
+// What functions do matters where reads are told from writes.
+void Monitor::look_at_functions(const std::shared_ptr<Pool>& pool) {
+  const auto& cluster = pool->target().cluster;
+  if (cluster == nullptr || pool->readers().empty() || !can_log_in(*pool)) return;
+  const auto primary = watches_[cluster.get()]->primary();
+  if (!primary || engine_.config().monitor_interval.count() == 0) return;
+  auto& probe = functions_[&pool->catalog()];
+  if (probe == nullptr) {
+    probe = std::make_unique<FunctionsProbe>(engine_, pool->catalog().functions);
+  }
+  probe->look(cluster->hosts()[*primary], *pool);
 }
 
 void Monitor::ask_now(const Cluster& cluster) {

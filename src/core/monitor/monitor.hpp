@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "core/engine/timer_wheel.hpp"
+#include "core/monitor/functions_probe.hpp"
 #include "core/monitor/host_probe.hpp"
 #include "core/pool/cluster.hpp"
 #include "forebay/routing/cluster/topology.hpp"
 
 namespace forebay::core {
 
+class CatalogEpoch;
 class Engine;
 class Pool;
 
@@ -25,6 +27,8 @@ class ClusterWatch final : public HostProbe::Told {
   void serve(const std::vector<std::shared_ptr<Pool>>& pools);
   /// Every host is asked at once, and from here on every interval.
   void ask_now();
+  /// Where the primary is, as far as is known.
+  [[nodiscard]] std::optional<std::size_t> primary() const { return last_.primary; }
 
   void on_answer(std::size_t host, const routing::HostSample& sample) override;
   void on_no_answer(std::size_t host, const std::string& why, bool spoke) override;
@@ -52,7 +56,7 @@ class ClusterWatch final : public HostProbe::Told {
   Timer timer_{&ClusterWatch::on_timer, this};
 };
 
-/// The watches of all clusters. Lives on the first worker.
+/// The watches of all clusters, and who asks what functions do. Lives on the first worker.
 class Monitor {
  public:
   explicit Monitor(Engine& engine) : engine_(engine) {}
@@ -62,8 +66,11 @@ class Monitor {
   void ask_now(const Cluster& cluster);
 
  private:
+  void look_at_functions(const std::shared_ptr<Pool>& pool);
+
   Engine& engine_;
   std::map<const Cluster*, std::unique_ptr<ClusterWatch>> watches_;
+  std::map<const CatalogEpoch*, std::unique_ptr<FunctionsProbe>> functions_;
 };
 
 }  // namespace forebay::core

@@ -56,7 +56,7 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
   PoolKey key{database, entry->user.empty() ? user : entry->user, 0};
   if (const auto found = pools_.find(key); found != pools_.end()) return found->second;
   Pool::Setup setup = setup_for(newest, *entry, key);
-  set_readers(setup, nullptr);
+  set_readers(setup, *entry, nullptr);
   auto pool = std::make_shared<Pool>(std::move(setup));
   for (const auto& reader : pool->readers()) reader->read_for(pool);
   pools_.emplace(std::move(key), pool);
@@ -74,7 +74,7 @@ Replaced PoolDirectory::reload(std::shared_ptr<const Runtime> runtime) {
       continue;
     }
     Pool::Setup setup = setup_for(*runtime, *entry, key);
-    set_readers(setup, &replaced);
+    set_readers(setup, *entry, &replaced);
     served.insert(key);
     for (const auto& reader : setup.readers) {
       served.insert(reader->key());
@@ -135,13 +135,15 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
 }
 
 // The readers that a pool is to have: those that are there, as they are to be now, or new ones.
-void PoolDirectory::set_readers(Pool::Setup& setup, Replaced* replaced) {
+void PoolDirectory::set_readers(Pool::Setup& setup, const config::Database& entry,
+                                Replaced* replaced) {
   if (!setup.settings.split_reads || setup.target.hosts.size() < 2 ||
       setup.settings.pool_mode == config::PoolMode::session) {
     return;
   }
   for (std::size_t host = 0; host < setup.target.hosts.size(); ++host) {
-    Pool::Setup one = reader_setup(setup, host);
+    const std::uint32_t weight = entry.weights.empty() ? 1 : entry.weights[host];
+    Pool::Setup one = reader_setup(setup, host, weight);
     std::shared_ptr<Pool>& reader = pools_[one.key];
     if (reader == nullptr || replaced == nullptr) {
       reader = std::make_shared<Pool>(std::move(one));
@@ -154,12 +156,14 @@ void PoolDirectory::set_readers(Pool::Setup& setup, Replaced* replaced) {
 }
 
 // Servers of their own: limits of what the primary is given are not theirs.
-Pool::Setup PoolDirectory::reader_setup(const Pool::Setup& setup, std::size_t host) {
+Pool::Setup PoolDirectory::reader_setup(const Pool::Setup& setup, std::size_t host,
+                                        std::uint32_t weight) {
   Pool::Setup one = setup;
   one.key.reader = static_cast<std::uint32_t>(host + 1);
   one.target.hosts = {setup.target.hosts[host]};
   one.target.read_cluster = std::exchange(one.target.cluster, nullptr);
   one.target.read_host = host;
+  one.target.read_weight = weight;
   one.settings.min_pool_size = 0;
   one.quotas.clear();
   one.host_quotas = {setup.host_quotas[host]};

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "core/relay/known_functions.hpp"
 #include "core/relay/notifiers.hpp"
 
 namespace forebay::core {
@@ -18,6 +19,7 @@ class CatalogEpoch {
   void advance() noexcept { changes_.fetch_add(1, std::memory_order_acq_rel); }
 
   Notifiers notifiers;
+  KnownFunctions functions;
 
  private:
   std::atomic<std::uint64_t> changes_{0};

@@ -42,7 +42,11 @@ struct Loss {
 };
 
 // What is true of the client's work, and can be acted upon.
-Loss loss_of(bool in_transaction, bool commits) {
+Loss loss_of(bool in_transaction, bool commits, bool only_reads) {
+  if (only_reads) {
+    return {pg::sqlstate::kSerializationFailure,
+            "The statement was run by a replica, and only reads.", "It may be tried again."};
+  }
   if (in_transaction && commits) {
     return {pg::sqlstate::kTransactionResolutionUnknown,
             "Whether the transaction was committed is not known.",
@@ -75,7 +79,7 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
   for (const Expected& expected : owed) {
     commits = commits || expected.ends == Ends::perhaps || expected.ends == Ends::commits;
   }
-  const Loss loss = loss_of(link.status != TransactionStatus::idle, commits);
+  const Loss loss = loss_of(link.status != TransactionStatus::idle, commits, link.reader);
   Refused why{std::string(loss.sqlstate), "server connection lost: " + reason,
               std::string(loss.detail), std::string(loss.hint)};
   bool told = false;
@@ -95,7 +99,7 @@ Refused Relay::what_is_lost(LinkRelayState& link, const std::string& reason) {
   });
   Refused why{pg::sqlstate::kConnectionFailure, "server connection lost: " + reason};
   if (link.status != TransactionStatus::idle && commits) {
-    const Loss loss = loss_of(true, true);
+    const Loss loss = loss_of(true, true, false);
     why.sqlstate = loss.sqlstate;
     why.detail = loss.detail;
   }

@@ -14,6 +14,15 @@ namespace {
 using pg::Backend;
 
 // Whether the command may have changed the catalog for others. DO and CALL may do anything.
+// Of what changes the catalog.
+bool changes_functions(Bytes tag) {
+  constexpr Bytes kKinds[] = {"FUNCTION",  "PROCEDURE", "ROUTINE",
+                              "AGGREGATE", "EXTENSION", "SCHEMA"};
+  return tag == "DO" || tag == "CALL" ||
+         std::any_of(std::begin(kKinds), std::end(kKinds),
+                     [&](Bytes kind) { return tag.ends_with(kind); });
+}
+
 bool changes_catalog(Bytes tag) {
   // Asked of every statement: most are told by their first letter.
   switch (tag.empty() ? '\0' : tag.front()) {
@@ -85,6 +94,7 @@ void ServerRelay::on_suspended(Disposition disposition, const SpecialReply* spec
 void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
   if (changes_catalog(tag)) {
     link_.catalog_changed = true;
+    link_.functions_changed = link_.functions_changed || changes_functions(tag);
     catalog_changed();
   }
   const bool discard = tag == "DISCARD ALL";

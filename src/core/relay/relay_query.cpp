@@ -75,7 +75,7 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   if (client_.splits) {
     const bool hinted = hints_at_primary(text);
     const split::Access access =
-        hinted ? split::Access::write : access_of(facts, split::FunctionVolatility::built_in());
+        hinted ? split::Access::write : access_of(facts, reader.functions_of(client_.catalog));
     understood.route = Route(access, reader.shape.hash().low, hinted || locks_by_advice(facts));
   }
   return understood;

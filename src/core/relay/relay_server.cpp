@@ -155,6 +155,9 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     if (link_.catalog_changed && ready->status == pg::backend::TransactionStatus::idle) {
       link_.catalog_changed = false;
       catalog_changed();  // what was prepared elsewhere meanwhile did not see it either
+      if (std::exchange(link_.functions_changed, false) && link_.catalog != nullptr) {
+        link_.catalog->functions.changed();
+      }
     }
     if (link_.expected.take_ready_in_doubt()) {
       pass(item, Disposition::forward);

@@ -47,14 +47,21 @@ Route Relay::route_of(Bytes text) const {
   if (rules_.reader == nullptr || !how.lexable || hints_at_primary(text)) return {};
   StatementReader& reader = *rules_.reader;
   const sql::Facts& facts = reader.cache.facts(text, how.standard, reader.shape);
-  return {access_of(facts, split::FunctionVolatility::built_in()), reader.shape.hash().low};
+  return {access_of(facts, reader.functions_of(client_.catalog)), reader.shape.hash().low};
 }
 
 Route Relay::route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const {
   if (const Route* route = ahead.find(statement)) return *route;
   if (statement.empty()) return unnamed;
-  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
-  return known == nullptr ? Route() : known->route;
+  auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
+  if (known == nullptr || rules_.reader == nullptr) return {};
+  const std::uint32_t judge = rules_.reader->functions_of(client_.catalog).serial();
+  if (std::exchange(known->judged_by, judge) != judge && known->statement &&
+      !known->route.only_primary()) {
+    const Bytes definition = known->statement->definition();
+    known->route = route_of(definition.substr(0, definition.find('\0')));
+  }
+  return known->route;
 }
 
 // Whether the session's own default of a parameter is this.

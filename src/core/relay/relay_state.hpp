@@ -64,6 +64,12 @@ struct StatementReader {
   sql::FactsCache cache;
   sql::Shape shape;
   RefusedReads refused = {};
+  FunctionsReader functions = {};
+
+  /// What is known of the functions of a database; null: of no database.
+  const split::FunctionVolatility& functions_of(const CatalogEpoch* catalog) {
+    return functions.of(catalog == nullptr ? nullptr : &catalog->functions);
+  }
 };
 
 /// What is the same for all pairs of a pool.
@@ -208,7 +214,8 @@ struct LinkRelayState {
   CatalogEpoch* catalog = nullptr;  ///< of the pool's database; null where nobody counts
   /// What was prepared before this epoch is not used any more: it was found to be stale.
   std::uint64_t stale_before = 0;
-  bool catalog_changed = false;  ///< the open transaction has done so
+  bool catalog_changed = false;    ///< the open transaction has done so
+  bool functions_changed = false;  ///< perhaps; that shows when it has committed
   bool has_settings_statement = false;
   bool notified = false;     ///< somebody is in the catalog's list of notifiers with it
   bool replication = false;  ///< CopyBoth may begin

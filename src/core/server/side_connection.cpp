@@ -13,7 +13,7 @@ namespace {
 using config::TlsMode;
 
 /// Answers to our questions are short rows.
-constexpr std::size_t kReceivedMax = 64 * 1024;
+constexpr std::size_t kReceivedMax = 1024 * 1024;
 constexpr std::size_t kHeader = 5;
 
 }  // namespace

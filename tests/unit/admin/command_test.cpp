@@ -70,6 +70,18 @@ TEST(Command, rights) {
   }
 }
 
+TEST(Command, what_is_to_be_explained_is_the_rest_of_the_text) {
+  const Command explain = command("explain /* why */ route FOR \"my db\" select 'a;b'; -- end");
+  EXPECT_EQ(explain.show->name, kExplainRoute);
+  std::string_view text = explain.argument;
+  EXPECT_EQ(take_database(text), "my db");
+  EXPECT_EQ(text, " select 'a;b'; -- end");
+  text = "format()";
+  EXPECT_EQ(take_database(text), "");
+  EXPECT_EQ(text, "format()");
+  EXPECT_EQ(explain.role(), Role::stats);
+}
+
 TEST(Command, names_are_unique_and_every_show_parses) {
   std::set<std::string_view> names;
   for (const ShowLine& line : shows()) {

@@ -55,6 +55,17 @@ TEST(CheckConfig, wants_an_auth_query_that_can_be_asked) {
               IsEmpty());
 }
 
+TEST(CheckConfig, wants_a_weight_for_each_host) {
+  const std::string database = "[databases.a]\nauth = \"server\"\nhosts = [\"b\", \"c\"]\n";
+  EXPECT_THAT(errors_of(database + "weights = [0, 1000]\n"), IsEmpty());
+  EXPECT_THAT(errors_of(database + "weights = 3\n"),
+              ElementsAre("f.toml:4:11: [databases.a] weights: expected an array of numbers such "
+                          "as [1, 1, 2], but this is a whole number"));
+  EXPECT_THAT(errors_of(database + "weights = [1]\n"),
+              ElementsAre("f.toml:4:11: [databases.a] weights: has 1 numbers for 2 hosts; give one "
+                          "for each host, or leave it out"));
+}
+
 // ---- TLS ----
 
 TEST(CheckConfig, wants_a_certificate_where_clients_must_use_tls) {

@@ -300,7 +300,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   environment.files["/p"] = "hunter2\n";
   environment.variables["P"] = "hunter2";
   const std::string common =
-      "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nauth = \"md5\"\ndbname = \"a\"\n"
+      "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nweights = [3, 0]\nauth = \"md5\"\ndbname "
+      "= \"a\"\n"
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
@@ -311,6 +312,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "\"m\"\nmonitor_password = \"seen\"\n";
   Database expected;
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
+  expected.weights = {3, 0};
   expected.dbname = "a";
   expected.user = "u";
   expected.password = Secret("hunter2");

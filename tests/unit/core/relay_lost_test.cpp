@@ -94,6 +94,12 @@ TEST_F(RelayLost, a_pipelined_commit_ends_the_transaction_for_the_client) {
   EXPECT_EQ(a_->state.lost, nullptr);
 }
 
+TEST_F(RelayLost, a_read_of_which_a_replica_has_shown_something_may_be_tried_again) {
+  one_->state.reader = true;
+  answered("Query \"select 1\"", "RowDescription \"c\" ; DataRow \"1\"");
+  expect_refused(lose(), "40001", "ReadyForQuery I");
+}
+
 // Too long to be looked at: it may have anything in it.
 TEST_F(RelayLost, a_large_text_may_have_committed) {
   begin();

@@ -41,6 +41,8 @@ class FunctionVolatility {
 
   /// `schema` is empty where the statement has none: then any function of that name may be meant.
   [[nodiscard]] bool reads(std::string_view schema, std::string_view name) const;
+  [[nodiscard]] std::size_t size() const noexcept { return reading_.size(); }
+  bool operator==(const FunctionVolatility& other) const { return reading_ == other.reading_; }
   /// Of this object: never 0, and never that of another one.
   [[nodiscard]] std::uint32_t serial() const noexcept { return serial_; }
 
@@ -50,6 +52,9 @@ class FunctionVolatility {
   std::unordered_set<std::string> reading_;  ///< "schema.name", and "name" where all schemas agree
   std::uint32_t serial_;
 };
+
+/// Why a text is not for a replica, for people; empty where it is.
+std::string why_not_read(const sql::Facts& facts, const FunctionVolatility& functions);
 
 /// Costs a comparison for a shape that was judged before by the same functions.
 Access access_of(const sql::Facts& facts, const FunctionVolatility& functions);

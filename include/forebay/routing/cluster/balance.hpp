@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace forebay::routing {
+
+/// A host that would do.
+struct Candidate {
+  std::size_t host = 0;
+  std::uint32_t weight = 1;  ///< its share; 0: only where all have 0
+  std::uint32_t in_flight = 0;
+};
+
+/// Power of two choices by weight: of two hosts, drawn so that over many turns each comes as often
+/// as its weight says, the one that has less to do for its weight. `turn` counts up; `candidates`
+/// is not empty. Gives an index into it.
+[[nodiscard]] std::size_t choose(std::span<const Candidate> candidates, std::uint64_t turn);
+
+}  // namespace forebay::routing

@@ -1,0 +1,126 @@
+#include "core/console/routes.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/engine/engine.hpp"
+#include "core/pool/reader_choice.hpp"
+#include "core/relay/statement_text.hpp"
+
+namespace forebay::core {
+namespace {
+
+using split::Access;
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+std::string in_ms(Duration duration) {
+  return std::to_string(duration_cast<milliseconds>(duration).count()) + " ms";
+}
+
+std::string_view words_of(Access access) {
+  switch (access) {
+    case Access::read:
+      return "it only reads";
+    case Access::begin:
+      return "it begins a transaction, which is for the primary unless the session's default is "
+             "READ ONLY";
+    case Access::begin_read_only:
+      return "it begins a READ ONLY transaction";
+    default:
+      return "for the primary";
+  }
+}
+
+std::string describe(const ReaderFacts& reader) {
+  std::string text(reader.role);
+  text += ", weight " + std::to_string(reader.weight) + ", in flight " +
+          std::to_string(reader.in_flight);
+  if (reader.lag) text += ", lag at most " + in_ms(*reader.lag);
+  return text + (reader.refusal.empty() ? ": may be read from" : ": no, " + reader.refusal);
+}
+
+std::string describe(const KnownFunctions::Functions* functions) {
+  if (functions == nullptr) return "PostgreSQL 15's own: pg_proc was not asked yet";
+  return "as pg_proc says: " + std::to_string(functions->size()) +
+         " names of which no form is VOLATILE";
+}
+
+}  // namespace
+
+std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
+  std::vector<ReaderFacts> all;
+  const auto& readers = pool.readers();
+  const auto& cluster = pool.target().cluster;
+  if (cluster == nullptr) return all;
+  const auto view = cluster->view();
+  const bool watched = view->watched && view->hosts.size() == readers.size();
+  const Wanted wanted{pool.settings().max_replica_lag, kNever, now};
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    ReaderFacts& facts = all.emplace_back();
+    facts.host = cluster->hosts()[i];
+    facts.weight = readers[i]->target().read_weight;
+    facts.in_flight = readers[i]->in_flight();
+    facts.role = routing::to_string(routing::Role::unknown);
+    if (!watched) {
+      facts.refusal = "nobody can ask the hosts what they are: set monitor_user";
+      continue;
+    }
+    const routing::HostView& host = view->hosts[i];
+    facts.role = routing::to_string(host.role);
+    if (host.complete_until) facts.lag = host.lag(now);
+    switch (wanted.refuses(host)) {
+      case NoRead::host:
+        facts.refusal = routing::to_string(host.no_reads);
+        break;
+      case NoRead::lag:
+        facts.refusal = (facts.lag ? "its lag is" : "its lag is not known, and may be") +
+                        std::string(" more than max_replica_lag = ") + in_ms(wanted.max_lag);
+        break;
+      default:
+        if (readers[i]->shunned_until() > now) facts.refusal = "the last login there failed";
+    }
+  }
+  return all;
+}
+
+RouteSteps explain_route(Engine& engine, Pool& pool, Bytes text) {
+  RouteSteps steps;
+  const auto known = pool.catalog().functions.get();
+  const auto& functions = known == nullptr ? split::FunctionVolatility::built_in() : *known;
+  sql::Shape shape;
+  const sql::Facts& facts = engine.facts(text, shape);
+  const Access access = access_of(facts, functions);
+  const std::string objection = why_not_read(facts, functions);
+  bool to_primary = !objection.empty() || access == Access::begin;
+  steps.emplace_back("statement", objection.empty() ? std::string(words_of(access))
+                                                    : "for the primary: " + objection);
+  steps.emplace_back("functions", describe(known.get()));
+  if (hints_at_primary(text)) {
+    to_primary = true;
+    steps.emplace_back("hint", "the comment at its head sends it to the primary");
+  }
+  if (engine.refuses_read(pool.serial(), Route(access, shape.hash().low))) {
+    to_primary = true;
+    steps.emplace_back("refused", "a replica has refused a statement of this shape before");
+  }
+  bool any = false;
+  for (const ReaderFacts& reader : readers_of(pool, engine.now())) {
+    any = any || reader.refusal.empty();
+    steps.emplace_back("host " + to_string(reader.host), describe(reader));
+  }
+  const char* why = "a replica that may be read from";
+  if (to_primary) {
+    why = "the primary";
+  } else if (!any) {
+    why = "the primary, because no replica may be read from";
+  } else if (pool.settings().read_consistency != config::ReadConsistency::none) {
+    why =
+        "a replica that may be read from; of a session that has written: one that is known to "
+        "have what it wrote, else the primary";
+  }
+  steps.emplace_back("goes to", why);
+  return steps;
+}
+
+}  // namespace forebay::core

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+#include "forebay/base/time.hpp"
+#include "forebay/routing/cluster/topology.hpp"
+
+namespace forebay::core {
+
+/// Why a replica does not serve a read.
+enum class NoRead : std::uint8_t {
+  nothing,     ///< it may
+  host,        ///< as HostView::no_reads says
+  lag,         ///< it may be more than max_replica_lag behind
+  own_writes,  ///< it is not known to have what the session wrote
+};
+
+/// What must be true of a replica that serves a read.
+struct Wanted {
+  Duration max_lag;  ///< zero: no limit
+  Instant since;     ///< it has what was committed before; kNever: it need not
+  Instant now;
+
+  [[nodiscard]] NoRead refuses(const routing::HostView& host) const {
+    if (!host.may_read()) return NoRead::host;
+    if (max_lag > Duration::zero() && host.lag(now) > max_lag) return NoRead::lag;
+    const bool has_all = since == kNever || (host.complete_until && *host.complete_until >= since);
+    return has_all ? NoRead::nothing : NoRead::own_writes;
+  }
+};
+
+}  // namespace forebay::core

@@ -1,0 +1,195 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/words.hpp"
+#include "support/world.hpp"
+
+// The monitor, and who asks what functions do, with servers that say what the test wants.
+namespace forebay::core {
+namespace {
+
+using namespace std::chrono_literals;
+using test::FarEnd;
+
+const Endpoint kTwo{"db2", 5432};
+
+constexpr const char* kPrimary =
+    R"(DataRow "f" "7" "1" "0/1000" null "0/1000" "16777216" ; CommandComplete "SELECT 1" ;)"
+    R"( ReadyForQuery I)";
+constexpr const char* kReplica =
+    R"(DataRow "t" "7" "1" "0/1000" "0/1000" null "16777216" ; CommandComplete "SELECT 1" ;)"
+    R"( ReadyForQuery I)";
+constexpr const char* kRefusal = R"(ErrorResponse ERROR 42501 "no" ; ReadyForQuery I)";
+
+class MonitorTest : public ::testing::Test {
+ protected:
+  MonitorTest() : world(config()) {
+    world.on_quiet = [this] { return serve(); };
+    client = world.connect();
+    client.send(
+        test::encode_startup(test::split(R"(Startup 3.0 user="u" database="app")").front()));
+    world.settle();
+    EXPECT_EQ(test::backend_text(client.read()).substr(0, 16), "AuthenticationOk");
+  }
+
+  static config::Config config() {
+    config::Config config = test::plain_config();
+    config.databases["app"].hosts = {test::kHost, kTwo};
+    config.databases["app"].monitor_user = "watch";
+    config.pool.split_reads = true;
+    config.pool.read_consistency = config::ReadConsistency::none;
+    return config;
+  }
+
+  struct Server {
+    FarEnd end;
+    std::size_t host = 0;
+    bool in = false;
+  };
+
+  // Everybody is let in.
+  bool serve() {
+    bool any = false;
+    for (; !world.accepted.empty(); world.accepted.pop_front()) {
+      FarEnd end = world.accepted.front();
+      servers.push_back({end, end.channel().endpoint == kTwo ? 1u : 0u});
+    }
+    for (Server& server : servers) {
+      const std::string bytes = server.end.read();
+      if (bytes.empty() || server.end.closed()) continue;
+      any = true;
+      if (std::exchange(server.in, true)) {
+        answer(server, test::frontend_text(bytes));
+      } else {
+        server.end.send(test::backend(std::string(R"(AuthenticationOk ; ParameterStatus )") +
+                                      R"("server_version" "15.0" ; ParameterStatus )" +
+                                      R"("in_hot_standby" ")" + (server.host == 1 ? "on" : "off") +
+                                      R"(" ; BackendKeyData 1 "key1" ; ReadyForQuery I)"));
+      }
+    }
+    return any;
+  }
+
+  void answer(Server& server, const std::string& asked) {
+    if (asked.find("pg_control_system") != std::string::npos) {
+      server.end.send(test::backend(says[server.host]));
+    } else if (asked.find("pg_proc") != std::string::npos) {
+      ++asked_functions;
+      EXPECT_EQ(server.host, 0u) << "the primary knows first";
+      server.end.send(test::backend(functions + R"(CommandComplete "SELECT 9" ; ReadyForQuery I)"));
+    } else if (asked.find("Parse") == 0) {
+      const bool executes = asked.find("Execute") != std::string::npos;
+      if (executes) ran = server.host;
+      server.end.send(test::backend(
+          std::string("ParseComplete ; ") +
+          (executes ? "BindComplete ; CommandComplete \"SELECT 1\" ; " : "") + "ReadyForQuery I"));
+    } else if (asked.find("Bind") == 0) {
+      ran = server.host;
+      server.end.send(
+          test::backend(R"(BindComplete ; CommandComplete "SELECT 1" ; ReadyForQuery I)"));
+    } else if (asked.find("Query") != std::string::npos) {
+      ran = server.host;
+      const bool ddl = asked.find("create") != std::string::npos;
+      if (hangs) return;
+      server.end.send(test::backend(std::string("CommandComplete \"") +
+                                    (ddl ? "CREATE FUNCTION" : "SELECT 1") +
+                                    "\" ; ReadyForQuery I"));
+    }
+  }
+
+  /// The host that ran it.
+  std::size_t run(const std::string& text) {
+    ran = SIZE_MAX;
+    client.send(test::frontend("Query " + test::quote(text)));
+    world.settle();
+    return ran;
+  }
+
+  std::size_t execute(const std::string& name) {
+    ran = SIZE_MAX;
+    client.send(test::frontend("Bind \"\" " + test::quote(name) + " ; Execute \"\" ; Sync"));
+    world.settle();
+    return ran;
+  }
+
+  test::World world;
+  FarEnd client;
+  std::vector<Server> servers;
+  std::map<std::size_t, std::string> says;  ///< to the monitor, by host; nothing: silence
+  std::string functions;
+  std::size_t asked_functions = 0;
+  std::size_t ran = SIZE_MAX;
+  bool hangs = false;
+};
+
+TEST_F(MonitorTest, who_hangs_before_it_ever_answered_is_fenced) {
+  hangs = true;
+  EXPECT_EQ(run("insert into t values (1)"), 0u);
+  world.pass(1s);
+  EXPECT_EQ(client.read(), "");
+  world.pass(2s);
+  EXPECT_EQ(test::backend_text(client.read()).find("ErrorResponse ERROR 40003"), 0u);
+  EXPECT_EQ(world.journal.count("host_down"), 2u);
+}
+
+TEST_F(MonitorTest, nothing_is_read_from_who_does_not_say_what_it_is) {
+  says[0] = says[1] = kRefusal;
+  world.pass(1s);
+  EXPECT_EQ(run("select 1"), 0u);
+  EXPECT_EQ(world.journal.count("host_unwatched"), 2u);
+  EXPECT_EQ(world.journal.count("host_down"), 0u);
+  says[0] = kPrimary;
+  says[1] = kReplica;
+  world.pass(2s);
+  EXPECT_EQ(run("select 1"), 1u);
+  EXPECT_EQ(run("insert into t values (1)"), 0u);
+  // A role that is not confirmed any more stands for a while, and nobody is cut off after that.
+  says[0] = says[1] = kRefusal;
+  for (int i = 0; i < 20; ++i) {
+    world.pass(1s);
+    // When the lease ends, a statement may wait for the next look at the hosts.
+    if (run("insert into t values (1)") != 0u) world.pass(200ms);
+    EXPECT_EQ(ran, 0u) << i;
+  }
+  EXPECT_EQ(run("select 1"), 0u);
+  EXPECT_EQ(world.journal.count("host_unwatched"), 4u);
+  EXPECT_EQ(test::backend_text(client.read()).find("Error"), std::string::npos);
+}
+
+TEST_F(MonitorTest, functions_are_asked_for_at_first_when_they_change_and_now_and_then) {
+  says[0] = kPrimary;
+  says[1] = kReplica;
+  const std::string calm = R"(DataRow "public" "calm" "f" ; )";
+  functions = calm + R"(DataRow "public" "wild" "t" ; )";
+  world.pass(2s);
+  EXPECT_EQ(asked_functions, 1u);
+  EXPECT_EQ(run("select calm()"), 1u);
+  EXPECT_EQ(run("select public.calm()"), 1u);
+  EXPECT_EQ(run("select wild()"), 0u);
+  EXPECT_EQ(run("select other()"), 0u);
+  functions = calm + R"(DataRow "public" "wild" "f" ; )";
+  world.pass(10s);
+  EXPECT_EQ(asked_functions, 1u);
+  EXPECT_EQ(run("select wild()"), 0u);
+  run("create function wild() returns int stable return 1");
+  world.pass(2s);
+  EXPECT_EQ(asked_functions, 2u);
+  EXPECT_EQ(run("select wild()"), 1u);
+  // What was prepared before is judged anew.
+  client.send(test::frontend("Parse \"p\" \"select calm()\" ; Sync"));
+  world.settle();
+  EXPECT_EQ(execute("p"), 1u);
+  functions = R"(DataRow "public" "calm" "t" ; )";
+  world.pass(61s);
+  EXPECT_EQ(execute("p"), 0u);
+  EXPECT_EQ(asked_functions, 3u);
+  EXPECT_EQ(run("select calm()"), 0u);
+}
+
+}  // namespace
+}  // namespace forebay::core

@@ -1,0 +1,75 @@
+#include "forebay/routing/cluster/balance.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <vector>
+
+namespace forebay::routing {
+namespace {
+
+std::vector<Candidate> hosts(const std::vector<std::uint32_t>& weights) {
+  std::vector<Candidate> all;
+  for (const std::uint32_t weight : weights) all.push_back({all.size(), weight, 0});
+  return all;
+}
+
+// Each host's share of so many reads must be that of its weight, within 10%.
+void expect_shares(const std::vector<std::uint32_t>& weights, std::size_t in_flight) {
+  std::vector<Candidate> all = hosts(weights);
+  std::vector<int> got(all.size());
+  std::deque<std::size_t> running;
+  constexpr int kReads = 10'000;
+  for (int turn = 0; turn < kReads; ++turn) {
+    const std::size_t host = choose(all, static_cast<std::uint64_t>(turn));
+    ++got[host];
+    if (in_flight == 0) continue;
+    ++all[host].in_flight;
+    running.push_back(host);
+    if (running.size() <= in_flight) continue;
+    --all[running.front()].in_flight;
+    running.pop_front();
+  }
+  double total = 0;
+  for (const std::uint32_t weight : weights) total += weight;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const double wanted = kReads * weights[i] / total;
+    EXPECT_NEAR(got[i], wanted, wanted / 10) << "host " << i << ", in flight " << in_flight;
+  }
+}
+
+TEST(Balance, ReadsSpreadByWeight) {
+  for (const std::size_t in_flight : {0, 1, 7, 64}) {
+    expect_shares({1, 1}, in_flight);
+    expect_shares({1, 3}, in_flight);
+    expect_shares({2, 3, 5}, in_flight);
+    expect_shares({1, 10}, in_flight);
+    expect_shares({1, 1, 1, 1, 1}, in_flight);
+    expect_shares({10, 0, 10}, in_flight);
+  }
+}
+
+TEST(Balance, WhoHasLessToDoForItsWeightIsTaken) {
+  std::vector<Candidate> all = hosts({1, 3});
+  all[0].in_flight = 3;
+  all[1].in_flight = 5;
+  for (std::uint64_t turn = 0; turn < 100; ++turn) EXPECT_EQ(choose(all, turn), 1u);
+  all[1].in_flight = 13;
+  for (std::uint64_t turn = 0; turn < 100; ++turn) EXPECT_EQ(choose(all, turn), 0u);
+}
+
+TEST(Balance, WeightZeroIsForWhenThereIsNothingElse) {
+  std::vector<Candidate> all = hosts({0, 1});
+  all[1].in_flight = 1000;
+  for (std::uint64_t turn = 0; turn < 100; ++turn) EXPECT_EQ(choose(all, turn), 1u);
+  all.pop_back();
+  EXPECT_EQ(choose(all, 7), 0u);
+  expect_shares({1, 1}, 3);
+  int first = 0;
+  all = hosts({0, 0});
+  for (std::uint64_t turn = 0; turn < 100; ++turn) first += choose(all, turn) == 0 ? 1 : 0;
+  EXPECT_NEAR(first, 50, 5);
+}
+
+}  // namespace
+}  // namespace forebay::routing
