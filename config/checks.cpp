@@ -163,6 +163,12 @@ class Checker {
                                      std::pair("listen_deny_from", &config_.listen_deny_from)}) {
       for (const auto& [name, networks] : *rules) check_listener_exists(key, name);
     }
+    const std::string& takeover = config_.takeover_socket;
+    if (!takeover.empty() && !takeover.starts_with('/')) {
+      problems_.error(key_position({"forebay", "takeover_socket"}, {"forebay"}),
+                      "[forebay] takeover_socket: expected a whole path, such as "
+                      "\"/run/forebay/takeover.sock\"");
+    }
     if (!config_.http || reading_.refused("forebay", "listen")) return;
     for (const Endpoint& address : config_.listen) {
       if (!addresses_collide(address, *config_.http)) continue;

@@ -41,8 +41,8 @@ namespace {
 const std::string kNotToml = "this is not TOML: ";
 const std::string kRest = " (nothing else in the file was judged)";
 
-Position position_of(const toml::source_region& region) {
-  return {region.begin.line, region.begin.column};
+Position position_of(const toml::source_region& region, std::uint32_t source) {
+  return {region.begin.line, region.begin.column, source};
 }
 
 /// The library's words for a syntax error, without what it saw: that may be part of a password.
@@ -96,13 +96,13 @@ Position position_of_failure(std::string_view text) {
 
 class Converter {
  public:
-  explicit Converter(Problems& problems) : problems_(problems) {}
+  Converter(Problems& problems, std::uint32_t source) : problems_(problems), source_(source) {}
 
   Table table(const toml::table& from) {
     Table members;
     members.reserve(from.size());
     for (const auto& [key, node] : from) {
-      const Position at = position_of(key.source());
+      const Position at = position_of(key.source(), source_);
       Member member{std::string(key.str()), at, value(node, at)};
       check_text(member.name, at);
       members.push_back(std::move(member));
@@ -117,7 +117,7 @@ class Converter {
   /// `fallback` is the place of a value that has none of its own, such as a table made by a
   /// dotted key.
   Value value(const toml::node& node, Position fallback) {
-    const Position own = position_of(node.source());
+    const Position own = position_of(node.source(), source_);
     Value result{own.line == 0 ? fallback : own, Moment{}};
     if (const auto* text = node.as_string()) {
       check_text(text->get(), result.at);
@@ -146,6 +146,7 @@ class Converter {
   }
 
   Problems& problems_;
+  const std::uint32_t source_;
 };
 
 }  // namespace
@@ -175,20 +176,24 @@ const Member* find(const Table& table, std::initializer_list<std::string_view> p
   return member;
 }
 
-Table parse_document(std::string_view text, Problems& problems) {
+Table parse_document(std::string_view text, Problems& problems, std::uint32_t source) {
   static_assert(TOML_MAX_NESTED_VALUES == kMaxNesting);
+  const auto fail = [&](Position at, const std::string& why) {
+    at.source = source;
+    problems.error(at, why + kRest);
+  };
   if (const auto deep = find_deep_key(text)) {
-    problems.error(position_at(text, *deep),
-                   "a key may have at most " + std::to_string(kMaxNesting) + " parts" + kRest);
+    fail(position_at(text, *deep),
+         "a key may have at most " + std::to_string(kMaxNesting) + " parts");
     return {};
   }
   try {
     const toml::table root = toml::parse(text, std::string());
-    return Converter(problems).table(root);
+    return Converter(problems, source).table(root);
   } catch (const toml::parse_error& error) {
-    problems.error(position_of(error.source()), kNotToml + explain(error.description()) + kRest);
+    fail(position_of(error.source(), source), kNotToml + explain(error.description()));
   } catch (const LibraryFailure&) {
-    problems.error(position_of_failure(text), kNotToml + "this cannot stand here" + kRest);
+    fail(position_of_failure(text), kNotToml + "this cannot stand here");
   }
   return {};
 }

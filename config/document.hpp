@@ -45,8 +45,15 @@ struct Member {
 /// Follows names through tables inside tables; null if one is missing or no table.
 [[nodiscard]] const Member* find(const Table& table, std::initializer_list<std::string_view> path);
 
-/// Reads TOML 1.0. A syntax error is reported and leaves an empty table: what follows it cannot be
-/// trusted. So are characters that no value of ours may contain (NUL).
-[[nodiscard]] Table parse_document(std::string_view text, Problems& problems);
+/// Reads TOML 1.0, the text of this number. A syntax error is reported and leaves an empty table:
+/// what follows it cannot be trusted. So are characters that no value of ours may contain (NUL).
+[[nodiscard]] Table parse_document(std::string_view text, Problems& problems,
+                                   std::uint32_t source = 0);
+
+/// A configuration as it was read.
+struct Document {
+  Table root;
+  std::vector<std::string> sources;  ///< by `Position::source`
+};
 
 }  // namespace forebay::config

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <system_error>
 
 namespace forebay::config {
@@ -104,6 +105,17 @@ Result<void> SystemEnvironment::check_readable(const std::string& path) const {
 bool SystemEnvironment::is_directory(const std::string& path) const {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+Result<std::vector<std::string>> SystemEnvironment::list_directory(const std::string& path) const {
+  std::error_code error;
+  std::vector<std::string> names;
+  std::filesystem::directory_iterator entry(path, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (error) return cannot_read(path, error.message());
+  return {boost::system::in_place_value, std::move(names)};
 }
 
 }  // namespace forebay::config

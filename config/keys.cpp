@@ -201,6 +201,22 @@ Keys<Config> login_limit_keys() {
   };
 }
 
+Keys<Config> process_keys() {
+  constexpr std::string_view kSection = "forebay";
+  using C = Config;
+  return {
+      key(kSection, "shutdown_timeout", Effect::at_once, &C::shutdown_timeout, Time{},
+          "How long running transactions may take to end when Forebay is told to stop."),
+      key(kSection, "suspend_timeout", Effect::at_once, &C::suspend_timeout, Time{},
+          "How long SUSPEND in the console waits until every client is answered; after that "
+          "nothing is suspended. 0 for as long as it takes."),
+      key(kSection, "takeover_socket", Effect::restart, &C::takeover_socket,
+          Text{"/run/forebay/takeover.sock"},
+          "The path of a Unix socket at which another Forebay of the same operating-system user "
+          "may take over, started with forebay serve --takeover; \"\" for none."),
+  };
+}
+
 Keys<Config> listen_keys() {
   constexpr std::string_view kSection = "forebay";
   using C = Config;
@@ -240,10 +256,9 @@ Keys<Config> forebay_keys() {
       key(kSection, "client_login_timeout", Effect::new_clients, &C::client_login_timeout, Time{},
           "How long a client may take to log in."),
       key(kSection, "reload_on_change", Effect::at_once, &C::reload_on_change, Flag{},
-          "Whether this file is read again, as upon SIGHUP, when it has changed. It is looked at "
-          "each second, and read when it has rested for one."),
-      key(kSection, "shutdown_timeout", Effect::at_once, &C::shutdown_timeout, Time{},
-          "How long running transactions may take to end when Forebay is told to stop."),
+          "Whether this file is read again, as upon SIGHUP, when it or what it includes has "
+          "changed. "
+          "It is looked at each second, and read when it has rested for one."),
       key(kSection, "auth", Effect::new_clients, &C::auth, Choice<AuthMethod>{kAuthMethods},
           "How clients show who they are. trust: not at all. password, md5, scram-sha-256: with "
           "the password of an entry in [users]. cert: with a TLS certificate whose common name is "
@@ -360,6 +375,12 @@ Keys<Config> server_keys() {
           "How long clients wait for a database of which no server answers before they are told."),
       key(kSection, "server_check_delay", Effect::at_once, &C::server_check_delay, Time{},
           "A server connection that was idle for longer is checked before it is used."),
+      key(kSection, "dns_max_ttl", Effect::at_once, &C::dns_max_ttl, Time{},
+          "How long the addresses of a host's name are used before the name is looked up again. "
+          "The last good ones serve as long as nobody answers."),
+      key(kSection, "dns_nxdomain_ttl", Effect::at_once, &C::dns_nxdomain_ttl, Time{},
+          "How long a name that could not be looked up is taken to have no address; 0 for not at "
+          "all."),
       key(kSection, "max_connecting", Effect::at_once, &C::max_connecting, Count{1, 1000},
           "Logins to a server in progress at a time, for each pool."),
       key(kSection, "max_host_connections", Effect::at_once, &C::max_host_connections,
@@ -564,6 +585,7 @@ const Keys<Config>& general_keys() {
   static const Keys<Config> keys = [] {
     Keys<Config> all = listen_keys();
     append(all, forebay_keys());
+    append(all, process_keys());
     append(all, login_limit_keys());
     append(all, within("forebay", &Config::addresses, address_keys()));
     append(all, within("forebay", &Config::lookup, lookup_keys()));

@@ -6,6 +6,8 @@
 
 #include "config/checks.hpp"
 #include "config/document.hpp"
+#include "config/includes.hpp"
+#include "config/judge.hpp"
 #include "config/keys.hpp"
 #include "config/nearest.hpp"
 #include "config/reading.hpp"
@@ -14,11 +16,12 @@
 namespace forebay::config {
 namespace {
 
-constexpr std::array<std::string_view, 7> kTopLevel = {"forebay", "log",       "tls",  "pool",
-                                                       "tenants", "databases", "users"};
+constexpr std::array<std::string_view, 8> kTopLevel = {"include", "forebay", "log",       "tls",
+                                                       "pool",    "tenants", "databases", "users"};
 
 /// `[pool]`, for a key that some section has; empty if none has.
 std::string home_of(std::string_view name) {
+  if (name == "include") return "the top of the file, before every section";
   for (const Key<Config>& key : general_keys()) {
     if (key.name == name) return "[" + std::string(key.section) + "]";
   }
@@ -234,35 +237,48 @@ LoadedConfig failed(std::string_view source_name, std::string_view why) {
 
 }  // namespace
 
+LoadedConfig judge(std::shared_ptr<const Document> document, Problems& problems,
+                   const Environment& environment) {
+  LoadedConfig loaded;
+  if (document != nullptr) {
+    Reading reading(environment, problems);
+    Config config = Loader(document->root, reading).read(loaded.sources);
+    check_together(config, document->root, reading);
+    if (!problems.any_errors()) loaded.config = std::move(config);
+  }
+  loaded.errors = problems.take_errors();
+  loaded.warnings = problems.take_warnings();
+  loaded.document = std::move(document);
+  return loaded;
+}
+
 LoadedConfig load(std::string_view text, std::string_view source_name,
                   const Environment& environment) {
   if (text.size() > kMaxConfigBytes) {
     return failed(source_name,
                   "the text is larger than " + std::to_string(kMaxConfigBytes) + " bytes");
   }
+  std::vector<std::string> files;
+  LoadedConfig loaded;
   try {
-    Problems problems{std::string(source_name)};
-    const Table root = parse_document(text, problems);
-    LoadedConfig loaded;
-    Reading reading(environment, problems);
-    // After a syntax error there is nothing that could be judged.
-    if (!(root.empty() && problems.any_errors())) {
-      Config config = Loader(root, reading).read(loaded.sources);
-      check_together(config, root, reading);
-      if (!problems.any_errors()) loaded.config = std::move(config);
-    }
-    loaded.errors = problems.take_errors();
-    loaded.warnings = problems.take_warnings();
-    return loaded;
+    Problems problems({std::string(source_name)});
+    auto document = read_document(text, environment, problems, files);
+    loaded = judge(std::move(document), problems, environment);
   } catch (const std::exception& exception) {
-    return failed(source_name, std::string("cannot be loaded: ") + exception.what());
+    loaded = failed(source_name, std::string("cannot be loaded: ") + exception.what());
   }
+  loaded.files = std::move(files);
+  return loaded;
 }
 
 LoadedConfig load_file(const std::string& path, const Environment& environment) {
   try {
     const Result<std::string> text = environment.read_file(path);
-    if (!text) return failed(path, text.error().message);
+    if (!text) {
+      LoadedConfig loaded = failed(path, text.error().message);
+      loaded.files.push_back(path);
+      return loaded;
+    }
     return load(*text, path, environment);
   } catch (const std::exception& exception) {
     return failed(path, std::string("cannot be loaded: ") + exception.what());

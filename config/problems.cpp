@@ -14,10 +14,15 @@ Position position_at(std::string_view text, std::size_t offset) {
   return {static_cast<std::uint32_t>(lines + 1), static_cast<std::uint32_t>(columns + 1)};
 }
 
-std::vector<Problem> Problems::sorted(std::vector<Problem> problems) {
-  std::stable_sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+std::vector<Problem> Problems::sorted(Found found) const {
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first.source, a.first.line, a.first.column) <
+           std::tie(b.first.source, b.first.line, b.first.column);
   });
+  std::vector<Problem> problems;
+  for (auto& [at, message] : found) {
+    problems.push_back({sources_[at.source], at.line, at.column, std::move(message)});
+  }
   return problems;
 }
 

@@ -112,7 +112,12 @@ std::string sample_config() {
              "Every key is here. Lines that begin with \"#\" and a key show what holds when "
              "the key is left out. Durations need a unit (\"500ms\", \"30s\", \"5min\", "
              "\"1h\", \"7d\"); 0 switches a time limit off.") +
-         general_part() + database_part() + user_part();
+         "\n" +
+         comment(
+             "Files, and folders whose files are named *.toml, that are read with this one; "
+             "relative to it. It has to stand before every section. Each key, and each entry of "
+             "[databases] and [users], stands in one of them only.") +
+         "#include = []\n" + general_part() + database_part() + user_part();
 }
 
 }  // namespace forebay::config

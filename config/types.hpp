@@ -73,7 +73,7 @@ struct Text {
   std::string_view example;  ///< for the complaint about another type
 
   [[nodiscard]] std::optional<std::string> read(const Value& value, Reading& reading) const;
-  [[nodiscard]] std::string show(const std::string& text) const { return quoted(text); }
+  [[nodiscard]] std::string show(const std::string& text) const { return config::quoted(text); }
   [[nodiscard]] std::string hint() const { return {}; }
 };
 
@@ -140,7 +140,7 @@ struct PostgresName {
   std::string_view example;
 
   [[nodiscard]] std::optional<std::string> read(const Value& value, Reading& reading) const;
-  [[nodiscard]] std::string show(const std::string& text) const { return quoted(text); }
+  [[nodiscard]] std::string show(const std::string& text) const { return config::quoted(text); }
   [[nodiscard]] std::string hint() const { return {}; }
 };
 
@@ -155,7 +155,7 @@ struct Word {
   std::span<const std::string_view> words;
 
   [[nodiscard]] std::optional<std::string> read(const Value& value, Reading& reading) const;
-  [[nodiscard]] std::string show(const std::string& word) const { return quoted(word); }
+  [[nodiscard]] std::string show(const std::string& word) const { return config::quoted(word); }
   [[nodiscard]] std::string hint() const { return "One of " + listed(words) + "."; }
 };
 
@@ -170,7 +170,7 @@ struct Choice {
     return names[*index].value;
   }
   [[nodiscard]] std::string show(Enumeration choice) const {
-    return quoted(name_of<Enumeration>(names, choice));
+    return config::quoted(name_of<Enumeration>(names, choice));
   }
   [[nodiscard]] std::string hint() const { return "One of " + listed(words()) + "."; }
 

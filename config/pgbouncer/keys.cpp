@@ -57,6 +57,9 @@ constexpr Equivalent kGeneral[] = {
     {"server_connect_timeout", "pool", "server_connect_timeout", seconds},
     {"server_check_delay", "pool", "server_check_delay", seconds},
     {"max_prepared_statements", "pool", "max_prepared_statements", prepared_statements},
+    {"suspend_timeout", "forebay", "suspend_timeout", seconds},
+    {"dns_max_ttl", "pool", "dns_max_ttl", seconds},
+    {"dns_nxdomain_ttl", "pool", "dns_nxdomain_ttl", seconds},
     {"application_name_add_host", "pool", "application_name_add_host", flag},
 };
 
@@ -114,8 +117,6 @@ constexpr Unsupported kUnsupported[] = {
     {"connect_query", false, "a server connection begins as a client of its own would"},
     {"datestyle", false, kParameter},
     {"disable_pqexec", false, "simple queries are always possible"},
-    {"dns_max_ttl", false, kNames},
-    {"dns_nxdomain_ttl", false, kNames},
     {"dns_zone_check_period", false, kNames},
     {"ignore_startup_parameters", true, "every start-up parameter is followed"},
     {"job_name", true, "it has no meaning here"},
@@ -141,7 +142,6 @@ constexpr Unsupported kUnsupported[] = {
     {"service_name", true, "it has no meaning here"},
     {"so_reuseport", true, "one process serves all cores"},
     {"stats_period", false, "averages are over 60 seconds"},
-    {"suspend_timeout", true, "nothing waits for it"},
     {"syslog", false, "the log goes to standard error, which systemd keeps, or to [log] file"},
     {"syslog_facility", false, "see syslog"},
     {"syslog_ident", false, "see syslog"},

@@ -23,7 +23,27 @@ constexpr ActionLine kActions[] = {
     {"SHUTDOWN WAIT_FOR_SERVERS", Action::shutdown_wait_for_servers, Role::admin},
     {"SHUTDOWN WAIT_FOR_CLIENTS", Action::shutdown_wait_for_clients, Role::admin},
     {"SHUTDOWN", Action::shutdown, Role::admin},
-    {"SET", Action::set, Role::stats, Argument::anything},
+    // What drivers set for their session means nothing here.
+    {"SET APPLICATION_NAME", Action::nothing, Role::stats, Argument::anything},
+    {"SET BYTEA_OUTPUT", Action::nothing, Role::stats, Argument::anything},
+    {"SET CLIENT_ENCODING", Action::nothing, Role::stats, Argument::anything},
+    {"SET CLIENT_MIN_MESSAGES", Action::nothing, Role::stats, Argument::anything},
+    {"SET DATESTYLE", Action::nothing, Role::stats, Argument::anything},
+    {"SET DEFAULT_TRANSACTION_ISOLATION", Action::nothing, Role::stats, Argument::anything},
+    {"SET DEFAULT_TRANSACTION_READ_ONLY", Action::nothing, Role::stats, Argument::anything},
+    {"SET EXTRA_FLOAT_DIGITS", Action::nothing, Role::stats, Argument::anything},
+    {"SET INTERVALSTYLE", Action::nothing, Role::stats, Argument::anything},
+    {"SET JIT", Action::nothing, Role::stats, Argument::anything},
+    {"SET LOCAL", Action::nothing, Role::stats, Argument::anything},
+    {"SET LOCK_TIMEOUT", Action::nothing, Role::stats, Argument::anything},
+    {"SET NAMES", Action::nothing, Role::stats, Argument::anything},
+    {"SET SEARCH_PATH", Action::nothing, Role::stats, Argument::anything},
+    {"SET SESSION", Action::nothing, Role::stats, Argument::anything},
+    {"SET STANDARD_CONFORMING_STRINGS", Action::nothing, Role::stats, Argument::anything},
+    {"SET TIME ZONE", Action::nothing, Role::stats, Argument::anything},
+    {"SET TIMEZONE", Action::nothing, Role::stats, Argument::anything},
+    {"SET TRANSACTION", Action::nothing, Role::stats, Argument::anything},
+    {"SET", Action::set, Role::admin, Argument::setting},
     {"RESET", Action::nothing, Role::stats, Argument::anything},
     {"DISCARD", Action::nothing, Role::stats, Argument::anything},
     {"DEALLOCATE", Action::nothing, Role::stats, Argument::anything},
@@ -40,6 +60,7 @@ constexpr ActionLine kActions[] = {
 struct Word {
   std::string text;
   bool plain = true;
+  std::string_view written = {};
 };
 
 constexpr std::string_view kBlanks = " \t\r\n\f\v";
@@ -64,7 +85,7 @@ bool skip_blanks(std::string_view& text) {
 }
 
 // One word, or one sign, off the front.
-std::optional<Word> take(std::string_view& text) {
+std::optional<Word> take_word(std::string_view& text) {
   const char first = text.front();
   if (first == '"' || first == '\'') {
     Word word{.plain = false};
@@ -98,6 +119,32 @@ std::string capitals(std::string_view text) {
   std::string result(text);
   for (char& c : result) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return result;
+}
+
+std::optional<Word> take(std::string_view& text) {
+  const std::string_view before = text;
+  auto word = take_word(text);
+  if (word) word->written = before.substr(0, before.size() - text.size());
+  return word;
+}
+
+// The text of some words, with all that stands between them.
+std::string written(std::span<const Word> words) {
+  const char* begin = words.front().written.data();
+  return {begin, words.back().written.data() + words.back().written.size()};
+}
+
+// KEY = VALUE, or KEY TO VALUE.
+std::variant<Command, core::Refused> set(const ActionLine& line, std::span<const Word> words) {
+  const auto between = std::ranges::find_if(words, [](const Word& word) {
+    return word.plain && (word.text == "=" || capitals(word.text) == "TO");
+  });
+  if (between == words.end() || between == words.begin() || between + 1 == words.end()) {
+    return syntax_error("SET takes a key and a value, such as SET default_pool_size = 30");
+  }
+  return Command{.action = &line,
+                 .argument = written({words.begin(), between}),
+                 .value = written({between + 1, words.end()})};
 }
 
 // How many of `words` are those of `name`, which are separated by blanks; 0: it is another.
@@ -147,6 +194,8 @@ std::variant<Command, core::Refused> act(const ActionLine& line, const std::vect
         command.argument += (i == used ? "" : " ") + words[i].text;
       }
       return command;
+    case Argument::setting:
+      return set(line, std::span(words).subspan(used));
     case Argument::none:
       if (rest > 0) return syntax_error(name + " takes no argument");
       return command;

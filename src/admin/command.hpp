@@ -36,7 +36,7 @@ enum class Action : std::uint8_t {
   rollback,
 };
 
-enum class Argument : std::uint8_t { none, database, perhaps_database, client, anything };
+enum class Argument : std::uint8_t { none, database, perhaps_database, client, setting, anything };
 
 struct ActionLine {
   std::string_view words;  ///< in capitals, single blanks
@@ -50,7 +50,9 @@ struct ActionLine {
 struct Command {
   const ShowLine* show = nullptr;  ///< a SHOW
   const ActionLine* action = nullptr;
-  std::string argument;  ///< a database (unquoted, as written) or a number; a literal of SELECT
+  /// A database (unquoted, as written), a number, a key; a literal of SELECT.
+  std::string argument;
+  std::string value;  ///< for the key, as written
   [[nodiscard]] bool empty() const noexcept { return show == nullptr && action == nullptr; }
   [[nodiscard]] Role role() const noexcept;
 };

@@ -26,6 +26,18 @@ Role role_of(const config::Config& config, const core::Consoles::Setup& setup) {
   return Role::nobody;
 }
 
+const char* sqlstate_of(config::Refusal refusal) {
+  switch (refusal) {
+    case config::Refusal::wrong:
+      break;
+    case config::Refusal::unknown:
+      return pg::sqlstate::kUndefinedObject;
+    case config::Refusal::fixed:
+      return pg::sqlstate::kCannotChangeRuntimeParameter;
+  }
+  return pg::sqlstate::kInvalidParameterValue;
+}
+
 }  // namespace
 
 std::unique_ptr<core::Console> Consoles::open(core::Engine& engine, Setup setup) {
@@ -94,7 +106,8 @@ void ConsoleSession::show() {
             averages_,
             engine_.now(),
             std::chrono::system_clock::now(),
-            std::move(reports_)};
+            std::move(reports_),
+            engine_.runtime().sources};
   std::ranges::sort(view.reports, {}, [](const auto& report) { return report->worker; });
   done_with(current_.show->rows(view));
 }
@@ -164,10 +177,7 @@ void ConsoleSession::act(const Command& command) {
     case Action::wait_close:
       return order({});
     case Action::suspend:
-      return failed({pg::sqlstate::kFeatureNotSupported,
-                     "SUSPEND is not supported",
-                     {},
-                     "PAUSE keeps clients waiting while servers are restarted."});
+      return suspend();
     case Action::reload:
       return reload();
     case Action::shutdown:
@@ -177,9 +187,9 @@ void ConsoleSession::act(const Command& command) {
     case Action::shutdown_wait_for_clients:
       return request(ControlRequest::shutdown_wait_for_clients);
     case Action::set:
-      return set(name);
+      return set(command);
     case Action::nothing:
-      return done(command.action->words);
+      return done(command.action->words.substr(0, command.action->words.find(' ')));
     case Action::begin:
       status_ = TransactionStatus::in_transaction;
       return done("BEGIN");
@@ -208,8 +218,42 @@ void ConsoleSession::pause(const std::string& database) {
   order({Order::Kind::free_links, database});
 }
 
+// Every client is left between two messages, with everything answered.
+void ConsoleSession::suspend() {
+  core::Shared& shared = engine_.shared();
+  if (shared.suspended.exchange(true)) {
+    return failed({pg::sqlstate::kObjectNotInPrerequisiteState, "already suspended/paused"});
+  }
+  const auto patience = engine_.config().suspend_timeout;
+  give_up_at_ = patience.count() == 0 ? kNever : engine_.now() + patience;
+  order({Order::Kind::suspension});
+}
+
+void ConsoleSession::suspended() {
+  std::size_t busy = 0;
+  for (const auto& report : reports_) busy += report->busy;
+  if (unanswered_ == 0 && busy == 0) return done("SUSPEND");
+  if (unanswered_ == 0 && engine_.now() < give_up_at_) return wait(kLookAgain);
+  if (unanswered_ == 0) {
+    unanswered_ = busy;
+    engine_.shared().suspended = false;
+    return order({Order::Kind::suspension});
+  }
+  busy = std::exchange(unanswered_, 0);
+  failed({pg::sqlstate::kQueryCanceled,
+          "nothing is suspended: " + std::to_string(busy) +
+              (busy == 1 ? " client was" : " clients were") + " still being answered after " +
+              std::to_string(engine_.config().suspend_timeout.count()) + " ms (suspend_timeout)",
+          {},
+          "SHOW CLIENTS lists those that are active."});
+}
+
 void ConsoleSession::resume(const std::string& database) {
   core::PoolDirectory& pools = engine_.shared().pools;
+  if (database.empty() && engine_.shared().suspended.exchange(false)) {
+    for (const auto& pool : pools.resume(database)) engine_.resume(pool);
+    return order({Order::Kind::suspension});
+  }
   if (!pools.paused(database)) {
     const std::string what = database.empty() ? "the pooler" : "database " + database;
     return failed({pg::sqlstate::kObjectNotInPrerequisiteState, what + " is not paused/suspended"});
@@ -229,21 +273,6 @@ bool ConsoleSession::links_free(const std::string& database) const {
   return true;
 }
 
-// What a driver sets for its session means nothing here. What the configuration file says is
-// changed there.
-void ConsoleSession::set(const std::string& argument) {
-  const std::string key = argument.substr(0, argument.find(' '));
-  const auto settings = config::describe(engine_.config(), {});
-  const bool ours = std::ranges::any_of(settings, [&](const config::Setting& setting) {
-    return setting.key == key && !key.ends_with("_timeout");
-  });
-  if (!ours) return done("SET");
-  failed({pg::sqlstate::kFeatureNotSupported,
-          "parameter \"" + key + "\" cannot be set in the console",
-          {},
-          "Change it in the configuration file, and RELOAD."});
-}
-
 void ConsoleSession::request(ControlRequest request) {
   core::Control* control = engine_.shared().control;
   if (control == nullptr) {
@@ -255,24 +284,39 @@ void ConsoleSession::request(ControlRequest request) {
 
 // The answer lists every change and what it does, or why nothing was changed.
 void ConsoleSession::reload() {
-  core::Shared& shared = engine_.shared();
-  if (shared.control == nullptr) {
+  core::Control* control = engine_.shared().control;
+  if (control == nullptr) {
     return failed({pg::sqlstate::kFeatureNotSupported, "this process takes no such request"});
   }
   waiting_ = Waiting::control;
-  shared.control->reload(
-      [&shared, from = engine_.id(), console = number()](const config::Reloaded& reloaded) {
-        core::ControlAnswer answer;
-        for (const std::string& warning : reloaded.warnings) answer.notices.push_back(warning);
-        for (const config::Change& change : reloaded.changes) {
-          answer.notices.push_back(to_string(change));
-        }
-        for (const std::string& error : reloaded.errors) {
-          answer.error += (answer.error.empty() ? "" : "; ") + error;
-        }
-        if (!reloaded.applied && answer.error.empty()) answer.error = "nothing was reloaded";
-        shared.courier->send(from, core::mail::Answered{console, std::move(answer)});
-      });
+  control->reload(answer_to_this());
+}
+
+void ConsoleSession::set(const Command& command) {
+  core::Control* control = engine_.shared().control;
+  if (control == nullptr) {
+    return failed({pg::sqlstate::kFeatureNotSupported, "this process takes no such request"});
+  }
+  waiting_ = Waiting::control;
+  control->set(command.argument, command.value, answer_to_this());
+}
+
+// For the control thread, which sends it by mail.
+std::function<void(const config::Reloaded&)> ConsoleSession::answer_to_this() const {
+  return [&shared = engine_.shared(), from = engine_.id(),
+          console = number()](const config::Reloaded& reloaded) {
+    core::ControlAnswer answer;
+    answer.refusal = reloaded.refusal;
+    for (const std::string& warning : reloaded.warnings) answer.notices.push_back(warning);
+    for (const config::Change& change : reloaded.changes) {
+      answer.notices.push_back(to_string(change));
+    }
+    for (const std::string& error : reloaded.errors) {
+      answer.error += (answer.error.empty() ? "" : "; ") + error;
+    }
+    if (!reloaded.applied && answer.error.empty()) answer.error = "nothing was changed";
+    shared.courier->send(from, core::mail::Answered{console, std::move(answer)});
+  };
 }
 
 void ConsoleSession::answered(const core::ControlAnswer& answer) {
@@ -284,7 +328,8 @@ void ConsoleSession::answered(const core::ControlAnswer& answer) {
   if (answer.error.empty()) {
     done(current_.action->words);
   } else {
-    failed({pg::sqlstate::kConfigFileError, answer.error});
+    const bool is_set = current_.action->action == Action::set;
+    failed({is_set ? sqlstate_of(answer.refusal) : pg::sqlstate::kConfigFileError, answer.error});
   }
   advance();
 }
@@ -326,6 +371,8 @@ void ConsoleSession::on_reports() {
                        "SHOW CLIENTS lists their ids."});
       }
       return done("KILL_CLIENT");
+    case Action::suspend:
+      return suspended();
     case Action::wait_close:
       for (const auto& report : reports_) {
         for (const core::ServerFacts& server : report->servers) {
@@ -350,6 +397,7 @@ void ConsoleSession::on_timer(void* self) {
 
 void ConsoleSession::look_again() {
   if (current_.action->action == Action::wait_close) return order({});
+  if (current_.action->action == Action::suspend) return order({Order::Kind::suspension});
   // PAUSE: somebody may have parked a link before the pool knew.
   order({Order::Kind::free_links, current_.argument});
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -68,9 +69,12 @@ class ConsoleSession final : public core::Console {
   void show();
   void pause(const std::string& database);
   void resume(const std::string& database);
-  void set(const std::string& argument);
+  void suspend();
+  void suspended();
+  void set(const Command& command);
   void request(core::ControlRequest request);
   void reload();
+  [[nodiscard]] std::function<void(const config::Reloaded&)> answer_to_this() const;
   void order(core::Order order);
   void wait(config::milliseconds delay);
   void look_again();
@@ -98,6 +102,8 @@ class ConsoleSession final : public core::Console {
   Waiting waiting_ = Waiting::no;
   std::vector<std::shared_ptr<const core::WorkerReport>> reports_;
   std::size_t reports_due_ = 0;
+  Instant give_up_at_ = kNever;  ///< SUSPEND
+  std::size_t unanswered_ = 0;   ///< clients for whose sake it was given up
   core::Timer timer_{&ConsoleSession::on_timer, this};
   pg::backend::TransactionStatus status_ = pg::backend::TransactionStatus::idle;
   bool skip_to_sync_ = false;

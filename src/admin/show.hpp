@@ -25,6 +25,7 @@ struct View {
   std::chrono::system_clock::time_point wall_now;
   /// One of each worker, when the command asks for them.
   std::vector<std::shared_ptr<const core::WorkerReport>> reports;
+  const config::Sources& sources;  ///< of the configuration
 };
 
 /// One SHOW command. To add one: its columns, a function that makes its rows, a line in

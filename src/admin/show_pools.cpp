@@ -209,6 +209,7 @@ Rows lists(const View& view) {
   }
   for (const auto& [name, user] : view.config.users) names.insert(name);
   const std::uint32_t known = view.shared.clients.load(std::memory_order_relaxed);
+  const core::Control* control = view.shared.control;
   return {{"databases", databases(view).size()},
           {"users", names.size()},
           {"peers", 0},
@@ -219,7 +220,7 @@ Rows lists(const View& view) {
           {"login_clients", rest(known, clients)},
           {"free_servers", parked},
           {"used_servers", rest(links, parked)},
-          {"dns_names", 0},
+          {"dns_names", control == nullptr ? 0 : control->named_hosts().size()},
           {"dns_zones", 0},
           {"dns_queries", 0},
           {"dns_pending", 0}};
@@ -229,8 +230,10 @@ constexpr Column kState[] = {{"key"}, {"value"}};
 
 Rows state(const View& view) {
   const bool paused = view.shared.pools.paused("");
-  return {
-      {"active", paused ? "no" : "yes"}, {"paused", paused ? "yes" : "no"}, {"suspended", "no"}};
+  const bool suspended = view.shared.suspended;
+  return {{"active", paused || suspended ? "no" : "yes"},
+          {"paused", paused ? "yes" : "no"},
+          {"suspended", suspended ? "yes" : "no"}};
 }
 
 constexpr Column kPeers[] = {{"peer_id", kInt}, {"host"}, {"port", kInt}, {"pool_size", kInt}};

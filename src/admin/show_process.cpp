@@ -13,6 +13,8 @@ constexpr Type kInt = Type::int4;
 constexpr Column kVersion[] = {{"version"}};
 constexpr Column kHelp[] = {{"command"}, {"who"}};
 constexpr Column kConfig[] = {{"key"}, {"value"}, {"default"}, {"changeable"}};
+constexpr Column kConfigExtended[] = {{"key"},        {"value"},  {"default"},
+                                      {"changeable"}, {"source"}, {"effect"}};
 constexpr Column kMem[] = {
     {"name"}, {"size", kInt}, {"used", kInt}, {"free", kInt}, {"memtotal", kInt}};
 constexpr Column kDnsHosts[] = {{"hostname"}, {"ttl", Type::int8}, {"addrs"}};
@@ -23,6 +25,20 @@ constexpr Column kFds[] = {{"fd", kInt},           {"task"},      {"user"},
 
 Rows nothing(const View&) {
   return {};
+}
+
+Rows dns_hosts(const View& view) {
+  Rows rows;
+  if (view.shared.control == nullptr) return rows;
+  for (const core::NamedHost& host : view.shared.control->named_hosts()) {
+    std::string addresses;
+    for (const std::string& each : host.addresses) {
+      addresses += (addresses.empty() ? "" : ",") + each;
+    }
+    const auto left = std::chrono::duration_cast<std::chrono::seconds>(host.kept).count();
+    rows.push_back({host.name, std::max<std::int64_t>(left, 0), addresses});
+  }
+  return rows;
 }
 
 // Monitoring reads PgBouncer's version from here, to know which columns it will find.
@@ -44,6 +60,7 @@ Rows help(const View&) {
     if (line.argument == Argument::database) text += " database";
     if (line.argument == Argument::perhaps_database) text += " [database]";
     if (line.argument == Argument::client) text += " id";
+    if (line.argument == Argument::setting) text += " key = value";
     rows.push_back({text, "admin"});
   }
   return rows;
@@ -71,6 +88,17 @@ Rows configuration(const View& view) {
   return rows;
 }
 
+// Also where a value comes from: a place in a file, SET, or nowhere.
+Rows configuration_extended(const View& view) {
+  Rows rows;
+  for (const config::Setting& setting : config::describe(view.config, view.sources)) {
+    rows.push_back({key_name(setting), plain(setting.value), plain(setting.otherwise),
+                    setting.changeable() ? "yes" : "no", setting.source,
+                    std::string(to_string(setting.effect))});
+  }
+  return rows;
+}
+
 // What drivers and tools ask of every session.
 constexpr Column kEncoding[] = {{"client_encoding"}};
 constexpr Column kStrings[] = {{"standard_conforming_strings"}};
@@ -86,8 +114,9 @@ std::vector<ShowLine> show_process() {
       {"VERSION", kVersion, version},
       {"HELP", kHelp, help},
       {"CONFIG", kConfig, configuration, false, true},
+      {"CONFIG EXTENDED", kConfigExtended, configuration_extended, false, true},
       {"MEM", kMem, nothing},
-      {"DNS_HOSTS", kDnsHosts, nothing},
+      {"DNS_HOSTS", kDnsHosts, dns_hosts},
       {"DNS_ZONES", kDnsZones, nothing},
       {"FDS", kFds, nothing, false, true},
   };

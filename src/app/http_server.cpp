@@ -123,17 +123,23 @@ class BeastServer final : public HttpServer {
   BeastServer(boost::asio::io_context& control, HttpPages pages)
       : acceptor_(control), common_(std::make_shared<Common>(Common{std::move(pages)})) {}
 
-  Result<void> open(const Endpoint& endpoint) {
+  int descriptor() override { return acceptor_.native_handle(); }
+
+  Result<void> open(const Endpoint& endpoint, net::Descriptor socket) {
     if (endpoint.is_unix()) return failure("http: a TCP address is needed, not a socket path");
     beast::error_code error;
     const auto address = boost::asio::ip::make_address(
         endpoint.host == "*" ? std::string("::") : endpoint.host, error);
     if (error) return failure("http: \"" + endpoint.host + "\" is no IP address");
     const tcp::endpoint where(address, endpoint.port);
-    acceptor_.open(where.protocol(), error);
-    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor_.bind(where, error);
-    if (!error) acceptor_.listen(64, error);
+    if (socket) {
+      acceptor_.assign(where.protocol(), socket.release(), error);
+    } else {
+      acceptor_.open(where.protocol(), error);
+      if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+      if (!error) acceptor_.bind(where, error);
+      if (!error) acceptor_.listen(64, error);
+    }
     if (error) {
       return failure("http: cannot listen on " + to_string(endpoint) + ": " + error.message());
     }
@@ -159,9 +165,11 @@ class BeastServer final : public HttpServer {
 }  // namespace
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(boost::asio::io_context& control,
-                                                       const Endpoint& endpoint, HttpPages pages) {
+                                                       const Endpoint& endpoint, HttpPages pages,
+                                                       net::Descriptor socket) {
   auto server = std::make_unique<BeastServer>(control, std::move(pages));
-  if (const auto opened = server->open(endpoint); opened.has_error()) return opened.error();
+  if (const auto opened = server->open(endpoint, std::move(socket)); opened.has_error())
+    return opened.error();
   return std::unique_ptr<HttpServer>(std::move(server));
 }
 

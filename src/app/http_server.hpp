@@ -9,6 +9,7 @@
 
 #include "forebay/base/endpoint.hpp"
 #include "forebay/base/result.hpp"
+#include "forebay/net/descriptor.hpp"
 
 namespace forebay::app {
 
@@ -32,9 +33,13 @@ struct HttpPages {
 /// GET /livez, /readyz and further pages, on the control thread.
 class HttpServer {
  public:
+  /// `socket`: one that listens there already, or none.
   static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control,
-                                                    const Endpoint& endpoint, HttpPages pages);
+                                                    const Endpoint& endpoint, HttpPages pages,
+                                                    net::Descriptor socket = {});
   virtual ~HttpServer() = default;
+  /// The listening descriptor, which stays the server's.
+  [[nodiscard]] virtual int descriptor() = 0;
 };
 
 }  // namespace forebay::app

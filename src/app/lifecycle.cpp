@@ -26,6 +26,8 @@ using std::chrono::steady_clock;
 constexpr milliseconds kDrainLook{20};
 /// How often slow statements are written to their file.
 constexpr milliseconds kSlowLook{500};
+/// How often is looked whose addresses are to be looked up again.
+constexpr std::chrono::seconds kNamesLook{1};
 /// A process id has room for so many workers.
 constexpr std::size_t kWorkersMax = 127;
 
@@ -44,6 +46,7 @@ Result<void> Lifecycle::run() {
   if (const auto started = start(); started.has_error()) return started.error();
   await_signal();
   control_.run();
+  host_.reset();
   http_.reset();
   workers_.reset();
   if (!config_.slow_query_log.empty()) write_slow_log(*shared_, config_.slow_query_log);
@@ -67,10 +70,12 @@ Result<void> Lifecycle::start() {
   if (runtime.has_error()) return runtime.error();
   runtime_ = std::move(runtime.value());
 
+  if (const auto begun = begin_takeover(); begun.has_error()) return begun.error();
   auto opened = open_listeners(config_);
   if (opened.has_error()) return opened.error();
   listeners_ = std::move(opened.value());
   resolver_ = std::make_unique<net::Resolver>(net::system_look_up(control_));
+  resolver_->keep_for(config_.dns_max_ttl, config_.dns_nxdomain_ttl);
   shared_ = std::make_unique<core::Shared>(workers, *journal_);
   consoles_ = std::make_unique<admin::Consoles>(*shared_);
   shared_->consoles = consoles_.get();
@@ -87,11 +92,23 @@ Result<void> Lifecycle::start() {
     if (http.has_error()) return http.error();
     http_ = std::move(http.value());
   }
+  if (const auto awaited = await_takeover(); awaited.has_error()) return awaited.error();
   announce(notes);
   if (!config_.slow_query_log.empty()) watch_slow();
+  resolver_->on_moved([this](const std::string& host, const net::Resolver::Addresses& now) {
+    std::string all;
+    for (const std::string& address : now) all += (all.empty() ? "" : ", ") + address;
+    say(core::Weight::normal, "host_moved",
+        "host " + host + " has another address now: " + all +
+            "; server connections to others are replaced as they become free");
+    workers_->host_moved(host, now);
+  });
+  watch_names();
   workers_->start();
+  finish_takeover();
   tell_service_manager("READY=1");
-  watch_file({});
+  watch_workers();
+  watch_files({});
   return {};
 }
 
@@ -112,18 +129,22 @@ Result<std::shared_ptr<const net::Listener>> Lifecycle::open_listener(const Endp
   for (const auto& [known, listener] : leaving_) {
     if (auto still = listener.lock(); still != nullptr && known == endpoint) return still;
   }
-  return net::Listener::open(endpoint, unix_mode);
+  auto handed = handed_for_listening(endpoint);
+  return handed.empty() ? net::Listener::open(endpoint, unix_mode)
+                        : net::Listener::adopt(endpoint, std::move(handed));
 }
 
 Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoint) {
   auto token = read_http_token(config_.http_token_file);
   if (token.has_error()) return token.error();
+  auto handed = handed_for_http(endpoint);
   return HttpServer::listen(
       control_, endpoint,
       {.page = [this](std::string_view path,
                       std::string_view query) { return page_of(*shared_, process(), path, query); },
        .not_ready = [this] { return std::string(draining_ ? "draining" : ""); },
-       .token = token.value().reveal()});
+       .token = token.value().reveal()},
+      handed.empty() ? net::Descriptor() : std::move(handed.front()));
 }
 
 metrics::Process Lifecycle::process() const {
@@ -239,6 +260,14 @@ void Lifecycle::on_signal(int signal) {
   }
 }
 
+std::vector<core::NamedHost> Lifecycle::named_hosts() const {
+  std::vector<core::NamedHost> hosts;
+  for (auto& known : resolver_->known()) {
+    hosts.push_back({std::move(known.host), std::move(known.addresses), known.kept});
+  }
+  return hosts;
+}
+
 // From a console, on its worker's thread.
 void Lifecycle::request(core::ControlRequest request, core::WorkerId from, std::uint64_t console) {
   boost::asio::post(control_, [this, request, from, console] {
@@ -297,12 +326,34 @@ void Lifecycle::watch_slow() {
   });
 }
 
+// The service manager kills us when it does not hear of us: when the control thread or a worker
+// hangs.
+void Lifecycle::watch_workers() {
+  const auto interval = watchdog_interval();
+  if (interval.count() == 0) return;
+  if (workers_->all_turn()) tell_service_manager("WATCHDOG=1");
+  workers_timer_.expires_after(interval / 3);
+  workers_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) watch_workers();
+  });
+}
+
+// A name may lead elsewhere while every connection that it led to stays open.
+void Lifecycle::watch_names() {
+  resolver_->refresh();
+  names_timer_.expires_after(kNamesLook);
+  names_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) watch_names();
+  });
+}
+
 void Lifecycle::watch_drain() {
   std::uint64_t sessions = 0;
   for (const core::Counters& counters : shared_->counters) {
     sessions += counters.clients_accepted.value() - counters.clients_closed.value();
   }
   const bool late = steady_clock::now() >= drain_deadline_;
+  if (late && sessions > 0 && !draining_) return drain("shutdown_timeout after the takeover");
   if (late && sessions > 0) {
     say(core::Weight::warning, "stopping",
         "shutdown_timeout is over: ending " + std::to_string(sessions) +

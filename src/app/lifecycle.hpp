@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "admin/consoles.hpp"
 #include "app/http_server.hpp"
 #include "app/log_journal.hpp"
+#include "app/takeover.hpp"
 #include "app/worker.hpp"
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
@@ -32,12 +34,14 @@ class Lifecycle final : private core::Control {
   /// Reads the configuration again, for a reload.
   using Load = std::function<config::LoadedConfig()>;
 
-  /// `file` is what `load` reads, to be watched; empty for none.
-  Lifecycle(config::LoadedConfig loaded, Load load, std::string file = {})
+  /// `take_over`: the place of the process that waits at `takeover_socket`.
+  Lifecycle(config::LoadedConfig loaded, Load load, bool take_over = false)
       : config_(std::move(*loaded.config)),
         sources_(std::move(loaded.sources)),
+        document_(std::move(loaded.document)),
+        files_(std::move(loaded.files)),
         load_(std::move(load)),
-        file_(std::move(file)) {}
+        take_over_(take_over) {}
 
   /// Serves until it is told to stop. The error is why it could not begin.
   Result<void> run();
@@ -51,6 +55,7 @@ class Lifecycle final : private core::Control {
   /// Everything that a new configuration needs, ready to be used.
   struct Prepared {
     config::Config config;
+    std::shared_ptr<const config::Document> document;
     std::shared_ptr<const core::Runtime> runtime;
     std::shared_ptr<const LogJournal::Output> log;
     std::vector<Place> opened;
@@ -66,13 +71,27 @@ class Lifecycle final : private core::Control {
   Result<std::unique_ptr<HttpServer>> open_http(const Endpoint& endpoint);
   [[nodiscard]] metrics::Process process() const;
 
+  // Takeover.
+  Result<void> begin_takeover();
+  void finish_takeover();
+  std::vector<net::Descriptor> handed_for_listening(const Endpoint& endpoint);
+  std::vector<net::Descriptor> handed_for_http(const Endpoint& endpoint);
+  Result<void> await_takeover();
+  std::vector<TakeoverHost::Place> places_to_hand_over();
+  void taken(pid_t by);
+
   // Reload.
   void reload(std::function<void(const config::Reloaded&)> done) override;
+  void set(std::string name, std::string value,
+           std::function<void(const config::Reloaded&)> done) override;
   config::Reloaded reload_now();
+  config::Reloaded set_now(const std::string& name, const std::string& value);
+  /// What becomes of a configuration that was read.
+  void replace(config::LoadedConfig loaded, config::Reloaded& reloaded);
   Result<Prepared> prepare(config::LoadedConfig loaded);
   void apply(Prepared prepared);
-  void watch_file(std::string looks);
-  void look_at_file();
+  void watch_files(std::string looks);
+  void look_at_files();
   void tell_reloaded(const config::Reloaded& reloaded);
 
   void announce(const std::vector<std::string>& notes);
@@ -80,25 +99,32 @@ class Lifecycle final : private core::Control {
   void await_signal();
   void on_signal(int signal);
   void request(core::ControlRequest request, core::WorkerId from, std::uint64_t console) override;
+  [[nodiscard]] std::vector<core::NamedHost> named_hosts() const override;
   core::ControlAnswer obey(core::ControlRequest request);
   void drain(const char* why);
   void wait_for_clients();
   void watch_drain();
   void watch_slow();
+  void watch_names();
+  void watch_workers();
   void stop();
   void say(core::Weight weight, std::string_view event, const std::string& text);
 
-  config::Config config_;    ///< as it was read
-  config::Sources sources_;  ///< until the start
+  config::Config config_;                             ///< as it was read
+  config::Sources sources_;                           ///< until the start
+  std::shared_ptr<const config::Document> document_;  ///< what it was read from; null: no file
+  std::vector<std::string> files_;  ///< that it is read from, and their folders, to be watched
   const Load load_;
-  const std::string file_;
+  const bool take_over_;
   boost::asio::io_context control_{1};
   boost::asio::signal_set signals_{control_};
   boost::asio::steady_timer drain_timer_{control_};
   boost::asio::steady_timer watch_timer_{control_};
-  std::string file_read_;  ///< what the file looked like when it was read: time, size, number
-  std::string file_seen_;  ///< and a second ago
+  std::string files_read_;  ///< what they looked like when they were read: time, size, number
+  std::string files_seen_;  ///< and a second ago
   boost::asio::steady_timer slow_timer_{control_};
+  boost::asio::steady_timer names_timer_{control_};
+  boost::asio::steady_timer workers_timer_{control_};
   std::unique_ptr<LogJournal> journal_;
   std::shared_ptr<const core::Runtime> runtime_;
   std::unique_ptr<net::Resolver> resolver_;
@@ -111,6 +137,10 @@ class Lifecycle final : private core::Control {
   std::unique_ptr<admin::Consoles> consoles_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<HttpServer> http_;
+  HandedSockets handed_;              ///< until the start
+  std::optional<Takeover> takeover_;  ///< likewise
+  std::unique_ptr<TakeoverHost> host_;
+  bool taken_over_ = false;
   std::chrono::steady_clock::time_point drain_deadline_;
   bool draining_ = false;
 };

@@ -36,12 +36,12 @@ config::LoadedConfig read(const std::string& path) {
   return loaded;
 }
 
-int serve(config::LoadedConfig loaded, Lifecycle::Load load, std::string file = {}) {
+int serve(config::LoadedConfig loaded, Lifecycle::Load load, bool takeover = false) {
   // A parser that is not the one this was built for would say wrong things about every statement.
   if (const auto tested = sql::self_test(); tested.has_error()) {
     return complain("the parser of SQL (libpg_query) does not work: " + tested.error().message);
   }
-  const auto ended = Lifecycle(std::move(loaded), std::move(load), std::move(file)).run();
+  const auto ended = Lifecycle(std::move(loaded), std::move(load), takeover).run();
   return ended.has_error() ? complain(ended.error().message) : 0;
 }
 
@@ -130,7 +130,7 @@ int run(int argc, char** argv) {
       if (!loaded.ok()) return 1;
       return serve(
           std::move(loaded), [path = options.config_file] { return config::load_file(path); },
-          options.config_file);
+          options.takeover);
     }
     case Options::Command::run: {
       auto config = config_for_run(options);

@@ -132,6 +132,9 @@ Options parse_options(int argc, char** argv, std::optional<int>& exit_code) {
   serve->add_option("-c,--config", options.config_file, "The configuration file")
       ->required()
       ->type_name("FILE");
+  serve->add_flag("--takeover", options.takeover,
+                  "Take the place of the Forebay that waits at takeover_socket: get its listening "
+                  "sockets, so that no client is refused, and let it end");
   serve->callback([&options] { options.command = Options::Command::serve; });
 
   CLI::App* check =

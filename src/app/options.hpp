@@ -17,6 +17,7 @@ struct Options {
 
   std::string config_file;   ///< serve, check, import; diff: the old one
   std::string changed_file;  ///< diff: the new one
+  bool takeover = false;     ///< serve
 
   std::string schema = "forebay";  ///< tenant-sql
 

@@ -11,6 +11,7 @@
 #include "app/lifecycle.hpp"
 #include "app/runtime_factory.hpp"
 #include "app/service_manager.hpp"
+#include "forebay/config/set.hpp"
 
 // Another configuration while clients are served: first everything is made ready, which may fail
 // and then has changed nothing; then it is put into use, which cannot fail.
@@ -19,12 +20,20 @@ namespace {
 
 constexpr std::chrono::seconds kWatchEvery{1};
 
-/// What changes with a file's content; empty while there is none.
-std::string looks_of(const std::string& path) {
-  struct stat facts {};
-  if (path.empty() || ::stat(path.c_str(), &facts) != 0) return {};
-  return std::to_string(facts.st_mtim.tv_sec) + "." + std::to_string(facts.st_mtim.tv_nsec) + " " +
-         std::to_string(facts.st_size) + " " + std::to_string(facts.st_ino);
+/// What changes with the content of files and folders; empty while the first is not there.
+std::string looks_of(const std::vector<std::string>& files) {
+  std::string looks;
+  for (const std::string& path : files) {
+    struct stat facts {};
+    if (::stat(path.c_str(), &facts) != 0) {
+      if (looks.empty()) return {};
+      looks += "none;";
+      continue;
+    }
+    looks += std::to_string(facts.st_mtim.tv_sec) + "." + std::to_string(facts.st_mtim.tv_nsec) +
+             " " + std::to_string(facts.st_size) + " " + std::to_string(facts.st_ino) + ";";
+  }
+  return looks;
 }
 
 }  // namespace
@@ -33,38 +42,77 @@ void Lifecycle::reload(std::function<void(const config::Reloaded&)> done) {
   boost::asio::post(control_, [this, done = std::move(done)] { done(reload_now()); });
 }
 
+void Lifecycle::set(std::string name, std::string value,
+                    std::function<void(const config::Reloaded&)> done) {
+  boost::asio::post(control_, [this, name = std::move(name), value = std::move(value),
+                               done = std::move(done)] { done(set_now(name, value)); });
+}
+
 config::Reloaded Lifecycle::reload_now() {
   config::Reloaded reloaded;
   if (!draining_) tell_service_manager("RELOADING=1");
-  const std::string looks = looks_of(file_);  // before it is read: later changes are news
+  std::string looks = looks_of(files_);  // before they are read: later changes are news
   config::LoadedConfig loaded = load_();
+  if (loaded.files != files_) {
+    files_ = loaded.files;
+    looks.clear();  // nobody looked at all of these before: they are read once more
+  }
+  replace(std::move(loaded), reloaded);
+  (reloaded.applied ? shared_->reloads.applied : shared_->reloads.failed).add();
+  shared_->reloads.last_applied = reloaded.applied;
+  if (reloaded.applied) shared_->reloads.last_time = std::time(nullptr);
+  tell_reloaded(reloaded);
+  watch_files(std::move(looks));
+  if (!draining_) tell_service_manager("READY=1");
+  return reloaded;
+}
+
+// The next reload reads the file, and what it says holds again.
+config::Reloaded Lifecycle::set_now(const std::string& name, const std::string& value) {
+  config::Reloaded reloaded;
+  if (document_ == nullptr) {
+    reloaded.errors.emplace_back(
+        "SET needs a configuration file; this Forebay was started without one (forebay run)");
+    return reloaded;
+  }
+  auto set = config::set(*document_, name, value, config::SystemEnvironment());
+  reloaded.refusal = set.refusal;
+  set.loaded.warnings.clear();  // those of the file were said when it was read
+  replace(std::move(set.loaded), reloaded);
+  for (const config::Change& change : reloaded.changes) {
+    if (reloaded.applied) say(core::Weight::normal, "config_changed", "SET: " + to_string(change));
+  }
+  return reloaded;
+}
+
+void Lifecycle::replace(config::LoadedConfig loaded, config::Reloaded& reloaded) {
   for (const auto& warning : loaded.warnings) reloaded.warnings.push_back(to_string(warning));
   for (const auto& error : loaded.errors) reloaded.errors.push_back(to_string(error));
   if (draining_) {
     reloaded.errors.emplace_back("Forebay is shutting down");
-  } else if (loaded.ok()) {
-    reloaded.changes = config::difference(config_, *loaded.config);
-    config::keep_until_restart(config_, *loaded.config);
-    auto prepared = prepare(std::move(loaded));
-    if (prepared.has_error()) {
-      reloaded.errors.push_back(prepared.error().message);
-    } else {
-      for (const std::string& note : prepared->notes) reloaded.warnings.push_back(note);
-      apply(std::move(prepared.value()));
-      reloaded.applied = true;
-    }
+    return;
   }
-  (reloaded.applied ? shared_->reloads.applied : shared_->reloads.failed).add();
-  shared_->reloads.last_applied = reloaded.applied;
-  tell_reloaded(reloaded);
-  watch_file(looks);
-  if (!draining_) tell_service_manager("READY=1");
-  return reloaded;
+  if (taken_over_) {
+    reloaded.errors.emplace_back("another Forebay has taken over");
+    return;
+  }
+  if (!loaded.ok()) return;
+  reloaded.changes = config::difference(config_, *loaded.config);
+  config::keep_until_restart(config_, *loaded.config);
+  auto prepared = prepare(std::move(loaded));
+  if (prepared.has_error()) {
+    reloaded.errors.push_back(prepared.error().message);
+    return;
+  }
+  for (const std::string& note : prepared->notes) reloaded.warnings.push_back(note);
+  apply(std::move(prepared.value()));
+  reloaded.applied = true;
 }
 
 Result<Lifecycle::Prepared> Lifecycle::prepare(config::LoadedConfig loaded) {
   Prepared prepared;
   prepared.config = std::move(*loaded.config);
+  prepared.document = std::move(loaded.document);
   const config::Config& config = prepared.config;
   const auto clients = provide_descriptors(config, shared_->workers);
   if (clients.has_error()) return clients.error();
@@ -92,6 +140,7 @@ Result<Lifecycle::Prepared> Lifecycle::prepare(config::LoadedConfig loaded) {
 void Lifecycle::apply(Prepared prepared) {
   journal_->use(std::move(prepared.log));
   runtime_ = std::move(prepared.runtime);
+  resolver_->keep_for(prepared.config.dns_max_ttl, prepared.config.dns_nxdomain_ttl);
   workers_->reload(runtime_);
   std::erase_if(leaving_, [](const auto& entry) { return entry.second.expired(); });
   const auto& wanted = prepared.config.listen;
@@ -114,27 +163,27 @@ void Lifecycle::apply(Prepared prepared) {
   }
   if (prepared.http_changes) http_ = std::move(prepared.http);
   config_ = std::move(prepared.config);
-  shared_->reloads.last_time = std::time(nullptr);
+  document_ = std::move(prepared.document);
 }
 
-// From now on the file is as it was read; looks at it each second where that is wanted.
-void Lifecycle::watch_file(std::string looks) {
+// From now on the files are as they were read; looks at them each second where that is wanted.
+void Lifecycle::watch_files(std::string looks) {
   watch_timer_.cancel();
-  file_read_ = file_seen_ = std::move(looks);
-  if (config_.reload_on_change && !file_.empty()) look_at_file();
+  files_read_ = files_seen_ = std::move(looks);
+  if (config_.reload_on_change && !files_.empty()) look_at_files();
 }
 
-// An editor may write in several steps: the file is read when it has rested.
-void Lifecycle::look_at_file() {
+// An editor may write in several steps: what has changed is read when it has rested.
+void Lifecycle::look_at_files() {
   watch_timer_.expires_after(kWatchEvery);
   watch_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || draining_) return;
-    const std::string looks = looks_of(file_);
-    const bool rests = looks == std::exchange(file_seen_, looks);
-    if (rests && looks != file_read_ && !looks.empty()) {
+    const std::string looks = looks_of(files_);
+    const bool rests = looks == std::exchange(files_seen_, looks);
+    if (rests && looks != files_read_ && !looks.empty()) {
       reload_now();
     } else {
-      look_at_file();
+      look_at_files();
     }
   });
 }

@@ -22,6 +22,12 @@ void Worker::post(core::Mail mail) {
   });
 }
 
+bool Worker::turn() {
+  if (turning_.exchange(true)) return false;
+  reactor_->post([this] { turning_ = false; });
+  return true;
+}
+
 void Worker::stop() {
   post(core::mail::Stop{});
   reactor_->stop();
@@ -99,8 +105,18 @@ void Workers::stop_accepting() {
   }
 }
 
+void Workers::host_moved(const std::string& host, const std::vector<std::string>& addresses) {
+  for (const auto& worker : workers_) worker->post(core::mail::HostMoved{host, addresses});
+}
+
 void Workers::drain() {
   for (const auto& worker : workers_) worker->post(core::mail::Drain{});
+}
+
+bool Workers::all_turn() {
+  bool all = true;
+  for (const auto& worker : workers_) all &= worker->turn();
+  return all;
 }
 
 void Workers::stop() {

@@ -30,6 +30,8 @@ class Worker {
   [[nodiscard]] core::WorkerId id() const noexcept { return id_; }
   /// Clients that were given to it since the start.
   std::atomic<std::uint64_t> given{0};
+  /// Any thread: has the loop turn once, if it has turned since the last time this was called.
+  bool turn();
   /// Any thread: ends every connection, then the loop.
   void stop();
   void join();
@@ -39,6 +41,7 @@ class Worker {
   std::unique_ptr<net::Reactor> reactor_;
   std::unique_ptr<core::Engine> engine_;
   std::thread thread_;
+  std::atomic<bool> turning_{false};  ///< it was asked to, and has not yet
 };
 
 /// All workers of the process, and the mail between them.
@@ -56,7 +59,11 @@ class Workers final : public core::Courier {
   void stop_listening(const std::shared_ptr<const net::Listener>& listener);
   void reload(std::shared_ptr<const core::Runtime> runtime);
   void drain();
+  void host_moved(const std::string& host, const std::vector<std::string>& addresses);
   void stop();
+
+  /// Whether every loop has turned since the last time that this was asked.
+  [[nodiscard]] bool all_turn();
 
   void send(core::WorkerId to, core::Mail mail) override;
   [[nodiscard]] const std::vector<std::unique_ptr<Worker>>& all() const noexcept {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "forebay/net/descriptor.hpp"
 #include "net/address.hpp"
-#include "net/descriptor.hpp"
 #include "net/epoll_reactor.hpp"
 #include "net/slots.hpp"
 #include "net/system_error.hpp"

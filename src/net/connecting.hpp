@@ -6,7 +6,7 @@
 
 #include "forebay/base/endpoint.hpp"
 #include "net/address.hpp"
-#include "net/descriptor.hpp"
+#include "forebay/net/descriptor.hpp"
 
 namespace forebay::net {
 

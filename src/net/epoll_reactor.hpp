@@ -11,7 +11,7 @@
 #include "forebay/net/reactor.hpp"
 #include "net/acceptor.hpp"
 #include "net/address.hpp"
-#include "net/descriptor.hpp"
+#include "forebay/net/descriptor.hpp"
 #include "net/mailbox.hpp"
 #include "net/peer_watch.hpp"
 #include "net/slots.hpp"

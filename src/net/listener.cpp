@@ -13,9 +13,9 @@
 #include <memory>
 #include <thread>
 
+#include "forebay/net/descriptor.hpp"
 #include "net/address.hpp"
 #include "net/connecting.hpp"
-#include "net/descriptor.hpp"
 #include "net/system_error.hpp"
 
 namespace forebay::net {
@@ -133,6 +133,28 @@ Result<std::shared_ptr<const Listener>> Listener::open(const Endpoint& endpoint,
   return std::shared_ptr<const Listener>(made);
 }
 
+Result<std::shared_ptr<const Listener>> Listener::adopt(const Endpoint& endpoint,
+                                                        std::vector<Descriptor> sockets) {
+  const std::shared_ptr<Listener> made(new Listener(endpoint));
+  made->owns_file_ = false;
+  for (Descriptor& socket : sockets) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    SocketAddress bound;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
+        listens == 0 || ::getsockname(socket.get(), bound.room(), bound.room_size()) != 0 ||
+        (bound.family() == AF_UNIX) != endpoint.is_unix()) {
+      return failure("what was handed over for " + to_string(endpoint) +
+                     " is no socket that listens there");
+    }
+    ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
+    if (!endpoint.is_unix()) made->endpoint_.port = bound.port();
+    made->descriptors_.push_back(socket.release());
+  }
+  if (endpoint.is_unix()) made->note_file();
+  return std::shared_ptr<const Listener>(made);
+}
+
 Result<void> Listener::open_tcp() {
   const auto addresses = addresses_of(endpoint_);
   if (!addresses) return addresses.error();
@@ -168,11 +190,7 @@ Result<void> Listener::open_unix(std::uint32_t mode) {
   if (!made || ::bind(made.get(), address->get(), address->size()) != 0) {
     return cannot_listen(path, errno);
   }
-  struct stat facts {};
-  if (::lstat(path.c_str(), &facts) == 0) {
-    file_device_ = facts.st_dev;
-    file_inode_ = facts.st_ino;
-  }
+  note_file();
   // Nobody can connect before listen, so nobody slips in under the wrong permissions.
   if (::chmod(path.c_str(), mode) != 0 || ::listen(made.get(), kBacklog) != 0) {
     return cannot_listen(path, errno);
@@ -181,9 +199,16 @@ Result<void> Listener::open_unix(std::uint32_t mode) {
   return {};
 }
 
+void Listener::note_file() {
+  struct stat facts {};
+  if (::lstat(endpoint_.host.c_str(), &facts) != 0) return;
+  file_device_ = facts.st_dev;
+  file_inode_ = facts.st_ino;
+}
+
 Listener::~Listener() {
   for (const int descriptor : descriptors_) ::close(descriptor);
-  if (file_inode_ == 0) return;
+  if (file_inode_ == 0 || !owns_file_) return;
   struct stat facts {};
   const std::string& path = endpoint_.host;
   if (::lstat(path.c_str(), &facts) == 0 && facts.st_dev == file_device_ &&

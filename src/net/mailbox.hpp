@@ -5,7 +5,7 @@
 
 #include "forebay/net/counters.hpp"
 #include "forebay/net/task.hpp"
-#include "net/descriptor.hpp"
+#include "forebay/net/descriptor.hpp"
 
 namespace forebay::net {
 

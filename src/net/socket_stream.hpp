@@ -12,7 +12,7 @@
 #include "forebay/net/resolver.hpp"
 #include "net/address.hpp"
 #include "net/connecting.hpp"
-#include "net/descriptor.hpp"
+#include "forebay/net/descriptor.hpp"
 #include "net/slots.hpp"
 #include "net/tls_session.hpp"
 

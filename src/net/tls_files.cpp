@@ -10,8 +10,8 @@
 #include <ctime>
 #include <memory>
 
+#include "forebay/net/descriptor.hpp"
 #include "forebay/net/tls.hpp"
-#include "net/descriptor.hpp"
 #include "net/system_error.hpp"
 #include "net/tls_names.hpp"
 

@@ -13,7 +13,7 @@ from lab import messages as m
 from lab.declare import FOREBAY, test
 from lab.forebay import Forebay
 from lab.lab import Lab
-from lab.process import Finished, LabError, run, wait_until
+from lab.process import Finished, LabError, holds_for, run, wait_until
 from lab.target import Target
 from lab.wire import Connection
 
@@ -68,8 +68,9 @@ def exporters_and_psql(lab: Lab) -> None:
 @test(targets=FOREBAY)
 def rights(lab: Lab) -> None:
     target = lab.target(options=USERS)
-    done = console(target, "SHOW POOLS;\nSHOW CONFIG;\nPAUSE;\nKILL_CLIENT 1;\n", user="other")
-    assert done.err.count("42501") == 3, done
+    done = console(target, "SHOW POOLS;\nSHOW CONFIG;\nPAUSE;\nKILL_CLIENT 1;\n"
+                   "SET default_pool_size = 5;\nSET extra_float_digits = 3;\n", user="other")
+    assert done.err.count("42501") == 4, done
     done = console(target, "SHOW POOLS", user="repl", expect=2)
     assert "may not use the console" in done.err, done
 
@@ -123,6 +124,39 @@ def paused_and_resumed_under_load(lab: Lab) -> None:
     assert child.alive, child.output()
     child.stop()
     assert "error" not in child.output().lower(), child.output()
+
+
+@test(targets=FOREBAY)
+def suspended_between_two_statements(lab: Lab) -> None:
+    """Nothing is read from anybody, in transactions too; new consoles are served all the same."""
+    target = lab.target(options=USERS | {"suspend_timeout": "500ms"})
+
+    def state() -> str:
+        return lab.postgres.value("select state from pg_stat_activity where pid = " + number, "app")
+
+    def suspended() -> list[str]:
+        return [row["value"] for row in rows(target, "SHOW STATE") if row["key"] == "suspended"]
+    with target.connect() as client, target.connect() as sleeper:
+        client.run("begin")
+        number = client.value("select pg_backend_pid()")
+        sleeper.send(m.query("select pg_sleep(600)"))
+        wait_until(lambda: lab.postgres.rows("select 1 from pg_stat_activity where query like "
+                                             "'%pg_sleep(600)' and state = 'active'"), "it runs")
+        done = console(target, "SUSPEND;\n")
+        assert "57014" in done.err and "1 client was" in done.err, done
+        assert suspended() == ["no"]
+        lab.postgres.rows("select pg_cancel_backend(pid) from pg_stat_activity where query like "
+                          "'%pg_sleep(600)' and state = 'active'")
+        sleeper.until_ready()
+        assert console(target, "SUSPEND;\n").err == ""
+        assert suspended() == ["yes"]
+        client.send(m.query("select 'answered' from pg_sleep(0)"))
+        holds_for(lambda: state() == "idle in transaction", 0.3, "it is not read")
+        assert "55000" in console(target, "SUSPEND;\n").err
+        assert console(target, "RESUME;\n").err == ""
+        assert m.only(client.until_ready(), b"D")[0].columns() == [b"answered"]
+        client.run("commit")
+    assert suspended() == ["no"]
 
 
 @test(targets=FOREBAY)
@@ -184,6 +218,32 @@ def reloaded(lab: Lab) -> None:
     assert "nonsense" in done.err and "forebay.toml:" in done.err, done
     [size] = [row for row in rows(target, "SHOW CONFIG") if row["key"] == "default_pool_size"]
     assert size["value"] == "77", size
+
+
+@test(targets=FOREBAY)
+def keys_are_set_until_the_next_reload(lab: Lab) -> None:
+    """Judged as a reload is; SHOW CONFIG EXTENDED says where a value comes from."""
+    target = lab.target(options=USERS, pool_size=2)
+    done = console(target, "SET default_pool_size TO 1;\nSET databases.app.pool_mode = session;\n")
+    assert "[pool] default_pool_size: 2 -> 1 (at once)" in done.err, done
+    assert "-> \"session\"" in done.err, done
+    found = {row["key"]: row for row in rows(target, "SHOW CONFIG EXTENDED")}
+    assert found["default_pool_size"]["value"] == "1", found
+    assert found["default_pool_size"]["source"] == "SET", found
+    assert "forebay.toml:" in found["listen"]["source"], found
+    with target.connect() as one, target.connect() as two:
+        one.run("begin")
+        two.send(m.query("select 1"))
+        wait_until(lambda: any(row["cl_waiting"] == "1" for row in rows(target, "SHOW POOLS")),
+                   "there is one server connection for two")
+        done = console(target, "SET default_pool_size = 0;\nSET defualt_pool_size = 3;\n"
+                               "SET workers = 3;\nSET min_pool_size = 9;\nRELOAD;\n")
+        for said in ("22023: SET: [pool] default_pool_size: 0 is out of range",
+                     "42704: SET: unknown key \"defualt_pool_size\"; did you mean",
+                     "55P02: SET: workers", "22023: SET: [pool] min_pool_size:",
+                     "[pool] default_pool_size: 1 -> 2"):
+            assert said in done.err, done
+        assert "DataRow" in m.names(two.until_ready())
 
 
 @test(targets=FOREBAY)

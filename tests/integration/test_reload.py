@@ -227,18 +227,22 @@ def a_log_file_that_was_moved_is_opened_anew(lab: Lab) -> None:
 
 @test(modes=("transaction",), targets=FOREBAY)
 def the_file_is_watched(lab: Lab) -> None:
-    """With reload_on_change nobody has to say that the file is another one."""
+    """With reload_on_change nobody has to say that the file is another one, or one in a folder."""
     target = lab.target()
+    more = target.folder / "conf.d" / "more.toml"
+    more.parent.mkdir()
     text = change(text_of(target), "workers = 2", "workers = 2\nreload_on_change = true")
-    reload(target, text)
-    file_of(target).write_text(change(text, "[pool]\n", "[pool]\nmin_pool_size = 1\n"))
+    reload(target, 'include = ["conf.d/"]\n' + text)
+    more.write_text("[pool]\nmin_pool_size = 1\n")
     wait_until(lambda: "[pool] min_pool_size: 0 -> 1" in target.log, "it was noticed")
+    more.write_text("[pool]\nmin_pool_size = 1\nnonsense = 1\n")
+    wait_until(lambda: "more.toml:3:1: [pool]: unknown key" in target.log, "and what is wrong")
     target.check_healthy()
 
 
 @test(targets=FOREBAY)
 def the_service_manager_is_told(lab: Lab) -> None:
-    """READY, RELOADING and STOPPING, as systemd's Type=notify expects them."""
+    """READY, RELOADING and STOPPING, as systemd's Type=notify expects them, and WATCHDOG."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         path = lab.folder / "notify"
         manager.bind(str(path))
@@ -249,13 +253,21 @@ def the_service_manager_is_told(lab: Lab) -> None:
         file.write_text(f'[forebay]\nlisten = ["127.0.0.1:{port}"]\nauth = "server"\n'
                         f'[databases."*"]\nhosts = ["{host}:{server}"]\n')
         child = lab.child("forebay", [binary(), "serve", "-c", file],
-                          env={**os.environ, **sanitizer_options(), "NOTIFY_SOCKET": str(path)})
+                          env={**os.environ, **sanitizer_options(), "NOTIFY_SOCKET": str(path),
+                               "WATCHDOG_USEC": "300000"})
         assert manager.recv(1000) == b"READY=1"
+        for _ in range(3):
+            assert manager.recv(1000) == b"WATCHDOG=1"
+
+        def next_news() -> bytes:
+            while (news := manager.recv(1000)) == b"WATCHDOG=1":
+                pass
+            return news
         child.send_signal(signal.SIGHUP)
-        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", manager.recv(1000))
-        assert manager.recv(1000) == b"READY=1"
+        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", next_news())
+        assert next_news() == b"READY=1"
         child.send_signal(signal.SIGTERM)
-        assert manager.recv(1000) == b"STOPPING=1"
+        assert next_news() == b"STOPPING=1"
         assert child.wait() == 0
         ports.release(port)
 

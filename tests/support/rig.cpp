@@ -97,6 +97,12 @@ void Rig::server_says(RigStream& server, Bytes reply) {
   turn(*server.owner, reply);
 }
 
+void Rig::deliver(core::Mail letter) {
+  engine_->begin_turn(now_);
+  engine_->deliver(std::move(letter));
+  engine_->end_turn();
+}
+
 std::size_t Rig::exchange(std::size_t client, Bytes request, Bytes reply) {
   RigStream& end = *clients_[client];
   end.sent.clear();

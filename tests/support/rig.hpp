@@ -65,6 +65,8 @@ class Rig final {
   /// `sent` after that.
   void client_says(std::size_t client, Bytes request);
   void server_says(RigStream& server, Bytes reply);
+  /// From the life cycle, in a turn of its own.
+  void deliver(core::Mail letter);
   /// Until no server is waiting for its login to be answered.
   void let_servers_in();
 

@@ -210,7 +210,9 @@ struct Config {
   AddressRules addresses;                            ///< for everybody, the console too
   milliseconds client_login_timeout = seconds(60);
   bool reload_on_change = false;
+  milliseconds suspend_timeout = seconds(10);   ///< how long SUSPEND waits for clients
   milliseconds shutdown_timeout = seconds(30);  ///< how long a drain may take
+  std::string takeover_socket;  ///< where `serve --takeover` finds us; empty: nowhere
 
   // Who may come in.
   AuthMethod auth = AuthMethod::scram_sha_256;
@@ -232,6 +234,8 @@ struct Config {
   milliseconds server_unavailable_timeout = seconds(10);
   milliseconds server_check_delay = seconds(30);  ///< idle longer than that: checked before use
   std::uint32_t max_host_connections = 0;         ///< to each host; 0: no limit
+  milliseconds dns_max_ttl = seconds(15);         ///< addresses of a name are kept so long
+  milliseconds dns_nxdomain_ttl{0};               ///< that a name has none is kept so long
   std::uint32_t max_connecting = 8;               ///< logins in progress, for each pool
   std::uint32_t max_prepared_statements = 200;    ///< kept on a server connection
   bool application_name_add_host = false;         ///< the client's address, behind its name

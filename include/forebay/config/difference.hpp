@@ -43,9 +43,17 @@ struct Change {
 /// Gives `after` the values of `before` for all keys that only a restart can change.
 void keep_until_restart(const Config& before, Config& after);
 
-/// What became of a reload.
+/// Why another configuration was not applied.
+enum class Refusal : std::uint8_t {
+  wrong,    ///< it, or a value in it
+  unknown,  ///< there is no such key
+  fixed,    ///< the key needs a restart
+};
+
+/// What became of a reload, or of a SET.
 struct Reloaded {
-  bool applied = false;             ///< all of it, or nothing
+  bool applied = false;  ///< all of it, or nothing
+  Refusal refusal = Refusal::wrong;
   std::vector<std::string> errors;  ///< why not: "forebay.toml:12:3: ..."
   std::vector<std::string> warnings;
   std::vector<Change> changes;

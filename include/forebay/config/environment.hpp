@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "forebay/base/result.hpp"
 #include "forebay/config/secret.hpp"
@@ -27,6 +28,10 @@ class Environment {
   [[nodiscard]] virtual Result<void> check_readable(const std::string& path) const = 0;
 
   [[nodiscard]] virtual bool is_directory(const std::string& path) const = 0;
+
+  /// The names of the files in a directory, in any order.
+  [[nodiscard]] virtual Result<std::vector<std::string>> list_directory(
+      const std::string& path) const = 0;
 };
 
 /// The real machine. Reads environment variables with getenv: load before threads change them.
@@ -37,6 +42,8 @@ class SystemEnvironment final : public Environment {
   [[nodiscard]] Result<std::string> read_file(const std::string& path) const override;
   [[nodiscard]] Result<void> check_readable(const std::string& path) const override;
   [[nodiscard]] bool is_directory(const std::string& path) const override;
+  [[nodiscard]] Result<std::vector<std::string>> list_directory(
+      const std::string& path) const override;
 };
 
 /// A file beyond these limits is refused, not read.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,18 +31,24 @@ struct Problem {
 /// Where each value stands that a file gives: "databases.app.hosts" at "forebay.toml:12".
 using Sources = std::map<std::string, std::string, std::less<>>;
 
+struct Document;
+
 /// The outcome of loading: a configuration, or everything that is wrong with it at once.
 struct LoadedConfig {
   std::optional<Config> config;   ///< present exactly if there are no errors
   std::vector<Problem> errors;    ///< by position
   std::vector<Problem> warnings;  ///< by position; also present beside errors
   Sources sources;
+  /// What was read, also where it was wrong: the file, and what it includes. Folders, too.
+  std::vector<std::string> files;
+  std::shared_ptr<const Document> document;  ///< for `set`; null if it could not be read
 
   [[nodiscard]] bool ok() const noexcept { return config.has_value(); }
 };
 
-/// Reads a configuration in TOML. `source_name` is what problems call it. Secrets and certificate
-/// files are looked for through `environment`, relative paths from the working directory.
+/// Reads a configuration in TOML. `source_name` is what problems call it; what it includes is
+/// looked for beside it. Secrets and certificate files are looked for through `environment`,
+/// relative paths from the working directory.
 [[nodiscard]] LoadedConfig load(std::string_view text, std::string_view source_name,
                                 const Environment& environment);
 

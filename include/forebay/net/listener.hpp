@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "forebay/base/endpoint.hpp"
 #include "forebay/base/result.hpp"
+#include "forebay/net/descriptor.hpp"
 
 namespace forebay::net {
 
@@ -25,6 +27,11 @@ class Listener {
   static Result<std::shared_ptr<const Listener>> open(const Endpoint& endpoint,
                                                       std::uint32_t unix_mode = 0777);
 
+  /// The same place with sockets that listen already, which another process has made. What it
+  /// cannot be for is an error. The socket file stays the other one's: see `own_file`.
+  static Result<std::shared_ptr<const Listener>> adopt(const Endpoint& endpoint,
+                                                       std::vector<Descriptor> sockets);
+
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener();
@@ -33,17 +40,21 @@ class Listener {
   [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
   /// The listening descriptors: one, or one for each address family. They stay ours.
   [[nodiscard]] const std::vector<int>& descriptors() const noexcept { return descriptors_; }
+  /// Whether the socket file goes with the listener.
+  void own_file(bool ours) const noexcept { owns_file_ = ours; }
 
  private:
   explicit Listener(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}
 
   Result<void> open_tcp();
   Result<void> open_unix(std::uint32_t mode);
+  void note_file();
 
   Endpoint endpoint_;
   std::vector<int> descriptors_;
   std::uint64_t file_device_ = 0;  ///< of the socket file that we made, to remove no other
   std::uint64_t file_inode_ = 0;
+  mutable std::atomic<bool> owns_file_{true};
 };
 
 }  // namespace forebay::net

@@ -16,8 +16,8 @@ class io_context;
 
 namespace forebay::net {
 
-/// Host names to addresses, for all workers, without blocking any of them. An answer is kept for
-/// 15 s; the last good one serves as long as new look-ups fail; several who ask for one name at
+/// Host names to addresses, for all workers, without blocking any of them. An answer is kept for a
+/// while; the last good one serves as long as new look-ups fail; several who ask for one name at
 /// the same time share one look-up. All functions may be called by any thread. It must live until
 /// all look-ups that it began are answered or dropped.
 class Resolver {
@@ -33,6 +33,22 @@ class Resolver {
 
   explicit Resolver(LookUp look_up, Duration keep = kKeepAnswers);
 
+  /// From now on good answers are kept so long, and bad ones.
+  void keep_for(Duration good, Duration bad);
+
+  /// What changed address after it was looked up again, called by whoever answers that.
+  using Moved = std::function<void(const std::string& host, const Addresses& now)>;
+  void on_moved(Moved moved) { moved_ = std::move(moved); }
+  /// Looks up again every name of which the answer is no longer kept.
+  void refresh();
+
+  struct Known {
+    std::string host;
+    Addresses addresses;  ///< the last good answer
+    Duration kept;        ///< from now; negative: it is over
+  };
+  [[nodiscard]] std::vector<Known> known() const;
+
   /// The error says: could not resolve host name "x": <the system's reason>.
   void resolve(const std::string& host, Answer answer);
 
@@ -40,14 +56,18 @@ class Resolver {
   struct Name {
     std::optional<Addresses> good;  ///< the last good answer
     Instant good_until{};
+    std::string bad;  ///< what the last look-up said, if that was no address
+    Instant bad_until{};
     std::vector<Answer> waiting;  ///< not empty: a look-up is under way
   };
 
   void looked_up(const std::string& host, const Result<Addresses>& found);
 
   LookUp look_up_;
+  Moved moved_;
+  mutable std::mutex mutex_;
   Duration keep_;
-  std::mutex mutex_;
+  Duration keep_bad_{};
   std::map<std::string, Name> names_;
 };
 

@@ -233,6 +233,7 @@ void ClientSession::update_reading() {
   if (phase_ == Phase::linked) {
     wanted = wanted && link_->sent_all() && link_->relay().expected.size() < kExpectedMax;
   }
+  if (engine_.suspended() && suspendable()) wanted = wanted && relay_.framer.rest() > 0;
   if (phase_ == Phase::closing) wanted = true;
   if (wanted == reading_) return;
   reading_ = wanted;
@@ -241,6 +242,18 @@ void ClientSession::update_reading() {
   } else {
     stream_->pause();
   }
+}
+
+// Who is logging in may be about to use the console.
+bool ClientSession::suspendable() const noexcept {
+  return phase_ == Phase::idle || phase_ == Phase::waiting || phase_ == Phase::linked;
+}
+
+bool ClientSession::follow_suspension() {
+  if (!suspendable()) return true;
+  update_reading();
+  const bool answered = phase_ == Phase::idle || (phase_ == Phase::linked && !at_work());
+  return answered && relay_.framer.rest() == 0 && unsent_.empty() && !holds_back();
 }
 
 // ---------------------------------------------------------------- bytes for the client

@@ -111,6 +111,9 @@ class ClientSession final : public StreamEvents {
   bool cancel(Bytes key, std::unique_ptr<Stream>& requester);
   /// To be let go as soon as no transaction is open.
   void drain();
+  /// While the engine is suspended it reads nothing but the rest of a message. False while there
+  /// is something to answer.
+  bool follow_suspension();
   /// A reload may have taken its database, its user or its role away.
   void reconsider();
   /// FATAL, and the connection ends when the client has read it; or a reset, when it has half a
@@ -263,6 +266,7 @@ class ClientSession final : public StreamEvents {
   void refuse_statement(const Refused& reason);
   void stop_waiting();
   void update_reading();
+  [[nodiscard]] bool suspendable() const noexcept;
   void settle();
   [[nodiscard]] bool holds_back() const;
   void leave();

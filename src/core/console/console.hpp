@@ -10,6 +10,7 @@
 #include "core/pool/pool.hpp"
 #include "core/relay/pin_reason.hpp"
 #include "forebay/base/time.hpp"
+#include "forebay/config/difference.hpp"
 #include "forebay/core/io.hpp"
 
 /// What the core offers to the console, which is a module of its own (`admin`): clients of the
@@ -55,7 +56,15 @@ struct WorkerReport {
   WorkerId worker;
   std::vector<ClientFacts> clients;
   std::vector<ServerFacts> servers;
-  bool found = false;  ///< kill_client: it was ours
+  bool found = false;    ///< kill_client: it was ours
+  std::size_t busy = 0;  ///< suspension: clients that are still being answered
+};
+
+/// A host's name that was looked up.
+struct NamedHost {
+  std::string name;
+  std::vector<std::string> addresses;
+  Duration kept{};  ///< so long from now
 };
 
 /// What a console wants of a worker. Everything concerns all databases when `database` is empty.
@@ -65,6 +74,7 @@ struct Order {
     free_links,   ///< close the parked links that are not to be kept: paused, or opened too early
     kill,         ///< end clients and links of a database
     kill_client,  ///< the client `client`
+    suspension,   ///< read from clients that have logged in, or not, as Shared::suspended says
   };
   Kind kind = Kind::report;
   std::string database = {};
@@ -81,6 +91,7 @@ enum class ControlRequest : std::uint8_t {
 struct ControlAnswer {
   std::vector<std::string> notices;
   std::string error;  ///< empty: done
+  config::Refusal refusal = config::Refusal::wrong;
 };
 
 /// One client of the console. Lives on its worker, owned by the engine.

@@ -135,6 +135,9 @@ void Engine::receive(mail::Ordered& ordered) {
     case Order::Kind::kill_client:
       report->found = kill_client(ordered.order.client);
       break;
+    case Order::Kind::suspension:
+      report->busy = follow_suspension();
+      break;
   }
   shared_.courier->send(ordered.from, mail::Reported{ordered.console, std::move(report)});
 }
@@ -195,6 +198,17 @@ bool Engine::kill_client(std::uint32_t id) {
     return true;
   }
   return false;
+}
+
+// So many clients are still being answered. Who orders SUSPEND asks again until there is none; who
+// orders RESUME meanwhile has the last word, whatever order arrives last.
+std::size_t Engine::follow_suspension() {
+  suspended_ = shared_.suspended;
+  std::size_t busy = 0;
+  for (ClientSession& session : sessions_) {
+    if (!session.follow_suspension()) ++busy;
+  }
+  return busy;
 }
 
 // ---------------------------------------------------------------- a pool goes on

@@ -338,6 +338,15 @@ void Engine::receive(mail::Reload& reload) {
   timers_.arm(tick_timer_, now_);
 }
 
+// Only what leads to an address that is gone ends, and only when it is free.
+void Engine::receive(mail::HostMoved& moved) {
+  for (ServerLink& link : links_) {
+    if (link.host().host == moved.host) link.host_moved(moved.addresses);
+  }
+  if (monitor_ != nullptr) monitor_->host_moved(moved.host, moved.addresses);
+  look_after_links();
+}
+
 void Engine::receive(mail::Stop&) {
   draining_ = true;
   stopped_ = true;

@@ -66,6 +66,8 @@ class Engine final : public Driven {
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   [[nodiscard]] Measures& measures() noexcept { return measures_; }
   [[nodiscard]] bool draining() const noexcept { return draining_; }
+  /// Nothing is read from clients (SUSPEND in the console).
+  [[nodiscard]] bool suspended() const noexcept { return suspended_; }
   void note(const Fact& fact) { shared_.journal.note(fact); }
 
   /// What this event sends; flushed before the event is over.
@@ -188,12 +190,14 @@ class Engine final : public Driven {
   void receive(mail::Answered& answered);
   void receive(mail::Drain& drain);
   void receive(mail::Reload& reload);
+  void receive(mail::HostMoved& moved);
   void receive(mail::Stop& stop);
 
   void report(WorkerReport& report);
   void free_links(const std::string& database);
   void kill(const std::string& database);
   bool kill_client(std::uint32_t id);
+  std::size_t follow_suspension();
   Console* find_console(std::uint64_t number);
 
   void tick();
@@ -246,6 +250,7 @@ class Engine final : public Driven {
   std::uint32_t reader_turn_ = 0;  ///< where the choice of a replica begins
   bool waiting_ = false;           ///< some session of ours began to wait since the last tick
   bool draining_ = false;
+  bool suspended_ = false;
   bool stopped_ = false;
 };
 

@@ -97,6 +97,11 @@ struct Reload {
   std::shared_ptr<const Runtime> runtime;
   std::shared_ptr<const Replaced> replaced;  ///< gone when the last worker has been told
 };
+/// A host's name has these addresses now, and had others before.
+struct HostMoved {
+  std::string host;
+  std::vector<std::string> addresses;
+};
 /// End every connection at once.
 struct Stop {};
 
@@ -105,7 +110,7 @@ struct Stop {};
 using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
                           mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
                           mail::AskHosts, mail::LookUp, mail::LookedUp, mail::Ordered,
-                          mail::Reported, mail::Answered, mail::Drain, mail::Reload, mail::Stop>;
+                          mail::Reported, mail::Answered, mail::Drain, mail::Reload, mail::HostMoved, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

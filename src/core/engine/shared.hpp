@@ -30,6 +30,11 @@ class Control {
   virtual ~Control() = default;
   /// Reads the configuration again. Any thread; `done` is called on another one.
   virtual void reload(std::function<void(const config::Reloaded&)> done) = 0;
+  /// The same with another value for one key, until the next reload.
+  virtual void set(std::string name, std::string value,
+                   std::function<void(const config::Reloaded&)> done) = 0;
+  /// Any thread.
+  [[nodiscard]] virtual std::vector<NamedHost> named_hosts() const = 0;
   /// Any thread. `mail::Answered` follows, to the console with this number of that worker.
   virtual void request(ControlRequest request, WorkerId from, std::uint64_t console) = 0;
 };
@@ -73,6 +78,7 @@ struct Shared {
   TenantRefusals tenant_refusals;
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;
+  std::atomic<bool> suspended{false};  ///< or about to be
   std::atomic<std::uint32_t> authenticating_clients{0};
   std::atomic<std::uint32_t> console_clients{0};
   std::atomic<std::uint64_t> next_serial{1};

@@ -1,5 +1,6 @@
 #include "core/monitor/host_probe.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -61,6 +62,7 @@ SideConnection::Target monitor_login(const Pool& pool, const Endpoint& host) {
 
 void HostProbe::ask(const std::shared_ptr<Pool>& login, Duration patience) {
   if (asking_) return;
+  if (std::exchange(moved_, false)) close();
   asking_ = true;
   engine_.timers().arm(timer_, engine_.now() + patience);
   if (connection_.logged_in()) {
@@ -68,6 +70,11 @@ void HostProbe::ask(const std::shared_ptr<Pool>& login, Duration patience) {
     return;
   }
   connection_.open(monitor_login(*login, endpoint_));
+}
+
+void HostProbe::host_moved(const std::string& host, const std::vector<std::string>& addresses) {
+  if (endpoint_.host != host || stream_ == nullptr) return;
+  moved_ = std::ranges::find(addresses, stream_->peer().address) == addresses.end();
 }
 
 void HostProbe::close() {

@@ -38,6 +38,8 @@ class HostProbe final : private SideConnection::Owner {
   /// Asks, unless a question is under way. `login` is a pool of the cluster: its credential, its
   /// TLS. What has not been answered after `patience` is given up, and the connection with it.
   void ask(const std::shared_ptr<Pool>& login, Duration patience);
+  /// A host has these addresses from now on: what leads elsewhere is not asked again.
+  void host_moved(const std::string& host, const std::vector<std::string>& addresses);
   [[nodiscard]] bool asking() const noexcept { return asking_; }
   void close();
 
@@ -60,6 +62,7 @@ class HostProbe final : private SideConnection::Owner {
   routing::HostSample sample_;
   std::string error_;  ///< what the server answered instead of a row
   bool asking_ = false;
+  bool moved_ = false;
   bool row_ = false;
 };
 

@@ -70,6 +70,10 @@ void ClusterWatch::tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pool
       0);
 }
 
+void ClusterWatch::host_moved(const std::string& host, const std::vector<std::string>& addresses) {
+  for (const auto& probe : probes_) probe->host_moved(host, addresses);
+}
+
 void ClusterWatch::ask_now() {
   if (pools_.empty()) return;
   for (std::size_t i = 0; i < probes_.size(); ++i) ask(i);
@@ -226,6 +230,10 @@ void Monitor::look_at_functions(const std::shared_ptr<Pool>& pool) {
     probe = std::make_unique<FunctionsProbe>(engine_, pool->catalog().functions);
   }
   probe->look(cluster->hosts()[*primary], *pool);
+}
+
+void Monitor::host_moved(const std::string& host, const std::vector<std::string>& addresses) {
+  for (const auto& [cluster, watch] : watches_) watch->host_moved(host, addresses);
 }
 
 void Monitor::ask_now(const Cluster& cluster) {

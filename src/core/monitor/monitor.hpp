@@ -29,6 +29,7 @@ class ClusterWatch final : public HostProbe::Told {
   void ask_now();
   /// Where the primary is, as far as is known.
   [[nodiscard]] std::optional<std::size_t> primary() const { return last_.primary; }
+  void host_moved(const std::string& host, const std::vector<std::string>& addresses);
 
   void on_answer(std::size_t host, const routing::HostSample& sample) override;
   void on_no_answer(std::size_t host, const std::string& why, bool spoke) override;
@@ -64,6 +65,7 @@ class Monitor {
   /// Looks which clusters have pools.
   void look(const std::vector<std::shared_ptr<Pool>>& pools);
   void ask_now(const Cluster& cluster);
+  void host_moved(const std::string& host, const std::vector<std::string>& addresses);
 
  private:
   void look_at_functions(const std::shared_ptr<Pool>& pool);

@@ -92,11 +92,17 @@ bool ServerLink::worn(Instant now) const noexcept {
 void ServerLink::reconsider() noexcept {
   const PoolTarget& target = pool_->target();
   const auto listed = std::find(target.hosts.begin(), target.hosts.end(), host_);
-  outdated_ = generation_ != target.generation || listed == target.hosts.end();
+  outdated_ = moved_ || generation_ != target.generation || listed == target.hosts.end();
   // Another list is another cluster, whose fence holds from here on.
   if (!outdated_ && !fenced()) {
     watch_fence(target, static_cast<std::size_t>(listed - target.hosts.begin()));
   }
+}
+
+void ServerLink::host_moved(const std::vector<std::string>& addresses) {
+  if (phase_ == Phase::opening || stream_ == nullptr) return;
+  moved_ = std::ranges::find(addresses, stream_->peer().address) == addresses.end();
+  reconsider();
 }
 
 void ServerLink::watch_fence(const PoolTarget& target, std::size_t host) noexcept {

@@ -140,6 +140,8 @@ class ServerLink final : public StreamEvents {
   /// A reload may have taken away what it leads to.
   void reconsider() noexcept;
   [[nodiscard]] bool outdated() const noexcept { return outdated_; }
+  /// Its host has these addresses from now on.
+  void host_moved(const std::vector<std::string>& addresses);
   /// Too old, or to be closed for another reason, when it is released.
   [[nodiscard]] bool worn(Instant now) const noexcept;
   /// Its host was given up since the link was opened: nothing that it says counts.
@@ -231,6 +233,7 @@ class ServerLink final : public StreamEvents {
   bool counted_ = false;  ///< by its pool, as open
   bool secure_ = false;
   bool outdated_ = false;  ///< leads to where its pool does not lead any more
+  bool moved_ = false;     ///< its host has another address now
   bool timed_ = false;     ///< linked: there are timeouts
   bool receiving_ = false;
   bool cancelled_ = false;  ///< recovering: the statement's end was asked for

@@ -36,7 +36,7 @@ void ServerLink::connect() {
   opening_->host %= target.hosts.size();  // another list may have come meanwhile
   host_ = target.hosts[opening_->host];
   generation_ = target.generation;
-  outdated_ = false;
+  outdated_ = moved_ = false;
   if (opening_->reserved && !take_place()) {
     const std::shared_ptr<Quota> full = pool_->host_quota(opening_->host);
     if (client_ == nullptr) {

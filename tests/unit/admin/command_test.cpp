@@ -44,7 +44,32 @@ TEST(Command, arguments) {
   EXPECT_EQ(command("PAUSE \"My \"\"App\"\"\"").argument, "My \"App\"");
   EXPECT_EQ(command("KILL_CLIENT 17").argument, "17");
   EXPECT_EQ(command("SHUTDOWN wait_for_clients").action->action, Action::shutdown_wait_for_clients);
-  EXPECT_EQ(command("SET extra_float_digits = 3").argument, "extra_float_digits = 3");
+}
+
+TEST(Command, keys_that_are_set) {
+  const auto set = [](std::string_view text) {
+    const Command made = command(text);
+    EXPECT_EQ(made.action->action, Action::set) << text;
+    return made.argument + " <- " + made.value;
+  };
+  EXPECT_EQ(set("SET max_client_conn = 200"), "max_client_conn <- 200");
+  EXPECT_EQ(set("set max_client_conn=200;"), "max_client_conn <- 200");
+  EXPECT_EQ(set("SET default_pool_size TO 5 -- few"), "default_pool_size <- 5");
+  EXPECT_EQ(set("SET query_wait_timeout = '2 s'"), "query_wait_timeout <- '2 s'");
+  EXPECT_EQ(set("SET databases.\"my db\".pool_size = 5"), "databases.\"my db\".pool_size <- 5");
+  EXPECT_EQ(set("SET allow_from = [\"::1\", \"10.0.0.0/8\"]"),
+            "allow_from <- [\"::1\", \"10.0.0.0/8\"]");
+  EXPECT_EQ(set("SET admin_users = alice, bob"), "admin_users <- alice, bob");
+  for (const char* text : {"SET", "SET a", "SET a =", "SET = 5", "SET a 5"}) {
+    EXPECT_EQ(refusal(text), "42601") << text;
+  }
+}
+
+TEST(Command, what_drivers_set_for_their_session) {
+  for (const char* text : {"SET extra_float_digits = 3", "SET client_encoding TO 'UTF8'",
+                           "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"}) {
+    EXPECT_EQ(command(text).action->action, Action::nothing) << text;
+  }
 }
 
 TEST(Command, what_is_none) {
@@ -56,14 +81,17 @@ TEST(Command, what_is_none) {
 
 // Every command as every role: what is not listed here as harmless needs the admin.
 TEST(Command, rights) {
-  const std::set<std::string_view> harmless = {"SET",    "RESET",    "DISCARD", "DEALLOCATE",
-                                               "CLOSE",  "UNLISTEN", "BEGIN",   "START TRANSACTION",
-                                               "COMMIT", "END",      "ROLLBACK"};
+  const std::set<std::string_view> harmless = {"RESET",    "DISCARD", "DEALLOCATE",        "CLOSE",
+                                               "UNLISTEN", "BEGIN",   "START TRANSACTION", "COMMIT",
+                                               "END",      "ROLLBACK"};
   for (const ActionLine& line : actions()) {
     const Command made{.action = &line};
-    EXPECT_EQ(made.role(), harmless.contains(line.words) ? Role::stats : Role::admin) << line.words;
+    const bool of_session = line.words.starts_with("SET ");
+    const bool may = of_session || harmless.contains(line.words);
+    EXPECT_EQ(made.role(), may ? Role::stats : Role::admin) << line.words;
   }
-  const std::set<std::string_view> secret = {"CONFIG", "FDS", "STATEMENTS", "SLOW"};
+  const std::set<std::string_view> secret = {"CONFIG", "CONFIG EXTENDED", "FDS", "STATEMENTS",
+                                             "SLOW"};
   for (const ShowLine& line : shows()) {
     const Command made{.show = &line};
     EXPECT_EQ(made.role(), secret.contains(line.name) ? Role::admin : Role::stats) << line.name;

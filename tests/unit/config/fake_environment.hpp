@@ -38,6 +38,14 @@ class FakeEnvironment final : public Environment {
   [[nodiscard]] bool is_directory(const std::string& path) const override {
     return directories.contains(path);
   }
+  [[nodiscard]] Result<std::vector<std::string>> list_directory(
+      const std::string& path) const override {
+    std::vector<std::string> names;
+    for (const auto& [name, text] : files) {
+      if (name.starts_with(path)) names.push_back(name.substr(path.size()));
+    }
+    return {boost::system::in_place_value, std::move(names)};
+  }
 };
 
 /// A section that makes any configuration complete, and needs no [users].

@@ -50,6 +50,48 @@ TEST(Listener, SaysThatANameIsUnknown) {
   EXPECT_NE(text.find("could not resolve the name \"no such host\""), std::string::npos) << text;
 }
 
+TEST(Listener, IsAdoptedWithItsPortAndAcceptsAsBefore) {
+  auto listener = *Listener::open({"127.0.0.1", 0});
+  const Endpoint endpoint = listener->endpoint();
+  std::vector<Descriptor> sockets;
+  sockets.emplace_back(::dup(listener->descriptors().front()));
+  const RawPeer waiting(endpoint);
+  const auto adopted = *Listener::adopt({"127.0.0.1", 0}, std::move(sockets));
+  listener.reset();
+  EXPECT_EQ(adopted->endpoint(), endpoint);
+  const Descriptor accepted(::accept(adopted->descriptors().front(), nullptr, nullptr));
+  EXPECT_TRUE(accepted) << "who had come already is not lost";
+  const RawPeer peer(endpoint);
+}
+
+TEST(Listener, AdoptsOnlyWhatListens) {
+  std::vector<Descriptor> sockets;
+  sockets.emplace_back(::socket(AF_INET, SOCK_STREAM, 0));
+  const auto adopted = Listener::adopt({"127.0.0.1", 6432}, std::move(sockets));
+  ASSERT_FALSE(adopted);
+  EXPECT_EQ(adopted.error().message,
+            "what was handed over for 127.0.0.1:6432 is no socket that listens there");
+}
+
+TEST(SocketFile, GoesWithWhoOwnsItInTheEnd) {
+  const Endpoint endpoint = endpoint_for(Family::unix_file);
+  auto first = *Listener::open(endpoint);
+  std::vector<Descriptor> sockets;
+  sockets.emplace_back(::dup(first->descriptors().front()));
+  auto second = *Listener::adopt(endpoint, std::move(sockets));
+  second.reset();
+  EXPECT_TRUE(std::filesystem::exists(endpoint.host)) << "it never became the second one's";
+  sockets.clear();
+  sockets.emplace_back(::dup(first->descriptors().front()));
+  second = *Listener::adopt(endpoint, std::move(sockets));
+  first->own_file(false);
+  second->own_file(true);
+  first.reset();
+  EXPECT_TRUE(std::filesystem::exists(endpoint.host));
+  second.reset();
+  EXPECT_FALSE(std::filesystem::exists(endpoint.host));
+}
+
 TEST(SocketFile, HasTheModeAndIsRemovedAtTheEnd) {
   const Endpoint endpoint = endpoint_for(Family::unix_file);
   {

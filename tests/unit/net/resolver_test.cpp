@@ -70,6 +70,55 @@ TEST(Resolver, TheLastGoodAnswerServesWhileLookUpsFail) {
   EXPECT_EQ(told.all, (std::vector<std::string>{"192.0.2.1", "192.0.2.1", "192.0.2.1"}));
 }
 
+TEST(Resolver, AFailureIsKeptWhereThatIsWanted) {
+  Asked asked;
+  Told told;
+  Resolver resolver(asked.look_up());
+  resolver.keep_for(std::chrono::hours(1), std::chrono::hours(1));
+  resolver.resolve("db", told.note());
+  asked.answers.at(0)(failure("Name or service not known"));
+  resolver.resolve("db", told.note());
+  EXPECT_EQ(asked.hosts.size(), 1u);
+  EXPECT_EQ(told.all.at(0), told.all.at(1));
+}
+
+TEST(Resolver, LooksUpAgainByItselfAndTellsWhatMoved) {
+  Asked asked;
+  Told told;
+  std::vector<std::string> moved;
+  Resolver resolver(asked.look_up(), Duration::zero());
+  resolver.on_moved([&](const std::string& host, const Addresses& now) {
+    moved.push_back(host + " " + now.front());
+  });
+  resolver.refresh();
+  EXPECT_TRUE(asked.hosts.empty());
+  resolver.resolve("db", told.note());
+  asked.answers.at(0)(Addresses{"192.0.2.1", "192.0.2.2"});
+  resolver.refresh();
+  resolver.refresh();  // one is under way
+  ASSERT_EQ(asked.hosts.size(), 2u);
+  asked.answers.at(1)(Addresses{"192.0.2.2", "192.0.2.1"});
+  EXPECT_TRUE(moved.empty()) << "the order does not matter";
+  resolver.refresh();
+  asked.answers.at(2)(failure("Temporary failure in name resolution"));
+  EXPECT_TRUE(moved.empty()) << "the last good answer holds";
+  resolver.refresh();
+  asked.answers.at(3)(Addresses{"192.0.2.2"});
+  EXPECT_EQ(moved, std::vector<std::string>{"db 192.0.2.2"});
+  ASSERT_EQ(resolver.known().size(), 1u);
+  EXPECT_EQ(resolver.known().front().addresses, Addresses{"192.0.2.2"});
+}
+
+TEST(Resolver, LeavesAloneWhatIsStillKept) {
+  Asked asked;
+  Told told;
+  Resolver resolver(asked.look_up(), std::chrono::hours(1));
+  resolver.resolve("db", told.note());
+  asked.answers.at(0)(Addresses{"192.0.2.1"});
+  resolver.refresh();
+  EXPECT_EQ(asked.hosts.size(), 1u);
+}
+
 TEST(Resolver, AFailureIsNotKept) {
   Asked asked;
   Told told;

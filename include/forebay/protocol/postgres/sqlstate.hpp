@@ -35,6 +35,8 @@ inline constexpr char kIdleSessionTimeout[] = "57P05";
 inline constexpr char kConfigFileError[] = "F0000";
 inline constexpr char kObjectNotInPrerequisiteState[] = "55000";
 inline constexpr char kUndefinedObject[] = "42704";
+inline constexpr char kInvalidParameterValue[] = "22023";
+inline constexpr char kCannotChangeRuntimeParameter[] = "55P02";
 inline constexpr char kInternalError[] = "XX000";
 
 }  // namespace forebay::pg::sqlstate
