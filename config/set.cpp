@@ -82,10 +82,10 @@ Set unknown(const Search& search) {
   const std::vector<std::string_view> names(search.names.begin(), search.names.end());
   std::string why = "unknown key \"" + std::string(search.name) + "\"";
   const std::string_view replacement = replacement_of(search.name);
-  if (const auto near = nearest(search.name, names)) {
-    why += "; did you mean " + std::string(*near) + "?";
-  } else if (!replacement.empty()) {
+  if (!replacement.empty()) {
     why += "; it is called " + std::string(replacement);
+  } else if (const auto near = nearest(search.name, names)) {
+    why += "; did you mean " + std::string(*near) + "?";
   } else if (const auto longer = extended(search.name, names)) {
     why += "; did you mean " + std::string(*longer) + "?";
   } else {
@@ -128,7 +128,7 @@ Value value_of(std::string_view text, Position at) {
 }
 
 /// The member that a path leads to, made where it is missing.
-Value& reach(Table& root, std::span<const std::string> path, Position at) {
+Member& reach(Table& root, std::span<const std::string> path, Position at) {
   Table* table = &root;
   for (;;) {
     auto member = std::ranges::find(*table, path.front(), &Member::name);
@@ -136,7 +136,7 @@ Value& reach(Table& root, std::span<const std::string> path, Position at) {
       member = table->insert(member, Member{path.front(), at, Value{at, Table{}}});
     }
     path = path.subspan(1);
-    if (path.empty()) return member->value;
+    if (path.empty()) return *member;
     table = &std::get<Table>(member->value.content);
   }
 }
@@ -165,7 +165,9 @@ Set set(const Document& before, std::string_view name, std::string_view value,
   const auto source = static_cast<std::uint32_t>(std::ranges::find(document->sources, kSource) -
                                                  document->sources.begin());
   const Position at{0, 0, source};
-  reach(document->root, search.found->path, at) = value_of(value, at);
+  Member& member = reach(document->root, search.found->path, at);
+  member.at = at;
+  member.value = value_of(value, at);
   return {judge(std::move(document), problems, environment), Refusal::wrong};
 }
 

@@ -247,6 +247,9 @@ class ThrowingEnvironment final : public Environment {
   [[nodiscard]] bool is_directory(const std::string&) const override {
     throw std::runtime_error("thrown");
   }
+  [[nodiscard]] Result<std::vector<std::string>> list_directory(const std::string&) const override {
+    throw std::runtime_error("thrown");
+  }
 };
 
 TEST(LoadConfig, lets_no_exception_out) {

@@ -31,6 +31,10 @@ const std::map<std::string, std::string> kOtherValues = {
     {"forebay.client_login_timeout", R"("11s")"},
     {"forebay.reload_on_change", "true"},
     {"forebay.shutdown_timeout", "0"},
+    {"forebay.suspend_timeout", R"("12s")"},
+    {"forebay.takeover_socket", R"("/run/t.sock")"},
+    {"pool.dns_max_ttl", R"("13s")"},
+    {"pool.dns_nxdomain_ttl", R"("14s")"},
     {"forebay.auth", R"("md5")"},
     {"forebay.cleartext_without_tls", "true"},
     {"forebay.passwordless_from_anywhere", "true"},
@@ -247,6 +251,10 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.client_login_timeout = seconds(11);
   expected.reload_on_change = true;
   expected.shutdown_timeout = milliseconds(0);
+  expected.suspend_timeout = seconds(12);
+  expected.takeover_socket = "/run/t.sock";
+  expected.dns_max_ttl = seconds(13);
+  expected.dns_nxdomain_ttl = seconds(14);
   expected.auth = AuthMethod::md5;
   expected.cleartext_without_tls = true;
   expected.passwordless_from_anywhere = true;
