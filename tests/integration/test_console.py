@@ -129,7 +129,8 @@ def paused_and_resumed_under_load(lab: Lab) -> None:
 @test(targets=FOREBAY)
 def suspended_between_two_statements(lab: Lab) -> None:
     """Nothing is read from anybody, in transactions too; new consoles are served all the same."""
-    target = lab.target(options=USERS | {"suspend_timeout": "500ms"})
+    target = lab.target(options=USERS)
+    console(target, "SET suspend_timeout = 500ms;\n")
 
     def state() -> str:
         return lab.postgres.value("select state from pg_stat_activity where pid = " + number, "app")
@@ -224,9 +225,9 @@ def reloaded(lab: Lab) -> None:
 def keys_are_set_until_the_next_reload(lab: Lab) -> None:
     """Judged as a reload is; SHOW CONFIG EXTENDED says where a value comes from."""
     target = lab.target(options=USERS, pool_size=2)
-    done = console(target, "SET default_pool_size TO 1;\nSET databases.app.pool_mode = session;\n")
+    done = console(target, "SET default_pool_size TO 1;\nSET databases.app.server_lifetime = 2h;\n")
     assert "[pool] default_pool_size: 2 -> 1 (at once)" in done.err, done
-    assert "-> \"session\"" in done.err, done
+    assert "[databases.app] server_lifetime: not set -> \"2h\"" in done.err, done
     found = {row["key"]: row for row in rows(target, "SHOW CONFIG EXTENDED")}
     assert found["default_pool_size"]["value"] == "1", found
     assert found["default_pool_size"]["source"] == "SET", found
