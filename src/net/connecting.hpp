@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "forebay/base/endpoint.hpp"
-#include "net/address.hpp"
 #include "forebay/net/descriptor.hpp"
+#include "net/address.hpp"
 
 namespace forebay::net {
 

@@ -8,10 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "forebay/net/descriptor.hpp"
 #include "forebay/net/reactor.hpp"
 #include "net/acceptor.hpp"
 #include "net/address.hpp"
-#include "forebay/net/descriptor.hpp"
 #include "net/mailbox.hpp"
 #include "net/peer_watch.hpp"
 #include "net/slots.hpp"

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "forebay/net/counters.hpp"
-#include "forebay/net/task.hpp"
 #include "forebay/net/descriptor.hpp"
+#include "forebay/net/task.hpp"
 
 namespace forebay::net {
 

@@ -9,10 +9,10 @@
 
 #include "forebay/base/result.hpp"
 #include "forebay/core/io.hpp"
+#include "forebay/net/descriptor.hpp"
 #include "forebay/net/resolver.hpp"
 #include "net/address.hpp"
 #include "net/connecting.hpp"
-#include "forebay/net/descriptor.hpp"
 #include "net/slots.hpp"
 #include "net/tls_session.hpp"
 
