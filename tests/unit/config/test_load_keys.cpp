@@ -231,6 +231,14 @@ TEST(LoadConfig, sets_every_general_key_and_no_other) {
   }
 }
 
+void set_times_of_the_process(Config& expected) {
+  expected.shutdown_timeout = milliseconds(0);
+  expected.suspend_timeout = seconds(12);
+  expected.takeover_socket = "/run/t.sock";
+  expected.dns_max_ttl = seconds(13);
+  expected.dns_nxdomain_ttl = seconds(14);
+}
+
 TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   std::string text;
   std::string section;
@@ -250,11 +258,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   set_limits(expected);
   expected.client_login_timeout = seconds(11);
   expected.reload_on_change = true;
-  expected.shutdown_timeout = milliseconds(0);
-  expected.suspend_timeout = seconds(12);
-  expected.takeover_socket = "/run/t.sock";
-  expected.dns_max_ttl = seconds(13);
-  expected.dns_nxdomain_ttl = seconds(14);
+  set_times_of_the_process(expected);
   expected.auth = AuthMethod::md5;
   expected.cleartext_without_tls = true;
   expected.passwordless_from_anywhere = true;
