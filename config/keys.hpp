@@ -18,6 +18,9 @@ struct Section {
 [[nodiscard]] std::span<const Section> general_sections();
 /// Their keys, section by section.
 [[nodiscard]] const Keys<Config>& general_keys();
+/// Parts of them that stand in a file of their own.
+[[nodiscard]] Keys<Config> process_keys();
+[[nodiscard]] Keys<Config> log_keys();
 /// [databases.NAME]
 [[nodiscard]] const Keys<Database>& database_keys();
 /// [databases.NAME.tls]

@@ -246,7 +246,8 @@ void ClientSession::update_reading() {
 
 // Who is logging in may be about to use the console.
 bool ClientSession::suspendable() const noexcept {
-  return phase_ == Phase::idle || phase_ == Phase::waiting || phase_ == Phase::linked;
+  return phase_ == Phase::idle || phase_ == Phase::waiting || phase_ == Phase::held ||
+         phase_ == Phase::linked;
 }
 
 bool ClientSession::follow_suspension() {

@@ -107,10 +107,11 @@ struct Stop {};
 
 }  // namespace mail
 
-using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
-                          mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
-                          mail::AskHosts, mail::LookUp, mail::LookedUp, mail::Ordered,
-                          mail::Reported, mail::Answered, mail::Drain, mail::Reload, mail::HostMoved, mail::Stop>;
+using Mail =
+    std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
+                 mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
+                 mail::AskHosts, mail::LookUp, mail::LookedUp, mail::Ordered, mail::Reported,
+                 mail::Answered, mail::Drain, mail::Reload, mail::HostMoved, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

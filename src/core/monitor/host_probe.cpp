@@ -73,8 +73,7 @@ void HostProbe::ask(const std::shared_ptr<Pool>& login, Duration patience) {
 }
 
 void HostProbe::host_moved(const std::string& host, const std::vector<std::string>& addresses) {
-  if (endpoint_.host != host || stream_ == nullptr) return;
-  moved_ = std::ranges::find(addresses, stream_->peer().address) == addresses.end();
+  if (endpoint_.host == host) moved_ = connection_.leads_elsewhere(addresses);
 }
 
 void HostProbe::close() {

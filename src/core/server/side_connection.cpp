@@ -1,5 +1,6 @@
 #include "core/server/side_connection.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/engine/engine.hpp"
@@ -24,6 +25,11 @@ void SideConnection::open(Target target) {
   version_ = pg::kProtocol3_2;
   with_tls_ = target_.tls_mode != TlsMode::allow;
   connect();
+}
+
+bool SideConnection::leads_elsewhere(const std::vector<std::string>& addresses) const {
+  return stream_ != nullptr &&
+         std::ranges::find(addresses, stream_->peer().address) == addresses.end();
 }
 
 void SideConnection::close() {

@@ -46,6 +46,8 @@ class SideConnection final : public StreamEvents {
   void open(Target target);
   void close();
   [[nodiscard]] bool logged_in() const noexcept { return stream_ != nullptr && login_ == nullptr; }
+  /// Whether it leads to none of these addresses; false while there is none.
+  [[nodiscard]] bool leads_elsewhere(const std::vector<std::string>& addresses) const;
   /// So few bytes that they fit a connection on which nothing else is sent; if not, the answer is
   /// missed.
   void send(Bytes bytes);

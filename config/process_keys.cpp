@@ -1,0 +1,45 @@
+#include "config/keys.hpp"
+#include "config/types.hpp"
+
+// Keys of the process: how it ends, goes on, and what it writes down.
+namespace forebay::config {
+
+Keys<Config> process_keys() {
+  constexpr std::string_view kSection = "forebay";
+  using C = Config;
+  return {
+      key(kSection, "shutdown_timeout", Effect::at_once, &C::shutdown_timeout, Time{},
+          "How long running transactions may take to end when Forebay is told to stop."),
+      key(kSection, "suspend_timeout", Effect::at_once, &C::suspend_timeout, Time{},
+          "How long SUSPEND in the console waits until every client is answered; after that "
+          "nothing is suspended. 0 for as long as it takes."),
+      key(kSection, "takeover_socket", Effect::restart, &C::takeover_socket,
+          Text{"/run/forebay/takeover.sock"},
+          "The path of a Unix socket at which another Forebay of the same operating-system user "
+          "may take over, started with forebay serve --takeover; \"\" for none."),
+  };
+}
+
+Keys<Config> log_keys() {
+  constexpr std::string_view kSection = "log";
+  using C = Config;
+  return {
+      key(kSection, "level", Effect::at_once, &C::log_level, Choice<LogLevel>{kLogLevels},
+          "The least important messages that are still written."),
+      key(kSection, "format", Effect::at_once, &C::log_format, Choice<LogFormat>{kLogFormats},
+          "Lines for people, or one JSON object per line."),
+      key(kSection, "file", Effect::at_once, &C::log_file, Text{"/var/log/forebay/forebay.log"},
+          "A file to append to; \"\" for standard error."),
+      key(kSection, "connections", Effect::at_once, &C::log_connections, Flag{},
+          "Whether logins and the ends of connections are written."),
+      key(kSection, "slow_query_log", Effect::restart, &C::slow_query_log,
+          Text{"/var/log/forebay/slow.log"},
+          "A file to which slow statements are appended, one JSON object per line; \"\" for none."),
+      key(kSection, "slow_query_text", Effect::restart, &C::slow_query_text,
+          Choice<SlowQueryText>{kSlowQueryTexts},
+          "How slow statements are shown: redacted is without literals. full is as the client sent "
+          "them, where it sent them as a simple query."),
+  };
+}
+
+}  // namespace forebay::config
