@@ -95,8 +95,8 @@ bool StaleBatch::take(const pg::Message& message) {
 }  // namespace
 
 // Nothing of the answer has been passed on, and the transaction that failed was only the batch's:
-// so it may be said again. Who was told of other rows, and does not ask again, would take the new
-// ones for what they are not: that error is the client's, as PostgreSQL's own.
+// so it may be said again. Who asked what rows a statement gives would take the new ones for what
+// they are not, or waits for the error to ask again: it is the client's, as PostgreSQL's own.
 bool ServerRelay::run_again(const SpecialReply* special) {
   using pg::backend::TransactionStatus;
   if (client_ == nullptr || !rules_.share_statements || !link_.unanswered ||
@@ -117,7 +117,7 @@ bool ServerRelay::run_again(const SpecialReply* special) {
     auto* named =
         client_->statements == nullptr ? nullptr : client_->statements->find(batch->statement);
     if (named == nullptr || named->statement->unkept()) return false;
-    if (batch->tells || named->shape <= kNoRows) {
+    if (named->shape <= kNoRows) {
       named->epoch = link_.epoch();
       named->shape = kUntold;
     } else if (special != nullptr && special->changed_result) {
