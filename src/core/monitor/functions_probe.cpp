@@ -7,6 +7,7 @@
 #include "core/engine/engine.hpp"
 #include "core/monitor/host_probe.hpp"
 #include "core/pool/pool.hpp"
+#include "core/relay/catalog_epoch.hpp"
 #include "core/relay/known_functions.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
@@ -36,6 +37,9 @@ constexpr std::string_view kQuestion =
     " GROUP BY 1, 2";
 
 }  // namespace
+
+FunctionsProbe::FunctionsProbe(Engine& engine, std::shared_ptr<CatalogEpoch> catalog)
+    : engine_(engine), catalog_(std::move(catalog)), known_(catalog_->functions) {}
 
 void FunctionsProbe::look(const Endpoint& primary, const Pool& login) {
   const Instant now = engine_.now();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 
 namespace forebay::core {
 
+class CatalogEpoch;
 class Engine;
 class KnownFunctions;
 class Pool;
@@ -17,7 +19,7 @@ class Pool;
 /// seen to change functions, and now and then. The connection is open only for the question.
 class FunctionsProbe final : private SideConnection::Owner {
  public:
-  FunctionsProbe(Engine& engine, KnownFunctions& known) : engine_(engine), known_(known) {}
+  FunctionsProbe(Engine& engine, std::shared_ptr<CatalogEpoch> catalog);
   FunctionsProbe(const FunctionsProbe&) = delete;
   FunctionsProbe& operator=(const FunctionsProbe&) = delete;
 
@@ -37,6 +39,7 @@ class FunctionsProbe final : private SideConnection::Owner {
   }
 
   Engine& engine_;
+  std::shared_ptr<CatalogEpoch> catalog_;  ///< its pools may go while it asks
   KnownFunctions& known_;
   SideConnection connection_{engine_, *this};
   Timer timer_{&FunctionsProbe::on_timer, this};

@@ -216,6 +216,11 @@ void Monitor::look(const std::vector<std::shared_ptr<Pool>>& pools) {
     if (watch == nullptr) watch = std::make_unique<ClusterWatch>(engine_, cluster);
   }
   for (auto& [cluster, watch] : watches_) watch->serve(by_cluster[cluster]);
+  // Those of databases that have no pool any more.
+  std::erase_if(functions_, [&pools](const auto& entry) {
+    return std::none_of(pools.begin(), pools.end(),
+                        [&entry](const auto& pool) { return &pool->catalog() == entry.first; });
+  });
   for (const auto& pool : pools) look_at_functions(pool);
 }
 
@@ -227,7 +232,7 @@ void Monitor::look_at_functions(const std::shared_ptr<Pool>& pool) {
   if (!primary || engine_.config().monitor_interval.count() == 0) return;
   auto& probe = functions_[&pool->catalog()];
   if (probe == nullptr) {
-    probe = std::make_unique<FunctionsProbe>(engine_, pool->catalog().functions);
+    probe = std::make_unique<FunctionsProbe>(engine_, pool->shared_catalog());
   }
   probe->look(cluster->hosts()[*primary], *pool);
 }

@@ -113,6 +113,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
   /// Shared with the other pools of the same database.
   [[nodiscard]] CatalogEpoch& catalog() const noexcept { return *catalog_; }
+  [[nodiscard]] const std::shared_ptr<CatalogEpoch>& shared_catalog() const noexcept {
+    return catalog_;
+  }
   [[nodiscard]] PoolStatistics& statistics() const noexcept { return *statistics_; }
   // These may be replaced by a reload; what they give holds until the end of the turn.
   [[nodiscard]] const PoolTarget& target() const noexcept { return terms().target; }

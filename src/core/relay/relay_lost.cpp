@@ -76,8 +76,13 @@ const std::string& told_value(const LinkRelayState& link, Bytes name, const std:
 void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
   std::vector<Expected> owed = link.expected.give_up();
   bool commits = false;
+  bool rolled_back = false;  // what was said behind that runs in a transaction of its own
   for (const Expected& expected : owed) {
-    commits = commits || expected.ends == Ends::perhaps || expected.ends == Ends::commits;
+    const bool runs = expected.request == Request::query || expected.request == Request::execute ||
+                      expected.request == Request::function_call;
+    commits = commits || expected.ends == Ends::perhaps || expected.ends == Ends::commits ||
+              (rolled_back && runs && expected.disposition == Disposition::forward);
+    rolled_back = rolled_back || expected.ends == Ends::rolls_back;
   }
   const Loss loss = loss_of(link.status != TransactionStatus::idle, commits, link.reader);
   Refused why{std::string(loss.sqlstate), "server connection lost: " + reason,

@@ -374,7 +374,8 @@ Ends judge_end(const sql::Facts& facts) {
     if (statement.kind == sql::Kind::commit || statement.kind == sql::Kind::prepare_transaction) {
       ends = alone ? Ends::commits : Ends::perhaps;
     }
-    if (statement.kind == sql::Kind::rollback && alone) ends = Ends::rolls_back;
+    // What stands behind a ROLLBACK runs in a transaction of its own.
+    if (statement.kind == sql::Kind::rollback) ends = alone ? Ends::rolls_back : Ends::perhaps;
   }
   return ends;
 }
