@@ -43,13 +43,15 @@ void write_welcome(const Welcome& welcome, const Pool::Reported& reported,
     out += messages.substr(end);
     return;
   }
-  for (const auto& [name, value] : welcome.parameters) {
+  for (const auto& parameter : welcome.parameters) {
+    const std::string& name = parameter.first;
     const auto changed = std::find_if(reported.begin(), reported.end(),
                                       [&](const auto& entry) { return entry.first == name; });
     if (name == kApplicationName && application != nullptr) {
       pg::write_parameter_status(out, name, clean(*application));
     } else {
-      pg::write_parameter_status(out, name, changed == reported.end() ? value : changed->second);
+      pg::write_parameter_status(out, name,
+                                 changed == reported.end() ? parameter.second : changed->second);
     }
   }
 }

@@ -141,9 +141,9 @@ void ServerLink::follow_rule(config::PoolMode mode) {
   rule.reset();
   if (action == OnSessionState::pin) return;
   const PoolKey& key = pool_->key();
-  rule = std::make_unique<const SessionStateRule>(
+  rule = std::make_unique<const SessionStateRule>(SessionStateRule{
       action, engine_->config().where_set(key.database, key.user,
-                                          &config::PoolOverrides::on_session_state));
+                                          &config::PoolOverrides::on_session_state)});
 }
 
 void ServerLink::note_said(Bytes bytes) {

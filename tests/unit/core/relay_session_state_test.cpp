@@ -12,7 +12,8 @@ class RelaySessionState : public ::testing::Test {
   }
 
   void rule(config::OnSessionState action) {
-    link_->state.state_rule = std::make_unique<const SessionStateRule>(action, "[databases.app]");
+    link_->state.state_rule =
+        std::make_unique<const SessionStateRule>(SessionStateRule{action, "[databases.app]"});
   }
   Heard a(std::string_view says) { return bench_.client_says(*a_, link_.get(), says); }
   Heard server(std::string_view says) { return bench_.server_says(*link_, a_.get(), says); }
