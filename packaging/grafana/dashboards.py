@@ -129,6 +129,18 @@ CAPACITY: list[Panel] = [
     ("Statements against the policy for tenants", "ops", [
         (rate("tenant_statements_refused_total"), "refused"),
         (rate("tenant_statements_reported_total"), "reported")]),
+    ("Time of servers for each tenant", "short", [
+        (rate("tenant_server_seconds_total", "tenant"), "{{tenant}}")]),
+    ("Waiting of each tenant", "short", [
+        (rate("tenant_wait_seconds_total", "tenant"), "{{tenant}}")]),
+    ("Statements of each tenant", "ops", [(rate("tenant_statements_total", "tenant"), "{{tenant}}")]),
+    ("Errors and refusals of each tenant", "ops", [
+        (rate("tenant_errors_total", "tenant"), "{{tenant}} errors"),
+        (rate("tenant_refusals_total", "tenant"), "{{tenant}} refused")]),
+    ("Bytes of each tenant", "Bps", [
+        (rate("tenant_received_bytes_total", "tenant"), "{{tenant}} from clients"),
+        (rate("tenant_sent_bytes_total", "tenant"), "{{tenant}} from servers")]),
+    ("Clients of each tenant", "short", [(gauge("tenant_clients", "tenant"), "{{tenant}}")]),
     ("Certificates: time left", "s", [
         (f"forebay_certificate_expiry_timestamp_seconds{{{I}}} - time()", "{{file}}")]),
 ]

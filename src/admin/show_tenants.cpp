@@ -3,14 +3,18 @@
 
 #include "admin/show.hpp"
 
-// SHOW TENANTS: who they are, what they have, what they were refused.
+// SHOW TENANTS: who they are, what they have, what they did and were refused. Times are
+// microseconds, as in SHOW STATS.
 namespace forebay::admin {
 namespace {
 
 constexpr Type kInt = Type::int4;
-constexpr Column kTenants[] = {
-    {"tenant"},        {"clients", kInt}, {"active", kInt},       {"waiting", kInt},
-    {"servers", kInt}, {"maxwait", kInt}, {"refused", Type::int8}};
+constexpr Type kSum = Type::int8;
+constexpr Column kTenants[] = {{"tenant"},          {"clients", kInt},     {"active", kInt},
+                               {"waiting", kInt},   {"servers", kInt},     {"maxwait", kInt},
+                               {"refused", kSum},   {"statements", kSum},  {"errors", kSum},
+                               {"wait_time", kSum}, {"server_time", kSum}, {"received", kSum},
+                               {"sent", kSum}};
 
 struct Use {
   std::int64_t clients = 0;
@@ -18,7 +22,7 @@ struct Use {
   std::int64_t waiting = 0;
   std::int64_t servers = 0;  ///< that its clients have, at work or pinned
   std::int64_t longest_wait = 0;
-  std::uint64_t refused = 0;
+  core::TenantCounts counts;
 };
 
 Rows tenants(const View& view) {
@@ -37,13 +41,15 @@ Rows tenants(const View& view) {
       use.longest_wait = std::max<std::int64_t>(use.longest_wait, waited.count());
     }
   }
-  for (const auto& [tenant, refused] : view.shared.tenant_refusals.all()) {
-    uses[tenant].refused = refused;
+  for (const core::TenantRow& row : view.shared.tenants.report()) {
+    uses[row.tenant].counts = row.counts;
   }
   Rows rows;
   for (const auto& [tenant, use] : uses) {
-    rows.push_back(
-        {tenant, use.clients, use.active, use.waiting, use.servers, use.longest_wait, use.refused});
+    const core::TenantCounts& counts = use.counts;
+    rows.push_back({tenant, use.clients, use.active, use.waiting, use.servers, use.longest_wait,
+                    counts.refused, counts.statements, counts.errors, counts.wait, counts.server,
+                    counts.received_bytes, counts.sent_bytes});
   }
   return rows;
 }

@@ -49,7 +49,7 @@ Result<config::Secret> read_http_token(const std::string& file) {
   return config::Secret(std::move(token));
 }
 
-std::optional<HttpPage> page_of(const core::Shared& shared, const metrics::Process& process,
+std::optional<HttpPage> page_of(core::Shared& shared, const metrics::Process& process,
                                 std::string_view path, std::string_view query) {
   if (path == "/") return HttpPage{"text/html; charset=utf-8", std::string(kStatusPage)};
   if (path == "/metrics") {

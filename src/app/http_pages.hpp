@@ -21,7 +21,7 @@ extern const std::string_view kStatusPage;
 Result<config::Secret> read_http_token(const std::string& file);
 
 /// /, /metrics, /pools, /statements and /slow; nothing for other paths.
-std::optional<HttpPage> page_of(const core::Shared& shared, const metrics::Process& process,
+std::optional<HttpPage> page_of(core::Shared& shared, const metrics::Process& process,
                                 std::string_view path, std::string_view query);
 
 }  // namespace forebay::app

@@ -47,6 +47,9 @@ void add_pgbouncer(const core::Shared& shared, const core::Runtime& runtime,
 void add_statements(const core::Shared& shared, std::size_t limit,
                     std::vector<MetricFamily>& families);
 
+/// What the tenants did that use most, and the others together; nothing without tenants.
+void add_tenants(core::Shared& shared, std::vector<MetricFamily>& families);
+
 /// What the monitor knows of hosts; nothing where every database has one host.
 void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& families);
 

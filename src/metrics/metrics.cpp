@@ -165,7 +165,7 @@ void add_reloads(const core::ReloadCounters& reloads, std::vector<MetricFamily>&
 
 }  // namespace
 
-std::string render(const core::Shared& shared, const Process& process) {
+std::string render(core::Shared& shared, const Process& process) {
   std::vector<MetricFamily> families;
   MetricFamily build = family("build_info", "The running program.", MetricType::Gauge);
   add(build, 1, {{"version", process.version}});
@@ -179,6 +179,7 @@ std::string render(const core::Shared& shared, const Process& process) {
   add_process(shared, process, families);
   add_pools(shared, families);
   add_clusters(shared, families);
+  add_tenants(shared, families);
   if (process.runtime != nullptr) {
     const config::Config& config = process.runtime->config;
     if (config.statement_metrics > 0) add_statements(shared, config.statement_metrics, families);

@@ -19,6 +19,6 @@ struct Process {
 };
 
 /// Everything that is counted, in Prometheus' text format. Any thread; workers are not disturbed.
-std::string render(const core::Shared& shared, const Process& process);
+std::string render(core::Shared& shared, const Process& process);
 
 }  // namespace forebay::metrics

@@ -31,11 +31,20 @@ class Observed:
 def promtool_finds_nothing(lab: Lab) -> None:
     observed = Observed(lab, options={"pgbouncer_metrics": True,
                                       "statement_statistics": 100,
-                                      "statement_metrics": 1})
-    with observed.target.connect() as client:
+                                      "statement_metrics": 1},
+                        tenants={"databases": ["app"], "startup_parameter": "forebay.tenant"})
+    with (observed.target.connect(**{"forebay.tenant": 'my "a\\'}) as client,
+          observed.target.connect(**{"forebay.tenant": "other"})):
         client.run("select 1")
         client.error(m.query("select 1/0"))
-    seen = observed.scrape()
+        seen = observed.scrape()
+    tenant = 'my \\"a\\\\'  # as a label
+    assert seen.sum("tenant_clients", tenant=tenant) == 1, seen.text
+    assert seen.sum("tenant_clients", tenant="other") == 1, seen.text
+    assert seen.sum("tenant_statements_total", tenant=tenant) == 2, seen.text
+    assert seen.sum("tenant_errors_total", tenant=tenant) == 1, seen.text
+    assert seen.sum("tenant_received_bytes_total", tenant=tenant) > 10, seen.text
+    assert seen.sum("tenant_sent_bytes_total", tenant=tenant) > 50, seen.text
     assert len(seen.series("top_statement_calls_total")) == 1, seen.text
     assert '\npgbouncer_stats_queries_pooled_total{database="app"} 2\n' in seen.text, seen.text
     metrics = lab.folder / "metrics.txt"

@@ -62,7 +62,8 @@ def every_expression_finds_something(lab: Lab) -> None:
     replica = lab.replica_of(primary)
     port = ports.claim()
     target = lab.target(servers=[primary.address, replica.address], pool_size=2,
-                        options={"http": f"127.0.0.1:{port}"})
+                        options={"http": f"127.0.0.1:{port}"},
+                        tenants={"databases": ["*"], "users": {"app": "acme", "other": "b"}})
     with target.connect() as client:
         client.error(m.query("select 1/0"))
     refused(lambda: target.connect(password="wrong"))

@@ -158,7 +158,10 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (progress.stop == Relay::ClientStop::violation) {
       fatal({pg::sqlstate::kProtocolViolation, relay.violation()});
     }
-    if (phase_ == Phase::linked) link_->relay().meter.pool->client_bytes.add(consumed);
+    if (phase_ == Phase::linked) {
+      link_->relay().meter.pool->client_bytes.add(consumed);
+      if (relay_.tenant != nullptr) relay_.tenant->client.counters()->received_bytes.add(consumed);
+    }
     return consumed;
   }
 }
@@ -444,6 +447,7 @@ void ClientSession::reject(const Refused& reason) {
 // The statement at the front of the stash is answered with an error.
 void ClientSession::refuse_statement(const Refused& reason) {
   pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
+  if (relay_.tenant != nullptr) relay_.tenant->client.counters()->errors.add();
   std::string& out = engine_.to_client().insert();
   pg::write_error(out, reason.report("ERROR"));
   Stash input = std::move(stash_);

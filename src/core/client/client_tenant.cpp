@@ -96,16 +96,15 @@ void ClientSession::follow_policy() {
 void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy) {
   ticket_.tenant = static_cast<std::uint32_t>(std::hash<std::string>()(value)) | 1;
   ticket_.weight = static_cast<std::uint16_t>(engine_.config().tenants.weight(value));
-  relay_.tenant =
-      std::make_unique<const SessionTenant>(SessionTenant{std::move(value), std::move(policy)});
+  TenantClient client(engine_.shared().tenants.find_or_make(value), engine_.id());
+  relay_.tenant = std::make_unique<const SessionTenant>(
+      SessionTenant{std::move(value), std::move(policy), std::move(client)});
 }
 
 void ClientSession::note_objections(const Objections& objections) {
   if (objections.refused + objections.reported == 0) return;
   engine_.counters().tenant_statements_refused.add(objections.refused);
-  if (objections.refused > 0) {
-    engine_.shared().tenant_refusals.add(relay_.tenant->value, objections.refused);
-  }
+  relay_.tenant->client.counters()->refused.add(objections.refused);
   engine_.counters().tenant_statements_reported.add(objections.reported);
   const bool refused = objections.refused > 0;
   note(Weight::warning, refused ? "tenant_statement_refused" : "tenant_statement_reported",

@@ -11,12 +11,12 @@
 #include "core/engine/journal.hpp"
 #include "core/engine/listener_names.hpp"
 #include "core/engine/statement_limit.hpp"
-#include "core/engine/tenant_refusals.hpp"
 #include "core/lookup/secret_cache.hpp"
 #include "core/pool/pool_directory.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/statement_catalog.hpp"
 #include "core/statistics/measures.hpp"
+#include "core/statistics/tenant_statistics.hpp"
 #include "forebay/config/difference.hpp"
 
 namespace forebay::core {
@@ -54,7 +54,8 @@ struct Shared {
         pools(worker_count),
         journal(the_journal),
         counters(worker_count),
-        measures(worker_count) {}
+        measures(worker_count),
+        tenants(worker_count) {}
 
   const std::size_t workers;
   ParameterSets parameter_sets;
@@ -75,7 +76,7 @@ struct Shared {
   ClientLimits client_limits;
   LoginRates login_rates;
   ListenerNames listeners;
-  TenantRefusals tenant_refusals;
+  TenantDirectory tenants;
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;
   std::atomic<bool> suspended{false};  ///< or about to be

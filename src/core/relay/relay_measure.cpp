@@ -112,6 +112,9 @@ void ServerRelay::close_statement() {
   if (statements.active()) {
     statements.count(open.sent.entry.get(), split, open.answer, open.sent.bytes, open.ended);
   }
+  if (const auto* tenant = client_->tenant.get(); tenant != nullptr) {
+    if (auto* counters = tenant->client.counters()) counters->count(split, open.answer.failed);
+  }
   const auto slow = microseconds_of(meter.slow_after);
   if (slow > 0 && split.total() >= slow) take_sample(open, split);
   open.sent.entry.reset();

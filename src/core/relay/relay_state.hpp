@@ -17,6 +17,7 @@
 #include "core/relay/session_changes.hpp"
 #include "core/statistics/measures.hpp"
 #include "core/statistics/statement_meter.hpp"
+#include "core/statistics/tenant_statistics.hpp"
 #include "forebay/config/config.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
@@ -91,6 +92,7 @@ struct RelayRules {
 struct SessionTenant {
   std::string value;
   std::shared_ptr<const tenant::Policy> policy;
+  TenantClient client = {};
 };
 
 /// Statements that went against the policy for tenants, and the first one's why.

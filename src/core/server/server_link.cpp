@@ -233,6 +233,9 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   ServerRelay relay(rules, relay_, client == nullptr ? nullptr : &client->relay(),
                     engine_->to_client(), engine_->counters());
   const ServerRelay::Progress progress = relay.from_server(bytes);
+  if (client != nullptr && client->relay().tenant != nullptr) {
+    client->relay().tenant->client.counters()->sent_bytes.add(progress.consumed);
+  }
   if (progress.verdict == ServerRelay::Verdict::ending) ended_ = true;
   if (!engine_->measures().fresh.empty()) keep_samples();
   if (std::exchange(relay_.says_read_only, false)) engine_->suspect(*pool_);
