@@ -73,6 +73,7 @@ void EpollReactor::turn(core::Driven& driven, Duration longest_wait) {
   const int count = wait(longest_wait);
   now_ = std::chrono::steady_clock::now();
   counters_.turns.add();
+  handshakes_left_ = kHandshakes;
   driven.begin_turn(now_);
   do_mail();
   do_due();

@@ -71,6 +71,13 @@ class EpollReactor final : public Reactor {
   /// Whether something was sent since the peer was heard from.
   [[nodiscard]] bool unanswered(SlotId id) noexcept { return slots_.at(id).unanswered; }
   void connection_closed() noexcept { acceptor_.room_may_be(); }
+  /// Whether one more step of a TLS handshake may be taken in this turn. One takes as long as some
+  /// tens of transactions: many that come at once must not hold up who is at work.
+  [[nodiscard]] bool takes_handshake() noexcept {
+    if (handshakes_left_ == 0) return false;
+    --handshakes_left_;
+    return true;
+  }
 
   /// False, with errno, when the system has no room to watch one more.
   [[nodiscard]] bool watch(int descriptor, std::uint32_t interest, SlotId id);
@@ -90,6 +97,8 @@ class EpollReactor final : public Reactor {
  private:
   /// Ready descriptors in one turn.
   static constexpr int kEvents = 256;
+  /// Steps of TLS handshakes in one turn.
+  static constexpr int kHandshakes = 4;
   /// Random bytes in one call: what the system gives without fail.
   static constexpr std::size_t kEntropy = 256;
   /// The key of the mailbox: generation 0, and an index that no listening socket has.
@@ -119,6 +128,7 @@ class EpollReactor final : public Reactor {
   std::size_t entropy_left_ = 0;
   core::Driven* driven_ = nullptr;
   Instant now_;
+  int handshakes_left_ = kHandshakes;
   bool stopping_ = false;
 };
 

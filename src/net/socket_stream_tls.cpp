@@ -94,7 +94,8 @@ void SocketStream::start_tls_client(std::shared_ptr<const core::TlsContext> cont
   start_tls(TlsSession::as_client(ours(std::move(context)), descriptor_.get(), host, direct));
 }
 
-/// The first step is made here; the owner is told about it in a later turn.
+/// The first step is made here, or in a turn that has room for it; the owner is told in a later
+/// one.
 void SocketStream::start_tls(Result<std::unique_ptr<TlsSession>> session) {
   if (!session) return doom(session.error().message);
   if (receiving_ == Receiving::ended) {
@@ -102,7 +103,7 @@ void SocketStream::start_tls(Result<std::unique_ptr<TlsSession>> session) {
   }
   tls_ = std::move(*session);
   tls_->wire().count_in(&reactor_->counted());
-  if (tls_->handshake() != TlsSession::Progress::waits) queue();
+  if (!reactor_->takes_handshake() || tls_->handshake() != TlsSession::Progress::waits) queue();
   tls_->wire().keep_early();
   refresh_interest();
 }
@@ -114,6 +115,10 @@ const core::TlsFacts* SocketStream::tls() const {
 void SocketStream::continue_handshake(bool ready) {
   EpollReactor& reactor = *reactor_;
   const SlotId self = slot_;
+  if (!reactor.takes_handshake()) {
+    if (!ready) queue();  // else epoll says so again
+    return;
+  }
   if (ready) tls_->wire().allow_receive();
   switch (tls_->handshake()) {
     case TlsSession::Progress::waits:

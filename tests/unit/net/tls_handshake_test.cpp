@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 #include <openssl/err.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <list>
 
 #include "support/loop.hpp"
 #include "support/raw_peer.hpp"
@@ -100,6 +104,65 @@ TEST(TlsHandshake, OneByteAtATime) {
     BIO_write(in, back.data(), static_cast<int>(back.size()));
     return served.server.secured == 1;
   })) << served.server.lost;
+}
+
+/// So many clients whose first flight is there when the next turn begins.
+struct Crowd {
+  Crowd(Loop& loop, bool direct) {
+    while (served.size() < kMany) served.emplace_back(loop, Family::v4);
+    for (Served& one : served) {
+      if (direct) {
+        one.server.when_received = [&one](Bytes bytes) {
+          one.server.when_received = nullptr;
+          one.server.stream->start_tls_server(plain_server_context(), bytes);
+        };
+      } else {
+        one.server.stream->start_tls_server(plain_server_context(), {});
+      }
+      tls.emplace_back(*one.peer, TlsPeer::Role::client, offer_postgresql).handshake();
+    }
+  }
+  [[nodiscard]] int answered() const {
+    return static_cast<int>(std::ranges::count_if(served, [](const Served& one) {
+      char byte;
+      return ::recv(one.peer->socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    }));
+  }
+  [[nodiscard]] bool all_secured() {
+    for (TlsPeer& one : tls) one.handshake();
+    return std::ranges::all_of(served, [](const Served& one) { return one.server.secured == 1; });
+  }
+
+  static constexpr int kMany = 12;
+  std::list<Served> served;
+  std::list<TlsPeer> tls;
+};
+
+/// Many handshakes at once are spread over turns, and who has no part in them goes on in each.
+void expect_turns(bool direct) {
+  Loop loop;
+  Served beside(loop, Family::v4);
+  Crowd crowd(loop, direct);
+  int before = 0;
+  for (int turn = 0; before < Crowd::kMany; ++turn) {
+    ASSERT_LT(turn, Crowd::kMany) << before << " of them have an answer";
+    beside.peer->send("x");
+    beside.server.received.clear();
+    loop.reactor->turn(loop.driven, kPatience);
+    EXPECT_EQ(beside.server.received, "x");
+    const int now = crowd.answered();
+    EXPECT_LE(now - before, 4);
+    before = now;
+  }
+  EXPECT_TRUE(loop.until([&] { return crowd.all_secured(); }));
+}
+
+TEST(TlsHandshake, ManyAtOnceTakeTurns) {
+  expect_turns(false);
+}
+
+TEST(TlsHandshake, ManyDirectOnesAtOnceTakeTurns) {
+  expect_turns(true);
 }
 
 TEST(TlsHandshake, BytesBeforeItFailTheClientRole) {
