@@ -54,6 +54,15 @@ bool listed(std::string_view names, std::string_view user) {
   return false;
 }
 
+bool Config::any_mode_but_session() const {
+  const auto said = [](const auto& entry) {
+    return entry.second.pool.pool_mode.value_or(PoolMode::session) != PoolMode::session;
+  };
+  return pool.pool_mode.value_or(PoolSettings().pool_mode) != PoolMode::session ||
+         std::any_of(databases.begin(), databases.end(), said) ||
+         std::any_of(users.begin(), users.end(), said);
+}
+
 const Database* Config::find_database(std::string_view name) const {
   auto entry = databases.find(name);
   if (entry == databases.end()) entry = databases.find(std::string_view("*"));

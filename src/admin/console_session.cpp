@@ -236,8 +236,7 @@ void ConsoleSession::suspended() {
   if (unanswered_ == 0 && engine_.now() < give_up_at_) return wait(kLookAgain);
   if (unanswered_ == 0) {
     unanswered_ = busy;
-    engine_.shared().suspended = false;
-    return order({Order::Kind::suspension});
+    return give_up_suspension();
   }
   busy = std::exchange(unanswered_, 0);
   failed({pg::sqlstate::kQueryCanceled,
@@ -246,6 +245,18 @@ void ConsoleSession::suspended() {
               std::to_string(engine_.config().suspend_timeout.count()) + " ms (suspend_timeout)",
           {},
           "SHOW CLIENTS lists those that are active."});
+}
+
+// Ordered, and not yet there. Whoever ordered it and goes would leave it to somebody who does not
+// know of it.
+bool ConsoleSession::suspending() const {
+  return waiting_ != Waiting::no && current_.action != nullptr &&
+         current_.action->action == Action::suspend && unanswered_ == 0;
+}
+
+void ConsoleSession::give_up_suspension() {
+  engine_.shared().suspended = false;
+  order({Order::Kind::suspension});
 }
 
 void ConsoleSession::resume(const std::string& database) {

@@ -94,18 +94,19 @@ std::vector<TakeoverHost::Place> Lifecycle::places_to_hand_over() {
 
 // New clients are the other one's. Ours may leave by themselves before they are let go.
 void Lifecycle::taken(pid_t by) {
+  for (const Place& place : listeners_) place.listener->own_file(false);
+  host_->listener()->own_file(false);
+  host_.reset();
+  http_.reset();
+  tell_service_manager("MAINPID=" + std::to_string(by));
+  // Who drains already goes on with that.
   if (draining_) return;
   taken_over_ = true;
-  tell_service_manager("MAINPID=" + std::to_string(by));
   say(core::Weight::normal, "takeover",
       "process " + std::to_string(by) +
           " has taken over: clients that are here stay as long as they want, for at most "
           "shutdown_timeout, " +
           std::to_string(config_.shutdown_timeout.count()) + " ms; then they are let go");
-  for (const Place& place : listeners_) place.listener->own_file(false);
-  host_->listener()->own_file(false);
-  host_.reset();
-  http_.reset();
   workers_->stop_accepting();
   listeners_.clear();
   drain_deadline_ = std::chrono::steady_clock::now() + config_.shutdown_timeout;

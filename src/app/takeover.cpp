@@ -18,8 +18,10 @@ namespace {
 constexpr std::string_view kAsk = "takeover 1\n";
 constexpr std::string_view kReady = "ready\n";
 constexpr std::string_view kLeaving = "leaving\n";
-/// How long the other side may take. Between the sockets and "ready" a process starts.
+/// How long the process that leaves may take to answer.
 constexpr std::chrono::seconds kPatience{60};
+/// After an accept that failed.
+constexpr std::chrono::milliseconds kPause{100};
 constexpr std::size_t kSocketsMax = 253;  // the kernel's SCM_MAX_FD
 constexpr std::size_t kTextMax = 64UL << 10;
 
@@ -112,12 +114,15 @@ std::vector<net::Descriptor> HandedSockets::take(std::string_view name) {
 // ---------------------------------------------------------------- who leaves
 
 TakeoverHost::TakeoverHost(boost::asio::io_context& control,
-                           std::shared_ptr<const net::Listener> listener, Owner owner)
+                           std::shared_ptr<const net::Listener> listener, Owner owner,
+                           std::chrono::seconds patience)
     : listener_(std::move(listener)),
       owner_(std::move(owner)),
+      given_(patience),
       door_(control, listener_->descriptors().front()),
       peer_(control),
-      patience_(control) {
+      patience_(control),
+      pause_(control) {
   accept();
 }
 
@@ -125,35 +130,45 @@ TakeoverHost::~TakeoverHost() {
   door_.release();  // the listener's
 }
 
+TakeoverHost::Later TakeoverHost::during(const std::shared_ptr<const bool>& what,
+                                         std::function<void()> then) {
+  return [what = std::weak_ptr(what), then = std::move(then)](const auto& error) {
+    if (!error && !what.expired()) then();
+  };
+}
+
 void TakeoverHost::accept() {
-  door_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                   [this](const boost::system::error_code& error) {
-                     if (error) return;
+  door_.async_wait(boost::asio::posix::descriptor_base::wait_read, during(here_, [this] {
                      net::Descriptor peer(::accept4(door_.native_handle(), nullptr, nullptr,
                                                     SOCK_NONBLOCK | SOCK_CLOEXEC));
+                     // There may be no descriptor for whoever waits at the door.
+                     if (!peer) return accept_later();
                      // One at a time: whoever else comes is let go.
-                     if (peer && !peer_.is_open()) begin(std::move(peer));
+                     if (conversation_ == nullptr) begin(std::move(peer));
                      accept();
-                   });
+                   }));
+}
+
+void TakeoverHost::accept_later() {
+  pause_.expires_after(kPause);
+  pause_.async_wait(during(here_, [this] { accept(); }));
 }
 
 void TakeoverHost::begin(net::Descriptor peer) {
   const auto by = process_at(peer.get());
   if (by.has_error()) return owner_.refused(by.error().message);
   by_ = *by;
+  conversation_ = std::make_shared<const bool>(true);
   peer_.assign(peer.release());
-  patience_.expires_after(kPatience);
-  patience_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) end("it took too long");
-  });
+  patience_.expires_after(given_);
+  patience_.async_wait(during(conversation_, [this] { end("it took too long"); }));
   await(&TakeoverHost::give);
 }
 
 void TakeoverHost::await(void (TakeoverHost::*step)(const std::string& said)) {
-  peer_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                   [this, step](const boost::system::error_code& error) {
-                     if (!error) (this->*step)(receive(peer_.native_handle()).text);
-                   });
+  peer_.async_wait(
+      boost::asio::posix::descriptor_base::wait_read,
+      during(conversation_, [this, step] { (this->*step)(receive(peer_.native_handle()).text); }));
 }
 
 void TakeoverHost::give(const std::string& said) {
@@ -175,15 +190,19 @@ void TakeoverHost::give(const std::string& said) {
 void TakeoverHost::leave(const std::string& said) {
   if (said != kReady) return end("it ended before it was ready");
   send(peer_.native_handle(), kLeaving);
-  patience_.cancel();
-  peer_.close();
+  finish();
   owner_.taken(by_);
 }
 
 void TakeoverHost::end(const std::string& why) {
+  finish();
+  owner_.refused("process " + std::to_string(by_) + ": " + why);
+}
+
+void TakeoverHost::finish() {
+  conversation_.reset();
   patience_.cancel();
   peer_.close();
-  owner_.refused("process " + std::to_string(by_) + ": " + why);
 }
 
 // ---------------------------------------------------------------- who comes

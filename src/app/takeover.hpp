@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -57,26 +58,36 @@ class TakeoverHost {
     std::function<void(const std::string& why)> refused;
   };
 
-  /// Waits for somebody at `listener`. Everything is called on the control thread.
+  /// Waits for somebody at `listener`. Everything is called on the control thread. `patience`: for
+  /// the other side; between the sockets and "ready" a process starts.
   TakeoverHost(boost::asio::io_context& control, std::shared_ptr<const net::Listener> listener,
-               Owner owner);
+               Owner owner, std::chrono::seconds patience = std::chrono::seconds(60));
   ~TakeoverHost();
 
   [[nodiscard]] const std::shared_ptr<const net::Listener>& listener() const { return listener_; }
 
  private:
+  using Later = std::function<void(const boost::system::error_code&)>;
+  /// What has become due may still be called after it was cancelled: not when `what` has ended.
+  static Later during(const std::shared_ptr<const bool>& what, std::function<void()> then);
   void accept();
+  void accept_later();
   void begin(net::Descriptor peer);
   void await(void (TakeoverHost::*step)(const std::string& said));
   void give(const std::string& said);
   void leave(const std::string& said);
   void end(const std::string& why);
+  void finish();
 
   std::shared_ptr<const net::Listener> listener_;
   const Owner owner_;
+  const std::chrono::seconds given_;
+  const std::shared_ptr<const bool> here_ = std::make_shared<const bool>(true);
+  std::shared_ptr<const bool> conversation_;  ///< null: nobody is there
   boost::asio::posix::stream_descriptor door_;
   boost::asio::posix::stream_descriptor peer_;
   boost::asio::steady_timer patience_;
+  boost::asio::steady_timer pause_;
   pid_t by_ = 0;
 };
 

@@ -146,6 +146,12 @@ def suspended_between_two_statements(lab: Lab) -> None:
         done = console(target, "SUSPEND;\n")
         assert "57014" in done.err and "1 client was" in done.err, done
         assert suspended() == ["no"]
+        console(target, "SET suspend_timeout = 60s;\n")
+        with target.connect("app", "forebay") as impatient:
+            impatient.send(m.query("SUSPEND"))
+            wait_until(lambda: suspended() == ["yes"], "it waits for the sleeper")
+        wait_until(lambda: suspended() == ["no"], "who ordered it has gone")
+        assert client.value("select 'read'") == "read"
         lab.postgres.rows("select pg_cancel_backend(pid) from pg_stat_activity where query like "
                           "'%pg_sleep(600)' and state = 'active'")
         sleeper.until_ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 import textwrap
@@ -16,7 +17,7 @@ from lab.lab import Lab
 from lab.postgres import password_of
 from lab.process import Child, run, wait_until
 from lab.target import wait_for_listener
-from lab.wire import Connection
+from lab.wire import Client, Connection
 
 
 class Place:
@@ -30,7 +31,7 @@ class Place:
         self.folder.chmod(0o755)
         self.count = 0
 
-    def file(self, more: str = "") -> Path:
+    def file(self, more: str = "", shutdown_timeout: str = "1s") -> Path:
         host, server = self.lab.postgres.address
         path = self.lab.folder / f"forebay{self.count}.toml"
         path.write_text(f'''
@@ -38,17 +39,17 @@ class Place:
             listen = ["127.0.0.1:{self.port}", "{self.folder}/.s.PGSQL.{self.port}"{more}]
             http = "127.0.0.1:{self.http}"
             auth = "server"
-            shutdown_timeout = "1s"
+            shutdown_timeout = "{shutdown_timeout}"
             takeover_socket = "{self.folder}/takeover"
             [databases."*"]
             hosts = ["{host}:{server}"]
             ''')
         return path
 
-    def start(self, *options: str, more: str = "") -> Child:
+    def start(self, *options: str, **settings: str) -> Child:
         self.count += 1
         return self.lab.child(f"forebay{self.count}",
-                              [binary(), "serve", "-c", self.file(more), *options],
+                              [binary(), "serve", "-c", self.file(**settings), *options],
                               env={**os.environ, **sanitizer_options()})
 
     def environment(self, host: str) -> dict[str, str]:
@@ -107,6 +108,30 @@ def the_old_one_goes_on_if_the_new_one_fails(lab: Lab) -> None:
     assert old.stop() == 0
     alone = place.start("--takeover")
     assert alone.wait() == 1 and "cannot take over" in alone.output(), alone.output()
+    ports.release(place.port)
+    ports.release(place.http)
+
+
+@test(targets=FOREBAY)
+def from_one_that_drains(lab: Lab) -> None:
+    """What is at the places afterwards is the new one's, also when the old one has ended."""
+    place = Place(lab)
+    old = place.start(shutdown_timeout="60s")
+    wait_for_listener(old, ("127.0.0.1", place.port))
+    socket = place.folder / "takeover"
+    wait_until(socket.exists, "it may be taken over")
+    with Client(("127.0.0.1", place.port), user="app", database="app",
+                password=password_of("app")) as client:
+        client.run("begin")
+        old.send_signal(signal.SIGTERM)
+        wait_until(lambda: "no new clients" in old.output(), "it drains")
+        new = place.start("--takeover")
+        wait_until(lambda: "took the place" in new.output(), "it has taken over", within=20)
+        client.run("commit")
+    assert old.wait() == 0, old.output()
+    assert socket.exists(), old.output()
+    assert new.stop() == 0
+    assert not list(place.folder.iterdir())
     ports.release(place.port)
     ports.release(place.http)
 

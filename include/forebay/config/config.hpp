@@ -276,6 +276,7 @@ struct Config {
   [[nodiscard]] AuthQuery lookup_for(std::string_view database) const;
   /// The settings for clients of `user` (null: one that is not listed) in `database`.
   [[nodiscard]] PoolSettings pool_settings(const Database& database, const User* user) const;
+  [[nodiscard]] bool any_mode_but_session() const;
   /// Where a setting comes from that holds for clients of `user` in `database`, as error texts say
   /// it: "[users.alice]", "[databases.app]" or "[pool]".
   template <class T>

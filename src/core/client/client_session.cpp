@@ -112,7 +112,8 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
   if (relay_.tenant != nullptr) follow_policy();
   for (;;) {
-    if (throttle_ != nullptr && !may_go_on(bytes)) {
+    const Bytes now = throttle_ == nullptr ? bytes : may_go_on(bytes);
+    if (now.empty() && !bytes.empty()) {
       send_both();
       return consumed;
     }
@@ -128,7 +129,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (link != nullptr && !link->has(relay_.settings) && link->at_rest()) {
       relay.link_up(*link);
     }
-    const Relay::ClientProgress progress = relay.from_client(bytes, link);
+    const Relay::ClientProgress progress = relay.from_client(now, link);
     if (link != nullptr) link_->note_said(bytes.substr(0, progress.consumed));
     consumed += progress.consumed;
     bytes.remove_prefix(progress.consumed);

@@ -250,7 +250,8 @@ class ClientSession final : public StreamEvents {
 
   // Limits of statements; only with a throttle_.
   void follow_limits();
-  bool may_go_on(Bytes bytes);
+  [[nodiscard]] bool link_wanted() const;
+  [[nodiscard]] Bytes may_go_on(Bytes bytes);
   bool enter_limits();
   void hold(Instant opens);
   void refuse_next(const StatementLimit& limit, bool rate);

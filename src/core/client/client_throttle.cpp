@@ -40,25 +40,38 @@ void ClientSession::follow_limits() {
   }
   throttle_ = std::make_unique<Throttle>();
   throttle_->limits = std::move(limits);
+  throttle_->link_wanted = link_wanted();
 }
 
-// A client that keeps its link asks for the next statement as one without a link does. False: it
-// has to wait.
-bool ClientSession::may_go_on(Bytes bytes) {
-  if (throttle_->held) return false;
-  if (throttle_->inside() || link_ == nullptr) return true;
+// In session mode nobody has a place without a link. In another mode somebody may, and wait for a
+// link of this session's host, user or database, which it keeps.
+bool ClientSession::link_wanted() const {
+  if (mode_ != config::PoolMode::session) return true;
+  const auto limited = [](const auto& quota) { return quota != nullptr && quota->max() > 0; };
+  bool shared = std::ranges::any_of(pool_->quotas(), limited);
+  for (std::size_t host = 0; !shared && host < pool_->target().hosts.size(); ++host) {
+    shared = limited(pool_->host_quota(host));
+  }
+  return shared && engine_.config().any_mode_but_session();
+}
+
+// A client that keeps its link asks for the next statement as one without a link does. Gives what
+// may be handled now: nothing, when it has to wait, or what it said before is to be answered first.
+Bytes ClientSession::may_go_on(Bytes bytes) {
+  if (throttle_->held) return {};
+  if (throttle_->inside() || link_ == nullptr) return bytes;
   const LinkRelayState& link = link_->relay();
   // No transaction is held up, not even one that began before there was a limit.
   if (link.status != pg::backend::TransactionStatus::idle || link.expected.batch_open())
-    return true;
+    return bytes;
   pg::Framer framer = relay_.framer;
-  if (framer.rest() > 0 || relay_.skip_to_sync) return true;
+  if (framer.rest() > 0 || relay_.skip_to_sync) return bytes;
   const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
   const bool begins = item.kind == pg::Framer::Kind::message || item.kind == pg::Framer::Kind::head;
-  if (!begins || item.message.is(pg::Frontend::Terminate) || item.message.is(pg::Frontend::Sync)) {
-    return true;
-  }
-  return enter_limits();
+  if (!begins || item.message.is(pg::Frontend::Terminate)) return bytes;
+  // No statement, but what stands behind it is one.
+  if (item.message.is(pg::Frontend::Sync)) return item.bytes;
+  return link.expected.empty() && enter_limits() ? bytes : Bytes();
 }
 
 // True: the statement at hand may begin. Else it is held, or refused at the end of this turn.
@@ -66,8 +79,7 @@ bool ClientSession::enter_limits() {
   Throttle& throttle = *throttle_;
   if (throttle.passed == 0) throttle.since = engine_.now();
   const std::size_t rates = throttle.limits.size();
-  // In session mode nobody waits for a link while it has a place.
-  const bool keeps_link = link_ != nullptr && mode_ != config::PoolMode::session;
+  const bool keeps_link = link_ != nullptr && throttle.link_wanted;
   while (!throttle.inside()) {
     StatementLimit& limit = *throttle.limit();
     if (throttle.passed < rates) {

@@ -20,6 +20,7 @@ struct Throttle {
   Instant since{};         ///< when the statement came that is to begin
   Instant opens = kNever;  ///< held until then by a rate; kNever: until there is a place
   bool held = false;
+  bool link_wanted = false;        ///< who has a place elsewhere may wait for a link of this pool
   bool exempt = false;             ///< what goes on began before there were limits
   bool outdated = false;           ///< others hold since a reload
   std::optional<Refused> refusal;  ///< what the statement is told in a moment

@@ -5,6 +5,9 @@
 
 #include <chrono>
 
+#include "support/words.hpp"
+#include "support/world.hpp"
+
 namespace forebay::core {
 namespace {
 
@@ -106,6 +109,41 @@ TEST_F(StatementLimits, names_that_nobody_needs_are_forgotten_when_their_bucket_
   EXPECT_EQ(directory.find_or_make("used", "", terms, now_), used);
   EXPECT_GT(directory.find_or_make("busy", "", terms, now_)->begin(now_ + seconds(10)),
             now_ + seconds(10));
+}
+
+// Of one user, with places of both: who waits for a link has a place, and who has the link wants
+// one.
+TEST(StatementLimitsOfPools, nobody_waits_for_a_link_whose_client_waits_for_a_place) {
+  config::Config config = test::plain_config();
+  config.databases["kept"] = config.databases["app"];
+  config.databases["kept"].pool.pool_mode = config::PoolMode::session;
+  config.max_host_connections = 1;
+  config.users["u"].statements = {.max_statements = 1, .max_waiting_statements = 1};
+  test::World world(std::move(config));
+  const auto come = [&](const std::string& database) {
+    test::FarEnd client = world.connect();
+    client.send(test::encode_startup(
+        test::split("Startup 3.0 user=\"u\" database=\"" + database + "\"").front()));
+    world.settle();
+    return client;
+  };
+  const auto answer = [&](const std::string& what) {
+    world.accepted.back().send(test::backend(what));
+    world.settle();
+  };
+  test::FarEnd keeper = come("kept");
+  answer("AuthenticationOk ; BackendKeyData 1 \"key1\" ; ReadyForQuery I");
+  keeper.send(test::frontend("Query \"select 1\""));
+  world.settle();
+  answer("CommandComplete \"1\" ; ReadyForQuery I");
+  test::FarEnd other = come("app");
+  other.send(test::frontend("Query \"select 2\""));
+  world.settle();
+  world.accepted.back().read();
+  keeper.read();
+  keeper.send(test::frontend("Query \"select 3\""));
+  world.settle();
+  EXPECT_EQ(test::frontend_text(world.accepted.back().read()), "Query \"select 3\"");
 }
 
 }  // namespace
