@@ -14,13 +14,14 @@ from pathlib import Path
 from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, TLS, test
-from lab.forebay import Forebay, binary, sanitizer_options
+from lab.forebay import WORKERS, Forebay, binary, sanitizer_options
 from lab.lab import Lab
 from lab.postgres import password_of
 from lab.process import wait_until
 from lab.target import Database, Target, accepts
 from lab.wire import Client, ServerError, refused
 
+NUMBER = f"workers = {WORKERS}"
 ENDS = re.compile(r" (?:reloaded|reload_failed: nothing was changed)\b")
 
 
@@ -87,7 +88,7 @@ def a_broken_file_changes_nothing(lab: Lab) -> None:
     good = text_of(target)
     assert metric(port, "forebay_config_last_reload_success") == 1
     broken_files = ((good + "\n[pool", r"forebay.toml:\d+:\d+: this is not TOML"),
-                    (change(good, "workers = 2", "workers = 2\nno_such_key = 1"),
+                    (change(good, NUMBER, f"{NUMBER}\nno_such_key = 1"),
                      r"forebay.toml:\d+:1: \[forebay\]: unknown key"),
                     ("", "no database is configured"))
     for broken, why in broken_files:
@@ -105,10 +106,10 @@ def a_broken_file_changes_nothing(lab: Lab) -> None:
 @test(modes=("transaction",), targets=FOREBAY)
 def what_needs_a_restart_is_said_and_left(lab: Lab) -> None:
     target = lab.target()
-    text = change(text_of(target), "workers = 2", "workers = 3")
+    text = change(text_of(target), NUMBER, f"workers = {WORKERS + 1}")
     for _ in range(2):                                  # it is still to be done the second time
         said = reload(target, text)
-        assert "[forebay] workers: 2 -> 3 (needs a restart" in said, said
+        assert f"[forebay] workers: {WORKERS} -> {WORKERS + 1} (needs a restart" in said, said
     target.check_healthy()
 
 
@@ -231,7 +232,7 @@ def the_file_is_watched(lab: Lab) -> None:
     target = lab.target()
     more = target.folder / "conf.d" / "more.toml"
     more.parent.mkdir()
-    text = change(text_of(target), "workers = 2", "workers = 2\nreload_on_change = true")
+    text = change(text_of(target), NUMBER, f"{NUMBER}\nreload_on_change = true")
     reload(target, 'include = ["conf.d/"]\n' + text)
     more.write_text("[pool]\nmin_pool_size = 1\n")
     wait_until(lambda: "[pool] min_pool_size: 0 -> 1" in target.log, "it was noticed")

@@ -308,9 +308,9 @@ def counters_are_never_stale(lab: Lab) -> None:
     both = pair(lab)
     both.primary.rows(TABLE, "app")
     both.primary.rows("grant all on counters to app", "app")
-    wait_until(lambda: both.replica.value("select has_table_privilege('app', oid, 'select') "
-                                          "from pg_class where relname = 'counters'",
-                                          "app") == "t", "the replica has the table")
+    wait_until(lambda: both.replica.rows("select has_table_privilege('app', oid, 'select') "
+                                         "from pg_class where relname = 'counters'",
+                                         "app") == [("t",)], "the replica has the table")
     target = split(lab, both, read_consistency="session")
     both.replica.value("select pg_wal_replay_pause()")
     replica = str(both.replica.port)

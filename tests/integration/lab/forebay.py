@@ -26,6 +26,8 @@ FOREBAY_KEYS = {
 }
 LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections",
             "slow_query_log": "slow_query_log", "slow_query_text": "slow_query_text"}
+# Threads of the program. More than there are cores, and they are interrupted in all places.
+WORKERS = int(os.environ.get("FOREBAY_WORKERS", "2"))
 NOT_OURS = {"server_login_retry"}           # PgBouncer's only
 
 REPORTS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|"
@@ -132,7 +134,7 @@ class Forebay(Target):
             socket = host.startswith("/")
             argv += ["--to", f"{host}:{port}" if socket else f"postgresql://{host}:{port}"]
         argv += ["--listen", f"{self.host}:{self.port}", "--pool-mode", settings.mode,
-                 "--pool-size", str(settings.pool_size), "--workers", "2"]
+                 "--pool-size", str(settings.pool_size), "--workers", str(WORKERS)]
         if settings.round_robin:
             argv.append("--server-round-robin")
         if settings.tls:
@@ -149,7 +151,7 @@ class Forebay(Target):
         """The configuration file for these settings."""
         settings = self.settings
         top: dict[str, Any] = {"listen": [f"{self.host}:{self.port}", *settings.listen],
-                               "workers": 2, "auth": settings.auth}
+                               "workers": WORKERS, "auth": settings.auth}
         pool: dict[str, Any] = {"pool_mode": settings.mode,
                                 "default_pool_size": settings.pool_size,
                                 "server_round_robin": settings.round_robin}
