@@ -213,6 +213,18 @@ void Analysis::named_definition(Node* node) {
     case T_DefineStmt:
       created_name(as<DefineStmt>(node)->defnames);
       break;
+    case T_CreateStatsStmt:
+      created_name(as<CreateStatsStmt>(node)->defnames);
+      break;
+    case T_CreateConversionStmt:
+      created_name(as<CreateConversionStmt>(node)->conversion_name);
+      break;
+    case T_CreateOpClassStmt:
+      created_name(as<CreateOpClassStmt>(node)->opclassname);
+      break;
+    case T_CreateOpFamilyStmt:
+      created_name(as<CreateOpFamilyStmt>(node)->opfamilyname);
+      break;
     case T_CreateDomainStmt:
       created_name(as<CreateDomainStmt>(node)->domainname);
       break;

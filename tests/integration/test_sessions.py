@@ -213,6 +213,7 @@ def sql_prepared_statements(lab: Lab) -> None:
             assert a.rows(f"execute p({turn})") == [("a", str(turn + 1))]
             assert b.rows(f"/* x */ EXECUTE \"p\" ({turn})") == [("b", str(turn + 2))]
             assert len(a.rows("explain execute p(1)")) >= 1
+            assert len(a.rows("explain create table made as execute p(1)")) >= 1
             # One namespace with the protocol's.
             assert a.messages(m.bind("", "p", [str(turn)]), m.execute(""), m.sync())
             answer = b.messages(m.bind("", "p", [str(turn)]), m.execute(""), m.sync())

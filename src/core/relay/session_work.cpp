@@ -164,7 +164,8 @@ void Builder::add_named(const sql::Statement& statement) {
       break;
     case sql::Kind::explain:
       for (const sql::Statement& inner : statement.inner) {
-        if (inner.kind == sql::Kind::execute) {
+        const bool as_execute = inner.kind == sql::Kind::create_table_as && !inner.name.empty();
+        if (inner.kind == sql::Kind::execute || as_execute) {
           step(Kind::execute, inner.name).runs = statement.analyze;
         }
       }
