@@ -249,8 +249,8 @@ HIDDEN = {
                     "select hidden()", "select n from t", "42P01", "1"),
     "listen": Hidden(by_function("listen bell"), "select hidden()",
                      "select * from pg_listening_channels()", "", "bell"),
-    "setting_in_do": Hidden("", "do $$ begin perform set_config('work_mem', '101kB', false); end "
-                                "$$", "show work_mem", "4MB", "101kB"),
+    "setting_in_do": Hidden("", "do $$ begin execute 's' || 'et work_mem = ''101kB'''; end $$",
+                            "show work_mem", "4MB", "101kB"),
     "setting_in_call": Hidden("create or replace procedure hides() language plpgsql as $$ begin "
                               "perform set_config('work_mem', '101kB', false); end $$",
                               "call hides()", "show work_mem", "4MB", "101kB"),

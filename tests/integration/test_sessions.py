@@ -200,6 +200,25 @@ def roles_follow_their_client(lab: Lab) -> None:
             assert a.value("select current_user") == "app"
 
 
+@test(targets=POSTGRES_LIKE)
+def settings_of_blocks(lab: Lab) -> None:
+    """What a DO block sets is its client's, and nobody else's."""
+    target = lab.target(pool_size=2)
+    with crowd(lab, target) as (a, b):
+        for number, statement in enumerate((
+                "set work_mem = '{}kB'", "perform set_config('work_mem', '{}kB', false)",
+                "execute 'set work_mem = ''{}kB'''")):
+            a.run(f"do $$ begin {statement.format(101 + number)}; end $$")
+            for _ in range(5):
+                assert a.value("show work_mem") == f"{101 + number}kB"
+                assert b.value("show work_mem") == "4MB"
+        a.run("begin; do $$ begin set work_mem = '200kB'; end $$; rollback")
+        assert a.value("show work_mem") == "103kB"
+        a.close()
+        for _ in range(5):
+            assert b.value("show work_mem") == "4MB"
+
+
 # Prepared statements, by SQL.
 
 @test(targets=POSTGRES_LIKE)

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/relay/block_text.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "forebay/protocol/postgres/reader.hpp"
 
@@ -100,6 +101,7 @@ class Builder {
 
   void add(const sql::Statement& statement);
   void add_named(const sql::Statement& statement);
+  [[nodiscard]] bool some_block_sets() const;
   void add_prepare(const sql::Statement& statement);
   void add_setting(const sql::Setting& setting, const sql::TransactionModes& modes);
   void add_modes(const sql::TransactionModes& modes);
@@ -170,15 +172,26 @@ void Builder::add_named(const sql::Statement& statement) {
         }
       }
       break;
+    case sql::Kind::do_block:
+      if (some_block_sets()) hold(PinReason::unknown);
+      step(Kind::look);
+      break;
     case sql::Kind::close:
     case sql::Kind::unlisten:
-    case sql::Kind::do_block:
     case sql::Kind::call:
       step(Kind::look);
       break;
     default:
       break;
   }
+}
+
+// Its body is a literal of the text.
+bool Builder::some_block_sets() const {
+  return std::ranges::any_of(shape_.literals(), [&](const sql::Literal& literal) {
+    std::string body;
+    return sql::literal_value(text_, literal, body) && block_sets(body);
+  });
 }
 
 void Builder::add_prepare(const sql::Statement& statement) {

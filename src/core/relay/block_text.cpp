@@ -1,0 +1,70 @@
+#include "core/relay/block_text.hpp"
+
+#include <string>
+
+namespace forebay::core {
+namespace {
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+bool is_word(char c) {
+  const char l = lower(c);
+  return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/// The word at the front of `rest`, in small letters, which is taken off; a sign is a word.
+std::string next_word(Bytes& rest) {
+  while (!rest.empty() && is_blank(rest.front())) rest.remove_prefix(1);
+  std::string word;
+  while (!rest.empty() && is_word(rest.front())) {
+    word += lower(rest.front());
+    rest.remove_prefix(1);
+  }
+  if (!word.empty() || rest.empty()) return word;
+  word = rest.front();
+  rest.remove_prefix(1);
+  return word;
+}
+
+/// Whether a statement may begin behind this word: UPDATE ... SET and ALTER ... SET do not.
+bool ends_statement(const std::string& word) {
+  return word.empty() || word == ";" || word == "'" || word == "$" || word == ">" ||
+         word == "begin" || word == "then" || word == "else" || word == "loop";
+}
+
+/// Of the arguments of set_config, behind its name: whether the third one is `true`.
+bool until_commit(Bytes rest) {
+  int depth = 0;
+  std::string before;
+  for (std::string word = next_word(rest); !word.empty(); word = next_word(rest)) {
+    if (word == "(") ++depth;
+    if (word == ")" && --depth == 0) return before == ",true";
+    before = word == "true" && before == "," ? ",true" : word;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool block_sets(Bytes body) {
+  std::string before;
+  for (Bytes rest = body; !rest.empty();) {
+    std::string word = next_word(rest);
+    if (word == "set_config" && !until_commit(rest)) return true;
+    if ((word == "set" || word == "reset") && ends_statement(before)) {
+      Bytes behind = rest;
+      const std::string what = next_word(behind);
+      if (what != "local" && what != "transaction" && what != "constraints") return true;
+    }
+    before = std::move(word);
+  }
+  return false;
+}
+
+}  // namespace forebay::core
