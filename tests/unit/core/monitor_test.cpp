@@ -81,6 +81,8 @@ class MonitorTest : public ::testing::Test {
     } else if (asked.find("pg_proc") != std::string::npos) {
       ++asked_functions;
       EXPECT_EQ(server.host, 0u) << "the primary knows first";
+      functions_from = server.end;
+      if (hangs) return;
       server.end.send(test::backend(functions + R"(CommandComplete "SELECT 9" ; ReadyForQuery I)"));
     } else if (asked.find("Parse") == 0) {
       const bool executes = asked.find("Execute") != std::string::npos;
@@ -123,6 +125,7 @@ class MonitorTest : public ::testing::Test {
   std::map<std::size_t, std::string> says;  ///< to the monitor, by host; nothing: silence
   std::string functions;
   std::size_t asked_functions = 0;
+  FarEnd functions_from;
   std::size_t ran = SIZE_MAX;
   bool hangs = false;
 };
@@ -189,6 +192,39 @@ TEST_F(MonitorTest, functions_are_asked_for_at_first_when_they_change_and_now_an
   EXPECT_EQ(execute("p"), 0u);
   EXPECT_EQ(asked_functions, 3u);
   EXPECT_EQ(run("select calm()"), 0u);
+}
+
+class FunctionsOfNoDatabase : public MonitorTest {
+ protected:
+  // It goes while it is asked what its functions do.
+  void SetUp() override {
+    says[0] = kPrimary;
+    says[1] = kReplica;
+    hangs = true;
+    world.pass(2s);
+    ASSERT_EQ(asked_functions, 1u);
+    client.send(test::frontend("Terminate"));
+    world.settle();
+    config::Config without = config();
+    without.databases["other"] = without.databases["app"];
+    without.databases.erase("app");
+    world.reload(std::move(without));
+    ASSERT_FALSE(functions_from.closed());
+  }
+};
+
+TEST_F(FunctionsOfNoDatabase, are_not_waited_for) {
+  world.pass(3s);
+  EXPECT_TRUE(functions_from.closed());
+  EXPECT_EQ(world.journal.count("functions_unknown"), 0u);
+}
+
+// AddressSanitizer looks on.
+TEST_F(FunctionsOfNoDatabase, may_be_told_yet) {
+  functions_from.send(
+      test::backend(R"(DataRow "public" "f" "f" ; CommandComplete "SELECT 1" ; ReadyForQuery I)"));
+  world.settle();
+  EXPECT_TRUE(functions_from.closed());
 }
 
 }  // namespace
