@@ -16,7 +16,7 @@ constexpr std::array<Section, 6> kSections = {{
     {"tls.server", "TLS between Forebay and the servers; a database may have its own."},
     {"pool",
      "Server connections. One pool exists for each pair of database and user. The keys down to "
-     "on_session_state can also be set for one database and for one user; the user's word goes "
+     "shared_listen can also be set for one database and for one user; the user's word goes "
      "before the database's, and that before this one."},
     {"tenants",
      "Customers that share databases. A session of these databases is one tenant's, or refused."},
@@ -64,6 +64,9 @@ Keys<PoolOverrides> session_keys() {
                "beyond the transaction (temporary tables, cursors WITH HOLD, advisory locks of the "
                "session, LISTEN, LOAD, currval). pin: it does. error: it is refused. warn: it "
                "does, and the client gets a warning. Not in session mode."),
+      pool_key("shared_listen", Effect::at_once, &O::shared_listen, &S::shared_listen, Flag{},
+               "Whether clients that LISTEN do without a server connection of their own: one more "
+               "for each database listens for all of them. Not in session mode."),
   };
 }
 

@@ -35,6 +35,15 @@ def in_transaction_mode(lab: Lab, name: str) -> None:
         compare(SESSIONS[name], direct, target, lab.postgres, "transaction")
 
 
+@test(targets=("forebay",), params=("notified_by_itself", "notified_by_another_while_idle"))
+def with_shared_listen(lab: Lab, name: str) -> None:
+    """Notifications come where PostgreSQL says them, though by another connection."""
+    direct = prepare(lab)
+    target = lab.target(pool_size=2, options={"shared_listen": True})
+    with busy(lab, target, clients=2):
+        compare(SESSIONS[name], direct, target, lab.postgres, "transaction")
+
+
 @test(modes=("session",), targets=("pgbouncer", "forebay"), params=SESSION)
 def in_session_mode(lab: Lab, name: str) -> None:
     direct = prepare(lab)

@@ -17,7 +17,7 @@ def wire(lab: Lab, param: str) -> None:
     config = script.config
     stage = Stage(script)
     lab.keep(stage)
-    options = {key: int(value) if value.isdigit() else value
+    options = {key: int(value) if value.isdigit() else value == "true" or value
                for key, value in config.items() if key not in NOT_SETTINGS}
     target = lab.target(
         mode=config.get("pool_mode", "transaction"), pool_size=int(config.get("pool_size", 20)),

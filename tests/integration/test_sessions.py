@@ -447,6 +447,90 @@ def listening_keeps_the_connection(lab: Lab) -> None:
     wait_until(lambda: not kept(target), "the connection is free again")
 
 
+def told(client: Client) -> tuple[int, str]:
+    """The next notification: its sender, and channel with payload."""
+    body = client.read_until(b"A")[-1].body
+    return int.from_bytes(body[:4], "big"), body[4:].replace(b"\0", b" ").decode().strip()
+
+
+@test(targets=FOREBAY)
+def listening_costs_no_connection(lab: Lab) -> None:
+    """With shared_listen: one connection more listens for everybody."""
+    target = lab.target(pool_size=1, options={"shared_listen": True, "query_wait_timeout": "1s"})
+    clients = [lab.keep(target.connect(within=60)) for _ in range(5)]
+    wide = "w" * 70
+    for number, client in enumerate(clients):
+        client.run(f'listen bell; listen "Own {number}é"')
+        client.messages(m.parse("", f"listen {wide}"), m.bind("", ""), m.execute(""), m.sync())
+    assert not kept(target)
+    assert clients[0].rows("select pg_listening_channels()") == []
+    listening = "select count(*) from pg_stat_activity where application_name = 'forebay listen'"
+    assert lab.postgres.value(listening) == "1"
+    lab.postgres.rows(f"select pg_notify('bell', 'it''s'), pg_notify('{wide[:63]}', '')", "app")
+    for client in clients:
+        assert [told(client)[1] for _ in range(2)] == ["bell it's", wide[:63]]
+    lab.postgres.rows("select pg_notify('Own 3é', 'ü')", "app")
+    assert told(clients[3])[1] == "Own 3é ü"
+    # Each sender by the id that it knows as its own, in the order of the commits.
+    for sender in clients:
+        for number, text in (("1", "notify bell, '1'"),
+                             ("2", "begin; select pg_notify('bell', '2'); commit")):
+            own = m.only(sender.messages(m.query(text)), b"A")
+            assert [message.body[:4] for message in own] == [sender.process_id.to_bytes(4, "big")]
+            for listener in clients:
+                if listener is not sender:
+                    assert told(listener) == (sender.process_id, f"bell {number}")
+    # Nothing within a transaction.
+    clients[0].run("begin")
+    lab.postgres.rows("select pg_notify('bell', 'late')", "app")
+    assert [told(client)[1] for client in clients[1:]] == ["bell late"] * 4
+    assert not m.only(clients[0].messages(m.query("select 1")), b"A")
+    clients[0].send(m.query("commit"))
+    assert told(clients[0])[1] == "bell late"
+    # The listening connection is lost, and comes back.
+    lab.postgres.rows("select pg_terminate_backend(pid) from pg_stat_activity where "
+                      "application_name = 'forebay listen'")
+    for client in clients:
+        assert client.read_until(b"N")[-1].fields()["C"] == "01000"
+    lab.postgres.rows("select pg_notify('bell', 'back')", "app")
+    assert [told(client)[1] for client in clients] == ["bell back"] * 5
+    clients[0].run("discard all")
+    clients[1].run("unlisten *")
+    clients[2].run("begin; unlisten bell; rollback")
+    lab.postgres.rows("select pg_notify('bell', 'end')", "app")
+    assert [told(client)[1] for client in clients[2:]] == ["bell end"] * 3
+    for client in clients[:2]:
+        assert not m.only(client.messages(m.query("select 1")), b"A")
+
+
+@test(targets=FOREBAY)
+def notifications_come_once_and_in_order(lab: Lab) -> None:
+    """With shared_listen, whichever connections the senders get; own ones among them."""
+    target = lab.target(pool_size=3, options={"shared_listen": True})
+    with crowd(lab, target, 4) as (listener, *senders):
+        listener.run("listen bell")
+        heard = []
+
+        def send(number: int) -> None:
+            for turn in range(60):
+                text = f"notify bell, '{number} {turn}'"
+                if number < 3:
+                    senders[number].run(text)
+                else:
+                    answer = m.only(listener.messages(m.query(text)), b"A")
+                    own = listener.process_id.to_bytes(4, "big")
+                    heard.extend(message.body[4:] for message in answer)
+                    assert [message.body[4:] for message in answer if message.body[:4] == own] == [
+                        f"bell\0{number} {turn}\0".encode()]
+
+        lab.in_parallel(4, send)
+        while len(heard) < 240:
+            heard.append(listener.read_until(b"A")[-1].body[4:])
+        for number in range(4):
+            mine = [text for text in heard if text.startswith(f"bell\0{number} ".encode())]
+            assert mine == [f"bell\0{number} {turn}\0".encode() for turn in range(60)], mine
+
+
 @test(targets=FOREBAY)
 def session_state_is_refused(lab: Lab) -> None:
     """With on_session_state: what would keep a connection does not get it; the rest is as ever."""

@@ -51,6 +51,8 @@ void configure(Script& script, const Word& word) {
     config.pool.pool_size = number();
   } else if (name == "server_round_robin") {
     config.pool.server_round_robin = value == "true";
+  } else if (name == "shared_listen") {
+    config.pool.shared_listen = value == "true";
   } else if (name == "query_wait_timeout") {
     config.pool.query_wait_timeout = time_of(value);
   } else if (name == "statement_timeout") {

@@ -96,6 +96,7 @@ struct PoolOverrides {
   std::optional<std::uint32_t> reserve_pool_size;
   std::optional<milliseconds> reserve_pool_timeout;
   std::optional<OnSessionState> on_session_state;
+  std::optional<bool> shared_listen;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -130,6 +131,7 @@ struct PoolSettings {
     return reserve_pool_timeout.count() > 0 ? reserve_pool_size : 0;
   }
   OnSessionState on_session_state = OnSessionState::pin;
+  bool shared_listen = false;  ///< LISTEN takes a connection that all clients share
   bool operator==(const PoolSettings&) const = default;
 };
 

@@ -222,6 +222,7 @@ Residue ClientSession::residue(const LinkRelayState& link) const {
   if (mode_ == config::PoolMode::session) return {.everything = true};
   Residue residue;
   residue.pins = static_cast<Pins>(relay_.pins & kResiduePins);
+  if (link.listens) residue.pins |= bit(PinReason::listen);
   residue.everything = relay_.undo != nullptr || relay_.look || link.expected.changes_session() ||
                        (residue.pins & ~kVisiblePins) != 0;
   return residue;
@@ -231,6 +232,12 @@ void ClientSession::close(std::string_view why) {
   if (phase_ == Phase::closed) return;
   timer_.cancel();
   if (counted_pins_ != 0) count_pins(0);
+  if (relay_.listening != nullptr) {
+    auto channels = relay_.listening->told;
+    channels.insert(channels.end(), relay_.listening->wanted.begin(),
+                    relay_.listening->wanted.end());
+    if (!channels.empty()) leave_hub(std::move(channels));
+  }
   let_go_of_link();
   if (!why.empty() && login_ == nullptr && engine_.shared().journal.wants_connections()) {
     note(Weight::normal, "client_disconnected", std::string(why));
@@ -270,6 +277,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
         .on_link_lost(link.relay(), reason);
     send_own();
+    holds_ready();  // it may have been lost behind the answer
     if (link.relay().settings_refused && !stash_.empty() && relay_.lost == nullptr &&
         link.relay().confirming != LinkRelayState::Confirming::no) {
       const std::string body = link.relay().own_error;

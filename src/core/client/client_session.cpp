@@ -110,6 +110,7 @@ std::size_t ClientSession::receive(Bytes bytes) {
 
 std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
+  if (relay_.listening != nullptr && relay_.listening->asked) return 0;
   if (relay_.tenant != nullptr) follow_policy();
   for (;;) {
     const Bytes now = throttle_ == nullptr ? bytes : may_go_on(bytes);
@@ -152,6 +153,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
       }
     }
     send_both();
+    if (relay_.listening != nullptr && relay_.listening->asks) ask_hub();
     if (progress.stop == Relay::ClientStop::terminate) {
       ended_ = true;
       consumed += bytes.size();
@@ -199,7 +201,7 @@ bool ClientSession::holds_back() const {
 // The client will say no more. What it asked for is answered, then it goes.
 void ClientSession::leave() {
   if (phase_ == Phase::linked) {
-    if (holds_back()) return;
+    if (holds_back() || (relay_.listening != nullptr && relay_.listening->holds_ready)) return;
     const LinkRelayState& link = link_->relay();
     // A walsender ends at once with its client, without a last answer; a copy that the client does
     // not end any more is ended as failed.
@@ -301,6 +303,10 @@ void ClientSession::link_writable() {
 
 void ClientSession::server_done() {
   if (phase_ != Phase::linked) return;
+  if (holds_ready()) {
+    settle();
+    return;
+  }
   auto& confirming = link_->relay().confirming;
   if (confirming == LinkRelayState::Confirming::confirmed) {
     confirming = LinkRelayState::Confirming::no;
@@ -355,6 +361,7 @@ bool ClientSession::after_transaction() {
     fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
     return false;
   }
+  if (relay_.listening != nullptr) settle_listening();
   if (std::exchange(relay_.look, false) && mode_ != config::PoolMode::session) {
     // Statements that hide what they do, or that may have ended what pins: the server knows.
     relay_.pin(PinReason::looking);
@@ -374,7 +381,11 @@ bool ClientSession::after_transaction() {
   if (!unsent_.empty()) link->resume();
   enter(throttle_ != nullptr && throttle_->held ? Phase::held : Phase::idle);
   if (replicas_ != nullptr) note_unlinked();
-  engine_.release(*link);
+  if (link->relay().listens) {
+    link->orphan({.pins = bit(PinReason::listen)});
+  } else {
+    engine_.release(*link);
+  }
   return true;
 }
 

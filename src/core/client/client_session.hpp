@@ -141,6 +141,11 @@ class ClientSession final : public StreamEvents {
   void over_time(TimeLimit limit);
   /// Nothing waits for the client to read.
   [[nodiscard]] bool takes_all() const noexcept { return unsent_.empty(); }
+  /// The hub listens to what was asked for, or does not.
+  void hub_answered(bool listens);
+  void notified(const std::shared_ptr<const Notification>& notification);
+  /// The hub may have missed something.
+  void listening_restored();
   /// The link tried its start-up settings; it belongs to nobody now.
   void settings_tried(ServerLink& link);
 
@@ -259,6 +264,16 @@ class ClientSession final : public StreamEvents {
   void end_hold();
   void reject_held(const Refused& reason);
   void leave_limits();
+
+  // LISTEN through the shared connection.
+  void ask_hub();
+  void leave_hub(std::vector<std::string> channels);
+  [[nodiscard]] bool may_be_told() const;
+  [[nodiscard]] std::shared_ptr<const Notification> as_heard(
+      const std::shared_ptr<const Notification>& notification) const;
+  void tell_notifications();
+  bool holds_ready();
+  void settle_listening();
 
   void link_up(ServerLink& link);
   bool after_transaction();

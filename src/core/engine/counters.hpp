@@ -52,8 +52,11 @@ struct alignas(64) Counters {
   Counter client_idle_timeouts;
   Counter auth_lookups;  ///< users that auth_query was asked for
   Counter auth_lookups_failed;
-  Counter replica_batches;  ///< sent to a replica, for it only reads
-  Counter replica_retries;  ///< of which: done by the primary in the end
+  Counter replica_batches;        ///< sent to a replica, for it only reads
+  Counter replica_retries;        ///< of which: done by the primary in the end
+  Counter notifications;          ///< told to clients by the shared listening connections
+  Counter notifications_dropped;  ///< too many waited for their client
+  Counter listening_lost;         ///< connections that listened for clients
   /// Clients that kept their link beyond a transaction, by the reason's number, and that do not any
   /// more.
   std::array<Counter, kPinNames.size()> pins_begun;

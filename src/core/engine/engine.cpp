@@ -62,6 +62,7 @@ Engine::Engine(Setup setup)
   if (id_.value() == 0) {
     monitor_ = std::make_unique<Monitor>(*this);
     lookups_ = std::make_unique<Lookups>(*this);
+    hubs_ = std::make_unique<ListenHubs>(*this);
   }
   const config::Config& config = runtime_->config;
   measures_.statements.set_max(config.statement_statistics);
@@ -119,6 +120,7 @@ void Engine::tick() {
     if (starved_by != nullptr) make_room(*starved_by, *pool);
     if (pool->counts().waiting > 0) waiting_ = true;
   }
+  if (hubs_ != nullptr) hubs_->look();
   if (now_ < next_look_) return;
   next_look_ = now_ + kLookAfter;
   look_after_links();
@@ -344,6 +346,7 @@ void Engine::receive(mail::HostMoved& moved) {
     if (link.host().host == moved.host) link.host_moved(moved.addresses);
   }
   if (monitor_ != nullptr) monitor_->host_moved(moved.host, moved.addresses);
+  if (hubs_ != nullptr) hubs_->host_moved(moved.host, moved.addresses);
   look_after_links();
 }
 
@@ -352,6 +355,7 @@ void Engine::receive(mail::Stop&) {
   stopped_ = true;
   monitor_.reset();
   lookups_.reset();
+  hubs_.reset();
   while (!sessions_.empty()) sessions_.front().close("shutdown");
   for (auto& console : std::exchange(consoles_, {})) dead_consoles_.push_back(std::move(console));
   std::vector<ServerLink*> links;

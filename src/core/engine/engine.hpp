@@ -20,6 +20,7 @@
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "core/engine/timer_wheel.hpp"
+#include "core/listen/listen_hub.hpp"
 #include "core/lookup/lookups.hpp"
 #include "core/monitor/monitor.hpp"
 #include "core/server/server_link.hpp"
@@ -188,6 +189,11 @@ class Engine final : public Driven {
   void receive(mail::Ordered& ordered);
   void receive(mail::Reported& reported);
   void receive(mail::Answered& answered);
+  void receive(mail::ListenAsked& asked);
+  void receive(mail::ListenAnswered& answered);
+  void receive(mail::ListenLeft& left);
+  void receive(mail::Notified& notified);
+  void receive(mail::ListeningRestored& restored);
   void receive(mail::Drain& drain);
   void receive(mail::Reload& reload);
   void receive(mail::HostMoved& moved);
@@ -240,6 +246,7 @@ class Engine final : public Driven {
 
   std::unique_ptr<Monitor> monitor_;  ///< on the first worker only
   std::unique_ptr<Lookups> lookups_;  ///< there, too
+  std::unique_ptr<ListenHubs> hubs_;  ///< there, too
   Timer tick_timer_{&Engine::on_tick, this};
   Instant next_look_{};
   std::vector<std::shared_ptr<Pool>> pools_;

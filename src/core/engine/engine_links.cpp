@@ -196,6 +196,7 @@ void Engine::receive(mail::AskHosts& ask) {
 }
 
 void Engine::receive(mail::ClusterChanged& changed) {
+  if (hubs_ != nullptr) hubs_->look();
   std::vector<ServerLink*> fenced;
   std::vector<ServerLink*> unread;
   const auto view = changed.cluster->view();

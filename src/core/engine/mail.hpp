@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "core/console/console.hpp"
 #include "core/engine/runtime.hpp"
@@ -12,6 +13,7 @@
 #include "core/pool/pool.hpp"
 #include "core/pool/ticket.hpp"
 #include "core/refused.hpp"
+#include "core/relay/listening.hpp"
 #include "core/server/server_link.hpp"
 #include "forebay/core/io.hpp"
 
@@ -102,16 +104,44 @@ struct HostMoved {
   std::string host;
   std::vector<std::string> addresses;
 };
+/// To the first worker: a session wants to hear of these channels, or, with none, to be answered
+/// behind all notifications that were committed before now. Answered by ListenAnswered.
+struct ListenAsked {
+  std::shared_ptr<Pool> pool;
+  SessionKey session;
+  std::vector<std::string> channels;
+  std::string encoding;  ///< in which the client wants them
+};
+struct ListenAnswered {
+  SessionKey session;
+  bool listening;  ///< false: it has to listen itself
+};
+/// To the first worker: it does not want to hear of these any more.
+struct ListenLeft {
+  std::shared_ptr<Pool> pool;
+  SessionKey session;
+  std::vector<std::string> channels;
+};
+/// These sessions hear this.
+struct Notified {
+  std::shared_ptr<const Notification> notification;
+  std::shared_ptr<const std::vector<SessionKey>> sessions;
+};
+/// These sessions may have missed notifications: the listening connection was lost, and is back.
+struct ListeningRestored {
+  std::shared_ptr<const std::vector<SessionKey>> sessions;
+};
 /// End every connection at once.
 struct Stop {};
 
 }  // namespace mail
 
-using Mail =
-    std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
-                 mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
-                 mail::AskHosts, mail::LookUp, mail::LookedUp, mail::Ordered, mail::Reported,
-                 mail::Answered, mail::Drain, mail::Reload, mail::HostMoved, mail::Stop>;
+using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
+                          mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
+                          mail::AskHosts, mail::LookUp, mail::LookedUp, mail::Ordered,
+                          mail::Reported, mail::Answered, mail::Drain, mail::Reload,
+                          mail::HostMoved, mail::ListenAsked, mail::ListenAnswered,
+                          mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

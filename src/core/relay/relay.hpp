@@ -78,6 +78,8 @@ class Relay {
   /// The link is taken from the client and its transaction rolled back. Nothing is owed. `told`:
   /// the client has been told why.
   void give_up_transaction(LinkRelayState& link, const Refused& why, bool told);
+  /// In which the client sends and gets texts; empty where nobody has said.
+  [[nodiscard]] std::string encoding() const;
   /// Asks what the link holds of the session; the answer unpins.
   void take_inventory(LinkRelayState& link);
 
@@ -138,7 +140,7 @@ class Relay {
   bool refuses(const Item& item, LinkRelayState& link, Request request, Understood& understood);
 
   // Statements that keep their link.
-  [[nodiscard]] PinReason would_pin(const SessionWork& work) const;
+  [[nodiscard]] PinReason would_pin(const SessionWork& work, const LinkRelayState& link) const;
   bool refuses_state(const Item& item, LinkRelayState& link, Request request,
                      const SessionWorkRef& work);
   [[nodiscard]] SessionWorkRef work_of(Bytes statement) const;
@@ -153,7 +155,8 @@ class Relay {
   [[nodiscard]] bool for_replica(Route route) const;
   [[nodiscard]] bool begins_read_only(Route route) const;
   [[nodiscard]] bool defaults_to(Bytes parameter, Bytes value) const;
-  void on_query(const Item& item, LinkRelayState& link);
+  Handled on_query(const Item& item, LinkRelayState& link);
+  void send_query(const Item& item, Bytes text, Understood& understood, LinkRelayState& link);
   void edit_query(const SessionWork& work, TextEdits& edits, Expected& expected,
                   LinkRelayState& link);
   [[nodiscard]] static sql::Span statement_span(const sql::Shape& shape, std::uint32_t& part,
@@ -172,6 +175,11 @@ class Relay {
   void have_ready(const StatementRef& statement, LinkRelayState& link);
   void prepare_on_link(const StatementRef& statement, Disposition disposition,
                        LinkRelayState& link);
+
+  // Those that listen through the shared connection.
+  [[nodiscard]] bool shares(const SessionStep& step, const LinkRelayState& link) const;
+  bool awaits_hub(const SessionWorkRef& work, LinkRelayState& link);
+  void note_listening(const SessionWork& work, LinkRelayState& link);
 
   // What a link is told of the session.
   void change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link,
@@ -203,7 +211,7 @@ class Relay {
   void parse_unnamed(const NewStatement& made, LinkRelayState& link);
   void open_portal(const pg::frontend::Bind& bind, const pg::Message& message,
                    LinkRelayState& link);
-  void on_execute(const Item& item, LinkRelayState& link);
+  Handled on_execute(const Item& item, LinkRelayState& link);
   void on_sync(const Item& item, LinkRelayState& link);
   Handled on_bind(const Item& item, LinkRelayState& link);
   Handled on_describe(const Item& item, LinkRelayState& link);
@@ -298,6 +306,8 @@ class ServerRelay {
   bool rewrite_error(const Item& item, Bytes sqlstate);
   bool tell_refusal(const SpecialReply* special);
   void warn_of_pins(Pins before);
+  [[nodiscard]] bool told_by_hub(Bytes channel) const;
+  bool holds_ready();
   Verdict violation(const Item& item);
 
   const RelayRules& rules_;

@@ -165,6 +165,10 @@ bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) co
       !link.expected.copying_in()) {
     return true;
   }
+  if (client_.listening != nullptr && client_.listening->notifies && link.expected.owes_client() &&
+      !link.expected.copying_in()) {
+    return true;  // ReadyForQuery may have to wait
+  }
   if (!link.expected.owes_sync() && link.all_gone == 0) return false;
   if (!rules_.share_statements || link.expected.copying_in() || link.expected.skipping()) {
     return false;
@@ -240,8 +244,7 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
   }
   switch (type) {
     case Frontend::Query:
-      on_query(item, link);
-      return Handled::yes;
+      return on_query(item, link);
     case Frontend::Sync:
       on_sync(item, link);
       return Handled::yes;
@@ -273,8 +276,7 @@ Relay::Handled Relay::on_extended(const Item& item, LinkRelayState& link) {
       on_close(item, link);
       return Handled::yes;
     case Frontend::Execute:
-      on_execute(item, link);
-      return Handled::yes;
+      return on_execute(item, link);
     default:
       FB_ASSERT(false);
   }
@@ -311,6 +313,7 @@ void Relay::supply(LinkRelayState& link, Request request, NameChange change) {
 void Relay::push(LinkRelayState& link, Expected&& expected) {
   if (link.meter.pool != nullptr && rules_.measures != nullptr) measure(link, expected);
   const SpecialReply* special = expected.special.get();
+  if (special != nullptr && special->work != nullptr) note_listening(*special->work, link);
   if (special != nullptr && special->work != nullptr && special->work->notifies() &&
       link.catalog != nullptr) {
     link.catalog->notifiers.note(link.process_id, client_.process_id);

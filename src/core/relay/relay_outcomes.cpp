@@ -207,7 +207,7 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
     changes.ready(link_.status);
     tell_changes();
   }
-  pass(item, disposition);
+  pass(item, idle && holds_ready() ? Disposition::discard : disposition);
   counters_.statements.add();
   if (idle) counters_.transactions.add();
 }

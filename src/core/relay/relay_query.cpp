@@ -83,46 +83,56 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
 
 // ---------------------------------------------------------------- Query
 
-// The server drops its unnamed statement for every Query.
-void Relay::on_query(const Item& item, LinkRelayState& link) {
+Relay::Handled Relay::on_query(const Item& item, LinkRelayState& link) {
   const auto query = pg::frontend::Query::parse(item.message.body);
   if (client_.tenant != nullptr && (!item.message.whole() || !query)) {
     if (refused(unread())) {
       refuse(item, link, Request::query, objections_.first);
-      return;
+      return Handled::yes;
     }
   }
   if (item.message.whole() && !query) {
     forward(item, link, {.request = Request::query});  // malformed: the server does nothing
-    return;
+    return Handled::yes;
   }
+  if (!item.message.whole() && refused_on_replica(link, unknown_work(), {})) {
+    refuse_on_replica(item, link, Request::query);
+    return Handled::yes;
+  }
+  Understood understood;
+  if (item.message.whole()) {
+    understood = understand(query->text, reading_now(link), std::nullopt);
+    if (refuses(item, link, Request::query, understood)) return Handled::yes;
+    if (awaits_hub(understood.work, link)) return Handled::wait;
+  } else {
+    if (rules_.reader != nullptr) understood.work = unknown_work();
+  }
+  send_query(item, query ? query->text : Bytes(), understood, link);
+  return Handled::yes;
+}
+
+// The server drops its unnamed statement for every Query.
+void Relay::send_query(const Item& item, Bytes text, Understood& understood, LinkRelayState& link) {
   Expected expected{.request = Request::query,
                     .unnamed = drop_unnamed(link),
+                    .ends = understood.ends,
                     .unnamed_version = client_.unnamed.version,
                     .unnamed_change = link.unnamed_change};
   expected.sent.bytes = item.message.body_size + kHeader;
-  if (!item.message.whole()) expected.ends = Ends::perhaps;
-  SessionWorkRef work;
-  if (!item.message.whole() && refused_on_replica(link, unknown_work(), {})) {
-    refuse_on_replica(item, link, Request::query);
-    return;
-  }
-  if (!item.message.whole()) {
-    work = rules_.reader == nullptr ? nullptr : unknown_work();
-  } else {
-    Understood understood = understand(query->text, reading_now(link), std::nullopt);
-    if (refuses(item, link, Request::query, understood)) return;
-    work = std::move(understood.work);
-    expected.ends = understood.ends;
+  if (item.message.whole()) {
     expected.sent.entry = std::move(understood.entry);
-    expected.sent.note = note_of(query->text, link);
+    expected.sent.note = note_of(text, link);
     if (rules_.share_statements && understood.forgets_names) {
       ++link.all_gone;
       expected.change =
           std::make_unique<NameChange>(NameChange{.kind = NameChange::Kind::all_gone});
     }
   }
-  if (work == nullptr) return forward(item, link, std::move(expected));
+  SessionWorkRef work = std::move(understood.work);
+  if (work == nullptr) {
+    forward(item, link, std::move(expected));
+    return;
+  }
   expected.special = std::make_unique<SpecialReply>();
   const bool again = !link.expected.batch_open() && work->has(Kind::discard_all) &&
                      client_.startup != nullptr && !client_.startup->entries().empty();
@@ -133,7 +143,7 @@ void Relay::on_query(const Item& item, LinkRelayState& link) {
     return;
   }
   expected.special->undecided_names = work->changes_reading();
-  TextEdits edits(query->text);
+  TextEdits edits(text);
   edit_query(*work, edits, expected, link);
   if (expected.special->undecided_names) ++link.all_gone;
   if (edits.empty()) {

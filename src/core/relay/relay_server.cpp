@@ -346,6 +346,10 @@ void ServerRelay::on_notice(const Item& item) {
 // show it, and never taken for this one.
 void ServerRelay::on_notification(const Item& item) {
   const auto told = pg::backend::NotificationResponse::parse(item.message.body);
+  if (told && told_by_hub(told->channel)) {
+    link_.rest = Disposition::discard;
+    return;
+  }
   std::uint32_t sender = 0;
   if (client_ != nullptr && told && told->process_id == link_.process_id) {
     sender = client_->process_id;

@@ -40,7 +40,7 @@ bool Relay::refuses(const Item& item, LinkRelayState& link, Request request,
 bool Relay::refuses_state(const Item& item, LinkRelayState& link, Request request,
                           const SessionWorkRef& work) {
   if (link.state_rule->action != config::OnSessionState::error || work == nullptr) return false;
-  const PinReason reason = would_pin(*work);
+  const PinReason reason = would_pin(*work, link);
   if (reason == PinReason::none) return false;
   refuse(item, link, request,
          "statement refused by on_session_state = \"error\" (set in " + link.state_rule->where +
@@ -51,14 +51,15 @@ bool Relay::refuses_state(const Item& item, LinkRelayState& link, Request reques
 }
 
 // What executing it certainly pins; what PREPARE prepares counts, too.
-PinReason Relay::would_pin(const SessionWork& work) const {
+PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link) const {
   for (const SessionStep& step : work.steps) {
     if (step.kind == Kind::hold) return step.reason;
+    if (step.kind == Kind::listen && !shares(step, link)) return PinReason::listen;
     SessionWorkRef inner = step.inner;
     if (step.kind == Kind::execute && step.runs && inner == nullptr) {
       inner = work_of_name(step.name);
     }
-    const PinReason reason = inner == nullptr ? PinReason::none : would_pin(*inner);
+    const PinReason reason = inner == nullptr ? PinReason::none : would_pin(*inner, link);
     if (reason != PinReason::none) return reason;
   }
   return PinReason::none;

@@ -185,7 +185,8 @@ bool Relay::refused_on_replica(const LinkRelayState& link, const SessionWorkRef&
                                Route route) const {
   if (!link.reader) return false;
   return route.only_primary() ||
-         (work != nullptr && (work->unknown || work->has(SessionStep::Kind::hold)));
+         (work != nullptr && (work->unknown || work->has(SessionStep::Kind::hold) ||
+                              work->has(SessionStep::Kind::listen)));
 }
 
 bool Relay::bound_to_replica(Bytes statement, const LinkRelayState& link) const {

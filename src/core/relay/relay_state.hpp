@@ -10,6 +10,7 @@
 #include "core/refused.hpp"
 #include "core/relay/catalog_epoch.hpp"
 #include "core/relay/expected_replies.hpp"
+#include "core/relay/listening.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/pin_reason.hpp"
 #include "core/relay/prepared_statements.hpp"
@@ -148,9 +149,9 @@ struct ClientRelayState {
     std::string definition;
     std::uint32_t version = 0;
     bool exists = false;
+    Ends ends = Ends::nothing;
     SessionWorkRef work;
     StatementEntryRef entry;
-    Ends ends = Ends::nothing;
     Route route;
   } unnamed;
   /// It goes as soon as another is tried, or a Query. Another link may have it still, but not as
@@ -178,10 +179,11 @@ struct ClientRelayState {
   };
   std::vector<Portal> portals;
 
-  ParameterSetRef settings;           ///< what the client set; never null after login
-  ParameterSetRef startup;            ///< what it began with: where RESET and DISCARD go back to
-  std::unique_ptr<SessionUndo> undo;  ///< null while the open transaction has changed nothing
-  WelcomeRef welcome;                 ///< what the client was told about its server
+  ParameterSetRef settings;              ///< what the client set; never null after login
+  ParameterSetRef startup;               ///< what it began with: where RESET and DISCARD go back to
+  std::unique_ptr<SessionUndo> undo;     ///< null while the open transaction has changed nothing
+  WelcomeRef welcome;                    ///< what the client was told about its server
+  std::unique_ptr<Listening> listening;  ///< null: not through the shared connection
 
   /// Half a message of its is with the server.
   [[nodiscard]] bool in_message() const noexcept { return framer.rest() > 0 && !drop_rest; }
@@ -219,10 +221,12 @@ struct LinkRelayState {
   bool catalog_changed = false;    ///< the open transaction has done so
   bool functions_changed = false;  ///< perhaps; that shows when it has committed
   bool has_settings_statement = false;
-  bool notified = false;     ///< somebody is in the catalog's list of notifiers with it
-  bool replication = false;  ///< CopyBoth may begin
-  bool streaming = false;    ///< CopyBoth has begun
-  bool reader = false;       ///< for reads: what sort of server it is, is not the client's to know
+  bool notified = false;       ///< somebody is in the catalog's list of notifiers with it
+  bool replication = false;    ///< CopyBoth may begin
+  bool streaming = false;      ///< CopyBoth has begun
+  bool shared_listen = false;  ///< its client may listen through the shared connection
+  bool listens = false;        ///< ... and has, so that it has to be cleaned of that
+  bool reader = false;  ///< for reads: what sort of server it is, is not the client's to know
 
   ParameterSetRef settings;        ///< what was set on the server; never null after login
   bool settings_doubtful = false;  ///< ... and may have been reset meanwhile, nobody knows which

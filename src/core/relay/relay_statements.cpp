@@ -367,7 +367,7 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
   portals.push_back({std::string(bind.portal), std::move(work)});
 }
 
-void Relay::on_execute(const Item& item, LinkRelayState& link) {
+Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
   SessionWorkRef work;
   if (!client_.portals.empty()) {
     if (const auto execute = pg::frontend::Execute::parse(item.message.body)) {
@@ -379,8 +379,9 @@ void Relay::on_execute(const Item& item, LinkRelayState& link) {
   }
   if (work == nullptr) {
     forward(item, link, {.request = Request::execute, .ends = client_.portal_ends});
-    return;
+    return Handled::yes;
   }
+  if (awaits_hub(work, link)) return Handled::wait;
   if (rules_.share_statements) have_names(*work, link);
   Expected expected{.request = Request::execute,
                     .ends = client_.portal_ends,
@@ -393,6 +394,7 @@ void Relay::on_execute(const Item& item, LinkRelayState& link) {
       !client_.startup->entries().empty()) {
     client_.discards = true;
   }
+  return Handled::yes;
 }
 
 void Relay::on_sync(const Item& item, LinkRelayState& link) {

@@ -13,6 +13,8 @@ constexpr std::size_t kSettingsMax = 64 * 1024;
 /// What a transaction remembers for its savepoints: bytes of settings, and how many.
 constexpr std::size_t kUndoMax = 1024 * 1024;
 constexpr std::size_t kSavepointsMax = 1000;
+/// LISTEN and UNLISTEN of one transaction that are followed.
+constexpr std::size_t kListensMax = 10'000;
 
 constexpr Bytes kRole = "role";
 constexpr Bytes kAuthorization = "session_authorization";
@@ -25,7 +27,7 @@ void SessionChanges::completed(const SessionWork* work, std::uint16_t statement,
   if (tag == "ROLLBACK") {
     rolled_back();
   } else if (tag == "COMMIT" || tag == "PREPARE TRANSACTION") {
-    client_.undo.reset();
+    committed();
   }
 }
 
@@ -53,7 +55,7 @@ void SessionChanges::ready(TransactionStatus status) {
   if (client_.undo->failed) {
     rolled_back();
   } else {
-    client_.undo.reset();
+    committed();
   }
 }
 
@@ -99,7 +101,8 @@ void SessionChanges::apply(const SessionStep& step) {
         pin(PinReason::setting);  // too much to remember: the link is this session's from here on
         return;
       }
-      undo().savepoints.push_back({step.name, client_.settings, client_.pins});
+      undo().savepoints.push_back(
+          {step.name, client_.settings, client_.pins, undo().listens.size()});
       return;
     case Kind::release: {
       auto& savepoints = undo().savepoints;
@@ -119,12 +122,19 @@ void SessionChanges::apply(const SessionStep& step) {
       change(sets_.empty());
       client_.discarded = client_.startup != nullptr && !client_.startup->entries().empty();
       client_.undo.reset();
+      if (client_.listening != nullptr) client_.listening->channels.clear();
       client_.pins &= static_cast<Pins>(~(kVisiblePins | bit(PinReason::sequence)));
+      return;
+    case Kind::listen:
+    case Kind::unlisten:
+      listen(step);
+      return;
+    case Kind::notify:
+      if (client_.listening != nullptr) client_.listening->notified = true;
       return;
     case Kind::prepare:
     case Kind::execute:
     case Kind::deallocate:
-    case Kind::notify:
       return;  // the relay's own
   }
 }
@@ -189,6 +199,40 @@ SessionUndo& SessionChanges::undo() {
   return *client_.undo;
 }
 
+// By the shared connection, or by the link.
+void SessionChanges::listen(const SessionStep& step) {
+  using ChangeKind = ListenChange::Kind;
+  const bool listens = step.kind == Kind::listen;
+  const bool shared =
+      client_.listening != nullptr && (!listens || client_.listening->is_told(step.name));
+  const bool bound = (client_.pins & bit(PinReason::listen)) != 0;
+  if (listens && !shared) pin(PinReason::listen);
+  if (!listens && (!shared || bound)) client_.look = true;
+  if (!shared) return;
+  if (undo().listens.size() >= kListensMax) {
+    pin(PinReason::unknown);
+    return;
+  }
+  const ChangeKind kind = listens             ? ChangeKind::listen
+                          : step.name.empty() ? ChangeKind::unlisten_all
+                                              : ChangeKind::unlisten;
+  undo().listens.push_back({kind, step.name});
+}
+
+void SessionChanges::committed() {
+  const std::unique_ptr<SessionUndo> undo = std::move(client_.undo);
+  if (client_.listening == nullptr) return;
+  auto& channels = client_.listening->channels;
+  for (ListenChange& change : undo->listens) {
+    if (change.kind == ListenChange::Kind::unlisten_all) {
+      channels.clear();
+    } else {
+      std::erase(channels, change.channel);
+    }
+    if (change.kind == ListenChange::Kind::listen) channels.push_back(std::move(change.channel));
+  }
+}
+
 void SessionChanges::rolled_back() {
   const std::unique_ptr<SessionUndo> undo = std::move(client_.undo);
   back_to(undo->settings, undo->pins);
@@ -209,6 +253,7 @@ void SessionChanges::back_to_savepoint(const std::string& name) {
   undo.failed = false;
   if (found >= undo.savepoints.size()) return;
   back_to(undo.savepoints[found].settings, undo.savepoints[found].pins);
+  undo.listens.resize(undo.savepoints[found].listens);
   undo.savepoints.resize(found + 1);
 }
 

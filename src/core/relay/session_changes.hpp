@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/relay/listening.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/pin_reason.hpp"
 #include "core/relay/session_work.hpp"
@@ -23,11 +24,13 @@ struct SessionUndo {
     std::string name;
     ParameterSetRef settings;
     Pins pins;
+    std::size_t listens;  ///< of the changes below
   };
   ParameterSetRef settings;
   Pins pins = 0;
   std::vector<Savepoint> savepoints;
-  bool failed = false;  ///< a statement failed, and nothing was rolled back since
+  std::vector<ListenChange> listens;  ///< take effect with the transaction
+  bool failed = false;                ///< a statement failed, and nothing was rolled back since
 };
 
 /// Follows what a session does to itself, while a client is linked: settings and pins change when
@@ -59,6 +62,8 @@ class SessionChanges {
   void reset(Bytes name);
   void pin(PinReason reason);
   SessionUndo& undo();
+  void listen(const SessionStep& step);
+  void committed();
   void rolled_back();
   void back_to(const ParameterSetRef& settings, Pins pins);
   void back_to_savepoint(const std::string& name);

@@ -141,7 +141,10 @@ void Builder::add_named(const sql::Statement& statement) {
       if (statement.hold) hold(PinReason::held_cursor);
       break;
     case sql::Kind::listen:
-      hold(PinReason::listen);
+      step(Kind::listen, statement.name);
+      break;
+    case sql::Kind::unlisten:
+      step(Kind::unlisten, statement.all ? std::string() : statement.name);
       break;
     case sql::Kind::load:
       hold(PinReason::library);
@@ -177,7 +180,6 @@ void Builder::add_named(const sql::Statement& statement) {
       step(Kind::look);
       break;
     case sql::Kind::close:
-    case sql::Kind::unlisten:
     case sql::Kind::call:
       step(Kind::look);
       break;

@@ -38,6 +38,8 @@ struct SessionStep {
     execute,     ///< `name`
     deallocate,  ///< `name`
     notify,      ///< listeners are told who: see Notifiers
+    listen,      ///< `name`, a channel
+    unlisten,    ///< `name`; empty for all
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;

@@ -131,9 +131,11 @@ void ServerLink::link(ClientSession& client) {
   begin_watch();
 }
 
-// A change of the setting comes with the next transaction.
+// A change of the settings comes with the next transaction.
 void ServerLink::follow_rule(config::PoolMode mode) {
   using config::OnSessionState;
+  relay_.shared_listen =
+      mode != config::PoolMode::session && pool_->settings().shared_listen && !pool_->is_reader();
   const OnSessionState action =
       mode == config::PoolMode::session ? OnSessionState::pin : pool_->settings().on_session_state;
   auto& rule = relay_.state_rule;
@@ -393,6 +395,7 @@ void ServerLink::orphan(const Residue& residue) {
   residue_ = residue;
   drained_ = 0;
   relay_.withheld.reset();
+  relay_.listens = false;
   relay_.changed.clear();
   relay_.confirming = LinkRelayState::Confirming::no;
   // What was not sent can neither be completed nor taken back.

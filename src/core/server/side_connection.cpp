@@ -13,7 +13,7 @@ namespace {
 
 using config::TlsMode;
 
-/// Answers to our questions are short rows.
+/// Of one message, or of a login: answers to our questions are short rows.
 constexpr std::size_t kReceivedMax = 1024 * 1024;
 constexpr std::size_t kHeader = 5;
 
@@ -36,6 +36,8 @@ void SideConnection::close() {
   stream_.reset();
   login_.reset();
   received_.clear();
+  unsent_.clear();
+  ++connects_;
 }
 
 void SideConnection::connect() {
@@ -51,12 +53,20 @@ void SideConnection::connect() {
   setup.parameters = target_.parameters;
   engine_.io().entropy(setup.nonce);
   received_.clear();
+  unsent_.clear();
+  ++connects_;
   login_ = std::make_unique<LinkLogin>(std::move(setup));
   stream_ = engine_.io().connect(target_.host, *this);
 }
 
 void SideConnection::send(Bytes bytes) {
-  stream_->send({&bytes, 1});
+  if (unsent_.empty()) bytes.remove_prefix(stream_->send({&bytes, 1}));
+  unsent_.append(bytes);
+}
+
+void SideConnection::on_writable() {
+  const Bytes rest = unsent_;
+  unsent_.erase(0, stream_->send({&rest, 1}));
 }
 
 void SideConnection::on_connected() {
@@ -80,14 +90,14 @@ void SideConnection::on_lost(const std::string& reason) {
 }
 
 void SideConnection::on_received(Bytes bytes) {
+  const std::uint32_t connection = connects_;
   received_.append(bytes);
-  if (received_.size() > kReceivedMax) {
+  if (login_ != nullptr) login_received();
+  if (connects_ == connection && logged_in()) hand_over();
+  // What is left is the beginning of one message.
+  if (connects_ == connection && received_.size() > kReceivedMax) {
     fail({pg::sqlstate::kConnectionFailure,
           "the answer is longer than " + std::to_string(kReceivedMax) + " bytes"});
-    return;
-  }
-  if (login_ != nullptr) login_received();
-  while (logged_in() && next_message()) {
   }
 }
 
@@ -122,6 +132,7 @@ bool SideConnection::handle(LinkLogin::Outcome outcome) {
     return true;
   }
   if (std::holds_alternative<LinkLogin::Ready>(outcome)) {
+    welcome_ = std::move(login_->welcome());
     login_.reset();
     owner_.on_logged_in();
     return false;
@@ -143,19 +154,25 @@ bool SideConnection::handle(LinkLogin::Outcome outcome) {
   return false;
 }
 
-// Hands over the message at the front; false when there is no whole one.
-bool SideConnection::next_message() {
-  if (received_.size() < kHeader) return false;
-  const std::uint32_t length = pg::Reader(Bytes(received_).substr(1)).u32();
-  if (length < 4 || length > kReceivedMax) {
-    fail({pg::sqlstate::kConnectionFailure, "the server broke the protocol"});
-    return false;
+// Hands over every whole message. The owner may close the connection meanwhile, or open another.
+void SideConnection::hand_over() {
+  const std::uint32_t connection = connects_;
+  std::string received = std::exchange(received_, {});
+  std::size_t at = 0;
+  while (received.size() - at >= kHeader) {
+    const Bytes rest = Bytes(received).substr(at);
+    const std::uint32_t length = pg::Reader(rest.substr(1)).u32();
+    if (length < 4 || length > kReceivedMax) {
+      fail({pg::sqlstate::kConnectionFailure, "the server broke the protocol"});
+      return;
+    }
+    if (rest.size() < 1 + std::size_t{length}) break;
+    at += 1 + std::size_t{length};
+    owner_.on_said(rest.front(), rest.substr(kHeader, length - 4));
+    if (connects_ != connection) return;
   }
-  if (received_.size() < 1 + std::size_t{length}) return false;
-  const std::string message = received_.substr(0, 1 + std::size_t{length});
-  received_.erase(0, message.size());
-  owner_.on_said(message.front(), Bytes(message).substr(kHeader));
-  return true;
+  received.erase(0, at);
+  received_ = std::move(received);
 }
 
 void SideConnection::fail(const Refused& why) {

@@ -45,16 +45,17 @@ class SideConnection final : public StreamEvents {
 
   void open(Target target);
   void close();
+  [[nodiscard]] bool opening() const noexcept { return login_ != nullptr; }
   [[nodiscard]] bool logged_in() const noexcept { return stream_ != nullptr && login_ == nullptr; }
   /// Whether it leads to none of these addresses; false while there is none.
   [[nodiscard]] bool leads_elsewhere(const std::vector<std::string>& addresses) const;
-  /// So few bytes that they fit a connection on which nothing else is sent; if not, the answer is
-  /// missed.
+  /// What the server said about itself when it let us in.
+  [[nodiscard]] const Welcome& welcome() const noexcept { return welcome_; }
   void send(Bytes bytes);
 
   void on_connected() override;
   void on_received(Bytes bytes) override;
-  void on_writable() override {}
+  void on_writable() override;
   void on_secured() override;
   void on_end() override;
   void on_lost(const std::string& reason) override;
@@ -63,7 +64,7 @@ class SideConnection final : public StreamEvents {
   void connect();
   void login_received();
   bool handle(LinkLogin::Outcome outcome);
-  bool next_message();
+  void hand_over();
   void fail(const Refused& why);
 
   Engine& engine_;
@@ -72,7 +73,10 @@ class SideConnection final : public StreamEvents {
   std::unique_ptr<Stream> stream_;
   std::unique_ptr<LinkLogin> login_;  ///< null: logged in
   auth::ScramKeyCache keys_;
+  Welcome welcome_;
   std::string received_;
+  std::string unsent_;          ///< what the system did not take yet
+  std::uint32_t connects_ = 0;  ///< which connection it is, to notice that it is another
   LinkLogin::Retry retried_ = LinkLogin::Retry::none;
   std::uint32_t version_ = pg::kProtocol3_2;
   bool with_tls_ = true;

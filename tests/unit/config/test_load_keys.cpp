@@ -86,6 +86,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.max_replica_lag", R"("19s")"},
     {"pool.resend_reads", "false"},
     {"pool.on_session_state", R"("warn")"},
+    {"pool.shared_listen", "true"},
     {"pool.server_connect_timeout", R"("5min")"},
     {"pool.server_unavailable_timeout", R"("12s")"},
     {"pool.server_check_delay", R"("13s")"},
@@ -138,6 +139,7 @@ PoolOverrides other_pool() {
   pool.reserve_pool_size = 23;
   pool.reserve_pool_timeout = seconds(24);
   pool.on_session_state = OnSessionState::warn;
+  pool.shared_listen = true;
   return pool;
 }
 
@@ -301,7 +303,8 @@ const std::string kTimeouts =
     "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
 const std::string kReplicas =
     "split_reads = true\nread_consistency = \"none\"\nmax_replica_lag = \"9s\"\n"
-    "resend_reads = false\non_session_state = \"error\"\n";
+    "resend_reads = false\non_session_state = \"error\"\n"
+    "shared_listen = true\n";
 const std::string kStatementLimits =
     "max_statements = 41\nmax_statements_per_second = 42\nstatement_burst = 43\n"
     "max_waiting_statements = 44\n";
@@ -348,7 +351,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    false,
                    3,
                    seconds(10),
-                   OnSessionState::error};
+                   OnSessionState::error,
+                   true};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.addresses = some_addresses();
@@ -401,7 +405,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    false,
                    3,
                    seconds(10),
-                   OnSessionState::error};
+                   OnSessionState::error,
+                   true};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();
