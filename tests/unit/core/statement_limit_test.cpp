@@ -131,14 +131,17 @@ TEST(StatementLimitsOfPools, nobody_waits_for_a_link_whose_client_waits_for_a_pl
     world.accepted.back().send(test::backend(what));
     world.settle();
   };
-  test::FarEnd keeper = come("kept");
-  answer("AuthenticationOk ; BackendKeyData 1 \"key1\" ; ReadyForQuery I");
+  const std::string welcome = "AuthenticationOk ; BackendKeyData 1 \"key1\" ; ReadyForQuery I";
+  test::FarEnd other = come("app");
+  answer(welcome);
+  test::FarEnd keeper = come("kept");  // which takes the place of the other's link
+  answer(welcome);
   keeper.send(test::frontend("Query \"select 1\""));
   world.settle();
   answer("CommandComplete \"1\" ; ReadyForQuery I");
-  test::FarEnd other = come("app");
   other.send(test::frontend("Query \"select 2\""));
   world.settle();
+  ASSERT_EQ(world.shared().statement_limits.all().front()->counts().running, 1u);
   world.accepted.back().read();
   keeper.read();
   keeper.send(test::frontend("Query \"select 3\""));
