@@ -17,4 +17,7 @@ namespace forebay::config {
 /// consequence of them.
 void check_together(const Config& config, const Table& root, Reading& reading);
 
+/// What must hold within a rule, which stands at `at`.
+void check_rule(const Rule& rule, const Table& table, Position at, Problems& problems);
+
 }  // namespace forebay::config

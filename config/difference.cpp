@@ -1,5 +1,6 @@
 #include "forebay/config/difference.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -57,6 +58,20 @@ class Comparison {
         compare(section, was->second, is->second);
       }
     }
+  }
+
+  void compare_order(const std::vector<Rule>& before, const std::vector<Rule>& after) {
+    const auto names = [](const std::vector<Rule>& rules) {
+      std::string text;
+      for (const Rule& rule : rules) text += (text.empty() ? "" : ", ") + rule.name;
+      return shown(text);
+    };
+    const bool same_rules =
+        std::is_permutation(before.begin(), before.end(), after.begin(), after.end(),
+                            [](const Rule& a, const Rule& b) { return a.name == b.name; });
+    const std::string was = names(before);
+    const std::string is = names(after);
+    if (same_rules && was != is) add("rules", "order", was, is, Effect::at_once);
   }
 
   std::vector<Change> take() { return std::move(changes_); }
@@ -170,6 +185,16 @@ std::vector<Change> difference(const Config& before, const Config& after) {
                              [&](const std::string& section, const User& was, const User& is) {
                                comparison.compare_said(section, user_keys(), was, is);
                              });
+  const auto by_name = [](const Config& config) {
+    std::map<std::string, Rule, std::less<>> rules;
+    for (const Rule& rule : config.rules) rules.emplace(rule.name, rule);
+    return rules;
+  };
+  comparison.compare_entries("rules", by_name(before), by_name(after),
+                             [&](const std::string& section, const Rule& was, const Rule& is) {
+                               comparison.compare_said(section, rule_keys(), was, is);
+                             });
+  comparison.compare_order(before.rules, after.rules);
   return comparison.take();
 }
 
@@ -199,6 +224,9 @@ std::vector<Setting> describe(const Config& config, const Sources& sources) {
   }
   for (const auto& [name, user] : config.users) {
     description.add_said(entry_label("users", name), user_keys(), user, User{});
+  }
+  for (const Rule& rule : config.rules) {
+    description.add_said(entry_label("rules", rule.name), rule_keys(), rule, Rule{});
   }
   return description.take();
 }

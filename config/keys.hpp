@@ -27,6 +27,8 @@ struct Section {
 [[nodiscard]] const Keys<TlsSettings>& database_tls_keys();
 /// [users.NAME]
 [[nodiscard]] const Keys<User>& user_keys();
+/// [[rules]]
+[[nodiscard]] const Keys<Rule>& rule_keys();
 
 /// Where the meaning of a PgBouncer key went that has another name here; empty if the word is
 /// none of those.

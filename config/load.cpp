@@ -16,8 +16,8 @@
 namespace forebay::config {
 namespace {
 
-constexpr std::array<std::string_view, 7> kTopLevel = {"forebay", "log",       "tls",  "pool",
-                                                       "tenants", "databases", "users"};
+constexpr std::array<std::string_view, 8> kTopLevel = {"forebay", "log",       "tls",   "pool",
+                                                       "tenants", "databases", "users", "rules"};
 
 /// `[pool]`, for a key that some section has; empty if none has.
 std::string home_of(std::string_view name) {
@@ -30,6 +30,9 @@ std::string home_of(std::string_view name) {
   }
   for (const Key<User>& key : user_keys()) {
     if (key.name == name) return "[users.NAME]";
+  }
+  for (const Key<Rule>& key : rule_keys()) {
+    if (key.name == name) return "[[rules]]";
   }
   return {};
 }
@@ -49,6 +52,7 @@ class Loader {
     read_entries("users", [this](const std::string& name, const Member& member) {
       read_user(name, member);
     });
+    if (const Member* rules = find(root_, "rules")) read_rules(*rules);
     return std::move(config_);
   }
 
@@ -220,6 +224,35 @@ class Loader {
     User user;
     read_table(*table, label, user_keys(), user);
     config_.users.emplace(name, std::move(user));
+  }
+
+  void read_rules(const Member& member) {
+    const Array* rules = member.value.as<Array>();
+    if (rules == nullptr) {
+      error(member.at, "expected rules that begin with a line [[rules]] each, but this is " +
+                           std::string(member.value.kind()));
+      return;
+    }
+    if (rules->size() > kRulesMax) {
+      error(rules->at(kRulesMax).at, "[[rules]]: there are more than " + std::to_string(kRulesMax));
+    }
+    for (const Value& each : *rules) {
+      const Table* table = each.as<Table>();
+      if (table == nullptr) {
+        error(each.at, "[[rules]]: expected a table, but this is " + std::string(each.kind()));
+        continue;
+      }
+      const Member* named = find(*table, "name");
+      const auto* name = named == nullptr ? nullptr : named->value.as<std::string>();
+      Rule rule;
+      read_table(*table, entry_label("rules", name == nullptr ? "?" : *name), rule_keys(), rule);
+      check_rule(rule, *table, each.at, reading_.problems());
+      if (std::ranges::find(config_.rules, rule.name, &Rule::name) != config_.rules.end()) {
+        error(named == nullptr ? each.at : named->value.at,
+              "[[rules]] name: there is a rule " + quoted(rule.name) + " already");
+      }
+      config_.rules.push_back(std::move(rule));
+    }
   }
 
   const Table& root_;

@@ -104,6 +104,22 @@ std::string user_part() {
          entry_keys(user_keys(), "Pools of this user, where they differ from the database's.");
 }
 
+std::string rules_part() {
+  std::string text =
+      "\n\n" +
+      comment(
+          "Rules for single statements, each with its own line [[rules]]. They are looked at in "
+          "their order, and the first that matches holds: everything that it says about the "
+          "session and the statement must be so.") +
+      "#[[rules]]\n";
+  Rule example;
+  example.name = "example";
+  example.unknown = false;
+  example.target = RuleTarget::primary;
+  for (const Key<Rule>& key : rule_keys()) text += explained(key, example);
+  return text;
+}
+
 }  // namespace
 
 std::string sample_config() {
@@ -117,7 +133,7 @@ std::string sample_config() {
              "Files, and folders whose files are named *.toml, that are read with this one; "
              "relative to it. It has to stand before every section. Each key, and each entry of "
              "[databases] and [users], stands in one of them only.") +
-         "#include = []\n" + general_part() + database_part() + user_part();
+         "#include = []\n" + general_part() + database_part() + user_part() + rules_part();
 }
 
 }  // namespace forebay::config

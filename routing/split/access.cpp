@@ -80,9 +80,8 @@ std::string qualified(std::string_view schema, std::string_view name) {
   return full;
 }
 
-// What speaks against it on a replica; nothing where it certainly only reads.
-std::optional<std::string> objection(const Statement& statement,
-                                     const FunctionVolatility& functions) {
+// What speaks against it on a replica, its functions apart.
+std::optional<std::string> objection(const Statement& statement) {
   const bool explains = statement.kind == Kind::explain;
   if (!explains && statement.kind != Kind::select && statement.kind != Kind::copy_out) {
     return "it is no SELECT, COPY TO, or EXPLAIN of these";
@@ -92,10 +91,18 @@ std::optional<std::string> objection(const Statement& statement,
   if (statement.hidden_code) return "it runs code that the text does not show";
   if (statement.names_temporary) return "it names a temporary table";
   if (!statement.settings.empty()) return "it changes a setting";
-  if (explains) return objection(statement.inner.front(), functions);
+  if (explains) return objection(statement.inner.front());
   for (const sql::Table& table : statement.tables) {
     if (shows_server(table)) return table.name + " shows one server";
   }
+  return std::nullopt;
+}
+
+// Nothing where it certainly only reads.
+std::optional<std::string> objection(const Statement& statement,
+                                     const FunctionVolatility& functions) {
+  if (auto found = objection(statement)) return found;
+  if (statement.kind == Kind::explain) return objection(statement.inner.front(), functions);
   for (const sql::Function& function : statement.functions) {
     if (functions.reads(function.schema, function.name)) continue;
     const std::string name =
@@ -168,6 +175,10 @@ std::string why_not_read(const sql::Facts& facts, const FunctionVolatility& func
     return "the transaction is READ WRITE, or SERIALIZABLE, which no standby knows";
   }
   return objection(facts.statements.front(), functions).value_or(std::string());
+}
+
+bool reads_but_for_functions(const sql::Facts& facts) {
+  return facts.known && facts.statements.size() == 1 && !objection(facts.statements.front());
 }
 
 Access access_of(const sql::Facts& facts, const FunctionVolatility& functions) {

@@ -71,15 +71,20 @@ void Analysis::visit(const Item& item) {
     case T_SelectStmt:
       return visit_select(as<SelectStmt>(node), item.scope);
     case T_InsertStmt:
+      facts_.changes |= kInserts;
+      if (as<InsertStmt>(node)->onConflictClause != nullptr) facts_.changes |= kUpdates;
       return visit_change(node, as<InsertStmt>(node)->relation, as<InsertStmt>(node)->withClause,
                           item.scope);
     case T_UpdateStmt:
+      facts_.changes |= kUpdates;
       return visit_change(node, as<UpdateStmt>(node)->relation, as<UpdateStmt>(node)->withClause,
                           item.scope);
     case T_DeleteStmt:
+      facts_.changes |= kDeletes;
       return visit_change(node, as<DeleteStmt>(node)->relation, as<DeleteStmt>(node)->withClause,
                           item.scope);
     case T_MergeStmt:
+      facts_.changes |= kInserts | kUpdates | kDeletes;
       return visit_change(node, as<MergeStmt>(node)->relation, as<MergeStmt>(node)->withClause,
                           item.scope);
     case T_RangeVar: {
@@ -166,6 +171,7 @@ void Analysis::visit_change(Node* node, RangeVar* target, WithClause* with, cons
 
 void Analysis::select_into(IntoClause* into) {
   into_ = write_ = true;
+  facts_.changes |= kMakesTable;
   created(into->rel);
   if (into->onCommit == ONCOMMIT_DROP) facts_.until_commit = true;
 }

@@ -107,7 +107,8 @@ void ConsoleSession::show() {
             engine_.now(),
             std::chrono::system_clock::now(),
             std::move(reports_),
-            engine_.runtime().sources};
+            engine_.runtime().sources,
+            engine_.runtime().rules.get()};
   std::ranges::sort(view.reports, {}, [](const auto& report) { return report->worker; });
   done_with(current_.show->rows(view));
 }

@@ -8,7 +8,7 @@ std::span<const ShowLine> shows() {
   static const std::vector<ShowLine> lines = [] {
     std::vector<ShowLine> all;
     for (const auto part : {show_pools, show_connections, show_statistics, show_statements,
-                            show_clusters, show_tenants, show_process}) {
+                            show_clusters, show_tenants, show_rules, show_process}) {
       for (const ShowLine& line : part()) all.push_back(line);
     }
     return all;

@@ -10,6 +10,7 @@
 #include "admin/averages.hpp"
 #include "admin/table.hpp"
 #include "core/console/console.hpp"
+#include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "forebay/config/config.hpp"
 #include "forebay/config/load.hpp"
@@ -25,7 +26,8 @@ struct View {
   std::chrono::system_clock::time_point wall_now;
   /// One of each worker, when the command asks for them.
   std::vector<std::shared_ptr<const core::WorkerReport>> reports;
-  const config::Sources& sources;  ///< of the configuration
+  const config::Sources& sources;         ///< of the configuration
+  const rules::RuleSet* rules = nullptr;  ///< null: there are none
 };
 
 /// One SHOW command. To add one: its columns, a function that makes its rows, a line in
@@ -56,5 +58,6 @@ inline constexpr std::string_view kExplainRoute = "? ROUTE";
 [[nodiscard]] std::vector<ShowLine> show_process();
 [[nodiscard]] std::vector<ShowLine> show_clusters();
 [[nodiscard]] std::vector<ShowLine> show_tenants();
+[[nodiscard]] std::vector<ShowLine> show_rules();
 
 }  // namespace forebay::admin

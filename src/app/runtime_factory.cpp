@@ -117,6 +117,12 @@ Result<std::shared_ptr<const core::Runtime>> make_runtime(config::Config config,
   if (!tenants.databases.empty()) {
     runtime->tenants = std::make_shared<const tenant::Policy>(tenant::policy_of(tenants));
   }
+  if (!runtime->config.rules.empty()) {
+    auto rules = rules::RuleSet::make(runtime->config.rules,
+                                      before == nullptr ? nullptr : before->rules.get());
+    if (rules.has_error()) return rules.error();
+    runtime->rules = std::move(*rules);
+  }
   if (const auto made = make_secrets(*runtime, before, notes); made.has_error())
     return made.error();
   if (const auto made = make_tls(*runtime); made.has_error()) return made.error();

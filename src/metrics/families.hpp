@@ -50,6 +50,9 @@ void add_statements(const core::Shared& shared, std::size_t limit,
 /// What the tenants did that use most, and the others together; nothing without tenants.
 void add_tenants(core::Shared& shared, std::vector<MetricFamily>& families);
 
+/// How often rules for single statements were the ones; nothing where there are none.
+void add_rules(const core::Runtime& runtime, std::vector<MetricFamily>& families);
+
 /// What the monitor knows of hosts; nothing where every database has one host.
 void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& families);
 

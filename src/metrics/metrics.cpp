@@ -190,6 +190,7 @@ std::string render(core::Shared& shared, const Process& process) {
   if (process.runtime != nullptr) {
     const config::Config& config = process.runtime->config;
     if (config.statement_metrics > 0) add_statements(shared, config.statement_metrics, families);
+    add_rules(*process.runtime, families);
     if (config.pgbouncer_metrics) add_pgbouncer(shared, *process.runtime, families);
   }
   return prometheus::TextSerializer().Serialize(families);

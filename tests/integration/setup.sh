@@ -17,6 +17,7 @@ build_packages=(
   /usr/include/postgresql/libpq-fe.h=libpq-dev
   /usr/lib/postgresql/15/lib/libpgcommon.a=postgresql-server-dev-15
   /usr/include/pg_query.h=libpg-query-dev
+  /usr/include/re2/re2.h=libre2-dev
   /usr/bin/python3=python3
 )
 unit_test_packages=(

@@ -6,6 +6,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Optional
 
 from lab import messages as m
 from lab.consistency import TABLE, Counters
@@ -43,9 +44,10 @@ def pair(lab: Lab) -> Pair:
     return Pair(primary, lab.replica_of(primary))
 
 
-def split(lab: Lab, both: Pair, **options: object) -> Target:
+def split(lab: Lab, both: Pair, rules: Optional[list[dict[str, Any]]] = None,
+          **options: object) -> Target:
     settings = {"split_reads": True, "read_consistency": "none", **options}
-    target = lab.target(servers=[both.primary.address, both.replica.address], options=settings)
+    target = lab.target(servers=[both.primary.address, both.replica.address], options=settings, rules=rules or [])
     with target.connect():
         wait_until(lambda: "host_up: replica" in target.log, "the replica is known")
     return target

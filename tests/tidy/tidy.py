@@ -37,6 +37,7 @@ FORBIDDEN = {
 }
 # One file each may include these.
 ONLY_ONE = {'<toml++/': 'config/', 'pg_query': 'routing/sql/parser.cpp',
+            '<re2/': 'config/pattern.cpp',
             'postgres.h': 'routing/sql/raw_tree.hpp'}
 PURE = {'protocol', 'routing', 'config', 'auth', 'core'}
 BANNED = [(re.compile(p), why) for p, why in [

@@ -10,6 +10,7 @@
 
 #include "forebay/base/endpoint.hpp"
 #include "forebay/config/network.hpp"
+#include "forebay/config/rules.hpp"
 #include "forebay/config/secret.hpp"
 #include "forebay/config/statement_limits.hpp"
 #include "forebay/config/tenants.hpp"
@@ -265,6 +266,7 @@ struct Config {
   PoolOverrides pool;  ///< for every pool
   std::map<std::string, Database, std::less<>> databases;
   std::map<std::string, User, std::less<>> users;
+  std::vector<Rule> rules;  ///< the first that matches holds
 
   bool operator==(const Config&) const = default;
 

@@ -49,6 +49,7 @@ void ClientSession::reconsider() {
   if (!engine_.runtime().serves(key.database, user(), key.user)) {
     drain();
   } else if (login_ == nullptr) {
+    follow_rules();
     if (throttle_ == nullptr || (throttle_->passed == 0 && !throttle_->held)) {
       follow_limits();
       if (throttle_ != nullptr) {

@@ -410,6 +410,7 @@ void ClientSession::meet_server() {
     return;
   }
   if (!take_tenant()) return;
+  follow_rules();
   ParameterSets& sets = engine_.shared().parameter_sets;
   relay_.settings = sets.make(facts.settings);
   auto checked = facts.settings;

@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kStashMax = kInspectionMax + 1;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 520);
+static_assert(sizeof(ClientSession) <= 528);
 
 }  // namespace
 
@@ -135,6 +135,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     consumed += progress.consumed;
     bytes.remove_prefix(progress.consumed);
     if (relay_.tenant != nullptr) note_objections(relay.objections());
+    if (relay_.rules != nullptr) note_rules();
     if (replicas_ != nullptr && link != nullptr) note_sent(progress.consumed);
     if (progress.stop == Relay::ClientStop::need_link) {
       // In session mode the link is the client's own: it comes first, and its statements wait.

@@ -237,6 +237,10 @@ class ClientSession final : public StreamEvents {
   void note_objections(const Objections& objections);
   void continue_input();
 
+  // Rules for single statements.
+  void follow_rules();
+  void note_rules();
+
   // Reads on replicas.
   void begin_splitting();
   void choose_server(Bytes bytes);

@@ -59,6 +59,7 @@ void ClientSession::send_attempt(Bytes bytes) {
   if (!rest.empty()) {
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
     use.sent += static_cast<std::uint32_t>(relay.from_client(rest, &link_->relay()).consumed);
+    if (relay_.rules != nullptr) note_rules();
     // What is refused fails here, and counts where the primary is asked.
     if (relay_.tenant != nullptr && relay.objections().refused == 0) {
       note_objections(relay.objections());

@@ -51,6 +51,12 @@ Limit limit_of(TimeLimit limit) {
 // "canceling statement due to statement_timeout (5s, set in [databases.app])"
 Refused ClientSession::reason_of(TimeLimit limit, std::string_view consequence) const {
   const auto [name, sqlstate, time, said, counter] = limit_of(limit);
+  if (limit == TimeLimit::statement && link_ != nullptr && link_->relay().rule != nullptr) {
+    const config::Rule& rule = *link_->relay().rule;
+    return {sqlstate, std::string(consequence) + " due to " + name + " (" +
+                          config::format_duration(rule.statement_timeout) + ", set by rule \"" +
+                          rule.name + "\")"};
+  }
   const PoolKey& key = pool_->key();
   return {sqlstate, std::string(consequence) + " due to " + name + " (" +
                         config::format_duration(pool_->settings().*time) + ", set in " +

@@ -46,6 +46,32 @@ std::string describe(const KnownFunctions::Functions* functions) {
          " names of which no form is VOLATILE";
 }
 
+// What the rules make of a text. Nothing: they leave open where it goes. Which address a client
+// comes from and what its application is called is not known here.
+std::optional<bool> explain_rules(Engine& engine, const Pool& pool, Bytes text,
+                                  const sql::Facts& facts, const sql::Shape& shape,
+                                  RouteSteps& steps) {
+  const auto& set = engine.runtime().rules;
+  if (set == nullptr) return std::nullopt;
+  const auto mask = set->of_shape(text, sql::StandardStrings::on, shape, facts);
+  for (std::size_t i = 0; i < set->size(); ++i) {
+    const config::Rule& rule = (*set)[i];
+    const bool concerns = set->concerns(i, pool.key().database, pool.key().user);
+    if (!concerns || (set->found_in(mask, text) >> i & 1) == 0) continue;
+    const bool depends = !rule.addresses.empty() || !rule.applications.empty();
+    steps.emplace_back("rule " + rule.name, std::string(rule.dry_run ? "would match" : "matches") +
+                                                (depends ? " if application and address do" : "") +
+                                                ": " + actions_of(rule));
+    if (rule.dry_run || depends) continue;
+    if (rule.target == config::RuleTarget::primary || !rule.error.empty()) return true;
+    if (rule.target == config::RuleTarget::replica && split::reads_but_for_functions(facts)) {
+      return false;
+    }
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
@@ -96,6 +122,7 @@ RouteSteps explain_route(Engine& engine, Pool& pool, Bytes text) {
   steps.emplace_back("statement", objection.empty() ? std::string(words_of(access))
                                                     : "for the primary: " + objection);
   steps.emplace_back("functions", describe(known.get()));
+  to_primary = explain_rules(engine, pool, text, facts, shape, steps).value_or(to_primary);
   if (hints_at_primary(text)) {
     to_primary = true;
     steps.emplace_back("hint", "the comment at its head sends it to the primary");

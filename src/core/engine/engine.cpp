@@ -59,6 +59,7 @@ Engine::Engine(Setup setup)
                      .reader = &reader_,
                      .measures = &measures_},
       counters_(shared_.counters[id_.value()]) {
+  reader_.worker = id_.value();
   if (id_.value() == 0) {
     monitor_ = std::make_unique<Monitor>(*this);
     lookups_ = std::make_unique<Lookups>(*this);

@@ -101,6 +101,8 @@ class Engine final : public Driven {
   const sql::Facts& facts(Bytes text, sql::Shape& shape) {
     return reader_.cache.facts(text, sql::StandardStrings::on, shape);
   }
+  /// What rules want logged of the turn at hand.
+  [[nodiscard]] std::vector<std::string>& rule_log() noexcept { return reader_.rule_log; }
   /// Opens a link for the login of a session (auth = "server") or for it alone (`dedicated`).
   void open_for(ClientSession& session, bool relayed, bool dedicated);
   /// A link that was opened for a relayed login has logged in, or failed.

@@ -11,6 +11,7 @@
 #include "forebay/config/config.hpp"
 #include "forebay/config/load.hpp"
 #include "forebay/core/io.hpp"
+#include "forebay/routing/rules/rule_set.hpp"
 #include "forebay/routing/tenant/policy.hpp"
 
 namespace forebay::core {
@@ -38,6 +39,7 @@ struct Runtime {
   std::vector<CertificateFacts> certificates;
   std::uint32_t max_client_conn = 10'000;
   std::shared_ptr<const tenant::Policy> tenants;  ///< null: there are none
+  std::shared_ptr<const rules::RuleSet> rules;    ///< null: there are none
   /// The user that this process runs as, for Unix-domain peers.
   std::uint32_t own_uid = 0;
 

@@ -69,8 +69,8 @@ struct SpecialReply {
   bool undecided_names = false;       ///< counts in LinkRelayState::all_gone
   /// What was sent fails, in the place of what the client said: it is told this instead.
   std::string refusal;
-  Bytes refused_as;    ///< a constant SQLSTATE; empty: kInsufficientPrivilege
-  Bytes refusal_hint;  ///< a constant
+  std::string refused_as;  ///< the SQLSTATE; empty: kInsufficientPrivilege
+  std::string refusal_hint;
   /// Where the text that was sent differs in length: characters of it, and how many more.
   std::vector<std::pair<std::uint32_t, std::int32_t>> shifts;
 

@@ -9,6 +9,7 @@
 
 #include "core/relay/result_shape.hpp"
 #include "core/relay/route.hpp"
+#include "core/relay/session_rules.hpp"
 #include "core/relay/session_work.hpp"
 #include "core/relay/statement_catalog.hpp"
 #include "core/statistics/statement_entry.hpp"
@@ -25,11 +26,12 @@ class ClientStatements {
     std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
     Ends ends = Ends::nothing;
-    std::uint32_t judged_by = 0;  ///< serial of the functions by which `route` was found
+    std::uint64_t judged_by = 0;  ///< serials of the functions and rules by which `route` was found
     std::uint64_t epoch = 0;      ///< the CatalogEpoch of its Parse, or of what `shape` was told of
     ResultShape shape = kUntold;  ///< what rows the client was told that it gives
     StatementEntryRef entry = nullptr;  ///< where executing it is counted
     Route route = {};                   ///< where executing it may happen
+    RulesMatched rules = {};
   };
   /// A portal of a statement whose rows the client was not told yet: its Describe will do so.
   struct Untold {

@@ -122,6 +122,7 @@ class Relay {
     std::optional<tenant::Violation> objection = std::nullopt;
     StatementEntryRef entry = nullptr;
     Route route = {};
+    RulesMatched rules = {};
   };
   /// `types` is what a Parse declares; nothing for a Query.
   [[nodiscard]] Understood understand(Bytes text, const Reading& reading,
@@ -136,8 +137,25 @@ class Relay {
       const Item& item, const std::optional<pg::frontend::Bind>& bind, LinkRelayState& link);
   bool refused(const std::optional<tenant::Violation>& objection);
   void refuse(const Item& item, LinkRelayState& link, Request request, std::string why,
-              Bytes sqlstate = {}, Bytes hint = {});
-  bool refuses(const Item& item, LinkRelayState& link, Request request, Understood& understood);
+              Bytes sqlstate = {}, std::string hint = {});
+  bool refuses(const Item& item, LinkRelayState& link, Request request, Bytes text,
+               Understood& understood);
+
+  // Rules for single statements; only with ClientRelayState::rules.
+  [[nodiscard]] rules::Mask rules_unread() const;
+  [[nodiscard]] rules::Mask rules_of(Bytes text, const Reading& how, const sql::Facts& facts,
+                                     const sql::Shape& shape) const;
+  [[nodiscard]] rules::Mask rules_of_text(Bytes text) const;
+  [[nodiscard]] rules::Mask rules_of(ClientStatements::Named& named) const;
+  [[nodiscard]] rules::Mask rules_of_bound(Bytes statement) const;
+  [[nodiscard]] Bytes text_of_bound(Bytes statement) const;
+  const config::Rule* rule_among(rules::Mask mask, Bytes text, bool noted) const;
+  [[nodiscard]] bool runs_application(const std::vector<std::string>& names) const;
+  void note_rule(const rules::RuleSet& set, std::size_t i, Bytes text) const;
+  bool refuses_by_rule(const Item& item, LinkRelayState& link, Request request, rules::Mask mask,
+                       Bytes text);
+  [[nodiscard]] Route judged(Bytes text, const sql::Facts& facts, const sql::Shape& shape,
+                             const config::Rule* rule) const;
 
   // Statements that keep their link.
   [[nodiscard]] PinReason would_pin(const SessionWork& work, const LinkRelayState& link) const;
@@ -201,6 +219,7 @@ class Relay {
     Ends ends = Ends::perhaps;
     StatementEntryRef entry = nullptr;
     Route route = {};
+    RulesMatched rules = {};
   };
   void on_parse(const Item& item, LinkRelayState& link);
   void remember_work(const NewStatement& made);

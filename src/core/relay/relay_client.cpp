@@ -133,9 +133,13 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     return Handled::need_link;
   }
   const Bytes types = parse->parameter_types.substr(2);
-  auto [work, ends, forgets, objection, entry, route] =
+  auto [work, ends, forgets, objection, entry, route, matched] =
       understand(parse->text, reading(client_.welcome), types);
   if (objection) return Handled::need_link;
+  if (matched.mask != 0) {
+    const config::Rule* rule = rule_among(matched.mask, parse->text, false);
+    if (rule != nullptr && !rule->error.empty()) return Handled::need_link;
+  }
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
   const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
   StatementRef statement = rules_.catalog.find(parse->definition, context_of(parse->definition));
@@ -150,7 +154,8 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
                                              .ends = ends,
                                              .epoch = epoch,
                                              .entry = std::move(entry),
-                                             .route = route});
+                                             .route = route,
+                                             .rules = matched});
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
 }
@@ -251,6 +256,10 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
     case Frontend::FunctionCall:
       if (client_.tenant != nullptr && refused(unread())) {
         refuse(item, link, Request::query, objections_.first);
+        return Handled::yes;
+      }
+      if (client_.rules != nullptr &&
+          refuses_by_rule(item, link, Request::query, rules_unread(), {})) {
         return Handled::yes;
       }
       forward(item, link, {.request = Request::function_call});

@@ -56,6 +56,9 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   if (!reading.lexable) {
     Understood unknown{.work = unknown_work(), .forgets_names = is_deallocate_all(text)};
     if (client_.tenant != nullptr) unknown.objection = unread();
+    if (client_.rules != nullptr) {
+      unknown.rules = {rules_unread(), client_.rules->set->serial()};
+    }
     return unknown;
   }
   StatementReader& reader = *rules_.reader;
@@ -72,11 +75,15 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
     understood.entry =
         rules_.measures->statements.find(reader.shape, client_.pool, *client_.statistics);
   }
+  if (client_.rules == nullptr) {
+    if (client_.splits) understood.route = judged(text, facts, reader.shape, nullptr);
+    return understood;
+  }
+  const sql::FactsPtr kept(&facts);
+  understood.rules = {rules_of(text, reading, facts, reader.shape), client_.rules->set->serial()};
   if (client_.splits) {
-    const bool hinted = hints_at_primary(text);
-    const split::Access access =
-        hinted ? split::Access::write : access_of(facts, reader.functions_of(client_.catalog));
-    understood.route = Route(access, reader.shape.hash().low, hinted || locks_by_advice(facts));
+    understood.route =
+        judged(text, *kept, reader.shape, rule_among(understood.rules.mask, text, false));
   }
   return understood;
 }
@@ -102,8 +109,11 @@ Relay::Handled Relay::on_query(const Item& item, LinkRelayState& link) {
   Understood understood;
   if (item.message.whole()) {
     understood = understand(query->text, reading_now(link), std::nullopt);
-    if (refuses(item, link, Request::query, understood)) return Handled::yes;
+    if (refuses(item, link, Request::query, query->text, understood)) return Handled::yes;
     if (awaits_hub(understood.work, link)) return Handled::wait;
+  } else if (client_.rules != nullptr &&
+             refuses_by_rule(item, link, Request::query, rules_unread(), {})) {
+    return Handled::yes;
   } else {
     if (rules_.reader != nullptr) understood.work = unknown_work();
   }

@@ -24,10 +24,14 @@ std::string_view cause(PinReason reason) {
 }  // namespace
 
 // Whether something speaks against what the client says; it is refused then.
-bool Relay::refuses(const Item& item, LinkRelayState& link, Request request,
+bool Relay::refuses(const Item& item, LinkRelayState& link, Request request, Bytes text,
                     Understood& understood) {
   if (refused(understood.objection)) {
     refuse(item, link, request, std::move(understood.objection->message));
+    return true;
+  }
+  if (client_.rules != nullptr &&
+      refuses_by_rule(item, link, request, understood.rules.mask, text)) {
     return true;
   }
   if (refused_on_replica(link, understood.work, understood.route)) {
@@ -46,7 +50,7 @@ bool Relay::refuses_state(const Item& item, LinkRelayState& link, Request reques
          "statement refused by on_session_state = \"error\" (set in " + link.state_rule->where +
              "): it would keep its server connection for this session (" +
              std::string(cause(reason)) + ")",
-         pg::sqlstate::kFeatureNotSupported, kHint);
+         pg::sqlstate::kFeatureNotSupported, std::string(kHint));
   return true;
 }
 

@@ -44,10 +44,13 @@ class PreparedAhead {
 
 Route Relay::route_of(Bytes text) const {
   const Reading how = reading(client_.welcome);
-  if (rules_.reader == nullptr || !how.lexable || hints_at_primary(text)) return {};
+  if (rules_.reader == nullptr || !how.lexable) return {};
   StatementReader& reader = *rules_.reader;
-  const sql::Facts& facts = reader.cache.facts(text, how.standard, reader.shape);
-  return {access_of(facts, reader.functions_of(client_.catalog)), reader.shape.hash().low};
+  const sql::FactsPtr facts(&reader.cache.facts(text, how.standard, reader.shape));
+  const config::Rule* rule =
+      client_.rules == nullptr ? nullptr
+                               : rule_among(rules_of(text, how, *facts, reader.shape), text, false);
+  return judged(text, *facts, reader.shape, rule);
 }
 
 Route Relay::route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const {
@@ -55,9 +58,10 @@ Route Relay::route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead
   if (statement.empty()) return unnamed;
   auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
   if (known == nullptr || rules_.reader == nullptr) return {};
-  const std::uint32_t judge = rules_.reader->functions_of(client_.catalog).serial();
+  const std::uint64_t rules = client_.rules == nullptr ? 0 : client_.rules->set->serial();
+  const std::uint64_t judge = rules << 32 | rules_.reader->functions_of(client_.catalog).serial();
   if (std::exchange(known->judged_by, judge) != judge && known->statement &&
-      !known->route.only_primary()) {
+      known->statement->sql().empty()) {
     const Bytes definition = known->statement->definition();
     known->route = route_of(definition.substr(0, definition.find('\0')));
   }

@@ -16,6 +16,7 @@
 #include "core/relay/prepared_statements.hpp"
 #include "core/relay/route.hpp"
 #include "core/relay/session_changes.hpp"
+#include "core/relay/session_rules.hpp"
 #include "core/statistics/measures.hpp"
 #include "core/statistics/statement_meter.hpp"
 #include "core/statistics/tenant_statistics.hpp"
@@ -67,6 +68,8 @@ struct StatementReader {
   sql::Shape shape;
   RefusedReads refused = {};
   FunctionsReader functions = {};
+  std::uint32_t worker = 0;
+  std::vector<std::string> rule_log = {};  ///< what rules want logged of the turn at hand
 
   /// What is known of the functions of a database; null: of no database.
   const split::FunctionVolatility& functions_of(const CatalogEpoch* catalog) {
@@ -143,6 +146,7 @@ struct ClientRelayState {
 
   std::unique_ptr<ClientStatements> statements;  ///< null while there never was one
   std::unique_ptr<const SessionTenant> tenant;   ///< null: it may say what it likes
+  std::unique_ptr<SessionRules> rules;     ///< null: none may concern it
 
   /// The unnamed prepared statement: what it takes to make it again on another link.
   struct Unnamed {
@@ -240,6 +244,8 @@ struct LinkRelayState {
     std::vector<std::pair<std::string, std::string>> told;
   };
   std::unique_ptr<Withheld> withheld;
+  /// Whose statement_timeout holds for what is under way; null: the pool's.
+  std::shared_ptr<const config::Rule> rule;
   std::unique_ptr<const SessionStateRule> state_rule;  ///< null: whoever needs the link keeps it
   /// How the text at hand is to be read: what the client's settings say, once they are sent.
   Reading reading;

@@ -56,16 +56,23 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
   if (made.whole) {
     Understood understood =
         understand(text, reading_now(link), cut.definition.substr(text.size() + 3));
-    if (refuses(item, link, Request::parse, understood)) return;
+    if (refuses(item, link, Request::parse, text, understood)) return;
     made.work = std::move(understood.work);
     made.ends = understood.ends;
     made.entry = std::move(understood.entry);
     made.route = understood.route;
+    made.rules = understood.rules;
+  } else if (client_.rules != nullptr &&
+             refuses_by_rule(item, link, Request::parse, rules_unread(), {})) {
+    return;
   } else if (refused_on_replica(link, unknown_work(), {})) {
     refuse_on_replica(item, link, Request::parse);
     return;
   } else if (rules_.reader != nullptr) {
     made.work = unknown_work();
+  }
+  if (client_.rules != nullptr && !made.whole) {
+    made.rules = {rules_unread(), client_.rules->set->serial()};
   }
   std::string edited;
   if (made.whole) edited = edit_parse(text, made.work, link);
@@ -92,14 +99,16 @@ void Relay::remember_work(const NewStatement& made) {
     client_.unnamed.work = made.work;
     client_.unnamed.ends = made.ends;
     client_.unnamed.entry = made.entry;
-  } else if (made.work != nullptr || made.entry != nullptr) {
+    if (client_.rules != nullptr) client_.rules->unnamed = made.rules;
+  } else if (made.work != nullptr || made.entry != nullptr || made.rules.mask != 0) {
     if (client_.statements && client_.statements->size() >= kRememberedMax) return;
     if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
     client_.statements->set(made.name, {.statement = {},
                                         .pending = false,
                                         .work = made.work,
                                         .ends = made.ends,
-                                        .entry = made.entry});
+                                        .entry = made.entry,
+                                        .rules = made.rules});
   } else if (client_.statements != nullptr) {
     client_.statements->take(made.name);
   }
@@ -127,7 +136,8 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
                                       .ends = made.ends,
                                       .epoch = link.epoch(),
                                       .entry = made.entry,
-                                      .route = made.route});
+                                      .route = made.route,
+                                      .rules = made.rules});
 
   drop_older(statement, link.epoch(), link);
   const bool has_it = link.statements.use(statement);
@@ -172,6 +182,7 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
   unnamed.ends = made.ends;
   unnamed.entry = made.entry;
   unnamed.route = made.route;
+  if (client_.rules != nullptr) client_.rules->unnamed = made.rules;
   if (made.whole) {
     unnamed.definition.assign(made.definition);
     unnamed.exists = true;
@@ -199,6 +210,11 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
       refuse(item, link, Request::bind, std::move(objection->message));
       return Handled::yes;
     }
+  }
+  if (client_.rules != nullptr && bind && !link.expected.copying_in() &&
+      refuses_by_rule(item, link, Request::bind, rules_of_bound(bind->statement),
+                      text_of_bound(bind->statement))) {
+    return Handled::yes;
   }
   if (!rules_.share_statements || link.expected.copying_in()) {
     if (bind) open_portal(*bind, item.message, link);

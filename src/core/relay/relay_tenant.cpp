@@ -95,13 +95,13 @@ bool Relay::refused(const std::optional<tenant::Violation>& objection) {
 }
 
 void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std::string why,
-                   Bytes sqlstate, Bytes hint) {
+                   Bytes sqlstate, std::string hint) {
   drop(item);
   std::string& out = out_.to_server.insert();
   Expected expected{.request = request, .special = std::make_unique<SpecialReply>()};
   expected.special->refusal = std::move(why);
   expected.special->refused_as = sqlstate;
-  expected.special->refusal_hint = hint;
+  expected.special->refusal_hint = std::move(hint);
   switch (request) {
     case Request::parse:
       pg::write_parse_text(out, kRefusedName, kRefusedText);
@@ -121,7 +121,7 @@ void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std:
 bool ServerRelay::tell_refusal(const SpecialReply* special) {
   if (client_ == nullptr || special == nullptr || special->refusal.empty()) return false;
   const Bytes sqlstate = special->refused_as.empty() ? Bytes(pg::sqlstate::kInsufficientPrivilege)
-                                                     : special->refused_as;
+                                                     : Bytes(special->refused_as);
   pg::write_error(to_client_.insert(),
                   {"ERROR", sqlstate, special->refusal, {}, special->refusal_hint});
   link_.rest = Disposition::discard;

@@ -12,9 +12,15 @@ namespace forebay::core {
 
 void ServerLink::begin_watch() {
   const config::PoolSettings& settings = pool_->settings();
-  timed_ = !dedicated_ && settings.limits_time();
-  relay_.guarded = timed_ && settings.timeout_action == config::TimeoutAction::cancel &&
-                   (settings.statement_timeout + settings.transaction_timeout).count() > 0;
+  const SessionRules* rules = client_->relay().rules.get();
+  const bool ruled = rules != nullptr && rules->time();
+  timed_ = !dedicated_ && (settings.limits_time() || ruled);
+  relay_.rule.reset();
+  // With a rule, so that its timeout is never another batch's.
+  relay_.guarded =
+      timed_ &&
+      (ruled || (settings.timeout_action == config::TimeoutAction::cancel &&
+                 settings.statement_timeout.count() + settings.transaction_timeout.count() > 0));
   if (timed_) watch_.begin(watch_facts(), engine_->now());
 }
 
@@ -27,7 +33,11 @@ LinkWatch::Facts ServerLink::watch_facts() const noexcept {
 }
 
 LinkWatch::Due ServerLink::due() noexcept {
-  LinkWatch::Due due = watch_.look(watch_facts(), pool_->settings(), engine_->now());
+  const config::PoolSettings& settings = pool_->settings();
+  LinkWatch::Due due = watch_.look(
+      watch_facts(), settings,
+      relay_.rule == nullptr ? settings.statement_timeout : relay_.rule->statement_timeout,
+      engine_->now());
   const auto& overrun = relay_.overrun;
   if (overrun != nullptr && !overrun->transaction && !relay_.cancelling &&
       overrun->statement != relay_.statements_answered) {

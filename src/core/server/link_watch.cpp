@@ -3,7 +3,7 @@
 namespace forebay::core {
 
 LinkWatch::Due LinkWatch::look(const Facts& facts, const config::PoolSettings& settings,
-                               Instant now) noexcept {
+                               config::milliseconds statement_timeout, Instant now) noexcept {
   const bool open = facts.busy || facts.in_transaction;
   const bool was_open = facts_.busy || facts_.in_transaction;
   if (!was_open || facts.transactions != facts_.transactions) transaction_since_ = now;
@@ -17,7 +17,7 @@ LinkWatch::Due LinkWatch::look(const Facts& facts, const config::PoolSettings& s
     if (timeout.count() == 0 || since + timeout >= due.at) return;
     due = {since + timeout, limit};
   };
-  if (facts.busy) consider(TimeLimit::statement, settings.statement_timeout, since_);
+  if (facts.busy) consider(TimeLimit::statement, statement_timeout, since_);
   if (open) consider(TimeLimit::transaction, settings.transaction_timeout, transaction_since_);
   if (open && !facts.busy) {
     consider(TimeLimit::idle_transaction, settings.idle_transaction_timeout, since_);

@@ -32,8 +32,10 @@ class LinkWatch {
     since_ = transaction_since_ = now;
   }
 
-  /// What is so now, and when the first timeout is over if it goes on like this.
-  Due look(const Facts& facts, const config::PoolSettings& settings, Instant now) noexcept;
+  /// What is so now, and when the first timeout is over if it goes on like this. A rule may have
+  /// its own `statement_timeout`.
+  Due look(const Facts& facts, const config::PoolSettings& settings,
+           config::milliseconds statement_timeout, Instant now) noexcept;
 
  private:
   Facts facts_;

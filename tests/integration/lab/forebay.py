@@ -181,6 +181,8 @@ class Forebay(Target):
         for name, secret in settings.all_users().items():
             text += table(f"users.{toml(name)}",
                           {"password": secret, **settings.user_options.get(name, {})})
+        for rule in settings.rules:
+            text += "[" + table("rules", rule).replace("]\n", "]]\n", 1)
         return text
 
     def _database(self, name: str, database: Database) -> str:

@@ -62,6 +62,7 @@ TEST(SampleConfig, shows_defaults_that_hold) {
   rest.pool = {};
   rest.databases.clear();
   rest.users.clear();
+  rest.rules.clear();
   EXPECT_EQ(rest, Config{});
 
   ASSERT_TRUE(config.databases.contains("*"));
@@ -93,6 +94,7 @@ TEST(SampleConfig, has_every_key_with_an_explanation) {
   count(database_keys());
   count(database_tls_keys());
   count(user_keys());
+  count(rule_keys());
   for (const auto& [name, times] : expected) {
     const std::string assignment = std::string(name) + " = ";
     EXPECT_EQ(count_lines_with(sample, "#" + assignment) + count_lines_with(sample, assignment),

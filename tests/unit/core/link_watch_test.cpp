@@ -12,11 +12,13 @@ using std::chrono::seconds;
 class LinkWatchTest : public ::testing::Test {
  protected:
   void expect(Instant at, TimeLimit limit) {
-    const LinkWatch::Due due = watch_.look(facts_, settings_, now_);
+    const LinkWatch::Due due = watch_.look(facts_, settings_, settings_.statement_timeout, now_);
     EXPECT_EQ(due.at, at);
     EXPECT_EQ(due.limit, limit);
   }
-  void expect_never() { EXPECT_EQ(watch_.look(facts_, settings_, now_).at, kNever); }
+  void expect_never() {
+    EXPECT_EQ(watch_.look(facts_, settings_, settings_.statement_timeout, now_).at, kNever);
+  }
 
   Instant now_ = Instant(seconds(1000));
   const Instant start_ = now_;

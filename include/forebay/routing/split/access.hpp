@@ -56,6 +56,9 @@ class FunctionVolatility {
 /// Why a text is not for a replica, for people; empty where it is.
 std::string why_not_read(const sql::Facts& facts, const FunctionVolatility& functions);
 
+/// One statement that reads, if the functions that it calls do: a rule may say so.
+bool reads_but_for_functions(const sql::Facts& facts);
+
 /// Costs a comparison for a shape that was judged before by the same functions.
 Access access_of(const sql::Facts& facts, const FunctionVolatility& functions);
 

@@ -85,6 +85,12 @@ struct Value {
   bool operator==(const Value&) const = default;
 };
 
+/// What a statement does with rows, anywhere in it: WITH, ON CONFLICT DO UPDATE, COPY of a DELETE.
+inline constexpr std::uint8_t kInserts = 1;
+inline constexpr std::uint8_t kUpdates = 2;
+inline constexpr std::uint8_t kDeletes = 4;
+inline constexpr std::uint8_t kMakesTable = 8;  ///< of its rows: SELECT INTO, CREATE TABLE AS
+
 enum class Truth : std::uint8_t { no, yes, by_value };
 
 /// One change of a run-time parameter: SET, RESET, SET TRANSACTION, or a call of set_config.
@@ -169,6 +175,7 @@ struct Statement {
   bool parameters = false;         ///< has $n
   bool locking = false;            ///< FOR UPDATE, FOR SHARE ...
   bool writing_cte = false;        ///< WITH ... AS (INSERT | UPDATE | DELETE)
+  std::uint8_t changes = 0;        ///< bits: kInserts, ...
   bool creates_temporary = false;  ///< a table, view, sequence, function ... of the session
   bool until_commit = false;       ///< of which: ON COMMIT DROP
   bool names_temporary = false;    ///< the schema pg_temp or pg_temp_n is named
@@ -213,6 +220,9 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
   /// Likewise of split::access_of, and by which functions it judged; 0 for not yet.
   mutable std::uint8_t access = 0;
   mutable std::uint32_t access_judge = 0;
+  /// Likewise of rules::RuleSet::of_shape, and which set it was.
+  mutable std::uint32_t rules_judge = 0;
+  mutable std::uint64_t rules = 0;
   /// What the policy for tenants says; null where there is none, and where not known.
   std::unique_ptr<tenant::Verdict> verdict;
 

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "forebay/config/network.hpp"
+#include "forebay/config/pattern.hpp"
+
+namespace forebay::config {
+
+/// One bit for each in a word.
+inline constexpr std::size_t kRulesMax = 64;
+
+/// Kinds of statements, as rules name them, in the order of sql::Kind; the first is behind
+/// `unknown`.
+inline constexpr std::string_view kStatementKinds[] = {"select",
+                                                       "insert",
+                                                       "update",
+                                                       "delete",
+                                                       "merge",
+                                                       "copy_in",
+                                                       "copy_out",
+                                                       "create_table_as",
+                                                       "ddl",
+                                                       "utility",
+                                                       "explain",
+                                                       "begin",
+                                                       "commit",
+                                                       "rollback",
+                                                       "savepoint",
+                                                       "release",
+                                                       "rollback_to",
+                                                       "prepare_transaction",
+                                                       "commit_prepared",
+                                                       "rollback_prepared",
+                                                       "set",
+                                                       "reset",
+                                                       "show",
+                                                       "discard",
+                                                       "prepare",
+                                                       "execute",
+                                                       "deallocate",
+                                                       "declare_cursor",
+                                                       "fetch",
+                                                       "close",
+                                                       "listen",
+                                                       "unlisten",
+                                                       "notify",
+                                                       "lock",
+                                                       "load",
+                                                       "do",
+                                                       "call",
+                                                       "set_constraints"};
+
+enum class RuleTarget : std::uint8_t { primary, replica };
+
+/// [[rules]]: which statements are treated otherwise than the others, and how. What is left empty
+/// is not looked at.
+struct Rule {
+  std::string name;
+
+  // Whose.
+  std::vector<std::string> databases;
+  std::vector<std::string> users;
+  std::vector<std::string> applications;  ///< application_name, as it is now
+  std::vector<Network> addresses;
+
+  // Which statements.
+  std::vector<std::string> kinds;  ///< of kStatementKinds
+  std::vector<std::string> tables;
+  std::vector<std::string> functions;
+  std::vector<std::string> statements;  ///< those with the same shape
+  Pattern pattern;
+  std::optional<bool> unknown;
+
+  // What becomes of them.
+  std::optional<RuleTarget> target;
+  std::chrono::milliseconds statement_timeout{0};
+  std::string error;     ///< the message; empty: not refused
+  std::string sqlstate;  ///< of the error; empty: 42501
+  bool log = false;
+  bool dry_run = false;
+
+  /// Whether it looks at what a statement is.
+  [[nodiscard]] bool looks_at_facts() const noexcept {
+    return !(kinds.empty() && tables.empty() && functions.empty() && statements.empty());
+  }
+  /// Whether statements of which nobody knows what they are count as matched.
+  [[nodiscard]] bool takes_unknown() const noexcept { return unknown.value_or(!error.empty()); }
+  bool operator==(const Rule&) const = default;
+};
+
+/// What it matches and what it does, as the file says these.
+[[nodiscard]] std::string matches_of(const Rule& rule);
+[[nodiscard]] std::string actions_of(const Rule& rule);
+
+}  // namespace forebay::config

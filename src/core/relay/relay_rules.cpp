@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "core/relay/relay.hpp"
+#include "core/relay/statement_text.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+// Rules for single statements: which one holds for what the client says, and what it does. Nothing
+// of this is reached by a session that no rule may concern.
+
+namespace forebay::core {
+namespace {
+
+using rules::Mask;
+using sql::Kind;
+
+/// So much of a statement is logged.
+constexpr std::size_t kLoggedMax = 500;
+
+// The prepared statements that a statement executes.
+void executed(const sql::Statement& statement, std::vector<std::string>& names) {
+  const bool runs = statement.kind == Kind::execute || statement.kind == Kind::create_table_as;
+  if (runs && !statement.name.empty()) names.push_back(statement.name);
+  for (const sql::Statement& inner : statement.inner) executed(inner, names);
+}
+
+// What a definition of the protocol begins with.
+Bytes text_in(Bytes definition) {
+  return definition.substr(0, definition.find('\0'));
+}
+
+// A text that prepares what `statement` is; empty where it was not kept.
+std::string text_of(const StatementRef& statement) {
+  if (statement->unkept()) return {};
+  if (!statement->sql().empty()) return "PREPARE p" + std::string(statement->sql());
+  return std::string(text_in(statement->definition()));
+}
+
+}  // namespace
+
+Mask Relay::rules_unread() const {
+  const SessionRules& session = *client_.rules;
+  return session.mine & session.set->of_unknown();
+}
+
+// Those of what is prepared by EXECUTE count as the text's own.
+Mask Relay::rules_of(Bytes text, const Reading& how, const sql::Facts& facts,
+                     const sql::Shape& shape) const {
+  const SessionRules& session = *client_.rules;
+  std::vector<std::string> names;
+  for (const sql::Statement& statement : facts.statements) executed(statement, names);
+  Mask mask = session.set->of_shape(text, how.standard, shape, facts) & session.mine;
+  mask = session.set->found_in(mask, text);
+  for (const std::string& name : names) {
+    if (client_.statements == nullptr) break;
+    if (auto* named = client_.statements->find(name)) mask |= rules_of(*named);
+  }
+  return mask;
+}
+
+Mask Relay::rules_of_text(Bytes text) const {
+  const Reading how = reading(client_.welcome);
+  if (rules_.reader == nullptr || text.empty() || !how.lexable) return rules_unread();
+  sql::Shape shape;
+  return rules_of(text, how, rules_.reader->cache.facts(text, how.standard, shape), shape);
+}
+
+// What was judged by other rules is judged again.
+Mask Relay::rules_of(ClientStatements::Named& named) const {
+  const std::uint32_t serial = client_.rules->set->serial();
+  if (named.rules.serial == serial) return named.rules.mask;
+  // In session mode its text is not known any more: it was judged when it was prepared.
+  named.rules = {0, serial};
+  if (named.statement) named.rules.mask = rules_of_text(text_of(named.statement));
+  return named.rules.mask;
+}
+
+// Of the statement that a Bind is for.
+Mask Relay::rules_of_bound(Bytes statement) const {
+  if (!statement.empty()) {
+    auto* named = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
+    return named == nullptr ? 0 : rules_of(*named);
+  }
+  RulesMatched& unnamed = client_.rules->unnamed;
+  const std::uint32_t serial = client_.rules->set->serial();
+  if (unnamed.serial != serial && client_.unnamed.exists) {
+    unnamed = {rules_of_text(text_in(client_.unnamed.definition)), serial};
+  }
+  return unnamed.mask;
+}
+
+// For people. Empty where nobody knows.
+Bytes Relay::text_of_bound(Bytes statement) const {
+  if (statement.empty()) return text_in(client_.unnamed.definition);
+  const StatementRef known = find_statement(statement);
+  if (!known || known->unkept()) return {};
+  return known->sql().empty() ? text_in(known->definition()) : known->sql();
+}
+
+// The first rule that does not only try; null for none. `noted`: those before it, too.
+const config::Rule* Relay::rule_among(Mask mask, Bytes text, bool noted) const {
+  const rules::RuleSet& set = *client_.rules->set;
+  for (; mask != 0; mask &= mask - 1) {
+    const auto i = static_cast<std::size_t>(std::countr_zero(mask));
+    const config::Rule& rule = set[i];
+    if (!rule.applications.empty() && !runs_application(rule.applications)) continue;
+    if (noted) note_rule(set, i, text);
+    if (!rule.dry_run) return &rule;
+  }
+  return nullptr;
+}
+
+bool Relay::runs_application(const std::vector<std::string>& names) const {
+  const std::string* name =
+      client_.settings == nullptr ? nullptr : client_.settings->find(kApplicationName);
+  return std::find(names.begin(), names.end(), name == nullptr ? std::string() : *name) !=
+         names.end();
+}
+
+// A statement that is sent again, to another server, counts again.
+void Relay::note_rule(const rules::RuleSet& set, std::size_t i, Bytes text) const {
+  StatementReader& reader = *rules_.reader;
+  set.hits(i).add(reader.worker);
+  const config::Rule& rule = set[i];
+  if (!rule.log) return;
+  sql::Shape shape;
+  lex(text, sql::StandardStrings::on, {}, shape);
+  std::string line = "rule \"" + rule.name + "\"" + (rule.dry_run ? " (dry run)" : "") + ": ";
+  line += shape.fault() == sql::ShapeFault::none && !text.empty()
+              ? sql::printable(shape.key()).substr(0, kLoggedMax)
+              : "a statement that cannot be looked at";
+  reader.rule_log.push_back(std::move(line));
+}
+
+// What is asked of the link is under the rule from here on. True: it was refused instead.
+bool Relay::refuses_by_rule(const Item& item, LinkRelayState& link, Request request, Mask mask,
+                            Bytes text) {
+  if (!link.expected.owes_client()) link.rule.reset();
+  const bool runs = request != Request::parse;
+  const config::Rule* rule = rule_among(mask, text, runs);
+  if (rule == nullptr) return false;
+  if (!rule->error.empty()) {
+    if (!runs) rule_among(mask, text, true);
+    refuse(item, link, request, rule->error,
+           rule->sqlstate.empty() ? pg::sqlstate::kInsufficientPrivilege : Bytes(rule->sqlstate),
+           "The rule \"" + rule->name + "\" in the configuration of Forebay refuses it.");
+    return true;
+  }
+  const auto timeout = rule->statement_timeout;
+  if (runs && timeout.count() > 0 &&
+      (link.rule == nullptr || timeout < link.rule->statement_timeout)) {
+    link.rule = std::shared_ptr<const config::Rule>(client_.rules->set, rule);
+  }
+  return false;
+}
+
+// Where a text goes: what its facts, a hint and the rules say.
+Route Relay::judged(Bytes text, const sql::Facts& facts, const sql::Shape& shape,
+                    const config::Rule* rule) const {
+  using split::Access;
+  const bool hinted =
+      hints_at_primary(text) ||
+      (rule != nullptr && (!rule->error.empty() || rule->target == config::RuleTarget::primary));
+  if (hinted) return {Access::write, shape.hash().low, true};
+  Access access = access_of(facts, rules_.reader->functions_of(client_.catalog));
+  const bool advisory = locks_by_advice(facts);
+  if (rule != nullptr && rule->target == config::RuleTarget::replica && access == Access::write &&
+      !advisory && split::reads_but_for_functions(facts)) {
+    access = Access::read;
+  }
+  return {access, shape.hash().low, advisory};
+}
+
+}  // namespace forebay::core
