@@ -305,6 +305,18 @@ class Checker {
                             "\"verify-full\" in [tls.client]");
   }
 
+  /// What a database says of each of its hosts, unless it says nothing.
+  void check_one_for_each(const std::string& name, const Member& entry, std::string_view key,
+                          std::size_t count, std::string_view what) {
+    const std::string section = entry_label("databases", name);
+    const std::size_t hosts = config_.databases.find(name)->second.hosts.size();
+    if (count == 0 || count == hosts || reading_.refused(section, "hosts")) return;
+    problems_.error(position_in(entry, key), "[" + section + "] " + std::string(key) + ": has " +
+                                                 std::to_string(count) + " " + std::string(what) +
+                                                 " for " + std::to_string(hosts) +
+                                                 " hosts; give one for each host, or leave it out");
+  }
+
   void check_databases() {
     const Member* section = find(root_, "databases");
     const Table* listed = section == nullptr ? nullptr : section->value.as<Table>();
@@ -325,14 +337,8 @@ class Checker {
         problems_.error(said->value.at, "[" + section_name + "] " + said->name +
                                             ": a password is for one user; set user as well");
       }
-      if (!database.weights.empty() && database.weights.size() != database.hosts.size() &&
-          !reading_.refused(section_name, "hosts")) {
-        problems_.error(position_in(entry, "weights"),
-                        "[" + section_name + "] weights: has " +
-                            std::to_string(database.weights.size()) + " numbers for " +
-                            std::to_string(database.hosts.size()) +
-                            " hosts; give one for each host, or leave it out");
-      }
+      check_one_for_each(name, entry, "weights", database.weights.size(), "numbers");
+      check_one_for_each(name, entry, "zones", database.zones.size(), "zones");
       if (!database.monitor_password.empty() && database.monitor_user.empty() &&
           !reading_.refused(section_name, "monitor_user")) {
         problems_.error(entry.at, "[" + section_name +

@@ -365,14 +365,6 @@ Keys<Config> server_keys() {
       key(kSection, "server_recovery_timeout", Effect::at_once, &C::server_recovery_timeout, Time{},
           "How long a server connection may take to become usable again after its client "
           "vanished; longer, and it is closed."),
-      key(kSection, "monitor_interval", Effect::at_once, &C::monitor_interval, Time{},
-          "Where a database has several hosts: how often each is asked for its role, position and "
-          "health; 0 for never: logins find the primary."),
-      key(kSection, "primary_lease", Effect::at_once, &C::primary_lease, Time{},
-          "A primary that has not answered for longer gets no statements, and its connections are "
-          "closed. Must be shorter than the time after which another server is promoted."),
-      key(kSection, "failover_hold", Effect::at_once, &C::failover_hold, Time{},
-          "How long statements wait while the hosts of a database have no primary."),
   };
 }
 
@@ -501,10 +493,7 @@ Keys<Database> make_database_keys() {
   append(keys, within("", &D::addresses, address_keys()));
   append(keys, within("", &D::lookup, lookup_keys()));
   append(keys, within("", &D::statements, statement_limit_keys()));
-  keys.push_back(key("", "weights", Effect::at_once, &D::weights, Counts{{0, 1000}},
-                     "With split_reads: the share of each of `hosts`, in their order, in the reads "
-                     "that replicas get, such as [1, 1, 2]; 0 for one that is read from only when "
-                     "no other can be. Empty: all alike."));
+  append(keys, read_share_keys());
   keys.push_back(key("", "monitor_user", Effect::restart, &D::monitor_user, PostgresName{"forebay"},
                      "With several hosts: who asks them for their roles (a member of pg_monitor "
                      "sees most); \"\" for the user of the pool."));
@@ -562,6 +551,7 @@ const Keys<Config>& general_keys() {
     append(all, within("pool", &Config::pool, pool_keys("default_pool_size")));
     append(all, within("pool", &Config::pool, reserve_keys()));
     append(all, server_keys());
+    append(all, cluster_keys());
     append(all, within("tenants", &Config::tenants, all_tenant_keys()));
     append(all, within("tenants", &Config::tenants, tenant_limit_keys()));
     return all;

@@ -17,6 +17,14 @@ std::uint64_t draw(std::uint64_t turn, std::uint64_t factor, std::uint64_t total
 
 }  // namespace
 
+std::uint32_t share(std::uint32_t weight, std::optional<Instant> back_since, Duration slow_start,
+                    Instant now) noexcept {
+  const std::uint32_t whole = weight * kWholeShare;
+  if (weight == 0 || !back_since || now - *back_since >= slow_start) return whole;
+  const double part = std::chrono::duration<double>(now - *back_since) / slow_start;
+  return std::max(1U, static_cast<std::uint32_t>(whole * part));
+}
+
 std::size_t choose(std::span<const Candidate> candidates, std::uint64_t turn) {
   const bool all_zero = std::all_of(candidates.begin(), candidates.end(),
                                     [](const Candidate& one) { return one.weight == 0; });

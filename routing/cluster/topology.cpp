@@ -123,6 +123,16 @@ void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const
   }
 }
 
+// A host that is asked for the first time has not come back.
+void Topology::note_return(Facts& facts, Instant now, HostView& view) {
+  if (!view.may_read()) {
+    facts.was_unreadable = facts.was_unreadable || view.no_reads != Why::no_sample;
+  } else if (std::exchange(facts.was_unreadable, false)) {
+    facts.reads_again_since = now;
+  }
+  view.reads_again_since = facts.reads_again_since;
+}
+
 ClusterView Topology::judge(Instant now) {
   ClusterView view;
   view.timeline = timeline_;
@@ -130,6 +140,7 @@ ClusterView Topology::judge(Instant now) {
   std::vector<std::size_t> primaries;
   for (std::size_t i = 0; i < facts_.size(); ++i) {
     judge_host(facts_[i], now, view.hosts[i]);
+    note_return(facts_[i], now, view.hosts[i]);
     if (view.hosts[i].no_writes == Why::nothing) primaries.push_back(i);
   }
   if (primaries.size() > 1) {

@@ -177,6 +177,7 @@ struct AuthQuery {
 struct Database {
   std::vector<Endpoint> hosts;         ///< of one cluster, in order of preference; never empty
   std::vector<std::uint32_t> weights;  ///< of reads, for each host; empty: all alike
+  std::vector<std::string> zones;      ///< where each host is; empty: nobody says
   std::string dbname;                  ///< on the server; empty: as the client said
   std::string user;                    ///< towards the server; empty: as the client said
   Secret password;                     ///< for `user`
@@ -247,6 +248,8 @@ struct Config {
   milliseconds monitor_interval{100};        ///< how often hosts are asked; 0: never
   milliseconds primary_lease = seconds(2);   ///< writes need a word of the primary's so young
   milliseconds failover_hold = seconds(30);  ///< how long statements wait for a primary
+  milliseconds slow_start = seconds(10);     ///< until a replica that came back has its share
+  std::string zone;                          ///< where we are ourselves; empty: nobody says
 
   // Operation.
   LogLevel log_level = LogLevel::info;

@@ -107,6 +107,16 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
         if (readers[i]->shunned_until() > now) facts.refusal = "the last login there failed";
     }
   }
+  const auto near = [&](const ReaderFacts& facts) {
+    return readers[static_cast<std::size_t>(&facts - all.data())]->target().read_near;
+  };
+  const bool any_near = std::ranges::any_of(
+      all, [&](const ReaderFacts& facts) { return facts.refusal.empty() && near(facts); });
+  for (ReaderFacts& facts : all) {
+    if (any_near && facts.refusal.empty() && !near(facts)) {
+      facts.refusal = "a replica in Forebay's own zone may be read from";
+    }
+  }
   return all;
 }
 

@@ -1,4 +1,5 @@
 #include <array>
+#include <utility>
 
 #include "core/engine/engine.hpp"
 #include "core/pool/reader_choice.hpp"
@@ -20,11 +21,17 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Instant since) {
   const Wanted wanted{primary.settings().max_replica_lag, since, now_};
   std::array<routing::Candidate, kCandidatesMax> candidates;
   std::size_t count = 0;
+  bool near = false;  // only those in our own zone
   for (std::size_t host = 0; host < readers.size() && count < candidates.size(); ++host) {
     const Pool& reader = *readers[host];
     if (reader.shunned_until() > now_) continue;
     if (wanted.refuses(view.hosts[host]) != NoRead::nothing) continue;
-    candidates[count++] = {host, reader.target().read_weight, reader.in_flight()};
+    const bool here = reader.target().read_near;
+    if (near && !here) continue;
+    if (here && !std::exchange(near, true)) count = 0;
+    const std::uint32_t share = routing::share(
+        reader.target().read_weight, view.hosts[host].reads_again_since, config().slow_start, now_);
+    candidates[count++] = {host, share, reader.in_flight()};
   }
   if (count == 0) return nullptr;
   const std::span all(candidates.data(), count);

@@ -61,6 +61,7 @@ struct PoolTarget {
   std::shared_ptr<Cluster> read_cluster = nullptr;
   std::size_t read_host = 0;
   std::uint32_t read_weight = 1;  ///< of a reader: its share among the readers of its pool
+  bool read_near = false;         ///< of a reader: in our own zone
   /// Who asks the hosts for their roles; nobody: as the pool logs in.
   std::string monitor_user;
   std::optional<auth::Credential> monitor_credential;

@@ -56,7 +56,7 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
   PoolKey key{database, entry->user.empty() ? user : entry->user, 0};
   if (const auto found = pools_.find(key); found != pools_.end()) return found->second;
   Pool::Setup setup = setup_for(newest, *entry, key);
-  set_readers(setup, *entry, nullptr);
+  set_readers(setup, *entry, runtime.config.zone, nullptr);
   auto pool = std::make_shared<Pool>(std::move(setup));
   for (const auto& reader : pool->readers()) reader->read_for(pool);
   pools_.emplace(std::move(key), pool);
@@ -74,7 +74,7 @@ Replaced PoolDirectory::reload(std::shared_ptr<const Runtime> runtime) {
       continue;
     }
     Pool::Setup setup = setup_for(*runtime, *entry, key);
-    set_readers(setup, *entry, &replaced);
+    set_readers(setup, *entry, runtime->config.zone, &replaced);
     served.insert(key);
     for (const auto& reader : setup.readers) {
       served.insert(reader->key());
@@ -136,7 +136,7 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
 
 // The readers that a pool is to have: those that are there, as they are to be now, or new ones.
 void PoolDirectory::set_readers(Pool::Setup& setup, const config::Database& entry,
-                                Replaced* replaced) {
+                                const std::string& zone, Replaced* replaced) {
   if (!setup.settings.split_reads || setup.target.hosts.size() < 2 ||
       setup.settings.pool_mode == config::PoolMode::session) {
     return;
@@ -144,6 +144,8 @@ void PoolDirectory::set_readers(Pool::Setup& setup, const config::Database& entr
   for (std::size_t host = 0; host < setup.target.hosts.size(); ++host) {
     const std::uint32_t weight = entry.weights.empty() ? 1 : entry.weights[host];
     Pool::Setup one = reader_setup(setup, host, weight);
+    one.target.read_near =
+        weight > 0 && !zone.empty() && !entry.zones.empty() && entry.zones[host] == zone;
     std::shared_ptr<Pool>& reader = pools_[one.key];
     if (reader == nullptr || replaced == nullptr) {
       reader = std::make_shared<Pool>(std::move(one));

@@ -68,7 +68,8 @@ class PoolDirectory {
 
  private:
   Pool::Setup setup_for(const Runtime& runtime, const config::Database& entry, PoolKey key);
-  void set_readers(Pool::Setup& setup, const config::Database& entry, Replaced* replaced);
+  void set_readers(Pool::Setup& setup, const config::Database& entry, const std::string& zone,
+                   Replaced* replaced);
   Pool::Setup reader_setup(const Pool::Setup& setup, std::size_t host, std::uint32_t weight);
   std::shared_ptr<Quota> quota(const std::string& name, std::uint32_t max);
   std::shared_ptr<Cluster> cluster(const std::vector<Endpoint>& hosts);

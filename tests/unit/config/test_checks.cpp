@@ -61,6 +61,8 @@ TEST(CheckConfig, wants_a_weight_for_each_host) {
   EXPECT_THAT(errors_of(database + "weights = 3\n"),
               ElementsAre("f.toml:4:11: [databases.a] weights: expected an array of numbers such "
                           "as [1, 1, 2], but this is a whole number"));
+  EXPECT_THAT(errors_of(database + "zones = [\"a\"]\n"),
+              ElementsAre(HasSubstr("[databases.a] zones: has 1 zones for 2 hosts")));
   EXPECT_THAT(errors_of(database + "weights = [1]\n"),
               ElementsAre("f.toml:4:11: [databases.a] weights: has 1 numbers for 2 hosts; give one "
                           "for each host, or leave it out"));

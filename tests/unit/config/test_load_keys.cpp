@@ -98,6 +98,8 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.monitor_interval", R"("15ms")"},
     {"pool.primary_lease", R"("16s")"},
     {"pool.failover_hold", R"("17s")"},
+    {"pool.slow_start", R"("18s")"},
+    {"pool.zone", R"("a")"},
     {"tenants.max_statements", "41"},
     {"tenants.max_statements_per_second", "42"},
     {"tenants.statement_burst", "43"},
@@ -278,6 +280,8 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.monitor_interval = std::chrono::milliseconds(15);
   expected.primary_lease = seconds(16);
   expected.failover_hold = seconds(17);
+  expected.slow_start = seconds(18);
+  expected.zone = "a";
   expected.log_level = LogLevel::debug;
   expected.log_format = LogFormat::json;
   expected.log_file = "/var/log/x";
@@ -315,7 +319,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   environment.files["/p"] = "hunter2\n";
   environment.variables["P"] = "hunter2";
   const std::string common =
-      "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nweights = [3, 0]\nauth = \"md5\"\ndbname "
+      "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nweights = [3, 0]\nzones = [\"a\", "
+      "\"b\"]\nauth = \"md5\"\ndbname "
       "= \"a\"\n"
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
@@ -328,6 +333,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   Database expected;
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
   expected.weights = {3, 0};
+  expected.zones = {"a", "b"};
   expected.dbname = "a";
   expected.user = "u";
   expected.password = Secret("hunter2");

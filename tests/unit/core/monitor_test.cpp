@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 using test::FarEnd;
 
 const Endpoint kTwo{"db2", 5432};
+const Endpoint kThree{"db3", 5432};
 
 constexpr const char* kPrimary =
     R"(DataRow "f" "7" "1" "0/1000" null "0/1000" "16777216" ; CommandComplete "SELECT 1" ;)"
@@ -28,7 +29,7 @@ constexpr const char* kRefusal = R"(ErrorResponse ERROR 42501 "no" ; ReadyForQue
 
 class MonitorTest : public ::testing::Test {
  protected:
-  MonitorTest() : world(config()) {
+  explicit MonitorTest(config::Config configuration = config()) : world(std::move(configuration)) {
     world.on_quiet = [this] { return serve(); };
     client = world.connect();
     client.send(
@@ -57,7 +58,8 @@ class MonitorTest : public ::testing::Test {
     bool any = false;
     for (; !world.accepted.empty(); world.accepted.pop_front()) {
       FarEnd end = world.accepted.front();
-      servers.push_back({end, end.channel().endpoint == kTwo ? 1u : 0u});
+      const Endpoint& host = end.channel().endpoint;
+      servers.push_back({end, host == kTwo ? 1u : host == kThree ? 2u : 0u});
     }
     for (Server& server : servers) {
       const std::string bytes = server.end.read();
@@ -68,7 +70,7 @@ class MonitorTest : public ::testing::Test {
       } else {
         server.end.send(test::backend(std::string(R"(AuthenticationOk ; ParameterStatus )") +
                                       R"("server_version" "15.0" ; ParameterStatus )" +
-                                      R"("in_hot_standby" ")" + (server.host == 1 ? "on" : "off") +
+                                      R"("in_hot_standby" ")" + (server.host > 0 ? "on" : "off") +
                                       R"(" ; BackendKeyData 1 "key1" ; ReadyForQuery I)"));
       }
     }
@@ -225,6 +227,40 @@ TEST_F(FunctionsOfNoDatabase, may_be_told_yet) {
       test::backend(R"(DataRow "public" "f" "f" ; CommandComplete "SELECT 1" ; ReadyForQuery I)"));
   world.settle();
   EXPECT_TRUE(functions_from.closed());
+}
+
+class ZonesTest : public MonitorTest {
+ protected:
+  ZonesTest() : MonitorTest(zones()) {}
+
+  static config::Config zones() {
+    config::Config config = MonitorTest::config();
+    config.databases["app"].hosts.push_back(kThree);
+    config.databases["app"].zones = {"a", "b", "a"};
+    config.zone = "a";
+    config.slow_start = 0s;
+    return config;
+  }
+
+  // How many of ten reads each host runs.
+  std::vector<int> reads() {
+    std::vector<int> counts(3);
+    for (int i = 0; i < 10; ++i) ++counts.at(run("select 1"));
+    return counts;
+  }
+};
+
+TEST_F(ZonesTest, reads_stay_in_our_own_as_long_as_they_can) {
+  says[0] = kPrimary;
+  says[1] = says[2] = kReplica;
+  world.pass(2s);
+  EXPECT_EQ(reads(), std::vector<int>({0, 0, 10}));
+  says[2] = kRefusal;
+  world.pass(15s);
+  EXPECT_EQ(reads(), std::vector<int>({0, 10, 0})) << "not to the primary in our zone";
+  says[2] = kReplica;
+  world.pass(15s);
+  EXPECT_EQ(reads(), std::vector<int>({0, 0, 10}));
 }
 
 }  // namespace

@@ -49,6 +49,25 @@ TEST(Balance, ReadsSpreadByWeight) {
   }
 }
 
+// Of two replicas the one that is back has a share that grows as time goes by.
+TEST(Balance, WhoIsBackBeginsSlowly) {
+  using namespace std::chrono_literals;
+  const Instant back{100s};
+  const auto share_after = [&](Duration since) {
+    const std::vector<Candidate> all = {{0, share(2, std::nullopt, 10s, back + since), 0},
+                                        {1, share(2, back, 10s, back + since), 0}};
+    int got = 0;
+    for (std::uint64_t turn = 0; turn < 10'000; ++turn) got += choose(all, turn) == 1 ? 1 : 0;
+    return got / 10'000.0;
+  };
+  EXPECT_NEAR(share_after(0s), 0.5 / 100, 0.01);
+  EXPECT_NEAR(share_after(2s), 0.2 / 1.2, 0.02);
+  EXPECT_NEAR(share_after(5s), 0.5 / 1.5, 0.02);
+  EXPECT_NEAR(share_after(10s), 0.5, 0.02);
+  EXPECT_EQ(share(0, back, 10s, back), 0U) << "nothing stays nothing";
+  EXPECT_EQ(share(3, back, 0s, back), 3 * kWholeShare) << "no slow start";
+}
+
 TEST(Balance, WhoHasLessToDoForItsWeightIsTaken) {
   std::vector<Candidate> all = hosts({1, 3});
   all[0].in_flight = 3;

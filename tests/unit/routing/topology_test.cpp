@@ -166,6 +166,29 @@ TEST(Topology, TheLeaseRunsFromTheQuestion) {
   EXPECT_FALSE(view.writable(kStart + kLease));
 }
 
+TEST(Topology, KnowsSinceWhenAReplicaIsBack) {
+  Topology topology(3, kLease);
+  const auto since = [&](std::size_t host, Instant now) {
+    return topology.judge(now).hosts[host].reads_again_since;
+  };
+  feed(topology, "- - -", kStart);
+  EXPECT_FALSE(since(1, kStart));
+  feed(topology, "p1 r1 x", kStart);
+  EXPECT_FALSE(since(1, kStart)) << "it was never away";
+  EXPECT_FALSE(since(2, kStart));
+  feed(topology, "p1 r1 r1", kStart + 1s);
+  EXPECT_EQ(since(2, kStart + 1s), kStart + 1s) << "it was, when we began";
+  feed(topology, "p1 x r1", kStart + 2s);
+  EXPECT_FALSE(since(1, kStart + 2s));
+  feed(topology, "p1 r1 r1", kStart + 3s);
+  EXPECT_EQ(since(1, kStart + 3s), kStart + 3s);
+  EXPECT_EQ(since(1, kStart + 4s), kStart + 3s);
+  topology.ban(1, true);
+  EXPECT_EQ(since(1, kStart + 4s), kStart + 3s);
+  topology.ban(1, false);
+  EXPECT_EQ(since(1, kStart + 4500ms), kStart + 4500ms);
+}
+
 TEST(Topology, ABannedPrimaryTakesNoWrites) {
   Topology topology(2, kLease);
   feed(topology, "p1 r1", kStart);

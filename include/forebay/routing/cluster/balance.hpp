@@ -2,7 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+
+#include "forebay/base/time.hpp"
 
 namespace forebay::routing {
 
@@ -12,6 +15,11 @@ struct Candidate {
   std::uint32_t weight = 1;  ///< its share; 0: only where all have 0
   std::uint32_t in_flight = 0;
 };
+
+/// The weight of a host whose share grows, within `slow_start`, to kWholeShare times its own.
+inline constexpr std::uint32_t kWholeShare = 100;
+[[nodiscard]] std::uint32_t share(std::uint32_t weight, std::optional<Instant> back_since,
+                                  Duration slow_start, Instant now) noexcept;
 
 /// Power of two choices by weight: of two hosts, drawn so that over many turns each comes as often
 /// as its weight says, the one that has less to do for its weight. `turn` counts up; `candidates`

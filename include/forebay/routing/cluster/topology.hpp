@@ -69,6 +69,8 @@ struct HostView {
   /// Of a replica: every commit that the primary acknowledged before this moment can be seen here.
   /// `now` minus it is the lag's upper bound. Nothing: not known.
   std::optional<Instant> complete_until;
+  /// It may be read from again since then; nothing while it always could be.
+  std::optional<Instant> reads_again_since = {};
   std::string error = {};  ///< what the last failed question came to
 
   [[nodiscard]] bool may_write() const noexcept { return no_writes == Why::nothing; }
@@ -143,11 +145,14 @@ class Topology {
     bool refuses = false;            ///< to answer the last question
     Instant refused_since = kNever;  ///< the first of these questions since it answered one
     std::string error;
+    bool was_unreadable = false;  ///< known, and not to be read from
+    std::optional<Instant> reads_again_since;
   };
 
   [[nodiscard]] bool fresh(const Facts& facts, Instant now) const noexcept;
   [[nodiscard]] Why common_fault(const Facts& facts, Instant now) const noexcept;
   void judge_host(const Facts& facts, Instant now, HostView& view) const;
+  static void note_return(Facts& facts, Instant now, HostView& view);
 
   std::vector<Facts> facts_;
   Duration lease_;
