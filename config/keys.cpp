@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kTlsVersions = {"TLSv1.2", "TLSv1.3"};
 
-constexpr std::array<Section, 6> kSections = {{
+constexpr std::array<Section, 7> kSections = {{
     {"forebay", "Where clients come in, and who may."},
     {"log", "What is written down."},
     {"tls.client", "TLS between clients and Forebay."},
@@ -20,6 +20,7 @@ constexpr std::array<Section, 6> kSections = {{
      "before the database's, and that before this one."},
     {"tenants",
      "Customers that share databases. A session of these databases is one tenant's, or refused."},
+    {"audit", "Which statements are written down, with who ran them and what came of it."},
 }};
 
 template <class Owner>
@@ -371,6 +372,12 @@ Keys<Config> server_keys() {
 Keys<TenantSettings> tenant_limit_keys() {
   using T = TenantSettings;
   Keys<TenantSettings> keys = within("", &T::statements, statement_limit_keys());
+  keys.push_back(key("", "max_tenant_client_connections", Effect::new_clients,
+                     &T::max_tenant_client_connections, Count{0, 1'000'000},
+                     "The most clients of each tenant; others are refused. 0 for no limit."));
+  keys.push_back(key("", "limits", Effect::at_once, &T::limits, TenantLimitsByName{},
+                     "Limits of this section that are others for some tenants, in sections such as "
+                     "[tenants.limits.acme]. Those of clients hold for new ones."));
   keys.push_back(
       key("", "weights", Effect::at_once, &T::weights, CountByName{{1, 1000}},
           "Tenants take turns where several wait for a server connection of one pool. Those listed "
@@ -554,6 +561,7 @@ const Keys<Config>& general_keys() {
     append(all, cluster_keys());
     append(all, within("tenants", &Config::tenants, all_tenant_keys()));
     append(all, within("tenants", &Config::tenants, tenant_limit_keys()));
+    append(all, within("audit", &Config::audit, audit_keys()));
     return all;
   }();
   return keys;

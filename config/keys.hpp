@@ -21,6 +21,7 @@ struct Section {
 /// Parts of them that stand in a file of their own.
 [[nodiscard]] Keys<Config> process_keys();
 [[nodiscard]] Keys<Config> log_keys();
+[[nodiscard]] Keys<AuditSettings> audit_keys();
 [[nodiscard]] Keys<Config> cluster_keys();
 [[nodiscard]] Keys<Database> read_share_keys();
 /// [databases.NAME]

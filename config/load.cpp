@@ -16,8 +16,8 @@
 namespace forebay::config {
 namespace {
 
-constexpr std::array<std::string_view, 8> kTopLevel = {"forebay", "log",       "tls",   "pool",
-                                                       "tenants", "databases", "users", "rules"};
+constexpr std::array<std::string_view, 9> kTopLevel = {
+    "forebay", "log", "tls", "pool", "tenants", "audit", "databases", "users", "rules"};
 
 /// `[pool]`, for a key that some section has; empty if none has.
 std::string home_of(std::string_view name) {

@@ -42,4 +42,24 @@ Keys<Config> log_keys() {
   };
 }
 
+Keys<AuditSettings> audit_keys() {
+  using A = AuditSettings;
+  return {
+      key("", "file", Effect::at_once, &A::file, Text{"/var/log/forebay/audit.log"},
+          "A file to which these statements are appended, one JSON object per line, without their "
+          "literals and parameters; \"\" for none. It may be renamed at any time: a new one is "
+          "made."),
+      key("", "ddl", Effect::at_once, &A::ddl, Flag{},
+          "Statements that change the schema, and DO."),
+      key("", "roles", Effect::at_once, &A::roles, Flag{},
+          "Statements about roles, their rights and row security, and those that change the "
+          "session's role."),
+      key("", "refusals", Effect::at_once, &A::refusals, Flag{},
+          "Statements that the policy of [tenants] refuses or reports."),
+      key("", "tables", Effect::at_once, &A::tables, Texts{"[\"payments\"]"},
+          "Tables and views of which every use is written: \"payments\" in every schema, "
+          "\"app.payments\" in one, \"*\" for all."),
+  };
+}
+
 }  // namespace forebay::config

@@ -12,6 +12,7 @@
 #include "config/reading.hpp"
 #include "forebay/config/names.hpp"
 #include "forebay/config/network.hpp"
+#include "forebay/config/tenants.hpp"
 #include "forebay/config/units.hpp"
 
 /// The types of the file's values. Each has
@@ -114,6 +115,15 @@ struct CountByName {
   [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
   [[nodiscard]] std::string show(const Held& counts) const;
   [[nodiscard]] std::string hint() const { return count.hint(); }
+};
+
+/// Sections of their own below one: limits of some tenants.
+struct TenantLimitsByName {
+  using Held = std::map<std::string, TenantLimits, std::less<>>;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& all) const;
+  [[nodiscard]] std::string hint() const { return {}; }
 };
 
 /// An array of networks.

@@ -23,6 +23,31 @@ bool names_relations(ObjectType type) noexcept {
          type == OBJECT_SEQUENCE || type == OBJECT_INDEX || type == OBJECT_FOREIGN_TABLE;
 }
 
+bool is_about_roles(Node* node) {
+  switch (nodeTag(node)) {
+    case T_CreateRoleStmt:
+    case T_AlterRoleStmt:
+    case T_AlterRoleSetStmt:
+    case T_DropRoleStmt:
+    case T_GrantRoleStmt:
+    case T_GrantStmt:
+    case T_AlterDefaultPrivilegesStmt:
+    case T_AlterOwnerStmt:
+    case T_DropOwnedStmt:
+    case T_ReassignOwnedStmt:
+    case T_CreateUserMappingStmt:
+    case T_AlterUserMappingStmt:
+    case T_DropUserMappingStmt:
+    case T_CreatePolicyStmt:
+    case T_AlterPolicyStmt:
+      return true;
+    case T_RenameStmt:
+      return as<RenameStmt>(node)->renameType == OBJECT_ROLE;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void Analysis::utility(Node* node) {
@@ -158,6 +183,7 @@ bool Analysis::object_statement(Node* node) {
 /// there are none; but what it makes for the session only is noticed.
 void Analysis::definition(Node* node) {
   facts_.kind = Kind::ddl;
+  facts_.roles = is_about_roles(node);
   all_seen_ = false;
   switch (nodeTag(node)) {
     case T_CreateStmt:

@@ -288,7 +288,10 @@ std::optional<Violation> check_text(const Policy& policy, Bytes tenant, Bytes te
     return violation({policy.of_statements(), {}, "standard_conforming_strings must be on"});
   }
   if (!facts.known || facts.verdict == nullptr) {
-    return violation({policy.of_statements(), {}, "it is not understood (" + facts.reason + ")"});
+    Violation unknown =
+        violation({policy.of_statements(), {}, "it is not understood (" + facts.reason + ")"});
+    unknown.unread = true;
+    return unknown;
   }
   const Verdict& verdict = *facts.verdict;
   if (verdict.refused.mode != Mode::off) return violation(verdict.refused);

@@ -50,9 +50,14 @@ Result<config::Secret> read_http_token(const std::string& file) {
 }
 
 std::optional<HttpPage> page_of(core::Shared& shared, const metrics::Process& process,
-                                std::string_view path, std::string_view query) {
+                                std::string_view path, std::string_view query,
+                                std::string_view accepted) {
   if (path == "/") return HttpPage{"text/html; charset=utf-8", std::string(kStatusPage)};
   if (path == "/metrics") {
+    if (accepted.find("application/openmetrics-text") != std::string_view::npos) {
+      return HttpPage{"application/openmetrics-text; version=1.0.0; charset=utf-8",
+                      metrics::render(shared, process, metrics::Format::open_metrics)};
+    }
     return HttpPage{"text/plain; version=0.0.4; charset=utf-8", metrics::render(shared, process)};
   }
   if (path == "/pools") return HttpPage{kJson, metrics::pools_json(shared, process.version)};

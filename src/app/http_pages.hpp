@@ -20,8 +20,10 @@ extern const std::string_view kStatusPage;
 /// The first line of the file `http_token_file`; empty for no file.
 Result<config::Secret> read_http_token(const std::string& file);
 
-/// /, /metrics, /pools, /statements and /slow; nothing for other paths.
+/// /, /metrics, /pools, /statements and /slow; nothing for other paths. Metrics are OpenMetrics
+/// where that is accepted.
 std::optional<HttpPage> page_of(core::Shared& shared, const metrics::Process& process,
-                                std::string_view path, std::string_view query);
+                                std::string_view path, std::string_view query,
+                                std::string_view accepted);
 
 }  // namespace forebay::app

@@ -24,11 +24,14 @@ constexpr std::size_t kRequestMax = 8192;
 using Request = http::request<http::empty_body>;
 using Response = http::response<http::string_body>;
 
+std::string_view text_of(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
 bool allowed(const Request& request, const std::string& token) {
   if (token.empty()) return true;
   constexpr std::string_view kScheme = "Bearer ";
-  const auto field = request[http::field::authorization];
-  const std::string_view value(field.data(), field.size());
+  const std::string_view value = text_of(request[http::field::authorization]);
   return value.starts_with(kScheme) && equal_in_constant_time(value.substr(kScheme.size()), token);
 }
 
@@ -37,7 +40,7 @@ Response answer(const Request& request, const HttpPages& pages) {
   response.set(http::field::content_type, "text/plain; charset=utf-8");
   response.set(http::field::cache_control, "no-store");
   response.keep_alive(request.keep_alive());
-  const std::string_view target(request.target().data(), request.target().size());
+  const std::string_view target = text_of(request.target());
   const std::size_t mark = target.find('?');
   const std::string_view path = target.substr(0, mark);
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
@@ -53,9 +56,10 @@ Response answer(const Request& request, const HttpPages& pages) {
     response.result(http::status::unauthorized);
     response.set(http::field::www_authenticate, "Bearer");
     response.body() = "The token of http_token_file is needed: Authorization: Bearer TOKEN\n";
-  } else if (auto page =
-                 pages.page(path, mark == std::string_view::npos ? target.substr(0, 0)
-                                                                 : target.substr(mark + 1))) {
+  } else if (auto page = pages.page(
+                 path,
+                 mark == std::string_view::npos ? target.substr(0, 0) : target.substr(mark + 1),
+                 text_of(request[http::field::accept]))) {
     response.set(http::field::content_type, page->content_type);
     response.body() = std::move(page->body);
   } else {

@@ -21,8 +21,10 @@ struct HttpPage {
 /// What there is to answer, each as a whole page. Called on the control thread.
 struct HttpPages {
   /// Every page but the health checks; nothing where there is none. `query` is what stands behind
-  /// the question mark.
-  std::function<std::optional<HttpPage>(std::string_view path, std::string_view query)> page;
+  /// the question mark, `accepted` what the client says that it understands.
+  std::function<std::optional<HttpPage>(std::string_view path, std::string_view query,
+                                        std::string_view accepted)>
+      page;
   /// Empty: ready. Else why not.
   std::function<std::string()> not_ready;
   /// What has to be shown for anything but the health checks and the page at "/", which has no

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <thread>
 
+#include "app/audit_log.hpp"
 #include "app/descriptors.hpp"
 #include "app/http_pages.hpp"
 #include "app/runtime_factory.hpp"
@@ -25,7 +26,7 @@ using std::chrono::steady_clock;
 /// How often a drain looks whether everybody has left.
 constexpr milliseconds kDrainLook{20};
 /// How often slow statements are written to their file.
-constexpr milliseconds kSlowLook{500};
+constexpr milliseconds kRecordsLook{500};
 /// How often is looked whose addresses are to be looked up again.
 constexpr std::chrono::seconds kNamesLook{1};
 /// A process id has room for so many workers.
@@ -49,7 +50,7 @@ Result<void> Lifecycle::run() {
   host_.reset();
   http_.reset();
   workers_.reset();
-  if (!config_.slow_query_log.empty()) write_slow_log(*shared_, config_.slow_query_log);
+  write_records();
   say(core::Weight::normal, "stopped", "stopped");
   journal_->flush();
   return {};
@@ -71,6 +72,9 @@ Result<void> Lifecycle::start() {
   runtime_ = std::move(runtime.value());
 
   if (const auto begun = begin_takeover(); begun.has_error()) return begun.error();
+  if (const auto checked = check_audit_log(config_.audit.file); checked.has_error()) {
+    return checked.error();
+  }
   auto opened = open_listeners(config_);
   if (opened.has_error()) return opened.error();
   listeners_ = std::move(opened.value());
@@ -94,7 +98,7 @@ Result<void> Lifecycle::start() {
   }
   if (const auto awaited = await_takeover(); awaited.has_error()) return awaited.error();
   announce(notes);
-  if (!config_.slow_query_log.empty()) watch_slow();
+  watch_records();
   resolver_->on_moved([this](const std::string& host, const net::Resolver::Addresses& now) {
     std::string all;
     for (const std::string& address : now) all += (all.empty() ? "" : ", ") + address;
@@ -140,15 +144,17 @@ Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoin
   auto handed = handed_for_http(endpoint);
   return HttpServer::listen(
       control_, endpoint,
-      {.page = [this](std::string_view path,
-                      std::string_view query) { return page_of(*shared_, process(), path, query); },
+      {.page =
+           [this](std::string_view path, std::string_view query, std::string_view accepted) {
+             return page_of(*shared_, process(), path, query, accepted);
+           },
        .not_ready = [this] { return std::string(draining_ ? "draining" : ""); },
        .token = token.value().reveal()},
       handed.empty() ? net::Descriptor() : std::move(handed.front()));
 }
 
 metrics::Process Lifecycle::process() const {
-  return {FOREBAY_VERSION, runtime_.get(), started_, journal_->lost()};
+  return {FOREBAY_VERSION, runtime_.get(), started_, journal_->lost(), lost_audit_records_};
 }
 
 // ---------------------------------------------------------------- what the operator is told
@@ -318,11 +324,20 @@ void Lifecycle::wait_for_clients() {
   watch_drain();
 }
 
-void Lifecycle::watch_slow() {
-  write_slow_log(*shared_, config_.slow_query_log);
-  slow_timer_.expires_after(kSlowLook);
-  slow_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) watch_slow();
+void Lifecycle::write_records() {
+  if (!config_.slow_query_log.empty()) write_slow_log(*shared_, config_.slow_query_log);
+  if (!config_.audit.file.empty()) {
+    lost_audit_records_ += write_audit_log(*shared_, config_.audit.file);
+  }
+}
+
+// Slow statements and the audit log, where there are such.
+void Lifecycle::watch_records() {
+  if (config_.slow_query_log.empty() && config_.audit.file.empty()) return;
+  write_records();
+  records_timer_.expires_after(kRecordsLook);
+  records_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) watch_records();
   });
 }
 

@@ -104,7 +104,8 @@ class Lifecycle final : private core::Control {
   void drain(const char* why);
   void wait_for_clients();
   void watch_drain();
-  void watch_slow();
+  void write_records();
+  void watch_records();
   void watch_names();
   void watch_workers();
   void stop();
@@ -122,7 +123,8 @@ class Lifecycle final : private core::Control {
   boost::asio::steady_timer watch_timer_{control_};
   std::string files_read_;  ///< what they looked like when they were read: time, size, number
   std::string files_seen_;  ///< and a second ago
-  boost::asio::steady_timer slow_timer_{control_};
+  boost::asio::steady_timer records_timer_{control_};
+  std::uint64_t lost_audit_records_ = 0;
   boost::asio::steady_timer names_timer_{control_};
   boost::asio::steady_timer workers_timer_{control_};
   std::unique_ptr<LogJournal> journal_;

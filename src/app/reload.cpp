@@ -7,6 +7,7 @@
 #include <ctime>
 #include <utility>
 
+#include "app/audit_log.hpp"
 #include "app/descriptors.hpp"
 #include "app/lifecycle.hpp"
 #include "app/runtime_factory.hpp"
@@ -125,6 +126,9 @@ Result<Lifecycle::Prepared> Lifecycle::prepare(config::LoadedConfig loaded) {
   auto log = LogJournal::open_output(config);
   if (log.has_error()) return log.error();
   prepared.log = std::move(log.value());
+  if (const auto checked = check_audit_log(config.audit.file); checked.has_error()) {
+    return checked.error();
+  }
   auto opened = open_listeners(config);
   if (opened.has_error()) return opened.error();
   prepared.opened = std::move(opened.value());
@@ -162,7 +166,9 @@ void Lifecycle::apply(Prepared prepared) {
     listeners_.push_back(std::move(place));
   }
   if (prepared.http_changes) http_ = std::move(prepared.http);
+  write_records();  // where they belonged until now
   config_ = std::move(prepared.config);
+  watch_records();
   document_ = std::move(prepared.document);
 }
 

@@ -1,9 +1,11 @@
 #include "metrics/json.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <utility>
 
 #include "core/engine/shared.hpp"
 #include "core/statistics/report.hpp"
@@ -204,6 +206,7 @@ std::string sample_json(const core::SlowSample& sample) {
   object.text("time", utc(sample.ended))
       .text("database", sample.database)
       .text("user", sample.user)
+      .text("tenant", sample.tenant)
       .text("client", sample.client)
       .text("application_name", sample.application_name)
       .text("host", sample.host)
@@ -218,6 +221,43 @@ std::string sample_json(const core::SlowSample& sample) {
       .text("shape", sample.shape == 0 ? std::string() : hexadecimal(sample.shape))
       .text("traceparent", sample.traceparent)
       .text("text", sample.text);
+  return object.done();
+}
+
+std::string audit_json(const core::AuditRecord& record) {
+  constexpr std::array kNames = {
+      std::pair(audit::Event::ddl, "ddl"),         std::pair(audit::Event::role, "role"),
+      std::pair(audit::Event::table, "table"),     std::pair(audit::Event::unknown, "unknown"),
+      std::pair(audit::Event::refused, "refused"), std::pair(audit::Event::reported, "reported"),
+  };
+  std::string events;
+  for (const auto& [event, name] : kNames) {
+    if ((record.events & audit::bit(event)) == 0) continue;
+    events += (events.empty() ? "" : ",") + json_string(name);
+  }
+  const core::SlowSample& statement = record.statement;
+  const bool refused = (record.events & audit::bit(audit::Event::refused)) != 0;
+  const char* result = record.unanswered             ? "unanswered"
+                       : refused                     ? "refused"
+                       : !statement.sqlstate.empty() ? "error"
+                                                     : "ok";
+  Object object;
+  object.text("time", utc(statement.ended))
+      .raw("events", "[" + events + "]")
+      .text("result", result)
+      .text("sqlstate", statement.sqlstate)
+      .text("database", statement.database)
+      .text("user", statement.user)
+      .text("tenant", statement.tenant)
+      .text("client", statement.client)
+      .text("application_name", statement.application_name)
+      .text("host", statement.host)
+      .seconds("total_seconds", statement.time.total())
+      .number("rows", statement.rows)
+      .text("shape", statement.shape == 0 ? std::string() : hexadecimal(statement.shape))
+      .text("traceparent", statement.traceparent)
+      .text("reason", record.reason)
+      .text("text", statement.text);
   return object.done();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/statistics/audit_trail.hpp"
 #include "core/statistics/slow_samples.hpp"
 
 namespace forebay::core {
@@ -27,5 +28,7 @@ std::string statements_json(const core::Shared& shared, std::string_view order, 
 std::string slow_json(const core::Shared& shared, std::size_t limit);
 /// One of them, in one line.
 std::string sample_json(const core::SlowSample& sample);
+/// A record of the audit log, likewise.
+std::string audit_json(const core::AuditRecord& record);
 
 }  // namespace forebay::metrics

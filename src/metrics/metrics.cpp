@@ -10,7 +10,9 @@
 
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
+#include "core/statistics/report.hpp"
 #include "metrics/families.hpp"
+#include "metrics/open_metrics.hpp"
 
 namespace forebay::metrics {
 namespace {
@@ -84,6 +86,8 @@ constexpr CounterLine kCounters[] = {
      "max_db_client_connections"},
     {"clients_refused_total", kRefusals, &core::Counters::refused_user_clients, "limit",
      "max_user_client_connections"},
+    {"clients_refused_total", kRefusals, &core::Counters::refused_tenant_clients, "limit",
+     "max_tenant_client_connections"},
     {"clients_refused_total", kRefusals, &core::Counters::refused_logins, "limit",
      "max_logins_per_second"},
     {"clients_refused_total", kRefusals, &core::Counters::refused_address_logins, "limit",
@@ -172,7 +176,7 @@ void add_reloads(const core::ReloadCounters& reloads, std::vector<MetricFamily>&
 
 }  // namespace
 
-std::string render(core::Shared& shared, const Process& process) {
+std::string render(core::Shared& shared, const Process& process, Format format) {
   std::vector<MetricFamily> families;
   MetricFamily build = family("build_info", "The running program.", MetricType::Gauge);
   add(build, 1, {{"version", process.version}});
@@ -193,7 +197,8 @@ std::string render(core::Shared& shared, const Process& process) {
     add_rules(*process.runtime, families);
     if (config.pgbouncer_metrics) add_pgbouncer(shared, *process.runtime, families);
   }
-  return prometheus::TextSerializer().Serialize(families);
+  std::string text = prometheus::TextSerializer().Serialize(families);
+  return format == Format::text ? text : open_metrics(text, core::slow_report(shared));
 }
 
 }  // namespace forebay::metrics

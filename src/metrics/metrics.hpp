@@ -16,9 +16,13 @@ struct Process {
   const core::Runtime* runtime = nullptr;  ///< in use
   std::int64_t started = 0;                ///< in Unix time
   std::uint64_t lost_log_lines = 0;
+  std::uint64_t lost_audit_records = 0;
 };
 
-/// Everything that is counted, in Prometheus' text format. Any thread; workers are not disturbed.
-std::string render(core::Shared& shared, const Process& process);
+/// Prometheus' text format, or OpenMetrics, which has exemplars.
+enum class Format : std::uint8_t { text, open_metrics };
+
+/// Everything that is counted. Any thread; workers are not disturbed.
+std::string render(core::Shared& shared, const Process& process, Format format = Format::text);
 
 }  // namespace forebay::metrics

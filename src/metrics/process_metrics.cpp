@@ -1,4 +1,5 @@
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +25,11 @@ double seconds_of(const timeval& time) {
 }
 
 double open_descriptors() {
+  // Since Linux 6.2 the folder's size is their number. To list 10,000 takes 20 ms.
+  struct stat folder {};
+  if (stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0) {
+    return static_cast<double>(folder.st_size);
+  }
   std::error_code error;
   const std::filesystem::directory_iterator all("/proc/self/fd", error);
   if (error) return 0;
@@ -69,6 +75,9 @@ void add_client_limits(Limits& limits, const core::ClientLimits& clients,
       const config::Database* database = config.find_database(place.name);
       const std::uint32_t max = database == nullptr ? 0 : database->max_db_client_connections;
       limits.add("max_db_client_connections", place.name, count, max);
+    } else if (place.group == core::ClientGroup::tenant) {
+      limits.add("max_tenant_client_connections", place.name, count,
+                 config.tenants.max_clients_of(place.name));
     } else {
       const config::User* user = config.find_user(place.name);
       const std::uint32_t max = user == nullptr ? 0 : user->max_user_client_connections;
@@ -128,6 +137,9 @@ void add_process(const core::Shared& shared, const Process& process,
   families.push_back(single("log_lines_lost_total",
                             "Lines of the log that were not written: they came too fast.",
                             Type::Counter, static_cast<double>(process.lost_log_lines)));
+  families.push_back(single("audit_records_lost_total",
+                            "Records of the audit log that were not written.", Type::Counter,
+                            static_cast<double>(process.lost_audit_records)));
   add_limits(shared, process.runtime, descriptors, descriptors_max, families);
   MetricFamily expiry = family("certificate_expiry_timestamp_seconds",
                                "When a certificate of ours expires.", Type::Gauge);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Optional
 
@@ -10,7 +11,7 @@ from lab import ports
 from lab.declare import FOREBAY, test
 from lab.lab import Lab
 from lab.process import run, wait_until
-from lab.scrape import Scrape
+from lab.scrape import Scrape, get
 from lab.target import Target
 
 
@@ -51,6 +52,34 @@ def promtool_finds_nothing(lab: Lab) -> None:
     metrics.write_text(seen.text)
     checked = run(["sh", "-c", f"promtool check metrics < {metrics}"])
     assert checked.out + checked.err == "", checked
+
+
+@test(targets=FOREBAY)
+def open_metrics_have_exemplars(lab: Lab) -> None:
+    observed = Observed(lab, options={"pgbouncer_metrics": True, "slow_query_threshold": "10ms"})
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    with observed.target.connect() as client:
+        client.run(f"select pg_sleep(0.03) /*traceparent='00-{trace}-{span}-01'*/")
+        client.run("select pg_sleep(0.03)")
+    text = get(observed.port, "/metrics", {"Accept": "application/openmetrics-text;version=1.0.0"})
+    lines = text.splitlines()
+    assert lines[-1] == "# EOF" and text.count("# EOF") == 1, lines[-1]
+    types = dict(line.split()[2:4] for line in lines if line.startswith("# TYPE "))
+    assert len(types) == sum(line.startswith("# TYPE ") for line in lines), "two of a name"
+    for line in lines:
+        name = line.split("{")[0].split(" ")[0]
+        if name == "#":
+            continue
+        known = [ending for ending in ("_total", "_bucket", "_sum", "_count", "")
+                 if name.endswith(ending) and name[:len(name) - len(ending)] in types]
+        assert known, line
+        kind = types[name[:len(name) - len(known[0])]]
+        assert (kind == "counter") == (known[0] == "_total"), line
+    wanted = re.compile(r'forebay_statement_duration_seconds_bucket[{]database="app",user="app",'
+                        rf'le="[0-9.]+"[}}] 2 # [{{]trace_id="{trace}",span_id="{span}"[}}] '
+                        r"0[.][0-9]{6} [0-9]{10}[.][0-9]{3}")
+    assert len([line for line in lines if wanted.fullmatch(line)]) == 1, text
+    assert sum(" # " in line for line in lines) == 1, text
 
 
 @test(targets=FOREBAY, params=("simple", "prepared"))

@@ -449,3 +449,25 @@ def report_lets_pass(lab: Lab) -> None:
         assert client.extended("select count(*) from orders where tenant_id = $1",
                                ["2"]) == [("5",)]
     wait_until(lambda: target.log.count("tenant_statement_reported") == 2, "two reports")
+
+
+@test(targets=FOREBAY)
+def some_have_limits_of_their_own(lab: Lab) -> None:
+    target = start(lab, {"databases": ["app"], "users": {"app": "small", "other": "large"},
+                         "max_tenant_client_connections": 2, "max_waiting_statements": 0,
+                         "limits": {"small": {"max_statements": 1},
+                                    "large": {"max_tenant_client_connections": 1}}})
+    with target.connect() as first, target.connect() as second, target.connect("other") as third:
+        error = refused(lambda: target.connect("other"))
+        assert error.sqlstate == "53300", error
+        assert "(max_tenant_client_connections = 1, set in [tenants.limits.large])" in error.text
+        error = refused(target.connect)
+        assert "(max_tenant_client_connections = 2, set in [tenants])" in error.text, error
+        first.run("begin")
+        error = second.error(m.query("select 1"))
+        assert error.sqlstate == "53400", error
+        assert "(max_statements = 1, set in [tenants.limits.small])" in error.text, error
+        third.run("begin")
+        first.run("commit")
+        second.run("select 1")
+    target.connect("other").close()

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "forebay/base/endpoint.hpp"
+#include "forebay/config/audit.hpp"
 #include "forebay/config/network.hpp"
 #include "forebay/config/rules.hpp"
 #include "forebay/config/secret.hpp"
@@ -265,6 +266,7 @@ struct Config {
   std::string http_token_file;             ///< holds what HTTP clients have to show; empty: none
 
   TenantSettings tenants;
+  AuditSettings audit;
 
   PoolOverrides pool;  ///< for every pool
   std::map<std::string, Database, std::less<>> databases;

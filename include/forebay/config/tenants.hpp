@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,16 @@ enum class FirewallMode : std::uint8_t { off, report, enforce };
 /// What the tenant column holds: how a tenant's value is compared, and how a parameter's bytes in
 /// binary format are read.
 enum class TenantType : std::uint8_t { text, integer, uuid };
+
+/// [tenants.limits.NAME]: what of the limits of each tenant is another for this one.
+struct TenantLimits {
+  std::optional<std::uint32_t> max_tenant_client_connections;
+  std::optional<std::uint32_t> max_statements;
+  std::optional<std::uint32_t> max_statements_per_second;
+  std::optional<std::uint32_t> statement_burst;
+  std::optional<std::uint32_t> max_waiting_statements;
+  bool operator==(const TenantLimits&) const = default;
+};
 
 /// [tenants]: one database, many customers.
 struct TenantSettings {
@@ -35,7 +46,9 @@ struct TenantSettings {
 
   /// Tenants that get more turns than others where several wait for a server connection.
   std::map<std::string, std::uint32_t, std::less<>> weights;
-  StatementLimits statements;  ///< of each tenant
+  StatementLimits statements;                               ///< of each tenant
+  std::uint32_t max_tenant_client_connections = 0;          ///< of each; 0: no limit
+  std::map<std::string, TenantLimits, std::less<>> limits;  ///< of some: what is said goes before
 
   FirewallMode firewall = FirewallMode::off;
   std::vector<std::string> tables;
@@ -48,6 +61,11 @@ struct TenantSettings {
     return found == weights.end() ? 1 : found->second;
   }
   [[nodiscard]] bool serve(std::string_view database) const;
+  [[nodiscard]] StatementLimits statements_of(std::string_view tenant) const;
+  [[nodiscard]] std::uint32_t max_clients_of(std::string_view tenant) const;
+  /// Where a limit of this tenant's is set, as error texts say it.
+  [[nodiscard]] std::string label_of(std::string_view tenant,
+                                     std::optional<std::uint32_t> TenantLimits::*limit) const;
 };
 
 /// Stands for the tenant in a pattern.

@@ -173,6 +173,11 @@ bool ClientSession::take_place(ClientGroup group, const std::string& name, std::
     case ClientGroup::database:
       return refuse(counters.refused_db_clients, "for database \"" + name + "\"",
                     "max_db_client_connections", engine_.config().label_of_database(name));
+    case ClientGroup::tenant:
+      return refuse(counters.refused_tenant_clients, "for tenant \"" + name + "\"",
+                    "max_tenant_client_connections",
+                    engine_.config().tenants.label_of(
+                        name, &config::TenantLimits::max_tenant_client_connections));
     case ClientGroup::user:
       break;
   }

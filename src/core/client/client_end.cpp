@@ -206,6 +206,7 @@ void ClientSession::let_go_of_link() {
       link->close();
       return;
     case ServerLink::Phase::linked:
+      audit_unanswered(*link);
       if (relay_.in_message()) {
         link->break_off();
       } else {
@@ -273,6 +274,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     // All that the session is stands here, not there.
     if (send_again(link, reason)) return;
     resent_ = 0;
+    audit_unanswered(link);
     if (throttle_ != nullptr) leave_limits();
     note(Weight::warning, "server_connection_lost", reason);
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
@@ -291,6 +293,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     settle();
     return;
   }
+  audit_unanswered(link);
   if (said) {
     close_after_sending();
   } else if (in_message) {

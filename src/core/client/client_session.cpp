@@ -280,6 +280,7 @@ void ClientSession::describe(SlowSample& sample) const {
   const std::string* name =
       relay_.settings == nullptr ? nullptr : relay_.settings->find(std::string(kApplicationName));
   if (name != nullptr) sample.application_name = name->substr(0, 63);
+  if (relay_.tenant != nullptr) sample.tenant = relay_.tenant->value;
 }
 
 void ClientSession::on_writable() {

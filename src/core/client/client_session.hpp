@@ -130,6 +130,8 @@ class ClientSession final : public StreamEvents {
   void server_spoke();
   /// Whose a slow statement was.
   void describe(SlowSample& sample) const;
+  /// The same of what the audit log has to say of this event; `link` may be null.
+  void keep_audit(const ServerLink* link);
   /// Everything that the server said was handled: is the transaction over?
   void server_done();
   /// The link takes bytes again.
@@ -235,6 +237,7 @@ class ClientSession final : public StreamEvents {
   void follow_policy();
   void be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy);
   void note_objections(const Objections& objections);
+  void audit_unanswered(ServerLink& link);
   void continue_input();
 
   // Rules for single statements.

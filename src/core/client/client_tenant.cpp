@@ -61,6 +61,7 @@ bool ClientSession::take_tenant() {
            "the setting \"" + name + "\" is not for tenants to change"});
     return false;
   }
+  if (!take_place(ClientGroup::tenant, *value, tenants.max_clients_of(*value))) return false;
   be_tenant(*value, std::move(policy));
   return true;
 }
@@ -103,6 +104,7 @@ void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::P
 
 void ClientSession::note_objections(const Objections& objections) {
   if (objections.refused + objections.reported == 0) return;
+  if (engine_.measures().audit.active()) keep_audit(link_);
   engine_.counters().tenant_statements_refused.add(objections.refused);
   relay_.tenant->client.counters()->refused.add(objections.refused);
   engine_.counters().tenant_statements_reported.add(objections.reported);

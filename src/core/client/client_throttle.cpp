@@ -32,7 +32,13 @@ void ClientSession::follow_limits() {
     add(entry->statements, "database \"" + database + "\"", config.label_of_database(database));
   }
   if (relay_.tenant != nullptr) {
-    add(config.tenants.statements, "tenant \"" + relay_.tenant->value + "\"", "[tenants]");
+    const config::TenantSettings& tenants = config.tenants;
+    const std::string& tenant = relay_.tenant->value;
+    std::string section = tenants.label_of(tenant, &config::TenantLimits::max_statements);
+    if (section == "[tenants]") {
+      section = tenants.label_of(tenant, &config::TenantLimits::max_statements_per_second);
+    }
+    add(tenants.statements_of(tenant), "tenant \"" + tenant + "\"", section);
   }
   if (limits.empty()) {
     throttle_.reset();

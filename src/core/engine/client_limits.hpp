@@ -14,10 +14,10 @@
 namespace forebay::core {
 
 /// Of what a client is one of so many.
-enum class ClientGroup : std::uint8_t { address, database, user };
+enum class ClientGroup : std::uint8_t { address, database, user, tenant };
 
-/// Clients by source address, by database and by user, where these have a limit: asked at login
-/// and at the end only. Thread-safe and exact.
+/// Clients by source address, by database, by user and by tenant, where these have a limit: asked
+/// at login and at the end only. Thread-safe and exact.
 class ClientLimits {
  public:
   struct Place {

@@ -37,6 +37,7 @@ struct alignas(64) Counters {
   Counter refused_address_clients;
   Counter refused_db_clients;
   Counter refused_user_clients;
+  Counter refused_tenant_clients;
   Counter refused_logins;
   Counter refused_address_logins;
   Counter refused_authenticating;

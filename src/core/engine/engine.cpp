@@ -69,6 +69,7 @@ Engine::Engine(Setup setup)
   measures_.statements.set_max(config.statement_statistics);
   measures_.full_text = config.slow_query_text == config::SlowQueryText::full;
   measures_.slow.keep_unwritten(!config.slow_query_log.empty());
+  measures_.audit.follow(config.audit);
 }
 
 Engine::~Engine() {
@@ -329,6 +330,7 @@ void Engine::receive(mail::Reload& reload) {
   for (RelayRules* rules : {&sharing_rules_, &statement_rules_}) {
     rules->max_prepared_statements = config().max_prepared_statements;
   }
+  measures_.audit.follow(config().audit);
   if (lookups_ != nullptr) lookups_->begin_anew();
   for (ServerLink& link : links_) link.reconsider();
   std::vector<SessionKey> keys;

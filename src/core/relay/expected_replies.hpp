@@ -147,6 +147,11 @@ class ExpectedReplies {
   /// From now on nobody sees any reply: the client is gone. Supplied ones are forgotten.
   void abandon_all();
 
+  /// Shows each that is owed, oldest first.
+  template <class Look>
+  void each(Look look) const {
+    for (std::size_t i = 0; i < count_; ++i) look(at(i));
+  }
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   [[nodiscard]] std::size_t size() const noexcept { return count_; }
   /// What to do with bytes that arrive now: the disposition of the reply at the head. `forward`

@@ -136,6 +136,9 @@ class Relay {
   [[nodiscard]] std::optional<tenant::Violation> judge_bind(
       const Item& item, const std::optional<pg::frontend::Bind>& bind, LinkRelayState& link);
   bool refused(const std::optional<tenant::Violation>& objection);
+  void audit_refusal(const tenant::Violation& objection);
+  [[nodiscard]] StatementEntryRef entry_of(const sql::Facts& facts) const;
+  [[nodiscard]] StatementEntryRef unknown_entry() const;
   void refuse(const Item& item, LinkRelayState& link, Request request, std::string why,
               Bytes sqlstate = {}, std::string hint = {});
   bool refuses(const Item& item, LinkRelayState& link, Request request, Bytes text,
@@ -303,7 +306,10 @@ class ServerRelay {
   void measure(pg::Backend type, const ExpectedReplies::Taken& taken);
   void measure_error(Bytes sqlstate, const ExpectedReplies::Taken& taken);
   void close_statement();
+  [[nodiscard]] SlowSample sample_of(const StatementMeter::Open& open,
+                                     const TimeSplit& split) const;
   void take_sample(const StatementMeter::Open& open, const TimeSplit& split);
+  void take_record(const StatementMeter::Open& open, const TimeSplit& split);
   void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
   void on_suspended(Disposition disposition, const SpecialReply* special);
   void on_command(Bytes tag, const SpecialReply* special);

@@ -117,12 +117,13 @@ void ServerRelay::close_statement() {
   }
   const auto slow = microseconds_of(meter.slow_after);
   if (slow > 0 && split.total() >= slow) take_sample(open, split);
+  if (open.sent.entry != nullptr && open.sent.entry->audited != 0) take_record(open, split);
   open.sent.entry.reset();
   open.sent.note.reset();
 }
 
 // Whose it is, the link says that the client has.
-void ServerRelay::take_sample(const StatementMeter::Open& open, const TimeSplit& split) {
+SlowSample ServerRelay::sample_of(const StatementMeter::Open& open, const TimeSplit& split) const {
   SlowSample sample{.ended = open.ended,
                     .database = link_.meter.pool->owner->database,
                     .user = link_.meter.pool->owner->user,
@@ -134,14 +135,29 @@ void ServerRelay::take_sample(const StatementMeter::Open& open, const TimeSplit&
     sample.shape = entry->shape;
     sample.text = entry->text;
   }
-  if (const StatementNote* note = open.sent.note.get()) {
-    if (!note->text.empty()) sample.text = note->text;
-    sample.traceparent = note->traceparent;
-  }
+  if (const StatementNote* note = open.sent.note.get()) sample.traceparent = note->traceparent;
   if (open.answer.failed) {
     sample.sqlstate.assign(open.answer.sqlstate.data(), open.answer.sqlstate.size());
   }
+  return sample;
+}
+
+void ServerRelay::take_sample(const StatementMeter::Open& open, const TimeSplit& split) {
+  SlowSample sample = sample_of(open, split);
+  const StatementNote* note = open.sent.note.get();
+  if (note != nullptr && !note->text.empty()) sample.text = note->text;
   rules_.measures->fresh.push_back(std::move(sample));
+}
+
+// What is no SQL did nothing, whatever it looked like. Where the grammar was not followed, nobody
+// knows which of its words is a secret.
+void ServerRelay::take_record(const StatementMeter::Open& open, const TimeSplit& split) {
+  AuditRecord record{.events = open.sent.entry->audited, .statement = sample_of(open, split)};
+  if (record.events == audit::bit(audit::Event::unknown)) {
+    if (record.statement.sqlstate == "42601") return;
+    record.statement.text.clear();
+  }
+  rules_.measures->audit.fresh().push_back(std::move(record));
 }
 
 // What of this text a sample may need. For the text at hand of the worker's reader.

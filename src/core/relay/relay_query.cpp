@@ -55,6 +55,7 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   if (rules_.reader == nullptr) return {.forgets_names = is_deallocate_all(text)};
   if (!reading.lexable) {
     Understood unknown{.work = unknown_work(), .forgets_names = is_deallocate_all(text)};
+    unknown.entry = unknown_entry();
     if (client_.tenant != nullptr) unknown.objection = unread();
     if (client_.rules != nullptr) {
       unknown.rules = {rules_unread(), client_.rules->set->serial()};
@@ -70,11 +71,7 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
       .ends = ends_of(facts),
       .forgets_names = facts.known ? forgets_names(facts) : is_deallocate_all(text)};
   if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
-  if (rules_.measures != nullptr && rules_.measures->statements.active() &&
-      client_.statistics != nullptr) {
-    understood.entry =
-        rules_.measures->statements.find(reader.shape, client_.pool, *client_.statistics);
-  }
+  understood.entry = entry_of(facts);
   if (client_.rules == nullptr) {
     if (client_.splits) understood.route = judged(text, facts, reader.shape, nullptr);
     return understood;
@@ -86,6 +83,25 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
         judged(text, *kept, reader.shape, rule_among(understood.rules.mask, text, false));
   }
   return understood;
+}
+
+// Where executions of the text at hand are counted, and whether they are in the audit log.
+StatementEntryRef Relay::entry_of(const sql::Facts& facts) const {
+  if (rules_.measures == nullptr || client_.statistics == nullptr) return nullptr;
+  const AuditTrail& audit = rules_.measures->audit;
+  const audit::Events events = audit.active() ? audit.events_of(facts) : 0;
+  StatementTable& statements = rules_.measures->statements;
+  if (events == 0 && !statements.active()) return nullptr;
+  // The entry of a shape is shared with texts that are understood.
+  if (events != 0 && !facts.known) return audit.unknown();
+  StatementEntryRef entry =
+      statements.find(rules_.reader->shape, client_.pool, *client_.statistics);
+  if (entry != nullptr) entry->audited = events;
+  return entry;
+}
+
+StatementEntryRef Relay::unknown_entry() const {
+  return rules_.measures == nullptr ? nullptr : rules_.measures->audit.unknown();
 }
 
 // ---------------------------------------------------------------- Query
@@ -116,6 +132,7 @@ Relay::Handled Relay::on_query(const Item& item, LinkRelayState& link) {
     return Handled::yes;
   } else {
     if (rules_.reader != nullptr) understood.work = unknown_work();
+    understood.entry = unknown_entry();
   }
   send_query(item, query ? query->text : Bytes(), understood, link);
   return Handled::yes;
@@ -129,8 +146,8 @@ void Relay::send_query(const Item& item, Bytes text, Understood& understood, Lin
                     .unnamed_version = client_.unnamed.version,
                     .unnamed_change = link.unnamed_change};
   expected.sent.bytes = item.message.body_size + kHeader;
+  expected.sent.entry = std::move(understood.entry);
   if (item.message.whole()) {
-    expected.sent.entry = std::move(understood.entry);
     expected.sent.note = note_of(text, link);
     if (rules_.share_statements && understood.forgets_names) {
       ++link.all_gone;

@@ -70,6 +70,10 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
     return;
   } else if (rules_.reader != nullptr) {
     made.work = unknown_work();
+    made.entry = unknown_entry();
+  }
+  if (client_.rules != nullptr && !made.whole) {
+    made.rules = {rules_unread(), client_.rules->set->serial()};
   }
   if (client_.rules != nullptr && !made.whole) {
     made.rules = {rules_unread(), client_.rules->set->serial()};

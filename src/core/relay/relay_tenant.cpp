@@ -25,7 +25,8 @@ constexpr std::string_view kRefusedName = "_forebay_refused";
 tenant::Violation Relay::unread() const {
   return {client_.tenant->policy->of_statements(),
           "statement refused for tenants: it is over 64 KiB, malformed, or in an encoding that "
-          "cannot be read"};
+          "cannot be read",
+          true};
 }
 
 std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading,
@@ -91,7 +92,25 @@ bool Relay::refused(const std::optional<tenant::Violation>& objection) {
   if (objections_.refused + objections_.reported == 0) objections_.first = objection->message;
   const bool refused = objection->mode == tenant::Mode::enforce;
   ++(refused ? objections_.refused : objections_.reported);
+  if (rules_.measures != nullptr && rules_.measures->audit.records_refusals()) {
+    audit_refusal(*objection);
+  }
   return refused;
+}
+
+// Of the text at hand of the worker's reader, where it was read.
+void Relay::audit_refusal(const tenant::Violation& objection) {
+  const bool refused = objection.mode == tenant::Mode::enforce;
+  AuditRecord record{.events = audit::bit(refused ? audit::Event::refused : audit::Event::reported),
+                     .statement = {.ended = rules_.measures->now},
+                     .reason = objection.message};
+  if (refused) record.statement.sqlstate = pg::sqlstate::kInsufficientPrivilege;
+  if (objection.unread) record.reason = "it is not understood";  // an error may show a secret
+  if (!objection.unread && rules_.reader->shape.fault() == sql::ShapeFault::none) {
+    record.statement.shape = shape_number(rules_.reader->shape);
+    record.statement.text = shape_text(rules_.reader->shape);
+  }
+  rules_.measures->audit.fresh().push_back(std::move(record));
 }
 
 void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std::string why,

@@ -16,6 +16,7 @@ struct SlowSample {
   std::string text;  ///< without literals, unless the configuration wants them
   std::string database;
   std::string user;
+  std::string tenant;
   std::string client;  ///< its address and port
   std::string application_name;
   std::string host;

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "forebay/base/time.hpp"
+#include "forebay/routing/audit/events.hpp"
 #include "forebay/routing/sql/shape.hpp"
 
 namespace forebay::core {
@@ -104,8 +105,9 @@ class StatementEntry
   std::string text;         ///< without literals
   std::string database;
   std::string user;
-  bool listed = false;    ///< in the table
-  std::uint8_t heat = 0;  ///< how much it takes to lose its place
+  bool listed = false;        ///< in the table
+  std::uint8_t heat = 0;      ///< how much it takes to lose its place
+  audit::Events audited = 0;  ///< for these it is written to the audit log
   std::size_t place = 0;
   StatementCounters counters;
   std::atomic<Instant> first_seen{Instant{}};

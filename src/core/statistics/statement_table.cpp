@@ -120,6 +120,14 @@ void StatementCounters::clear() noexcept {
 
 // ---------------------------------------------------------------- the table
 
+std::uint64_t shape_number(const sql::Shape& shape) {
+  return sql::hash_of(shape.key(), {}).low;
+}
+
+std::string shape_text(const sql::Shape& shape) {
+  return shortened(sql::printable(shape.key().substr(0, 2 * kTextMax)));
+}
+
 StatementEntryRef StatementTable::find(const sql::Shape& shape, std::uint64_t pool,
                                        const PoolStatistics& of) {
   if (shape.fault() != sql::ShapeFault::none) return nullptr;
@@ -127,8 +135,8 @@ StatementEntryRef StatementTable::find(const sql::Shape& shape, std::uint64_t po
   if (const auto found = by_key_.find(key); found != by_key_.end()) return found->second;
   StatementEntryRef entry(new StatementEntry);
   entry->key = key;
-  entry->shape = sql::hash_of(shape.key(), {}).low;
-  entry->text = shortened(sql::printable(shape.key().substr(0, 2 * kTextMax)));
+  entry->shape = shape_number(shape);
+  entry->text = shape_text(shape);
   entry->database = of.database;
   entry->user = of.user;
   return entry;
@@ -138,6 +146,7 @@ void StatementTable::count(StatementEntry* entry, const TimeSplit& split,
                            const StatementAnswer& answer, std::uint64_t received,
                            Instant now) noexcept {
   if (reset_.load(std::memory_order_relaxed)) clear();
+  if (entry != nullptr && entry->text.empty()) entry = nullptr;  // only for the audit log
   if (entry != nullptr && !entry->listed) {
     // Another of its shape may have taken its place meanwhile.
     const auto found = by_key_.find(entry->key);

@@ -4,12 +4,18 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "core/statistics/pool_statistics.hpp"
 #include "core/statistics/statement_entry.hpp"
 
 namespace forebay::core {
+
+/// A shape for people: how it is named, the same in every process, and its text without literals,
+/// cut off where it is long.
+std::uint64_t shape_number(const sql::Shape& shape);
+std::string shape_text(const sql::Shape& shape);
 
 /// The statements of one worker that matter: so many, and the sum of all others. What is called
 /// often or takes long keeps its place against any number of statements that come once (a clock

@@ -174,6 +174,8 @@ class Forebay(Target):
             users = settings.tenants.get("users", {})
             text += table("tenants", {k: v for k, v in settings.tenants.items() if k != "users"})
             text += table("tenants.users", {toml(name): tenant for name, tenant in users.items()})
+        if settings.audit:
+            text += table("audit", settings.audit)
         for name, database in settings.all_databases(self.servers()).items():
             text += self._database(name, database)
         if settings.wildcard:

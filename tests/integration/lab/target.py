@@ -42,6 +42,7 @@ class Settings:
     client_tls: dict[str, Any] = field(default_factory=dict)    # changes to [tls.client]
     server_tls: dict[str, Any] = field(default_factory=dict)    # changes to [tls.server]
     tenants: dict[str, Any] = field(default_factory=dict)       # [tenants], with "users" a table
+    audit: dict[str, Any] = field(default_factory=dict)         # [audit]
     rules: list[dict[str, Any]] = field(default_factory=list)   # [[rules]]
     listen: list[str] = field(default_factory=list)             # more listeners
     arguments: list[str] = field(default_factory=list)          # more on the command line (run)

@@ -64,10 +64,10 @@ TEST(LoadConfig, lists_the_keys_where_none_is_near) {
               ElementsAre("f.toml:2:1: [log]: unknown key \"xyzzy\"; the keys here are \"level\", "
                           "\"format\", \"file\", \"connections\", \"slow_query_log\", "
                           "\"slow_query_text\""));
-  EXPECT_THAT(
-      errors_of("[xyzzy]\n" + kAnyDatabase),
-      ElementsAre("f.toml:1:2: unknown section \"xyzzy\"; the sections are \"forebay\", "
-                  "\"log\", \"tls\", \"pool\", \"tenants\", \"databases\", \"users\", \"rules\""));
+  EXPECT_THAT(errors_of("[xyzzy]\n" + kAnyDatabase),
+              ElementsAre("f.toml:1:2: unknown section \"xyzzy\"; the sections are \"forebay\", "
+                          "\"log\", \"tls\", \"pool\", \"tenants\", \"audit\", \"databases\", "
+                          "\"users\", \"rules\""));
 }
 
 TEST(LoadConfig, reports_an_unknown_section_with_its_nearest_name) {

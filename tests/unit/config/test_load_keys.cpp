@@ -87,6 +87,11 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.resend_reads", "false"},
     {"pool.on_session_state", R"("warn")"},
     {"pool.shared_listen", "true"},
+    {"audit.file", R"("/var/log/audit.log")"},
+    {"audit.ddl", "false"},
+    {"audit.roles", "false"},
+    {"audit.refusals", "false"},
+    {"audit.tables", R"(["payments"])"},
     {"pool.server_connect_timeout", R"("5min")"},
     {"pool.server_unavailable_timeout", R"("12s")"},
     {"pool.server_check_delay", R"("13s")"},
@@ -100,10 +105,12 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.failover_hold", R"("17s")"},
     {"pool.slow_start", R"("18s")"},
     {"pool.zone", R"("a")"},
+    {"tenants.max_tenant_client_connections", "40"},
     {"tenants.max_statements", "41"},
     {"tenants.max_statements_per_second", "42"},
     {"tenants.statement_burst", "43"},
     {"tenants.max_waiting_statements", "44"},
+    {"tenants.limits", R"({"acme" = {max_statements = 45}})"},
     {"tenants.weights", R"({"acme" = 2})"},
     {"tenants.databases", R"(["app"])"},
     {"tenants.users", R"({"a" = "b"})"},
@@ -164,6 +171,8 @@ TenantSettings other_tenants() {
           .setting = "app.customer",
           .weights = {{"acme", 2}},
           .statements = some_limits(),
+          .max_tenant_client_connections = 40,
+          .limits = {{"acme", {.max_statements = 45}}},
           .firewall = FirewallMode::report,
           .tables = {"orders", "app.items"},
           .report_tables = {"items"},
@@ -282,6 +291,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.failover_hold = seconds(17);
   expected.slow_start = seconds(18);
   expected.zone = "a";
+  expected.audit = {"/var/log/audit.log", false, false, false, {"payments"}};
   expected.log_level = LogLevel::debug;
   expected.log_format = LogFormat::json;
   expected.log_file = "/var/log/x";

@@ -31,6 +31,39 @@ TEST(Tenants, are_read) {
   EXPECT_FALSE(tenants.serve("b"));
 }
 
+TEST(Tenants, some_have_limits_of_their_own) {
+  const auto loaded = load_text(
+      kAnyDatabase +
+          "[tenants]\ndatabases = [\"any\"]\nuser_pattern = \"{tenant}\"\nmax_statements = 5\n"
+          "max_tenant_client_connections = 10\n"
+          "[tenants.limits.acme]\nmax_statements_per_second = 7\n"
+          "max_tenant_client_connections = 0\n[tenants.limits.small]\nmax_statements = 1\n",
+      FakeEnvironment());
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+  const TenantSettings& tenants = loaded.config->tenants;
+  EXPECT_EQ(tenants.statements_of("other"), (StatementLimits{.max_statements = 5}));
+  EXPECT_EQ(tenants.statements_of("acme"),
+            (StatementLimits{.max_statements = 5, .max_statements_per_second = 7}));
+  EXPECT_EQ(tenants.statements_of("small").max_statements, 1u);
+  EXPECT_EQ(tenants.max_clients_of("other"), 10u);
+  EXPECT_EQ(tenants.max_clients_of("acme"), 0u);
+  EXPECT_EQ(tenants.max_clients_of("small"), 10u);
+  EXPECT_EQ(tenants.label_of("acme", &TenantLimits::max_statements), "[tenants]");
+  EXPECT_EQ(tenants.label_of("small", &TenantLimits::max_statements), "[tenants.limits.small]");
+  EXPECT_EQ(tenants.label_of("other", &TenantLimits::max_statements), "[tenants]");
+}
+
+TEST(Tenants, limits_have_names_and_ranges) {
+  EXPECT_THAT(errors_with("limits = 5\n"), ElementsAre(HasSubstr("[tenants.limits.acme]")));
+  EXPECT_THAT(errors_with("[tenants.limits]\na = 5\n"),
+              ElementsAre(HasSubstr("such as {max_statements = 5}")));
+  EXPECT_THAT(errors_with("[tenants.limits.a]\nmax_statement = 5\n"),
+              ElementsAre(HasSubstr("a tenant has no limit \"max_statement\"; there are "
+                                    "max_tenant_client_connections, max_statements, ")));
+  EXPECT_THAT(errors_with("[tenants.limits.a]\nmax_statements = -1\n"),
+              ElementsAre(HasSubstr("100000")));
+}
+
 TEST(Tenants, are_somebodys) {
   EXPECT_THAT(warnings_of("[tenants]\ndatabases = [\"*\"]\n" + kAnyDatabase),
               ElementsAre(HasSubstr("nothing says whose a session is")));

@@ -118,6 +118,7 @@ inline std::string print(const sql::Statement& statement) {
   flag(!statement.may_write, "no-write");
   flag(statement.hidden_code, "hidden");
   flag(!statement.complete, "incomplete");
+  flag(statement.roles, "ROLES");
   flag(statement.parameters, "params");
   flag(statement.locking, "locking");
   flag(statement.writing_cte, "writing-cte");

@@ -180,6 +180,7 @@ struct Statement {
   bool until_commit = false;       ///< of which: ON COMMIT DROP
   bool names_temporary = false;    ///< the schema pg_temp or pg_temp_n is named
   bool drops = false;              ///< DROP of what `tables` names
+  bool roles = false;              ///< of DDL: about roles, their rights, or their passwords
   bool analyze = false;            ///< of EXPLAIN; true also where a literal decides
   bool hold = false;               ///< of DECLARE: WITH HOLD
   bool chain = false;              ///< of COMMIT and ROLLBACK: AND CHAIN
@@ -220,6 +221,9 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
   /// Likewise of split::access_of, and by which functions it judged; 0 for not yet.
   mutable std::uint8_t access = 0;
   mutable std::uint32_t access_judge = 0;
+  /// Likewise of audit::events_of, and by which settings; 0 for not yet.
+  mutable std::uint8_t audited = 0;
+  mutable std::uint32_t audited_by = 0;
   /// Likewise of rules::RuleSet::of_shape, and which set it was.
   mutable std::uint32_t rules_judge = 0;
   mutable std::uint64_t rules = 0;

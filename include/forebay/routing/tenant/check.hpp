@@ -16,6 +16,7 @@ namespace forebay::tenant {
 struct Violation {
   Mode mode = Mode::enforce;
   std::string message;
+  bool unread = false;  ///< the text was not understood
 };
 
 /// The policy of a configuration.
