@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -15,8 +16,15 @@ from lab.process import LabError, run
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGING = ROOT / "packaging"
 
-# Packages are installed into a copy of this machine's files, which only root can make.
-COPIES = os.getuid() == 0 and "\toverlay\n" in Path("/proc/filesystems").read_text()
+
+def may_copy() -> bool:
+    """Packages are installed into a copy of this machine's files, which only root can make, and not
+    in every container."""
+    return (os.getuid() == 0 and "\toverlay\n" in Path("/proc/filesystems").read_text()
+            and subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0)
+
+
+COPIES = may_copy()
 
 
 def build(lab: Lab) -> Path:
