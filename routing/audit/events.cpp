@@ -20,7 +20,8 @@ bool is_ddl(const sql::Statement& statement) {
     case sql::Kind::load:
       return true;
     default:
-      return statement.copy == sql::CopySource::program || statement.copy == sql::CopySource::file;
+      return (statement.changes & sql::kMakesTable) != 0 ||
+             statement.copy == sql::CopySource::program || statement.copy == sql::CopySource::file;
   }
 }
 
@@ -45,6 +46,8 @@ Events events_of(const sql::Statement& statement, const config::AuditSettings& s
   if (settings.ddl && is_ddl(statement)) events |= bit(Event::ddl);
   if (settings.roles && changes_role(statement)) events |= bit(Event::role);
   if (names_one_of(statement, settings.tables)) events |= bit(Event::table);
+  // What it runs was named elsewhere, and perhaps before anybody wrote.
+  if (statement.kind == sql::Kind::execute) events |= events_of_unknown(settings);
   for (const sql::Statement& inner : statement.inner) {
     if (statement.kind == sql::Kind::prepare || statement.analyze) {
       events |= events_of(inner, settings);

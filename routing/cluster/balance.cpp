@@ -20,8 +20,12 @@ std::uint64_t draw(std::uint64_t turn, std::uint64_t factor, std::uint64_t total
 std::uint32_t share(std::uint32_t weight, std::optional<Instant> back_since, Duration slow_start,
                     Instant now) noexcept {
   const std::uint32_t whole = weight * kWholeShare;
-  if (weight == 0 || !back_since || now - *back_since >= slow_start) return whole;
-  const double part = std::chrono::duration<double>(now - *back_since) / slow_start;
+  if (weight == 0 || !back_since || slow_start <= Duration::zero() ||
+      now - *back_since >= slow_start)
+    return whole;
+  // What another worker saw may be later than this one's clock.
+  const double part =
+      std::clamp(std::chrono::duration<double>(now - *back_since) / slow_start, 0.0, 1.0);
   return std::max(1U, static_cast<std::uint32_t>(whole * part));
 }
 

@@ -98,6 +98,9 @@ Result<std::shared_ptr<const RuleSet>> RuleSet::make(const std::vector<config::R
     }
     if (ready.hits == nullptr) ready.hits = std::make_shared<Hits>();
     if (!rules[i].looks_at_facts() || rules[i].takes_unknown()) set->unknown_ |= bit(i);
+    if (rules[i].takes_unknown() || (!rules[i].looks_at_facts() && rules[i].pattern.empty())) {
+      set->unread_ |= bit(i);
+    }
     if (!rules[i].pattern.empty()) set->patterns_ |= bit(i);
     if (rules[i].statement_timeout.count() > 0 && !rules[i].dry_run) set->timing_ |= bit(i);
     set->rules_.push_back(std::move(ready));

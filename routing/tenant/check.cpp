@@ -285,7 +285,10 @@ std::optional<Violation> check_text(const Policy& policy, Bytes tenant, Bytes te
                                     std::vector<std::uint32_t>& parameters) {
   parameters.clear();
   if (standard == sql::StandardStrings::off) {
-    return violation({policy.of_statements(), {}, "standard_conforming_strings must be on"});
+    Violation off =
+        violation({policy.of_statements(), {}, "standard_conforming_strings must be on"});
+    off.unread = !facts.known;
+    return off;
   }
   if (!facts.known || facts.verdict == nullptr) {
     Violation unknown =

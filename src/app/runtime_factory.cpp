@@ -117,7 +117,11 @@ Result<std::shared_ptr<const core::Runtime>> make_runtime(config::Config config,
   if (!tenants.databases.empty()) {
     runtime->tenants = std::make_shared<const tenant::Policy>(tenant::policy_of(tenants));
   }
-  if (!runtime->config.rules.empty()) {
+  const bool same_rules = before != nullptr && before->rules != nullptr &&
+                          before->config.rules == runtime->config.rules;
+  if (same_rules) {
+    runtime->rules = before->rules;  // what was judged by them stays so
+  } else if (!runtime->config.rules.empty()) {
     auto rules = rules::RuleSet::make(runtime->config.rules,
                                       before == nullptr ? nullptr : before->rules.get());
     if (rules.has_error()) return rules.error();

@@ -237,8 +237,10 @@ std::string audit_json(const core::AuditRecord& record) {
   }
   const core::SlowSample& statement = record.statement;
   const bool refused = (record.events & audit::bit(audit::Event::refused)) != 0;
+  const bool reported = (record.events & audit::bit(audit::Event::reported)) != 0;
   const char* result = record.unanswered             ? "unanswered"
                        : refused                     ? "refused"
+                       : reported                    ? "reported"
                        : !statement.sqlstate.empty() ? "error"
                                                      : "ok";
   Object object;

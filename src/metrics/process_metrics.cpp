@@ -6,7 +6,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
@@ -68,6 +71,7 @@ void add_quota(Limits& limits, const core::Quota& quota) {
 void add_client_limits(Limits& limits, const core::ClientLimits& clients,
                        const config::Config& config) {
   std::uint32_t most = 0;  // no address is a label
+  std::vector<std::pair<std::string, std::uint32_t>> tenants;
   clients.each([&](const core::ClientLimits::Place& place, std::uint32_t count) {
     if (place.group == core::ClientGroup::address) {
       most = std::max(most, count);
@@ -76,8 +80,7 @@ void add_client_limits(Limits& limits, const core::ClientLimits& clients,
       const std::uint32_t max = database == nullptr ? 0 : database->max_db_client_connections;
       limits.add("max_db_client_connections", place.name, count, max);
     } else if (place.group == core::ClientGroup::tenant) {
-      limits.add("max_tenant_client_connections", place.name, count,
-                 config.tenants.max_clients_of(place.name));
+      tenants.emplace_back(place.name, count);
     } else {
       const config::User* user = config.find_user(place.name);
       const std::uint32_t max = user == nullptr ? 0 : user->max_user_client_connections;
@@ -86,6 +89,11 @@ void add_client_limits(Limits& limits, const core::ClientLimits& clients,
   });
   limits.add("max_address_client_connections", "the address that has most", most,
              config.max_address_client_connections);
+  // There may be many of them, and there is no room for all: behind what there are few of.
+  for (const auto& [tenant, count] : tenants) {
+    limits.add("max_tenant_client_connections", tenant, count,
+               config.tenants.max_clients_of(tenant));
+  }
 }
 
 void add_limits(const core::Shared& shared, const core::Runtime* runtime, double descriptors,
@@ -94,13 +102,13 @@ void add_limits(const core::Shared& shared, const core::Runtime* runtime, double
   limits.add("open_files", "", descriptors, descriptors_max);
   if (runtime != nullptr) {
     limits.add("max_client_conn", "", shared.clients.load(), runtime->max_client_conn);
-    add_client_limits(limits, shared.client_limits, runtime->config);
   }
   for (const auto& quota : shared.pools.quotas()) add_quota(limits, *quota);
   for (const auto& limit : shared.statement_limits.all()) {
     limits.add("max_statements", limit->name(), limit->counts().running,
                limit->terms().max_statements);
   }
+  if (runtime != nullptr) add_client_limits(limits, shared.client_limits, runtime->config);
   limits.done(families);
 }
 

@@ -29,9 +29,7 @@ void ClientSession::audit_unanswered(ServerLink& link) {
     AuditRecord record{.events = sent.entry->audited, .unanswered = true};
     record.statement.ended = engine_.now();
     record.statement.shape = sent.entry->shape;
-    if (record.events != audit::bit(audit::Event::unknown)) {
-      record.statement.text = sent.entry->text;
-    }
+    record.statement.text = sent.entry->text;
     audit.fresh().push_back(std::move(record));
   };
   const StatementMeter& meter = link.relay().meter;

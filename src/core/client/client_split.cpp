@@ -64,6 +64,7 @@ void ClientSession::send_attempt(Bytes bytes) {
     if (relay_.tenant != nullptr && relay.objections().refused == 0) {
       note_objections(relay.objections());
     }
+    engine_.measures().audit.fresh().clear();
   }
   send_both();
 }

@@ -56,7 +56,7 @@ std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
   PoolKey key{database, entry->user.empty() ? user : entry->user, 0};
   if (const auto found = pools_.find(key); found != pools_.end()) return found->second;
   Pool::Setup setup = setup_for(newest, *entry, key);
-  set_readers(setup, *entry, runtime.config.zone, nullptr);
+  set_readers(setup, *entry, newest.config.zone, nullptr);
   auto pool = std::make_shared<Pool>(std::move(setup));
   for (const auto& reader : pool->readers()) reader->read_for(pool);
   pools_.emplace(std::move(key), pool);

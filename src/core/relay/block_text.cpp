@@ -1,5 +1,7 @@
 #include "core/relay/block_text.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 
 namespace forebay::core {
@@ -18,9 +20,30 @@ bool is_word(char c) {
   return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
+/// Blanks and comments. Comments may stand within one another; one that has no end goes to the end.
+void skip_blanks(Bytes& rest) {
+  for (;;) {
+    while (!rest.empty() && is_blank(rest.front())) rest.remove_prefix(1);
+    if (rest.starts_with("--")) {
+      rest.remove_prefix(std::min(rest.find_first_of("\r\n"), rest.size()));
+    } else if (rest.starts_with("/*")) {
+      std::size_t depth = 0;
+      do {
+        const bool opens = rest.starts_with("/*");
+        const bool closes = rest.starts_with("*/");
+        depth += opens ? 1 : 0;
+        depth -= closes ? 1 : 0;
+        rest.remove_prefix(opens || closes ? 2 : 1);
+      } while (depth > 0 && !rest.empty());
+    } else {
+      return;
+    }
+  }
+}
+
 /// The word at the front of `rest`, in small letters, which is taken off; a sign is a word.
 std::string next_word(Bytes& rest) {
-  while (!rest.empty() && is_blank(rest.front())) rest.remove_prefix(1);
+  skip_blanks(rest);
   std::string word;
   while (!rest.empty() && is_word(rest.front())) {
     word += lower(rest.front());

@@ -147,9 +147,9 @@ class Relay {
   // Rules for single statements; only with ClientRelayState::rules.
   [[nodiscard]] rules::Mask rules_unread() const;
   [[nodiscard]] rules::Mask rules_of(Bytes text, const Reading& how, const sql::Facts& facts,
-                                     const sql::Shape& shape) const;
-  [[nodiscard]] rules::Mask rules_of_text(Bytes text) const;
-  [[nodiscard]] rules::Mask rules_of(ClientStatements::Named& named) const;
+                                     const sql::Shape& shape, unsigned depth = 0) const;
+  [[nodiscard]] rules::Mask rules_of_text(Bytes text, unsigned depth = 0) const;
+  [[nodiscard]] rules::Mask rules_of(ClientStatements::Named& named, unsigned depth = 0) const;
   [[nodiscard]] rules::Mask rules_of_bound(Bytes statement) const;
   [[nodiscard]] Bytes text_of_bound(Bytes statement) const;
   const config::Rule* rule_among(rules::Mask mask, Bytes text, bool noted) const;

@@ -262,7 +262,7 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
           refuses_by_rule(item, link, Request::query, rules_unread(), {})) {
         return Handled::yes;
       }
-      forward(item, link, {.request = Request::function_call});
+      forward(item, link, {.request = Request::function_call, .sent = {.entry = unknown_entry()}});
       return Handled::yes;
     case Frontend::Flush:
       out_.to_server.pass(item.bytes);

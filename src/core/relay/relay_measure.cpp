@@ -84,7 +84,11 @@ void ServerRelay::measure(pg::Backend type, const ExpectedReplies::Taken& taken)
     default:
       return;
   }
-  if (link_.status == pg::backend::TransactionStatus::idle) meter.transaction_over(now);
+  if (link_.status != pg::backend::TransactionStatus::idle) return;
+  StatementMeter::Portal bound = std::move(meter.portal);
+  meter.transaction_over(now);
+  // That of a batch that stands behind.
+  if (!link_.expected.empty()) meter.portal = std::move(bound);
 }
 
 // An error that is the client's. In the extended protocol it is that of the first statement of the
@@ -149,15 +153,9 @@ void ServerRelay::take_sample(const StatementMeter::Open& open, const TimeSplit&
   rules_.measures->fresh.push_back(std::move(sample));
 }
 
-// What is no SQL did nothing, whatever it looked like. Where the grammar was not followed, nobody
-// knows which of its words is a secret.
 void ServerRelay::take_record(const StatementMeter::Open& open, const TimeSplit& split) {
-  AuditRecord record{.events = open.sent.entry->audited, .statement = sample_of(open, split)};
-  if (record.events == audit::bit(audit::Event::unknown)) {
-    if (record.statement.sqlstate == "42601") return;
-    record.statement.text.clear();
-  }
-  rules_.measures->audit.fresh().push_back(std::move(record));
+  rules_.measures->audit.fresh().push_back(
+      {.events = open.sent.entry->audited, .statement = sample_of(open, split)});
 }
 
 // What of this text a sample may need. For the text at hand of the worker's reader.

@@ -188,8 +188,11 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
     }
     link_.changed.clear();
     changes.ready(link_.status);  // what was reported holds, too
-    client_->portals.clear();
-    if (client_->statements != nullptr) client_->statements->untold.open = false;
+    // Those of a batch that stands behind are there already.
+    if (link_.expected.empty()) {
+      client_->portals.clear();
+      if (client_->statements != nullptr) client_->statements->untold.open = false;
+    }
   }
   if (special != nullptr && special->withhold_ready) {
     if (link_.withheld == nullptr) link_.withheld = std::make_unique<LinkRelayState::Withheld>();

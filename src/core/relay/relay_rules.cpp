@@ -17,6 +17,8 @@ using sql::Kind;
 
 /// So much of a statement is logged.
 constexpr std::size_t kLoggedMax = 500;
+/// So many statements that execute one another are followed.
+constexpr unsigned kDepthMax = 8;
 
 // The prepared statements that a statement executes.
 void executed(const sql::Statement& statement, std::vector<std::string>& names) {
@@ -46,7 +48,7 @@ Mask Relay::rules_unread() const {
 
 // Those of what is prepared by EXECUTE count as the text's own.
 Mask Relay::rules_of(Bytes text, const Reading& how, const sql::Facts& facts,
-                     const sql::Shape& shape) const {
+                     const sql::Shape& shape, unsigned depth) const {
   const SessionRules& session = *client_.rules;
   std::vector<std::string> names;
   for (const sql::Statement& statement : facts.statements) executed(statement, names);
@@ -54,25 +56,26 @@ Mask Relay::rules_of(Bytes text, const Reading& how, const sql::Facts& facts,
   mask = session.set->found_in(mask, text);
   for (const std::string& name : names) {
     if (client_.statements == nullptr) break;
-    if (auto* named = client_.statements->find(name)) mask |= rules_of(*named);
+    if (auto* named = client_.statements->find(name)) mask |= rules_of(*named, depth + 1);
   }
   return mask;
 }
 
-Mask Relay::rules_of_text(Bytes text) const {
+Mask Relay::rules_of_text(Bytes text, unsigned depth) const {
   const Reading how = reading(client_.welcome);
   if (rules_.reader == nullptr || text.empty() || !how.lexable) return rules_unread();
   sql::Shape shape;
-  return rules_of(text, how, rules_.reader->cache.facts(text, how.standard, shape), shape);
+  return rules_of(text, how, rules_.reader->cache.facts(text, how.standard, shape), shape, depth);
 }
 
 // What was judged by other rules is judged again.
-Mask Relay::rules_of(ClientStatements::Named& named) const {
+Mask Relay::rules_of(ClientStatements::Named& named, unsigned depth) const {
   const std::uint32_t serial = client_.rules->set->serial();
   if (named.rules.serial == serial) return named.rules.mask;
+  if (depth > kDepthMax) return rules_unread();
   // In session mode its text is not known any more: it was judged when it was prepared.
   named.rules = {0, serial};
-  if (named.statement) named.rules.mask = rules_of_text(text_of(named.statement));
+  if (named.statement) named.rules.mask = rules_of_text(text_of(named.statement), depth);
   return named.rules.mask;
 }
 
@@ -84,8 +87,9 @@ Mask Relay::rules_of_bound(Bytes statement) const {
   }
   RulesMatched& unnamed = client_.rules->unnamed;
   const std::uint32_t serial = client_.rules->set->serial();
-  if (unnamed.serial != serial && client_.unnamed.exists) {
-    unnamed = {rules_of_text(text_in(client_.unnamed.definition)), serial};
+  if (unnamed.serial != serial) {
+    const bool known = client_.unnamed.exists;
+    unnamed = {known ? rules_of_text(text_in(client_.unnamed.definition)) : rules_unread(), serial};
   }
   return unnamed.mask;
 }

@@ -43,7 +43,16 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
     refuse(item, link, Request::parse, objections_.first);
     return;
   }
-  // The server finds the words for a malformed message; a copy-in is aborted by any message.
+  // A copy-in is aborted by any message; but it may have failed before, and then this is heard.
+  if (client_.rules != nullptr && unseen && link.expected.copying_in()) {
+    const bool whole = cut.well_formed && item.message.whole();
+    const Bytes said = cut.definition.substr(0, cut.definition.find('\0'));
+    if (refuses_by_rule(item, link, Request::parse, whole ? rules_of_text(said) : rules_unread(),
+                        whole ? said : Bytes())) {
+      return;
+    }
+  }
+  // The server finds the words for a malformed message.
   if (!cut.well_formed || link.expected.copying_in()) {
     forward(item, link, {.request = Request::parse});
     return;
@@ -71,9 +80,6 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
   } else if (rules_.reader != nullptr) {
     made.work = unknown_work();
     made.entry = unknown_entry();
-  }
-  if (client_.rules != nullptr && !made.whole) {
-    made.rules = {rules_unread(), client_.rules->set->serial()};
   }
   if (client_.rules != nullptr && !made.whole) {
     made.rules = {rules_unread(), client_.rules->set->serial()};
@@ -215,7 +221,7 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
       return Handled::yes;
     }
   }
-  if (client_.rules != nullptr && bind && !link.expected.copying_in() &&
+  if (client_.rules != nullptr && bind &&
       refuses_by_rule(item, link, Request::bind, rules_of_bound(bind->statement),
                       text_of_bound(bind->statement))) {
     return Handled::yes;
@@ -377,6 +383,8 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
       work = named->work;
       client_.portal_ends = named->ends;
       link.meter.portal.entry = named->entry;
+    } else if (!rules_.share_statements) {
+      link.meter.portal.entry = unknown_entry();  // there was no room to remember it
     }
   }
   auto& portals = client_.portals;
@@ -394,7 +402,11 @@ Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
       const auto found =
           std::find_if(client_.portals.begin(), client_.portals.end(),
                        [&](const auto& portal) { return portal.name == execute->portal; });
-      if (found != client_.portals.end()) work = found->work;
+      if (found != client_.portals.end()) {
+        work = found->work;
+      } else if (client_.portals.size() >= kPortalsMax) {
+        work = unknown_work();  // there was no room to remember it
+      }
     }
   }
   if (work == nullptr) {

@@ -25,6 +25,7 @@ TEST(AuditEvents, ddl_and_roles) {
   EXPECT_EQ(events(settings, "select 1; drop table t"), kDdl);
   EXPECT_EQ(events(settings, "truncate t"), kDdl);
   EXPECT_EQ(events(settings, "do $$ begin end $$"), kDdl);
+  EXPECT_EQ(events(settings, "select a into t from u"), kDdl);
   EXPECT_EQ(events(settings, "copy t from program 'true'"), kDdl);
   EXPECT_EQ(events(settings, "create role r password 'x'"), kDdl | kRole);
   EXPECT_EQ(events(settings, "alter user r rename to s"), kDdl | kRole);
@@ -63,6 +64,8 @@ TEST(AuditEvents, chosen_tables) {
 TEST(AuditEvents, what_is_not_understood_may_be_anything) {
   config::AuditSettings settings;
   EXPECT_EQ(events(settings, "no sql at all"), kUnknown);
+  EXPECT_EQ(events(settings, "execute p"), kUnknown) << "it was named elsewhere";
+  EXPECT_EQ(events(settings, "explain analyze execute p"), kUnknown);
   settings.ddl = false;
   EXPECT_EQ(events(settings, "no sql at all"), kUnknown);
   EXPECT_EQ(events(settings, "create table t (a int)"), 0);

@@ -21,6 +21,10 @@ TEST(BlockText, what_lasts_longer_than_the_transaction) {
            "begin perform pg_catalog.set_config(a, current_setting(b, true), c); end",
            "begin perform set_config('a', 'b', true); perform set_config('a', 'b', false); end",
            "begin perform set_config(",
+           "begin -- as the tenant's schema\nset search_path = a; end",
+           "/* x /* y */ */ set a = 1",
+           "begin execute /* ; */ 'set a = 1'; end",
+           "begin set /* local */ a = 1; end",
        }) {
     EXPECT_TRUE(block_sets(body)) << body;
   }
@@ -39,6 +43,7 @@ TEST(BlockText, what_does_not) {
            "begin set constraints all deferred; set transaction read only; end",
            "begin perform set_config('a', 'b', true); end",
            "begin perform set_config('a', f(g(1), 2), true); end",
+           "begin -- set a = 1\nperform 1; /* ; set b = 2 */ end -- ; reset all",
            "begin offset_set := reset_at; perform my_set_config(1); end",
        }) {
     EXPECT_FALSE(block_sets(body)) << body;

@@ -48,6 +48,27 @@ TEST_F(StatementRules, refuse_in_the_operators_words) {
   EXPECT_EQ(hits(0), 1U);
 }
 
+// The copy may have failed at the server before it is known here: what follows is heard then.
+TEST_F(StatementRules, refuse_while_a_copy_may_have_failed) {
+  rules({no_deletes()});
+  a("Query \"copy t from stdin\"");
+  server("CopyInResponse");
+  EXPECT_EQ(a("CopyData \"x\" ; Parse \"\" \"delete from t\" ; Sync").server,
+            std::string("CopyData \"x\" ; ") + kParseInPlace);
+}
+
+// Judged by other rules, a chain of statements that execute one another is not followed for ever.
+TEST_F(StatementRules, follow_few_statements_that_execute_another) {
+  rules({no_deletes()});
+  constexpr int kMany = 50;
+  for (int i = 0; i < kMany; ++i) {
+    bench_.prepare(*a_, *link_, "p" + std::to_string(i), "execute p" + std::to_string(i + 1));
+  }
+  rules({no_deletes(), {.name = "another", .kinds = {"update"}, .log = true}});
+  EXPECT_EQ(a("Bind \"\" \"p0\" ; Execute \"\" ; Sync").server.find("Bind"), std::string::npos)
+      << "who knows what it does";
+}
+
 TEST_F(StatementRules, refuse_what_is_prepared_and_count_what_runs) {
   rules({no_deletes(), {.name = "log", .log = true}});
   EXPECT_EQ(a("Parse \"s\" \"delete from t\" ; Sync").server, kParseInPlace);

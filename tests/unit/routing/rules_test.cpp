@@ -96,6 +96,16 @@ TEST(RuleSet, takes_what_nobody_knows_for_what_is_refused) {
   }
 }
 
+TEST(RuleSet, finds_no_pattern_in_what_nobody_read) {
+  const auto pattern = config::Pattern::compile("pg_sleep").value();
+  const std::vector<Rule> all = {
+      {.name = "slow", .pattern = pattern, .statement_timeout = std::chrono::seconds(1)},
+      {.name = "all", .log = true},
+      {.name = "no", .pattern = pattern, .error = "no"}};
+  const auto set = RuleSet::make(all, nullptr).value();
+  EXPECT_EQ(set->of_unknown(), 6U);
+}
+
 TEST(RuleSet, finds_functions_by_their_names) {
   Rule rule = refusing();
   rule.functions = {"pg_catalog.pg_sleep"};

@@ -61,7 +61,7 @@ class RuleSet {
   [[nodiscard]] Mask of_shape(Bytes text, sql::StandardStrings standard, const sql::Shape& shape,
                               const sql::Facts& facts) const;
   /// Those that count as matching a text that nobody looked at.
-  [[nodiscard]] Mask of_unknown() const noexcept { return unknown_; }
+  [[nodiscard]] Mask of_unknown() const noexcept { return unread_; }
   /// `mask` without those whose pattern finds nothing in the text.
   [[nodiscard]] Mask found_in(Mask mask, Bytes text) const;
   /// Those with a statement_timeout that is not only tried.
@@ -82,7 +82,8 @@ class RuleSet {
 
   std::vector<Ready> rules_;
   std::uint32_t serial_;
-  Mask unknown_ = 0;
+  Mask unknown_ = 0;  ///< match what the grammar does not understand
+  Mask unread_ = 0;   ///< of these, without what a pattern would have to find
   Mask patterns_ = 0;
   Mask timing_ = 0;
 };
