@@ -19,6 +19,9 @@ def wire(lab: Lab, param: str) -> None:
     lab.keep(stage)
     options = {key: int(value) if value.isdigit() else value == "true" or value
                for key, value in config.items() if key not in NOT_SETTINGS}
+    # One thread: with more, whether a server connection is free again when the next client asks is
+    # anybody's guess. The core's own runs of these files have several workers.
+    options["workers"] = 1
     target = lab.target(
         mode=config.get("pool_mode", "transaction"), pool_size=int(config.get("pool_size", 20)),
         round_robin=config.get("server_round_robin") == "true", auth="trust",
