@@ -14,7 +14,7 @@ from lab.declare import FOREBAY, POOLERS, test
 from lab.lab import Lab
 from lab.process import LabError, run, wait_until
 from lab.scrape import Scrape
-from lab.target import Database, Target
+from lab.target import Database, Target, wait_for_listener
 from lab.wire import Client, Connection, Ended, ServerError, refused
 
 
@@ -55,6 +55,7 @@ def unix_socket_of_a_folder(lab: Lab) -> None:
     target.started = False
     assert os.path.exists(path)
     again = lab.target(listen=[str(folder)])
+    wait_for_listener(again.running, path)
     with again.connect(address=path) as client:
         assert client.value("select 1") == "1"
     again.stop()
