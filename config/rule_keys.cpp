@@ -107,7 +107,8 @@ Keys<Rule> action_keys() {
           "on the primary."),
       key("", "statement_timeout", Effect::at_once, &R::statement_timeout, Time{},
           "How long such a statement may take, in the place of what [pool], its database or its "
-          "user say; 0 for as these say. In a batch of several the shortest holds for each."),
+          "user say; 0 for as these say. In a batch it holds for what stands behind, too; of "
+          "several the shortest."),
       key("", "error", Effect::at_once, &R::error, Text{"no deletes here"},
           "The statement is refused with this message."),
       key("", "sqlstate", Effect::at_once, &R::sqlstate, Text{"42501"},

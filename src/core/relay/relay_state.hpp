@@ -146,7 +146,7 @@ struct ClientRelayState {
 
   std::unique_ptr<ClientStatements> statements;  ///< null while there never was one
   std::unique_ptr<const SessionTenant> tenant;   ///< null: it may say what it likes
-  std::unique_ptr<SessionRules> rules;     ///< null: none may concern it
+  std::unique_ptr<SessionRules> rules;           ///< null: none may concern it
 
   /// The unnamed prepared statement: what it takes to make it again on another link.
   struct Unnamed {
