@@ -338,3 +338,25 @@ def unread_errors(lab: Lab) -> None:
     target.check_healthy()
     for client in stay:
         client.close()
+
+
+@test(targets=FOREBAY, params=("", "error"))
+def statements_that_execute_each_other(lab: Lab, rule: str) -> None:
+    """A chain as long as a client likes, and one that bites its own tail."""
+    options = {"on_session_state": rule} if rule else {}
+    target = lab.target(pool_size=1, options=options)
+    with target.connect(within=60) as client:
+        client.messages(m.parse("tail", "execute tail"), m.sync())
+        answer = client.messages(m.bind("", "tail"), m.execute(""), m.sync())
+        assert m.only(answer, b"E"), answer
+        client.messages(m.parse("p0", "select 1"), m.sync())
+        for first in range(1, 100_000, 1000):
+            client.messages(*[m.parse(f"p{n}", f"execute p{n - 1}")
+                              for n in range(first, first + 1000)], m.sync())
+        client.messages(m.bind("", "p100000"), m.execute(""), m.sync())
+        client.messages(m.query("execute p100000"))
+        client.messages(m.query("begin; execute p100000; commit"))
+        client.run("rollback")
+        assert client.value("select 1") == "1"
+    with target.connect() as other:
+        assert other.value("select 1") == "1"

@@ -272,3 +272,45 @@ def after_a_change_of_search_path(lab: Lab) -> None:
             for client, expected in ((one, "one"), (two, "two")):
                 assert value(client.messages(m.bind("", "s"), m.execute(""), m.sync())) == expected
     lab.postgres.rows("drop schema one cascade; drop schema two cascade", "app")
+
+
+@test(targets=FOREBAY)
+def execute_of_what_was_put_away(lab: Lab) -> None:
+    """PostgreSQL decides when it prepares and binds an EXECUTE whether that gives rows, and which:
+    the statement that it executes has to be on the server before."""
+    target = lab.target(pool_size=1, options={"max_prepared_statements": 1})
+    with target.connect() as client, target.connect() as other:
+        client.run("prepare five as select 5 as n")
+        executing = (m.parse("", "execute five"), m.bind("", ""), m.execute(""), m.sync())
+        named = (m.bind("", "named"), m.execute(""), m.sync())
+        chained = (m.bind("", "chained"), m.execute(""), m.sync())
+        for name, text in (("named", "execute five"), ("chained", "explain analyze execute five"),
+                           ("twice", "execute named")):
+            answer = client.messages(m.parse(name, text), m.sync())
+            assert not m.only(answer, b"E"), answer
+
+        def elsewhere() -> None:
+            for n in range(3):
+                other.messages(m.parse(f"s{n}", f"select {n}"), m.sync())
+
+        for _ in range(2):
+            elsewhere()
+            assert value(client.messages(*executing)) == "5"
+            elsewhere()
+            assert value(client.messages(*named)) == "5"
+            elsewhere()
+            assert "Result" in value(client.messages(*chained))
+            for ask in (m.parse("", "execute five"), m.parse("", "execute named")):
+                elsewhere()
+                answer = client.messages(ask, m.describe_statement(""), m.sync())
+                assert b"n\0" in m.only(answer, b"T")[0].body, answer
+            elsewhere()
+            answer = client.messages(m.describe_statement("named"), m.sync())
+            assert b"n\0" in m.only(answer, b"T")[0].body, answer
+            elsewhere()
+            assert client.rows("execute named") == [("5",)]
+            elsewhere()
+            assert client.rows("execute twice") == [("5",)]
+            elsewhere()
+            answer = client.messages(m.bind("", "twice"), m.execute(""), m.sync())
+            assert value(answer) == "5"

@@ -161,7 +161,8 @@ class Relay {
                              const config::Rule* rule) const;
 
   // Statements that keep their link.
-  [[nodiscard]] PinReason would_pin(const SessionWork& work, const LinkRelayState& link) const;
+  [[nodiscard]] PinReason would_pin(const SessionWork& work, const LinkRelayState& link,
+                                    unsigned depth = 0) const;
   bool refuses_state(const Item& item, LinkRelayState& link, Request request,
                      const SessionWorkRef& work);
   [[nodiscard]] SessionWorkRef work_of(Bytes statement) const;
@@ -192,6 +193,7 @@ class Relay {
   [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& link);
   void unseen_name(const SessionStep& step, LinkRelayState& link);
   void have_names(const SessionWork& work, LinkRelayState& link);
+  void have_executed(const SessionWorkRef& work, LinkRelayState& link);
   void drop_stale(const StatementRef& statement, LinkRelayState& link);
   void have_ready(const StatementRef& statement, LinkRelayState& link);
   void prepare_on_link(const StatementRef& statement, Disposition disposition,
@@ -242,7 +244,9 @@ class Relay {
 
   void drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link);
   void close_on_link(const StatementRef& statement, LinkRelayState& link);
-  void need_statement(const StatementRef& statement, LinkRelayState& link);
+  void need_statement(const StatementRef& statement, LinkRelayState& link,
+                      const SessionWorkRef& work = {});
+  void need_executed(const SessionWorkRef& work, LinkRelayState& link);
   /// Whether a statement of the client's can be used as the client knows it.
   enum class Usable : std::uint8_t { yes, unknown_yet, changed };
   Usable need_named(ClientStatements::Named& named, LinkRelayState& link);

@@ -195,6 +195,8 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
     expected.special->work = std::move(named);
     return;
   }
+  // Once: what one of its statements needs makes no room for another's.
+  if (rules_.share_statements && work.names_statements()) make_room(link);
   std::vector<SessionStep*> prepared;  // by this text
   std::uint16_t sent = 0;
   std::uint32_t part = 0;
@@ -285,7 +287,6 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
     }
     std::string definition(Statement::kSqlMark);
     definition += text.substr(name.end, span.end - name.end);
-    make_room(link);
     step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
     if (link.statements.use(step.prepared)) before = "DEALLOCATE " + step.prepared->server_name();
     edits.replace(name.begin, name.end, step.prepared->server_name());
@@ -301,6 +302,7 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
   note_name(expected, step.name, known);
   if (step.kind == Kind::execute) {
     step.inner = mine == prepared.rend() ? work_of_name(step.name) : executed_work((*mine)->inner);
+    have_executed(step.inner, link);
     if (mine == prepared.rend()) have_ready(known, link);
     edits.replace(name.begin, name.end, known->server_name());
   } else {
@@ -361,10 +363,19 @@ void Relay::have_ready(const StatementRef& statement, LinkRelayState& link) {
   push(link, {.request = Request::sync, .disposition = Disposition::discard});
 }
 
+// What an EXECUTE executes may be one itself, that the protocol prepared.
+void Relay::have_executed(const SessionWorkRef& work, LinkRelayState& link) {
+  if (work == nullptr) return;
+  for (const SessionStep& step : work->steps) {
+    if (step.kind != Kind::execute || !step.prepared) continue;
+    have_executed(step.inner, link);
+    have_ready(step.prepared, link);
+  }
+}
+
 // Has the server prepare a shared statement, inside a batch.
 void Relay::prepare_on_link(const StatementRef& statement, Disposition disposition,
                             LinkRelayState& link) {
-  make_room(link);
   link.statements.add(statement, link.expected.batch(), link.epoch());
   std::string& out = out_.to_server.insert();
   const auto ask = [&](Request request, StatementRef made) {
@@ -430,6 +441,7 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& 
   } else if (known) {
     step.prepared = known;
     if (step.kind == Kind::execute) step.inner = work_of_name(step.name);
+    if (step.inner != nullptr) named->depth = static_cast<std::uint16_t>(step.inner->depth + 1);
     replacement = step.kind == Kind::deallocate ? Bytes(kGone) : Bytes(known->server_name());
   } else {
     return {};
@@ -446,8 +458,7 @@ void Relay::have_names(const SessionWork& work, LinkRelayState& link) {
     if (!names_statement(step) || !step.prepared) continue;
     switch (step.kind) {
       case Kind::execute:
-        need_statement(step.prepared, link);
-        break;
+        break;  // need_executed
       case Kind::prepare:
         // A name that is taken is the server's to refuse; one of another client's makes room.
         if (find_statement(step.name)) {

@@ -17,8 +17,6 @@ using sql::Kind;
 
 /// So much of a statement is logged.
 constexpr std::size_t kLoggedMax = 500;
-/// So many statements that execute one another are followed.
-constexpr unsigned kDepthMax = 8;
 
 // The prepared statements that a statement executes.
 void executed(const sql::Statement& statement, std::vector<std::string>& names) {
@@ -72,7 +70,7 @@ Mask Relay::rules_of_text(Bytes text, unsigned depth) const {
 Mask Relay::rules_of(ClientStatements::Named& named, unsigned depth) const {
   const std::uint32_t serial = client_.rules->set->serial();
   if (named.rules.serial == serial) return named.rules.mask;
-  if (depth > kDepthMax) return rules_unread();
+  if (depth > kExecutedMax) return rules_unread();
   // In session mode its text is not known any more: it was judged when it was prepared.
   named.rules = {0, serial};
   if (named.statement) named.rules.mask = rules_of_text(text_of(named.statement), depth);

@@ -55,7 +55,9 @@ bool Relay::refuses_state(const Item& item, LinkRelayState& link, Request reques
 }
 
 // What executing it certainly pins; what PREPARE prepares counts, too.
-PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link) const {
+PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link,
+                           unsigned depth) const {
+  if (depth > kExecutedMax) return PinReason::unknown;
   for (const SessionStep& step : work.steps) {
     if (step.kind == Kind::hold) return step.reason;
     if (step.kind == Kind::listen && !shares(step, link)) return PinReason::listen;
@@ -63,7 +65,8 @@ PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link) 
     if (step.kind == Kind::execute && step.runs && inner == nullptr) {
       inner = work_of_name(step.name);
     }
-    const PinReason reason = inner == nullptr ? PinReason::none : would_pin(*inner, link);
+    const PinReason reason =
+        inner == nullptr ? PinReason::none : would_pin(*inner, link, depth + 1);
     if (reason != PinReason::none) return reason;
   }
   return PinReason::none;

@@ -158,6 +158,7 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
   }
   if (!has_it) {
     make_room(link);
+    need_executed(made.work, link);
     link.statements.add(statement, link.expected.batch(), link.epoch());
   }
   send_parse(made, statement->server_name());
@@ -202,6 +203,10 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
     unnamed.exists = false;
     client_.pin(PinReason::large_unnamed);
   }
+  if (made.edited) {
+    make_room(link);
+    need_executed(made.work, link);
+  }
   link.change_unnamed(client_.serial, unnamed.version);
   send_parse(made, {});
   push(link, {.request = Request::parse,
@@ -243,6 +248,7 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   if (!bind || bind->statement.empty()) {
     if (bind) open_portal(*bind, item.message, link);
     need_unnamed(link);
+    need_executed(client_.unnamed.work, link);
     forward(item, link, {.request = Request::bind});
     return Handled::yes;
   }
@@ -256,6 +262,7 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   } else {
     const Usable usable = need_named(*known, link);
     if (usable == Usable::unknown_yet) return Handled::wait;
+    need_executed(known->work, link);
     server_name = usable == Usable::yes ? Bytes(known->statement->server_name()) : kChangedResult;
     if (known->pending) {
       expected.change = std::make_unique<NameChange>(
@@ -414,6 +421,7 @@ Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
     return Handled::yes;
   }
   if (awaits_hub(work, link)) return Handled::wait;
+  need_executed(work, link);
   if (rules_.share_statements) have_names(*work, link);
   Expected expected{.request = Request::execute,
                     .ends = client_.portal_ends,
@@ -464,10 +472,28 @@ void Relay::close_on_link(const StatementRef& statement, LinkRelayState& link) {
                   NameChange{NameChange::Kind::link_close, {}, statement})});
 }
 
-void Relay::need_statement(const StatementRef& statement, LinkRelayState& link) {
+void Relay::need_statement(const StatementRef& statement, LinkRelayState& link,
+                           const SessionWorkRef& work) {
   drop_stale(statement, link);
   if (link.statements.use(statement) || statement->unkept()) return;
+  make_room(link);
+  need_executed(work, link);
   prepare_on_link(statement, Disposition::precede, link);
+}
+
+// What an EXECUTE executes is needed when that is prepared, when it is bound and when it is
+// executed: whether it gives rows, and which, the server decides at the first two
+// (PlanCacheComputeResultDesc, ChoosePortalStrategy). All of them at once, so that none makes room
+// for another.
+void Relay::need_executed(const SessionWorkRef& work, LinkRelayState& link) {
+  if (work == nullptr || !rules_.share_statements) return;
+  for (const SessionStep& step : work->steps) {
+    if (step.kind != SessionStep::Kind::execute || !step.prepared) continue;
+    need_executed(step.inner, link);
+    drop_stale(step.prepared, link);
+    if (link.statements.use(step.prepared) || step.prepared->unkept()) continue;
+    prepare_on_link(step.prepared, Disposition::precede, link);
+  }
 }
 
 // What the link got before the client prepared it would answer as it was then.
@@ -475,7 +501,7 @@ Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& 
   const std::uint64_t now = link.epoch();
   if (named.epoch != now) return need_as_told(named, link);
   drop_older(named.statement, now, link);
-  need_statement(named.statement, link);
+  need_statement(named.statement, link, named.work);
   return Usable::yes;
 }
 
@@ -488,19 +514,19 @@ Relay::Usable Relay::need_as_told(ClientStatements::Named& named, LinkRelayState
   if (held != nullptr && held->epoch < link.stale_before) held = nullptr;
   const bool tells_itself = held != nullptr && held->epoch == named.epoch;
   if (tells_itself || named.shape <= kNoRows) {
-    need_statement(named.statement, link);
+    need_statement(named.statement, link, named.work);
     return Usable::yes;
   }
   if (held != nullptr && held->shape == named.shape) {
     named.epoch = std::max(named.epoch, held->epoch);
-    need_statement(named.statement, link);
+    need_statement(named.statement, link, named.work);
     return Usable::yes;
   }
   if (held != nullptr && held->shape != kUntold && held->epoch > named.epoch) {
     return Usable::changed;
   }
   drop_older(named.statement, named.epoch, link);
-  need_statement(named.statement, link);
+  need_statement(named.statement, link, named.work);
   pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement,
                      named.statement->server_name());
   pg::write_empty(out_.to_server.insert(), Frontend::Flush);
@@ -518,6 +544,10 @@ void Relay::need_unnamed(LinkRelayState& link) {
       link.unnamed_owner == client_.serial && link.unnamed_version == unnamed.version;
   if (has_ours) return;
   if (unnamed.exists) {
+    if (unnamed.work != nullptr) {
+      make_room(link);
+      need_executed(unnamed.work, link);
+    }
     pg::write_parse(out_.to_server.insert(), {}, unnamed.definition);
     link.change_unnamed(client_.serial, unnamed.version);
     push(link, {.request = Request::parse,

@@ -473,6 +473,7 @@ SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, By
 }
 
 SessionWorkRef executed_work(const SessionWorkRef& work) {
+  if (work != nullptr && work->depth >= kExecutedMax) return unknown_work();
   if (work == nullptr || !work->parameters()) return work;
   auto executed = std::make_shared<SessionWork>(*work);
   for (SessionStep& step : executed->steps) {
@@ -487,7 +488,7 @@ SessionWorkRef executed_work(const SessionWorkRef& work) {
 
 SessionWorkRef unknown_work() {
   static const SessionWorkRef unknown = std::make_shared<const SessionWork>(
-      SessionWork{.steps = {}, .statements = 0, .unknown = true});
+      SessionWork{.steps = {}, .statements = 0, .depth = 0, .unknown = true});
   return unknown;
 }
 

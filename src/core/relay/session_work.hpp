@@ -58,10 +58,14 @@ struct SessionStep {
   SessionWorkRef inner = {};
 };
 
+/// So many statements that execute one another are followed; what is behind them is unknown.
+inline constexpr unsigned kExecutedMax = 8;
+
 /// All that a text does to its session. Immutable.
 struct SessionWork {
   std::vector<SessionStep> steps;
   std::uint16_t statements = 0;
+  std::uint16_t depth = 0;  ///< so many statements it executes in turn, at most kExecutedMax
   /// The text was not understood: what it did shows in the server's command tags at best.
   bool unknown = false;
 
@@ -97,7 +101,7 @@ bool forgets_names(const sql::Facts& facts) noexcept;
 /// Facts::memo whether it was nothing.
 SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text);
 /// What EXECUTE does of a statement that does this. Its arguments are not looked at: a value that
-/// depends on one is not known.
+/// depends on one is not known. Nor is what a chain of kExecutedMax statements does.
 SessionWorkRef executed_work(const SessionWorkRef& work);
 /// Of a text that nobody looked at.
 SessionWorkRef unknown_work();
