@@ -14,6 +14,12 @@ bool arguments_matter(Bytes name) noexcept {
   return name == "nextval" || name == "setval" || name == "currval" || name == "set_config";
 }
 
+/// Functions that PostgreSQL names so that no column is likely to be called that.
+bool is_telling(Bytes name) noexcept {
+  return name.starts_with("pg_") || name.starts_with("lo_") || name.starts_with("ts_stat") ||
+         name.starts_with("dblink") || name == "nextval" || name == "currval" || name == "setseed";
+}
+
 }  // namespace
 
 bool is_temporary_schema(const char* schema) noexcept {
@@ -32,6 +38,7 @@ void Analysis::start(Node* node) {
   switch (nodeTag(node)) {
     case T_SelectStmt:
       facts_.kind = Kind::select;
+      find_sure_calls(as<SelectStmt>(node));
       break;
     case T_InsertStmt:
       facts_.kind = Kind::insert;
@@ -101,6 +108,11 @@ void Analysis::visit(const Item& item) {
       return type_named(as<TypeName>(node));
     case T_FuncCall:
       function_called(as<FuncCall>(node));
+      break;
+    case T_ColumnRef:
+      return attribute(as<ColumnRef>(node)->fields, 1);
+    case T_A_Indirection:
+      attribute(as<A_Indirection>(node)->indirection, 0);
       break;
     default:
       break;
@@ -184,6 +196,14 @@ bool Analysis::too_many(std::size_t count, std::size_t most) noexcept {
   return true;
 }
 
+/// Some parameter may get some value.
+void Analysis::any_setting() {
+  Setting any;
+  any.call = true;
+  any.values.emplace_back();
+  setting(std::move(any));
+}
+
 void Analysis::setting(Setting setting) {
   if (too_many(facts_.settings.size() + 1, kSettingsMax)) return;
   facts_.settings.push_back(std::move(setting));
@@ -211,6 +231,19 @@ void Analysis::function_called(FuncCall* call) {
   }
 }
 
+/// x.f and (x).f are f(x), too ("Using Composite Types in Queries"). Of names that a column may
+/// have as well, only those count of which somebody wants to know.
+void Analysis::attribute(List* names, int first) {
+  for (int i = first; i < list_length(names); ++i) {
+    auto* name = static_cast<Node*>(list_nth(names, i));
+    if (nodeTag(name) != T_String || !is_telling(strVal(name))) continue;
+    Function function;
+    function.name = strVal(name);
+    if (too_many(facts_.functions.size() + 1, kFunctionsMax)) return;
+    facts_.functions.push_back(std::move(function));
+  }
+}
+
 void Analysis::table(RangeVar* range, Table::Use use) {
   if (too_many(++references_, kReferencesMax)) return;
   Table table;
@@ -220,11 +253,7 @@ void Analysis::table(RangeVar* range, Table::Use use) {
   table.use = use;
   if (is_temporary_schema(range->schemaname)) facts_.names_temporary = true;
   if (use == Table::Use::write && table.name == "pg_settings") {
-    // Its rule calls set_config for each row that an UPDATE touches.
-    Setting any;
-    any.call = true;
-    any.values.emplace_back();
-    setting(std::move(any));
+    any_setting();  // its rule calls set_config for each row that an UPDATE touches
   }
   const auto& known = facts_.tables;
   if (std::find(known.begin(), known.end(), table) == known.end() &&

@@ -41,10 +41,12 @@ class Analysis {
   void children(Node* node, const Scope* scope, const void* skip = nullptr);
   const Scope* open_with(WithClause* with, const Scope* scope);
   void function_called(FuncCall* call);
+  void attribute(List* names, int first);
   void table(RangeVar* range, Table::Use use);
   void type_named(TypeName* type) noexcept;
   void select_into(IntoClause* into);
   void setting(Setting setting);
+  void any_setting();
   bool too_many(std::size_t count, std::size_t most) noexcept;
   void judge();
   void push(void* node, const Scope* scope) {
@@ -76,6 +78,7 @@ class Analysis {
   void set(VariableSetStmt* statement);
   void modes(List* options) noexcept;
   void set_config(FuncCall* call);
+  void find_sure_calls(SelectStmt* select);
   Value constant(A_Const* constant) const;
   Value first_literal() const;
   bool literal_at(std::uint32_t offset, std::uint32_t& index) const noexcept;
@@ -88,6 +91,7 @@ class Analysis {
   std::vector<Item> todo_;
   const Scope* scope_ = nullptr;  // for push_child
   const void* skip_ = nullptr;
+  std::vector<const FuncCall*> sure_calls_;
   std::size_t references_ = 0;
   bool write_ = false;  // the statement itself changes something
   bool into_ = false;

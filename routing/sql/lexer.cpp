@@ -222,7 +222,9 @@ bool Scanner::op() noexcept {
   if (*at_ == ':') {
     copy(follows(1, ':') || follows(1, '=') ? at_ + 2 : at_ + 1);
   } else {
-    copy(operator_end(at_, end_));
+    const char* const after = operator_end(at_, end_);
+    if (after - at_ == kOperatorMax) return false;
+    copy(after);
   }
   return true;
 }
@@ -456,6 +458,8 @@ bool lexable_encoding(Bytes client_encoding) noexcept {
   char name[16];
   std::size_t size = 0;
   for (const char c : client_encoding) {
+    // Whether PostgreSQL drops such a character or not goes by its locale.
+    if (static_cast<unsigned char>(c) >= 0x80) return false;
     const char small = folded(c);
     if (small == 0 || small == '_' || small == '$') continue;
     if (size == sizeof name) return true;

@@ -168,6 +168,31 @@ void Analysis::modes(List* options) noexcept {
   }
 }
 
+// The calls of set_config that are columns of a plain query, beside nothing but constants: another
+// function may give no row, and with it none is made; or rows are made that are not given.
+void Analysis::find_sure_calls(SelectStmt* select) {
+  if (select->op != SETOP_NONE || select->withClause != nullptr || select->limitCount != nullptr ||
+      select->limitOffset != nullptr || select->distinctClause != nullptr ||
+      select->intoClause != nullptr || select->havingClause != nullptr) {
+    return;
+  }
+  for (int i = 0; i < list_length(select->targetList); ++i) {
+    auto* value = as<ResTarget>(static_cast<Node*>(list_nth(select->targetList, i)))->val;
+    const NodeTag tag = value == nullptr ? T_Invalid : nodeTag(value);
+    if (tag == T_FuncCall) {
+      const auto* call = as<FuncCall>(value);
+      if (Bytes(strVal(llast(call->funcname))) == "set_config") {
+        sure_calls_.push_back(call);
+        continue;
+      }
+    } else if (tag == T_A_Const || tag == T_ColumnRef || tag == T_ParamRef) {
+      continue;
+    }
+    sure_calls_.clear();
+    return;
+  }
+}
+
 void Analysis::set_config(FuncCall* call) {
   Node* arguments[3] = {};
   for (int i = 0; i < list_length(call->args) && i < 3; ++i) {
@@ -183,6 +208,7 @@ void Analysis::set_config(FuncCall* call) {
   }
   Setting change;
   change.call = true;
+  change.sure = std::find(sure_calls_.begin(), sure_calls_.end(), call) != sure_calls_.end();
   // With VARIADIC, and with other arguments than PostgreSQL's own function has, all is possible.
   if (!call->func_variadic && list_length(call->args) == 3) {
     change.name_value = value_of(arguments[0]);

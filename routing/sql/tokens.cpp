@@ -200,12 +200,13 @@ const char* parameter_end(const char* at, const char* end, std::uint32_t& number
 
 const char* operator_end(const char* at, const char* end) noexcept {
   const char* after = at + 1;
-  while (after < end && class_of(*after) == Class::op && !two(after, end, '-', '-') &&
-         !two(after, end, '/', '*')) {
+  while (after < end && after - at < kOperatorMax && class_of(*after) == Class::op &&
+         !two(after, end, '-', '-') && !two(after, end, '/', '*')) {
     ++after;
   }
   // As in SQL, + and - at the end are the next operator's, unless this one has a character that no
   // operator of SQL has.
+  if (after - at == kOperatorMax) return after;
   if (after - at > 1 && (after[-1] == '+' || after[-1] == '-')) {
     const Bytes unusual = "~!@#^&|`?%";
     const Bytes rest(at, static_cast<std::size_t>(after - at - 1));

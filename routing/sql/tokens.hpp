@@ -92,7 +92,10 @@ const char* quoted_end(const char* at, const char* end) noexcept;
 const char* number_end(const char* at, const char* end) noexcept;
 /// $1: from the dollar. Sets its number, at most 65535 + 1 (there are never more).
 const char* parameter_end(const char* at, const char* end, std::uint32_t& number) noexcept;
-/// A run of operator characters that is no comment: one operator.
+/// No text has such a run of operator characters: names of operators are shorter, and of those at
+/// the end of a run, + and -, each is found only by reading to its end.
+inline constexpr std::ptrdiff_t kOperatorMax = 256;
+/// A run of operator characters that is no comment: one operator. Of a longer run, kOperatorMax.
 const char* operator_end(const char* at, const char* end) noexcept;
 /// After the closing quote of a string: where the next part's quote stands, or nullptr.
 const char* continuation(const char* at, const char* end) noexcept;

@@ -185,6 +185,8 @@ void Analysis::definition(Node* node) {
   facts_.kind = Kind::ddl;
   facts_.roles = is_about_roles(node);
   all_seen_ = false;
+  // Expressions are not looked at: what a new column's default calls is called at once.
+  if (shape_.key().find("set_config") != Bytes::npos) any_setting();
   switch (nodeTag(node)) {
     case T_CreateStmt:
     case T_CreateForeignTableStmt:
@@ -384,6 +386,7 @@ void Analysis::explain(ExplainStmt* statement) {
   facts_.tables = query.tables;
   facts_.functions = query.functions;
   facts_.settings = query.settings;
+  for (Setting& setting : facts_.settings) setting.sure = false;
   facts_.creates_temporary = query.creates_temporary;
   facts_.until_commit = query.until_commit;
   facts_.locking = query.locking;

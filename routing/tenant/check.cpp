@@ -170,10 +170,10 @@ class Values {
   std::string value_;
 };
 
-/// How often $number stands in a text that was lexed before.
-std::size_t count_parameter(Bytes text, std::uint32_t number) {
+/// How often each $n stands in a text that was lexed before; by n.
+std::vector<std::uint32_t> count_parameters(Bytes text) {
   using sql::Class;
-  std::size_t count = 0;
+  std::vector<std::uint32_t> counts(1);
   const char* const end = text.data() + text.size();
   for (const char* at = text.data(); at != nullptr && at < end;) {
     const char* const after = sql::blank_end(at, end);
@@ -198,9 +198,21 @@ std::size_t count_parameter(Bytes text, std::uint32_t number) {
     } else {
       at = kind == Class::dollar ? sql::dollar_string_end(at, end) : at + 1;
     }
-    if (found == number && found != 0) ++count;
+    if (found == 0) continue;
+    if (found >= counts.size()) counts.resize(found + 1);
+    ++counts[found];
   }
-  return count;
+  return counts;
+}
+
+/// The same for the parameters that are in a list.
+std::vector<std::uint32_t> count_listed(const std::vector<std::uint32_t>& parameters) {
+  std::vector<std::uint32_t> counts(1);
+  for (const std::uint32_t number : parameters) {
+    if (number >= counts.size()) counts.resize(number + 1);
+    ++counts[number];
+  }
+  return counts;
 }
 
 bool readable_type(ColumnType type, std::uint32_t oid) noexcept {
@@ -321,6 +333,8 @@ std::optional<Violation> check_text(const Policy& policy, Bytes tenant, Bytes te
 std::optional<Violation> check_types(const Policy& policy, const sql::Facts& facts, Bytes text,
                                      const std::vector<std::uint32_t>& parameters, Bytes types) {
   const Verdict& verdict = *facts.verdict;
+  const std::vector<std::uint32_t> uses = count_listed(parameters);
+  std::vector<std::uint32_t> all;
   for (const std::uint32_t number : parameters) {
     const std::size_t at = std::size_t{4} * (number - 1);
     const std::uint32_t type = at + 4 <= types.size() ? load_u32(types.data() + at) : kUndeclared;
@@ -330,9 +344,8 @@ std::optional<Violation> check_types(const Policy& policy, const sql::Facts& fac
                         "the type of " + name + " is not that of \"" + policy.column + "\""});
     }
     if (type != kUndeclared && type != kUnknown) continue;
-    const auto uses =
-        static_cast<std::size_t>(std::count(parameters.begin(), parameters.end(), number));
-    if (count_parameter(text, number) > uses) {
+    if (all.empty()) all = count_parameters(text);
+    if (number < all.size() && all[number] > uses[number]) {
       return violation({verdict.places_mode, verdict.places_table,
                         name + " stands for \"" + policy.column +
                             "\" and for something else: declare its type, or use two parameters"});
@@ -344,14 +357,14 @@ std::optional<Violation> check_types(const Policy& policy, const sql::Facts& fac
 std::optional<Violation> check_values(const Policy& policy, Bytes tenant, const sql::Facts& facts,
                                       const std::vector<std::uint32_t>& parameters, Bytes values) {
   if (parameters.empty()) return std::nullopt;
-  const std::uint32_t last = *std::max_element(parameters.begin(), parameters.end());
+  const std::vector<std::uint32_t> uses = count_listed(parameters);
   BoundValues bound(values);
-  for (std::uint32_t number = 1; number <= last; ++number) {
+  for (std::uint32_t number = 1; number < uses.size(); ++number) {
     Bytes value;
     bool binary = false;
     bool null = true;
     if (!bound.next(value, binary, null)) return other_value(policy, *facts.verdict);
-    if (std::find(parameters.begin(), parameters.end(), number) == parameters.end()) continue;
+    if (uses[number] == 0) continue;
     const bool right = !null && (binary ? same_binary(policy.type, tenant, value)
                                         : same(policy.type, tenant, value));
     if (!right) return other_value(policy, *facts.verdict);

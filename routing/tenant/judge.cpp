@@ -182,6 +182,12 @@ void Judge::visit(const Item& item) {
     case T_FuncCall:
       call(as<FuncCall>(node));
       break;
+    case T_ColumnRef:
+      attribute(as<ColumnRef>(node)->fields, 1);
+      break;
+    case T_A_Indirection:
+      attribute(as<A_Indirection>(node)->indirection, 0);
+      break;
     default:
       break;
   }
@@ -195,10 +201,20 @@ void Judge::visit(const Item& item) {
 
 void Judge::call(FuncCall* call) {
   const int parts = list_length(call->funcname);
-  if (parts == 0) return;
-  const Bytes name = strVal(list_nth(call->funcname, parts - 1));
+  if (parts > 0) called(strVal(list_nth(call->funcname, parts - 1)));
+}
+
+void Judge::called(Bytes name) {
   if (hides_what_it_reads(name)) {
     refuse("the function \"" + std::string(name) + "\" hides what it reads");
+  }
+}
+
+/// x.f and (x).f are f(x), too ("Using Composite Types in Queries").
+void Judge::attribute(List* names, int first) {
+  for (int i = first; i < list_length(names); ++i) {
+    auto* name = static_cast<Node*>(list_nth(names, i));
+    if (nodeTag(name) == T_String) called(strVal(name));
   }
 }
 

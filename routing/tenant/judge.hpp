@@ -86,6 +86,8 @@ class Judge {
   void walk();
   void visit(const Item& item);
   void call(FuncCall* call);
+  void called(Bytes name);
+  void attribute(List* names, int first);
   void children(Node* node, const Names* names, const Level* level,
                 std::initializer_list<const void*> skip = {});
   static bool push_child(Node* node, Judge* self);

@@ -4,6 +4,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <list>
 #include <utility>
 
 #include "forebay/base/bytes.hpp"
@@ -17,7 +18,7 @@ using boost::asio::ip::tcp;
 
 /// A client that takes longer than that for a request is let go.
 constexpr std::chrono::seconds kPatience{10};
-/// So many connections at a time.
+/// So many connections at a time: beyond that the one goes that has said nothing for longest.
 constexpr std::size_t kConnectionsMax = 32;
 constexpr std::size_t kRequestMax = 8192;
 
@@ -72,21 +73,25 @@ Response answer(const Request& request, const HttpPages& pages) {
   return response;
 }
 
+class Connection;
+
 /// What connections share with their server; they may outlive it.
 struct Common {
   HttpPages pages;
-  std::size_t connections = 0;
+  std::list<Connection*> connections;  ///< who was answered, or came, longest ago is first
 };
 
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, std::shared_ptr<Common> common)
-      : stream_(std::move(socket)), common_(std::move(common)) {
-    ++common_->connections;
-  }
+      : stream_(std::move(socket)),
+        common_(std::move(common)),
+        place_(common_->connections.insert(common_->connections.end(), this)) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection() { --common_->connections; }
+  ~Connection() { common_->connections.erase(place_); }
+
+  void let_go() { stream_.cancel(); }
 
   void read() {
     parser_.emplace();
@@ -102,6 +107,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
  private:
   void write() {
     response_ = answer(parser_->get(), common_->pages);
+    common_->connections.splice(common_->connections.end(), common_->connections, place_);
     stream_.expires_after(kPatience);
     http::async_write(stream_, response_,
                       [self = shared_from_this()](beast::error_code error, std::size_t) {
@@ -117,6 +123,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   beast::tcp_stream stream_;
   std::shared_ptr<Common> common_;
+  std::list<Connection*>::iterator place_;
   beast::flat_buffer buffer_{kRequestMax};
   std::optional<http::request_parser<http::empty_body>> parser_;
   Response response_;
@@ -155,7 +162,12 @@ class BeastServer final : public HttpServer {
   void accept() {
     acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
       if (error == boost::asio::error::operation_aborted) return;
-      if (!error && common_->connections < kConnectionsMax) {
+      if (!error) {
+        auto& open = common_->connections;
+        if (open.size() >= kConnectionsMax) {
+          open.front()->let_go();
+          open.splice(open.end(), open, open.begin());
+        }
         std::make_shared<Connection>(std::move(socket), common_)->read();
       }
       accept();

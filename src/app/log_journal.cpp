@@ -92,7 +92,11 @@ constexpr Member kMembers[] = {{"database", &core::Fact::database},
 std::string text_line(const core::Fact& fact) {
   std::string line(fact.event);
   line += ": ";
-  for (const char c : fact.text) line.push_back(c == '\n' || c == '\r' ? ' ' : c);
+  for (const char c : fact.text) {
+    // Names that a client chose may stand in it: nothing of them is a terminal's to obey.
+    const auto byte = static_cast<unsigned char>(c);
+    line.push_back(byte < 32 || byte == 127 ? ' ' : c);
+  }
   for (const auto& [name, member] : kMembers) {
     if ((fact.*member).empty()) continue;
     line.push_back(' ');

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
 from lab import messages as m
-from lab.declare import ANY, FOREBAY, POOLERS, POSTGRES_LIKE, test
+from lab.declare import ANY, FOREBAY, MODES, POOLERS, POSTGRES_LIKE, test
 from lab.lab import Lab
 from lab.messages import Message
 from lab.process import LabError
@@ -357,6 +357,36 @@ def statements_that_execute_each_other(lab: Lab, rule: str) -> None:
         client.messages(m.query("execute p100000"))
         client.messages(m.query("begin; execute p100000; commit"))
         client.run("rollback")
+        assert client.value("select 1") == "1"
+    with target.connect() as other:
+        assert other.value("select 1") == "1"
+
+
+@test(modes=MODES, targets=FOREBAY, params={
+    "begin": (m.query("begin; select pg_sleep(0.1)"), m.execute(""), m.query("select 1")),
+    "plain": (m.query("select pg_sleep(0.1)"), m.execute(""), m.query("select 1")),
+    "set": (m.query("set work_mem = '1MB'; select pg_sleep(0.1)"), m.execute(""),
+            m.query("select 1"))})
+def leaves_without_the_sync_of_a_failed_batch(lab: Lab, which: str) -> None:
+    """The server skips whatever comes, our own questions, too, until somebody sends a Sync."""
+    payload = leaves_without_the_sync_of_a_failed_batch.declaration.params[which]   # type: ignore
+    target = lab.target(pool_size=1)
+    for _ in range(3):
+        client = target.connect()
+        client.send(b"".join(payload))
+        client.close()
+        with target.connect() as other:
+            assert other.value("show work_mem") == "4MB"
+
+
+@test(targets=FOREBAY)
+def resets_of_many_parameters(lab: Lab) -> None:
+    """Each RESET ALL takes back all that the session began with: a short text may not become a
+    very long one."""
+    target = lab.target(pool_size=1)
+    began = {f"a.b{n}": "x" for n in range(800)}
+    with target.connect(**began) as client:
+        assert len(m.only(client.messages(m.query("reset all; " * 1000)), b"C")) == 1000
         assert client.value("select 1") == "1"
     with target.connect() as other:
         assert other.value("select 1") == "1"

@@ -314,3 +314,23 @@ def execute_of_what_was_put_away(lab: Lab) -> None:
             elsewhere()
             answer = client.messages(m.bind("", "twice"), m.execute(""), m.sync())
             assert value(answer) == "5"
+
+
+@test(targets=FOREBAY, params={
+    "as": "create temp table shadowed as select 42 as a",
+    "into": "select 42 as a into temp shadowed",
+    "explain": "explain analyze create temp table shadowed as select 42 as a",
+    "execute": "prepare q as select 42 as a; create temp table shadowed as execute q"})
+def tables_that_hide_others(lab: Lab, how: str) -> None:
+    """What a text meant before there was a temporary table of that name is no answer any more."""
+    make = tables_that_hide_others.declaration.params[how]      # type: ignore[attr-defined]
+    target = lab.target(pool_size=1)
+    with target.connect() as client, target.connect() as other:
+        client.run("create table shadowed as select 7 as a")
+        client.run("create temp table first (a int); drop table first")
+        other.messages(m.parse("s", "select * from shadowed"), m.bind("", "s"), m.execute(""),
+                       m.sync())
+        client.run(make)
+        answer = client.messages(m.parse("s", "select * from shadowed"), m.bind("", "s"),
+                                 m.execute(""), m.sync())
+        assert value(answer) == "42", answer

@@ -703,3 +703,28 @@ def nothing_runs_as_somebody_else(lab: Lab) -> None:
         assert sqlstate(client, "insert into runs values (current_user)") == "22023"
         assert client.rows(f"select who from {schema}.runs") == [("passing",)]
         assert client.value("select current_user") == "app"
+
+
+@test(targets=POSTGRES_LIKE, params=("named", "sql"))
+def who_changes_settings_changes_nobodys_statements(lab: Lab, how: str) -> None:
+    """A statement is parsed by the settings of its time. Who changes these later, and then needs it
+    on another connection, must not leave it there for those who did not."""
+    text = "select '01/02/2003'::date::text"
+    target = lab.target(pool_size=2)
+    named = (m.bind("", "dated"), m.execute(""), m.sync())
+    with busy(lab, target, clients=2):
+        clients = [lab.keep(target.connect(within=60)) for _ in range(4)]
+        for client in clients:
+            client.run("set datestyle = 'ISO, DMY'")
+            if how == "sql":
+                client.run(f"prepare dated as {text}")
+            else:
+                client.messages(m.parse("dated", text), m.sync())
+        clients[0].run("set datestyle = 'ISO, MDY'")
+        for _ in range(10):
+            for number, client in enumerate(clients):
+                rows = client.rows("execute dated") if how == "sql" else [
+                    tuple((c or b"").decode() for c in row.columns())
+                    for row in m.only(client.messages(*named), b"D")]
+                if number > 0:
+                    assert rows == [("2003-02-01",)], rows

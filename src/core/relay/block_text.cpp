@@ -61,9 +61,13 @@ bool ends_statement(const std::string& word) {
          word == "begin" || word == "then" || word == "else" || word == "loop";
 }
 
+/// So far they are looked for; of longer ones nothing is known.
+constexpr std::size_t kArgumentsMax = 1000;
+
 /// Of the arguments of set_config, behind its name: whether the third one is `true`.
 bool until_commit(Bytes rest) {
   int depth = 0;
+  rest = rest.substr(0, kArgumentsMax);
   std::string before;
   for (std::string word = next_word(rest); !word.empty(); word = next_word(rest)) {
     if (word == "(") ++depth;
@@ -80,6 +84,7 @@ bool block_sets(Bytes body) {
   for (Bytes rest = body; !rest.empty();) {
     std::string word = next_word(rest);
     if (word == "set_config" && !until_commit(rest)) return true;
+    if (before == "u" && word == "&") return true;  // U&"...": any name may stand there
     if ((word == "set" || word == "reset") && ends_statement(before)) {
       Bytes behind = rest;
       const std::string what = next_word(behind);

@@ -181,6 +181,14 @@ class ExpectedReplies {
     return head().change == nullptr ? std::string() : head().change->name;
   }
 
+  /// Whether the request at the head has the server prepare a shared statement that it lacks.
+  [[nodiscard]] bool prepares_at_head() const noexcept {
+    const NameChange* const change = count_ == 0 ? nullptr : head().change.get();
+    return change != nullptr &&
+           (change->kind == NameChange::Kind::link_parse ||
+            (change->kind == NameChange::Kind::client_parse && change->link_got_it));
+  }
+
   /// The server reads CopyData from the client.
   [[nodiscard]] bool copying_in() const noexcept { return copying_in_; }
   /// The batch that the next request belongs to: a Sync begins a new one, and an error voids

@@ -32,7 +32,15 @@ std::string ClientStatements::name_of(std::string_view server_name) const {
 }
 
 void ClientStatements::set(Bytes name, Named named) {
+  static_cast<void>(take(name));
+  bytes_ += bytes_of(named);
   by_name_.insert_or_assign(std::string(significant(name)), std::move(named));
+}
+
+void ClientStatements::replace(Named& named, StatementRef statement) {
+  bytes_ -= bytes_of(named);
+  named.statement = std::move(statement);
+  bytes_ += bytes_of(named);
 }
 
 void ClientStatements::confirm(Bytes name) {
@@ -45,11 +53,16 @@ ClientStatements::Named ClientStatements::take(Bytes name) {
   if (found == by_name_.end()) return {};
   Named named = std::move(found->second);
   by_name_.erase(found);
+  bytes_ -= bytes_of(named);
   return named;
 }
 
 void ClientStatements::deallocate_all() {
-  std::erase_if(by_name_, [](const auto& entry) { return !entry.second.pending; });
+  std::erase_if(by_name_, [this](const auto& entry) {
+    if (entry.second.pending) return false;
+    bytes_ -= bytes_of(entry.second);
+    return true;
+  });
 }
 
 bool ClientStatements::hold_unkept() const {

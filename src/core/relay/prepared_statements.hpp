@@ -43,6 +43,8 @@ class ClientStatements {
   /// What the client calls `name`; null when it has no such statement.
   [[nodiscard]] const Named* find(Bytes name) const;
   [[nodiscard]] Named* find(Bytes name);
+  /// One of its names means another statement from here on.
+  void replace(Named& named, StatementRef statement);
   /// What the client calls the statement that servers call `server_name`; empty for none. Slow.
   [[nodiscard]] std::string name_of(std::string_view server_name) const;
   /// Says that `name` now means `statement`.
@@ -57,8 +59,13 @@ class ClientStatements {
   [[nodiscard]] bool hold_unkept() const;
 
   [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
+  /// Of the definitions that are kept for it.
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
+  static std::size_t bytes_of(const Named& named) noexcept {
+    return named.statement ? named.statement->definition().size() : 0;
+  }
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view name) const noexcept {
@@ -66,6 +73,7 @@ class ClientStatements {
     }
   };
   std::unordered_map<std::string, Named, Hash, std::equal_to<>> by_name_;
+  std::size_t bytes_ = 0;
 };
 
 /// The statements that one server connection holds under our names, the one used last first.

@@ -184,6 +184,7 @@ class Relay {
   [[nodiscard]] static sql::Span statement_span(const sql::Shape& shape, std::uint32_t& part,
                                                 std::uint16_t i, std::uint16_t statements);
   void restore(const SessionStep& step, std::vector<std::string>& statements) const;
+  [[nodiscard]] std::size_t restored_by(const SessionWork& work) const;
   void edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
                  sql::Span span, std::string& before, Expected& expected, LinkRelayState& link);
   [[nodiscard]] StatementRef find_statement(Bytes name) const;
@@ -253,6 +254,8 @@ class Relay {
   Usable need_as_told(ClientStatements::Named& named, LinkRelayState& link);
   void need_unnamed(LinkRelayState& link);
   void make_room(LinkRelayState& link);
+  [[nodiscard]] bool parsed_alike(const Statement& statement) const;
+  void follow_context(ClientStatements::Named& named, const LinkRelayState& link);
   void forward(const Item& item, LinkRelayState& link, Expected&& expected);
   void drop(const Item& item);
   void supply(LinkRelayState& link, Request request, NameChange change);

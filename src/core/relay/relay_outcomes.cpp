@@ -41,6 +41,15 @@ bool changes_catalog(Bytes tag) {
   }
 }
 
+// Asked behind each statement of a text: once too often is no harm.
+bool makes_table(const SessionWork& work) {
+  return std::ranges::any_of(work.steps, [](const SessionStep& step) {
+    return step.kind == SessionStep::Kind::make_table ||
+           (step.kind == SessionStep::Kind::execute && step.inner != nullptr &&
+            makes_table(*step.inner));
+  });
+}
+
 // "SELECT 5", "INSERT 0 1": what stands behind the last blank.
 std::uint64_t rows_of(Bytes tag) {
   std::uint64_t rows = 0;
@@ -63,6 +72,10 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
     return;
   }
   const bool hidden = special != nullptr && special->hides_now();
+  if (special != nullptr && special->work != nullptr && makes_table(*special->work)) {
+    link_.catalog_changed = true;
+    catalog_changed();
+  }
   if (hidden && tag == "DEALLOCATE") on_made_room(*special);
   if (special != nullptr) ++special->answered;
   if (!hidden) {

@@ -20,6 +20,9 @@ constexpr std::string_view kGone = "_forebay_gone";
 /// For statements of SQL's PREPARE: what prepares them on a link.
 constexpr std::string_view kPreparing = "_forebay_prepare";
 
+/// So many statements are put into a text to take parameters back to what the client began with.
+constexpr std::size_t kRestoredMax = 1000;
+
 /// Type and length of a message.
 constexpr std::uint32_t kHeader = 5;
 
@@ -188,8 +191,9 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
                        LinkRelayState& link) {
   const sql::Shape& shape = rules_.reader->shape;
   auto named = std::make_shared<SessionWork>(work);
-  if (shape.parts().size() != work.statements) {
-    // A body of BEGIN ATOMIC has semicolons of its own: nothing is put into such a text.
+  if (shape.parts().size() != work.statements || restored_by(work) > kRestoredMax) {
+    // A body of BEGIN ATOMIC has semicolons of its own: nothing is put into such a text. Nor is it
+    // made many times as long.
     client_.pin(PinReason::unknown);
     link.settings_doubtful = true;
     expected.special->work = std::move(named);
@@ -237,6 +241,18 @@ sql::Span Relay::statement_span(const sql::Shape& shape, std::uint32_t& part, st
   return {parts[first].begin, parts[part - 1].end};
 }
 
+// So many statements `restore` gives for it.
+std::size_t Relay::restored_by(const SessionWork& work) const {
+  if (client_.startup == nullptr) return 0;
+  std::size_t count = 0;
+  for (const SessionStep& step : work.steps) {
+    if (step.kind == Kind::reset) ++count;
+    if (step.kind == Kind::reset_all) count += client_.startup->entries().size();
+    if (step.kind == Kind::execute && step.inner != nullptr) count += restored_by(*step.inner);
+  }
+  return count;
+}
+
 // What takes back to where the client began what RESET takes back to where the server did.
 void Relay::restore(const SessionStep& step, std::vector<std::string>& statements) const {
   if (client_.startup == nullptr) return;
@@ -276,7 +292,11 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
   const auto mine = std::find_if(prepared.rbegin(), prepared.rend(), [&](const SessionStep* other) {
     return other->name == step.name;
   });
-  StatementRef known = mine == prepared.rend() ? find_statement(step.name) : (*mine)->prepared;
+  if (mine == prepared.rend() && client_.statements != nullptr) {
+    if (auto* named = client_.statements->find(step.name)) follow_context(*named, link);
+  }
+  const StatementRef known =
+      mine == prepared.rend() ? find_statement(step.name) : (*mine)->prepared;
   if (step.kind == Kind::prepare) {
     if (known) {
       // The server finds the words for a name that is taken.
@@ -354,6 +374,7 @@ void Relay::have_ready(const StatementRef& statement, LinkRelayState& link) {
   const bool in_batch = link.expected.batch_open();
   drop_stale(statement, link);
   if (link.statements.use(statement) || statement->unkept()) return;
+  if (!parsed_alike(*statement)) link.poisoned = true;
   if (in_batch) {
     prepare_on_link(statement, Disposition::precede, link);
     return;

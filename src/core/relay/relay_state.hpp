@@ -193,6 +193,7 @@ struct ClientRelayState {
   [[nodiscard]] bool in_message() const noexcept { return framer.rest() > 0 && !drop_rest; }
   /// A statement that could not be made again keeps its link only as long as it is there.
   void unpin_statements() noexcept {
+    if ((pins & bit(PinReason::large_statement)) == 0) return;
     if (statements == nullptr || !statements->hold_unkept()) unpin(PinReason::large_statement);
   }
   void pin(PinReason reason) noexcept { pins = static_cast<Pins>(pins | bit(reason)); }

@@ -37,6 +37,10 @@ bool SessionChanges::apply(const SessionWork& work, std::uint16_t statement, Byt
   if (work.unknown) apply_tag(tag);
   for (const SessionStep& step : work.steps) {
     if (step.statement != statement || (step.call && tag == "SELECT 0")) continue;
+    if (step.call && !tag.starts_with("SELECT ")) {
+      pin(PinReason::setting);  // EXPLAIN, CREATE TABLE ... WITH NO DATA: nobody knows
+      continue;
+    }
     back_to_savepoint = back_to_savepoint || step.kind == Kind::rollback_to;
     apply(step);
     if (step.kind == Kind::execute && step.runs && step.inner != nullptr) {
@@ -132,6 +136,7 @@ void SessionChanges::apply(const SessionStep& step) {
     case Kind::notify:
       if (client_.listening != nullptr) client_.listening->notified = true;
       return;
+    case Kind::make_table:
     case Kind::prepare:
     case Kind::execute:
     case Kind::deallocate:

@@ -101,7 +101,7 @@ class Builder {
 
   void add(const sql::Statement& statement);
   void add_named(const sql::Statement& statement);
-  [[nodiscard]] bool some_block_sets() const;
+  [[nodiscard]] bool some_block_sets();
   void add_prepare(const sql::Statement& statement);
   void add_setting(const sql::Setting& setting, const sql::TransactionModes& modes);
   void add_modes(const sql::TransactionModes& modes);
@@ -112,6 +112,7 @@ class Builder {
   const sql::Shape& shape_;
   Bytes text_;
   SessionWork work_;
+  std::optional<bool> block_sets_;
 };
 
 void Builder::add(const sql::Statement& statement) {
@@ -122,6 +123,9 @@ void Builder::add(const sql::Statement& statement) {
       if (function.name == lasting.name) step(lasting.kind).reason = lasting.reason;
     }
   }
+  const bool explained = statement.kind == sql::Kind::explain && statement.analyze;
+  const sql::Statement& run = explained ? statement.inner.front() : statement;
+  if ((run.changes & sql::kMakesTable) != 0) step(Kind::make_table);
   if (statement.creates_temporary && !statement.until_commit) hold(PinReason::temporary);
   add_named(statement);
 }
@@ -189,11 +193,13 @@ void Builder::add_named(const sql::Statement& statement) {
 }
 
 // Its body is a literal of the text.
-bool Builder::some_block_sets() const {
-  return std::ranges::any_of(shape_.literals(), [&](const sql::Literal& literal) {
-    std::string body;
-    return sql::literal_value(text_, literal, body) && block_sets(body);
-  });
+bool Builder::some_block_sets() {
+  if (!block_sets_)
+    block_sets_ = std::ranges::any_of(shape_.literals(), [&](const sql::Literal& literal) {
+      std::string body;
+      return sql::literal_value(text_, literal, body) && block_sets(body);
+    });
+  return *block_sets_;
 }
 
 void Builder::add_prepare(const sql::Statement& statement) {
@@ -259,6 +265,10 @@ void Builder::add_modes(const sql::TransactionModes& modes) {
 // set_config(name, value, is_local), of which each may be a parameter.
 void Builder::add_call(const sql::Setting& setting) {
   if (setting.local == sql::Truth::yes || !lasts(setting.name)) return;
+  if (!setting.sure) {
+    hold(PinReason::setting);
+    return;
+  }
   SessionStep made;
   made.kind = Kind::set;
   made.call = true;

@@ -40,6 +40,7 @@ struct SessionStep {
     notify,      ///< listeners are told who: see Notifiers
     listen,      ///< `name`, a channel
     unlisten,    ///< `name`; empty for all
+    make_table,  ///< of rows: the command tag does not show it
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;

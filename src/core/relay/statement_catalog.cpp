@@ -32,7 +32,7 @@ StatementCatalog::~StatementCatalog() {
 StatementRef StatementCatalog::find_or_make(Bytes definition, Bytes context) {
   FB_ASSERT(!definition.empty());
   std::string key(definition);
-  key.append(context);
+  if (!context.empty()) key.append(1, '\0').append(context);
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.by_key.find(key);
@@ -48,7 +48,7 @@ StatementRef StatementCatalog::find(Bytes definition, Bytes context) {
   std::string joined;
   Bytes key = definition;
   if (!context.empty()) {
-    joined.append(definition).append(context);
+    joined.append(definition).append(1, '\0').append(context);
     key = joined;
   }
   Shard& shard = shard_of(key);

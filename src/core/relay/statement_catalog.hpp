@@ -27,6 +27,10 @@ class Statement {
   [[nodiscard]] const std::string& server_name() const noexcept { return server_name_; }
   /// As in pg::frontend::Parse; empty for one too large to be kept.
   [[nodiscard]] Bytes definition() const noexcept { return Bytes(key_).substr(0, definition_); }
+  /// What else its parsing depends on, as find_or_make was told.
+  [[nodiscard]] Bytes context() const noexcept {
+    return key_.size() <= definition_ ? Bytes() : Bytes(key_).substr(definition_ + 1);
+  }
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   /// Of one that SQL's PREPARE made: what stands behind its name, "(int) AS SELECT $1". Empty for
   /// others.
@@ -59,7 +63,7 @@ class Statement {
   StatementCatalog& catalog_;
   const std::uint64_t id_;
   const std::string server_name_;
-  const std::string key_;  ///< the definition, and behind it the context
+  const std::string key_;  ///< the definition, and behind a NUL the context, if there is any
   const std::size_t definition_;
 };
 

@@ -446,6 +446,15 @@ void ServerLink::recover_step() {
     return;
   }
   if (!relay_.expected.empty() || relay_.framer.rest() > 0 || !received_.empty()) return;
+  if (relay_.expected.batch_open()) {
+    // A batch failed whose Sync the client never sent: the server skips all up to that.
+    pg::write_empty(engine_->to_server().insert(), pg::Frontend::Sync);
+    const bool pushed =
+        relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});
+    FB_ASSERT(pushed);
+    send(engine_->to_server());
+    return;
+  }
   if (relay_.status != pg::backend::TransactionStatus::idle) {
     query("ROLLBACK");
     return;

@@ -67,6 +67,23 @@ TEST(Facts, LiteralsAreReferences) {
   EXPECT_EQ(value, "two");
 }
 
+// "Using Composite Types in Queries".
+TEST(Facts, FunctionsAsAttributes) {
+  const auto called = [](Bytes text) {
+    sql::Shape shape;
+    const sql::FactsPtr facts = facts_of(text, shape);
+    std::string names;
+    for (const sql::Function& function : facts->statements.at(0).functions) {
+      names += function.name + " ";
+    }
+    return names;
+  };
+  EXPECT_EQ(called("SELECT ('select 1'::text).ts_stat"), "ts_stat ");
+  EXPECT_EQ(called("SELECT x.price FROM t x WHERE (x.pg_advisory_lock) IS NULL"),
+            "pg_advisory_lock ");
+  EXPECT_EQ(called("SELECT (a.b).c, pg_class.relname, pg_id FROM a, pg_class"), "");
+}
+
 TEST(Facts, StringsThatAreNotStandard) {
   // With the setting off the string goes on past the backslash, and there is one call less.
   const Bytes text = "SELECT 'a\\', f(1), 'b' FROM t";

@@ -185,9 +185,19 @@ TEST(Lexer, Encodings) {
   for (const char* name : {"UTF8", "utf-8", "LATIN1", "EUC_JP", "SQL_ASCII", "WIN1252", ""}) {
     EXPECT_TRUE(sql::lexable_encoding(name)) << name;
   }
-  for (const char* name : {"SJIS", "sjis", "Shift_JIS", "BIG5", "GBK", "UHC", "JOHAB", "GB18030",
-                           "SHIFT_JIS_2004", "gb-18030", "Mskanji", "WIN936"}) {
+  for (const char* name :
+       {"SJIS", "sjis", "Shift_JIS", "BIG5", "GBK", "UHC", "JOHAB", "GB18030", "SHIFT_JIS_2004",
+        "gb-18030", "Mskanji", "WIN936", "sj\xc3\xa9is", "\xe9sjis"}) {
     EXPECT_FALSE(sql::lexable_encoding(name)) << name;
+  }
+}
+
+// PostgreSQL's scanner, too, takes a time that grows with the square of such a run.
+TEST(Lexer, LongRunsOfOperatorsAreNotRead) {
+  EXPECT_EQ(shape_of("select 1 " + std::string(250, '+') + " 1").fault(), sql::ShapeFault::none);
+  for (const char sign : {'+', '*', '<'}) {
+    EXPECT_EQ(shape_of("select 1 " + std::string(60'000, sign) + " 1").fault(),
+              sql::ShapeFault::malformed);
   }
 }
 

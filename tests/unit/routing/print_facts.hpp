@@ -86,7 +86,7 @@ inline std::string print(const sql::Setting& setting) {
                      : setting.local == sql::Truth::by_value
                          ? "local:" + print(setting.local_value) + " "
                          : "";
-  if (setting.call) text += "call ";
+  if (setting.call) text += setting.sure ? "call " : "perhaps-call ";
   text += setting.name.empty() && setting.call ? print(setting.name_value) : setting.name;
   if (setting.action == Action::to_default) text += " default";
   if (setting.action == Action::from_current) text += " current";

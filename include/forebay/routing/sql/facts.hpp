@@ -108,6 +108,7 @@ struct Setting {
   /// SET LOCAL; of set_config by its third argument (`local_value` where that is a value).
   Truth local = Truth::no;
   bool call = false;  ///< a call of set_config: anywhere in the statement, perhaps never reached
+  bool sure = false;  ///< of a call: made if, and only if, the statement gives a row
   /// In lower case, with dots. SET ROLE is "role", SET SESSION AUTHORIZATION
   /// "session_authorization", SET NAMES "client_encoding", SET TIME ZONE "timezone", SET SCHEMA
   /// "search_path", SET XML OPTION "xmloption". Empty where `name_value` has it, and for reset_all.

@@ -64,7 +64,7 @@ struct Literal {
 enum class ShapeFault : std::uint8_t {
   none,
   too_large,  ///< longer than kTextMax: nothing was looked at
-  malformed,  ///< PostgreSQL's scanner would refuse it
+  malformed,  ///< PostgreSQL's scanner would refuse it, or take very long (a run of + and -)
   too_deep,   ///< more than kDepthMax open at once
 };
 

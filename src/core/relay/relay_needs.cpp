@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/relay/relay.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
+
+// What a link must have before a client's message about a prepared statement can go there.
+
+namespace forebay::core {
+
+using pg::Frontend;
+
+// What the server prepared before a change of the catalog would answer as if that had not been.
+void Relay::drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link) {
+  if (!link.statements.older(statement, epoch)) return;
+  if (link.statements.evict(statement, link.expected.batch())) close_on_link(statement, link);
+}
+
+// What was found to be stale is of no use to anybody, unless nobody could prepare it again.
+void Relay::drop_stale(const StatementRef& statement, LinkRelayState& link) {
+  if (link.stale_before > 0 && !statement->unkept()) {
+    drop_older(statement, link.stale_before, link);
+  }
+}
+
+void Relay::close_on_link(const StatementRef& statement, LinkRelayState& link) {
+  pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement,
+                  statement->server_name());
+  push(link, {.request = Request::close,
+              .disposition = Disposition::precede,
+              .change = std::make_unique<NameChange>(
+                  NameChange{NameChange::Kind::link_close, {}, statement})});
+}
+
+void Relay::need_statement(const StatementRef& statement, LinkRelayState& link,
+                           const SessionWorkRef& work) {
+  drop_stale(statement, link);
+  if (link.statements.use(statement) || statement->unkept()) return;
+  make_room(link);
+  need_executed(work, link);
+  prepare_on_link(statement, Disposition::precede, link);
+}
+
+// What an EXECUTE executes is needed when that is prepared, when it is bound and when it is
+// executed: whether it gives rows, and which, the server decides at the first two
+// (PlanCacheComputeResultDesc, ChoosePortalStrategy). All of them at once, so that none makes room
+// for another.
+void Relay::need_executed(const SessionWorkRef& work, LinkRelayState& link) {
+  if (work == nullptr || !rules_.share_statements) return;
+  for (const SessionStep& step : work->steps) {
+    if (step.kind != SessionStep::Kind::execute || !step.prepared) continue;
+    need_executed(step.inner, link);
+    drop_stale(step.prepared, link);
+    if (link.statements.use(step.prepared) || step.prepared->unkept()) continue;
+    if (!parsed_alike(*step.prepared)) link.poisoned = true;  // nobody else is to find it there
+    prepare_on_link(step.prepared, Disposition::precede, link);
+  }
+}
+
+// Whether it would be parsed now as it was when it was made: the settings that this depends on are
+// still the same.
+bool Relay::parsed_alike(const Statement& statement) const {
+  return statement.unkept() || statement.context() == context_of(statement.definition());
+}
+
+// A statement is shared by those with whose settings it was parsed. Who has changed them since has
+// it parsed anew from here on, where it has to be, but never for the others.
+void Relay::follow_context(ClientStatements::Named& named, const LinkRelayState& link) {
+  if (!named.statement || link.statements.find(named.statement) != nullptr) return;
+  if (parsed_alike(*named.statement)) return;
+  const Bytes definition = named.statement->definition();
+  client_.statements->replace(named,
+                              rules_.catalog.find_or_make(definition, context_of(definition)));
+}
+
+// What the link got before the client prepared it would answer as it was then.
+Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& link) {
+  follow_context(named, link);
+  const std::uint64_t now = link.epoch();
+  if (named.epoch != now) return need_as_told(named, link);
+  drop_older(named.statement, now, link);
+  need_statement(named.statement, link, named.work);
+  return Usable::yes;
+}
+
+// The catalog has changed since the client prepared it. A server that has it from before that says
+// itself whether its rows are not what they were ("cached plan must not change result type"). One
+// that got it later does not know what this client was told, and would give it rows that it takes
+// for something else: so it is asked first what they look like.
+Relay::Usable Relay::need_as_told(ClientStatements::Named& named, LinkRelayState& link) {
+  const auto* held = link.statements.find(named.statement);
+  if (held != nullptr && held->epoch < link.stale_before) held = nullptr;
+  const bool tells_itself = held != nullptr && held->epoch == named.epoch;
+  if (tells_itself || named.shape <= kNoRows) {
+    need_statement(named.statement, link, named.work);
+    return Usable::yes;
+  }
+  if (held != nullptr && held->shape == named.shape) {
+    named.epoch = std::max(named.epoch, held->epoch);
+    need_statement(named.statement, link, named.work);
+    return Usable::yes;
+  }
+  if (held != nullptr && held->shape != kUntold && held->epoch > named.epoch) {
+    return Usable::changed;
+  }
+  drop_older(named.statement, named.epoch, link);
+  need_statement(named.statement, link, named.work);
+  pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement,
+                     named.statement->server_name());
+  pg::write_empty(out_.to_server.insert(), Frontend::Flush);
+  link.confirming = LinkRelayState::Confirming::asked;
+  push(link, {.request = Request::describe_statement,
+              .disposition = Disposition::precede,
+              .change = std::make_unique<NameChange>(
+                  NameChange{NameChange::Kind::asked, {}, named.statement})});
+  return Usable::unknown_yet;
+}
+
+void Relay::need_unnamed(LinkRelayState& link) {
+  const auto& unnamed = client_.unnamed;
+  const bool has_ours =
+      link.unnamed_owner == client_.serial && link.unnamed_version == unnamed.version;
+  if (has_ours) return;
+  if (unnamed.exists) {
+    if (unnamed.work != nullptr) {
+      make_room(link);
+      need_executed(unnamed.work, link);
+    }
+    pg::write_parse(out_.to_server.insert(), {}, unnamed.definition);
+    link.change_unnamed(client_.serial, unnamed.version);
+    push(link, {.request = Request::parse,
+                .disposition = Disposition::precede,
+                .unnamed = UnnamedChange::ours,
+                .unnamed_change = link.unnamed_change});
+  } else if (link.unnamed_owner != 0) {
+    // Somebody else's unnamed statement must not answer for the one that this client lacks.
+    pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement, {});
+    link.change_unnamed(0, 0);
+    push(link, {.request = Request::close,
+                .disposition = Disposition::precede,
+                .unnamed = UnnamedChange::ours,
+                .unnamed_change = link.unnamed_change});
+  }
+}
+
+void Relay::make_room(LinkRelayState& link) {
+  while (link.statements.size() >= rules_.max_prepared_statements) {
+    const StatementRef oldest = link.statements.evict(link.expected.batch());
+    if (!oldest) return;
+    close_on_link(oldest, link);
+  }
+}
+
+// A name that no statement of this client has goes to the server as it is, which finds the words
+// for the error; unless it looks like one of ours, which some other client may have.
+std::string Relay::foreign_name(Bytes name) const {
+  std::string foreign(name);
+  const std::size_t begin = name.find_first_not_of('_');
+  if (begin != Bytes::npos && begin > 0 && name.substr(begin).starts_with("forebay_")) {
+    foreign.insert(0, "_");
+  }
+  return foreign;
+}
+
+}  // namespace forebay::core
