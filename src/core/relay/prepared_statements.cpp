@@ -153,10 +153,14 @@ void LinkStatements::evicted(const StatementRef& statement, bool closed) {
   confirm(statement);
 }
 
+bool LinkStatements::closing(const StatementRef& statement, std::uint32_t batch) const {
+  return std::any_of(closing_.begin(), closing_.end(), [&](const Held& held) {
+    return held.statement == statement && held.batch != batch;
+  });
+}
+
 bool LinkStatements::undecided(const StatementRef& statement, std::uint32_t batch) const {
-  for (const Held& held : closing_) {
-    if (held.statement == statement && held.batch != batch) return true;
-  }
+  if (closing(statement, batch)) return true;
   const auto found = where_.find(statement.get());
   return found != where_.end() && found->second->pending && found->second->batch != batch;
 }

@@ -119,6 +119,8 @@ class LinkStatements {
 
   /// Whether it depends on an answer to an earlier batch that the server has the statement.
   [[nodiscard]] bool undecided(const StatementRef& statement, std::uint32_t batch) const;
+  /// Whether an earlier batch closes it, if that does not fail before.
+  [[nodiscard]] bool closing(const StatementRef& statement, std::uint32_t batch) const;
 
   [[nodiscard]] std::size_t size() const noexcept { return order_.size(); }
 

@@ -231,8 +231,10 @@ bool Relay::undecided_use(Bytes name, const LinkRelayState& link) const {
   if (name.empty()) return link.unnamed_pending && link.unnamed_batch != batch;
   if (link.all_gone > 0 || link.expected.closes_in_earlier_batch(name)) return true;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
+  if (known == nullptr) return false;
   // Where the client's own Parse has failed, the server says rightly that there is no statement.
-  return known != nullptr && !known->pending && link.statements.undecided(known->statement, batch);
+  return known->pending ? link.statements.closing(known->statement, batch)
+                        : link.statements.undecided(known->statement, batch);
 }
 
 Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {

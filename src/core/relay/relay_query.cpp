@@ -454,8 +454,9 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& 
   SessionStep& step = named->steps[static_cast<std::size_t>(found - work->steps.begin())];
   const StatementRef known = find_statement(step.name);
   Bytes replacement;
-  std::string definition(Statement::kSqlMark);
-  if (step.kind == Kind::prepare && !known) {
+  if (step.kind == Kind::prepare) {
+    // Whether the name is taken shows when it is executed.
+    std::string definition(Statement::kSqlMark);
     definition += text.substr(name.end, part.end - name.end);
     step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
     replacement = step.prepared->server_name();

@@ -400,7 +400,7 @@ bool ServerRelay::refuse_changed() {
 bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   if (sqlstate != pg::sqlstate::kInvalidStatementName &&
       sqlstate != pg::sqlstate::kDuplicatePreparedStatement &&
-      sqlstate != pg::sqlstate::kProtocolViolation) {
+      sqlstate != pg::sqlstate::kProtocolViolation && sqlstate != pg::sqlstate::kSyntaxError) {
     return false;
   }
   if (client_ == nullptr || !rules_.share_statements || !item.message.whole()) return false;
@@ -408,7 +408,7 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   const std::size_t at = find_server_name(body);
   if (at == Bytes::npos) return false;
   std::size_t end = at + StatementCatalog::kNamePrefix.size();
-  while (end < body.size() && body[end] >= '0' && body[end] <= '9') ++end;
+  while (end < body.size() && in_name(body[end])) ++end;
   const Bytes server_name = body.substr(at, end - at);
   std::string name = link_.expected.name_at_head();
   if (name.empty() && client_->statements != nullptr) {
