@@ -174,6 +174,16 @@ bool ExpectedReplies::owes_client() const noexcept {
   return ring_[(first_ + count_ - 1) & (ring_.size() - 1)].disposition == Disposition::forward;
 }
 
+bool ExpectedReplies::owes_earlier_batch() const noexcept {
+  std::uint32_t syncs_behind = syncs_;
+  for (std::size_t i = 0; i < count_ && syncs_behind > 0; ++i) {
+    const Expected& expected = ring_[(first_ + i) & (ring_.size() - 1)];
+    if (expected.disposition != Disposition::discard) return true;
+    if (expected.request == Request::sync) --syncs_behind;
+  }
+  return false;
+}
+
 bool ExpectedReplies::changes_session() const noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
     const Expected& expected = ring_[(first_ + i) & (ring_.size() - 1)];

@@ -199,6 +199,8 @@ class ExpectedReplies {
   [[nodiscard]] bool closes_in_earlier_batch(std::string_view name) const;
   /// Whether an earlier batch is not answered to its end.
   [[nodiscard]] bool owes_sync() const noexcept { return syncs_ > 0; }
+  /// Whether that is one of the client's.
+  [[nodiscard]] bool owes_earlier_batch() const noexcept;
   /// Whether the last thing asked was the client's own, is complete, and is not answered to its
   /// end.
   [[nodiscard]] bool owes_client() const noexcept;

@@ -109,6 +109,7 @@ class Relay {
   [[nodiscard]] bool undecided_parse(Bytes name, Bytes definition,
                                      const LinkRelayState& link) const;
   [[nodiscard]] bool undecided_use(Bytes name, const LinkRelayState& link) const;
+  [[nodiscard]] bool awaits_names(const SessionWorkRef& work, const LinkRelayState& link) const;
 
   Handled on_linked(const Item& item, LinkRelayState& link);
   Handled on_extended(const Item& item, LinkRelayState& link);
@@ -191,9 +192,18 @@ class Relay {
   [[nodiscard]] SessionWorkRef work_of_name(Bytes name) const;
   [[nodiscard]] std::string context_of(Bytes definition) const;
   static void note_name(Expected& expected, const std::string& name, const StatementRef& statement);
-  [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& link);
+  [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape& shape,
+                                       LinkRelayState& link, unsigned depth = 0);
+  [[nodiscard]] bool outdated(const SessionWork& work, const StatementRef& self) const;
+  [[nodiscard]] std::string renewed(Bytes definition, SessionWorkRef& work,
+                                    const StatementRef& self, LinkRelayState& link, unsigned depth);
+  void renew(ClientStatements::Named& named, LinkRelayState& link, unsigned depth = 0);
+  void renew_executed(const SessionWork& work, const StatementRef& self, LinkRelayState& link,
+                      unsigned depth = 0);
+  void renew_bound(Bytes statement, LinkRelayState& link);
   void unseen_name(const SessionStep& step, LinkRelayState& link);
   void have_names(const SessionWork& work, LinkRelayState& link);
+  static void note_names(const SessionWork& work, Expected& expected, LinkRelayState& link);
   void have_executed(const SessionWorkRef& work, LinkRelayState& link);
   void drop_stale(const StatementRef& statement, LinkRelayState& link);
   void have_ready(const StatementRef& statement, LinkRelayState& link);
@@ -227,7 +237,7 @@ class Relay {
     Route route = {};
     RulesMatched rules = {};
   };
-  void on_parse(const Item& item, LinkRelayState& link);
+  Handled on_parse(const Item& item, LinkRelayState& link);
   void remember_work(const NewStatement& made);
   void send_parse(const NewStatement& made, Bytes name);
   void parse_named(const NewStatement& made, LinkRelayState& link);

@@ -181,7 +181,7 @@ bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) co
   switch (static_cast<Frontend>(message.type)) {
     case Frontend::Parse: {
       const NamedDefinition parse = cut_name(message);
-      if (link.all_gone > 0) return true;
+      if (link.all_gone > 0 || client_.undecided_reading) return true;
       if (!parse.well_formed || parse.name.empty()) return false;
       return undecided_parse(parse.name, parse.definition, link);
     }
@@ -202,7 +202,8 @@ bool Relay::must_wait(const pg::Message& message, const LinkRelayState& link) co
       return link.all_gone > 0 || undecided_name(close->name, link);
     }
     case Frontend::Query:
-      return link.all_gone > 0;  // the text may name a statement
+      // The text may name a statement; or it is not known yet how it is to be read.
+      return link.all_gone > 0 || client_.undecided_reading;
     default:
       return false;
   }
@@ -228,13 +229,23 @@ bool Relay::undecided_parse(Bytes name, Bytes definition, const LinkRelayState& 
 
 bool Relay::undecided_use(Bytes name, const LinkRelayState& link) const {
   const std::uint32_t batch = link.expected.batch();
-  if (name.empty()) return link.unnamed_pending && link.unnamed_batch != batch;
+  if (name.empty()) {
+    return (link.unnamed_pending && link.unnamed_batch != batch) ||
+           awaits_names(client_.unnamed.work, link);
+  }
   if (link.all_gone > 0 || link.expected.closes_in_earlier_batch(name)) return true;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   if (known == nullptr) return false;
+  if (awaits_names(known->work, link)) return true;
   // Where the client's own Parse has failed, the server says rightly that there is no statement.
   return known->pending ? link.statements.closing(known->statement, batch)
                         : link.statements.undecided(known->statement, batch);
+}
+
+// What the names in a text mean may depend on an answer, too.
+bool Relay::awaits_names(const SessionWorkRef& work, const LinkRelayState& link) const {
+  if (work == nullptr || !rules_.share_statements || !work->names_statements()) return false;
+  return (link.all_gone > 0 || link.expected.owes_earlier_batch()) && !link.expected.copying_in();
 }
 
 Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
@@ -277,8 +288,7 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
 Relay::Handled Relay::on_extended(const Item& item, LinkRelayState& link) {
   switch (static_cast<Frontend>(item.message.type)) {
     case Frontend::Parse:
-      on_parse(item, link);
-      return Handled::yes;
+      return on_parse(item, link);
     case Frontend::Bind:
       return on_bind(item, link);
     case Frontend::Describe:

@@ -126,7 +126,11 @@ void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
 // PREPARE and DEALLOCATE have done what they say.
 void ServerRelay::on_names(const SessionWork& work, std::uint16_t statement) {
   for (const SessionStep& step : work.steps) {
-    if (step.statement != statement || !step.prepared) continue;
+    if (step.statement != statement) continue;
+    if (step.kind == SessionStep::Kind::execute && step.runs && step.inner != nullptr) {
+      on_names(*step.inner, 0);
+    }
+    if (!step.prepared) continue;
     if (step.kind == SessionStep::Kind::prepare) {
       if (client_->statements == nullptr) {
         client_->statements = std::make_unique<ClientStatements>();

@@ -128,6 +128,7 @@ Relay::Handled Relay::on_query(const Item& item, LinkRelayState& link) {
   Understood understood;
   if (item.message.whole()) {
     understood = understand(query->text, reading_now(link), std::nullopt);
+    if (awaits_names(understood.work, link)) return Handled::wait;
     if (refuses(item, link, Request::query, query->text, understood)) return Handled::yes;
     if (awaits_hub(understood.work, link)) return Handled::wait;
   } else if (client_.rules != nullptr &&
@@ -200,7 +201,10 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
     return;
   }
   // Once: what one of its statements needs makes no room for another's.
-  if (rules_.share_statements && work.names_statements()) make_room(link);
+  if (rules_.share_statements && work.names_statements()) {
+    renew_executed(work, {}, link);
+    make_room(link);
+  }
   std::vector<SessionStep*> prepared;  // by this text
   std::uint16_t sent = 0;
   std::uint32_t part = 0;
@@ -438,13 +442,14 @@ void Relay::prepare_on_link(const StatementRef& statement, Disposition dispositi
 
 // The text of a Parse with the shared name in it; empty where it stays as it is. `work` becomes
 // what executing it does.
-std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& link) {
-  if (!rules_.share_statements || work == nullptr || work->statements != 1) return {};
+std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape& shape,
+                              LinkRelayState& link, unsigned depth) {
+  if (!rules_.share_statements || work->statements != 1) return {};
   const auto found = std::find_if(work->steps.begin(), work->steps.end(), names_statement);
   if (found == work->steps.end()) return {};
+  renew_executed(*work, {}, link, depth);
   const sql::Span all{0, static_cast<std::uint32_t>(text.size())};
-  const sql::Span part =
-      rules_.reader->shape.parts().empty() ? all : rules_.reader->shape.parts().front();
+  const sql::Span part = shape.parts().empty() ? all : shape.parts().front();
   const sql::Span name = sql::name_after(text, part, key_word(found->kind), link.reading.standard);
   if (name.empty()) {
     unseen_name(*found, link);
@@ -453,7 +458,7 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& 
   auto named = std::make_shared<SessionWork>(*work);
   SessionStep& step = named->steps[static_cast<std::size_t>(found - work->steps.begin())];
   const StatementRef known = find_statement(step.name);
-  Bytes replacement;
+  std::string replacement;
   if (step.kind == Kind::prepare) {
     // Whether the name is taken shows when it is executed.
     std::string definition(Statement::kSqlMark);
@@ -464,14 +469,92 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, LinkRelayState& 
     step.prepared = known;
     if (step.kind == Kind::execute) step.inner = work_of_name(step.name);
     if (step.inner != nullptr) named->depth = static_cast<std::uint16_t>(step.inner->depth + 1);
-    replacement = step.kind == Kind::deallocate ? Bytes(kGone) : Bytes(known->server_name());
+    replacement = step.kind == Kind::deallocate ? std::string(kGone) : known->server_name();
   } else {
-    return {};
+    replacement = foreign_name(step.name);
+    if (replacement == step.name) return {};
   }
-  std::string edited(text.substr(0, name.begin));
-  edited.append(replacement).append(text.substr(name.end));
+  TextEdits edits(text);
+  edits.replace(name.begin, name.end, replacement);
+  named->said = text;
+  named->shifts = edits.shifts();
   work = std::move(named);
-  return edited;
+  return edits.text();
+}
+
+// What a name in a text means, the server looks up when it binds and executes that, and not when it
+// prepares it. Whether one means something else than at that time.
+bool Relay::outdated(const SessionWork& work, const StatementRef& self) const {
+  return std::any_of(work.steps.begin(), work.steps.end(), [&](const SessionStep& step) {
+    if (step.kind != Kind::execute && step.kind != Kind::deallocate) return false;
+    const StatementRef now = find_statement(step.name);
+    if (step.kind == Kind::deallocate) return bool(now) != bool(step.prepared);
+    return now != step.prepared && (!now || now != self);
+  });
+}
+
+// The definition with the names as they are now, where it was made with others; else empty.
+std::string Relay::renewed(Bytes definition, SessionWorkRef& work, const StatementRef& self,
+                           LinkRelayState& link, unsigned depth) {
+  if (work == nullptr || !rules_.share_statements || !work->names_statements()) return {};
+  renew_executed(*work, self, link, depth);
+  if (!outdated(*work, self)) return {};
+  const Reading how = reading_now(link);
+  if (!how.lexable) return {};
+  const std::size_t end = definition.find('\0');
+  const std::string text(work->said.empty() ? definition.substr(0, end) : Bytes(work->said));
+  sql::Shape shape;
+  const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, shape);
+  work = session_work(facts, shape, text);
+  if (work == nullptr) return {};
+  std::string edited = edit_parse(text, work, shape, link, kExecutedMax);
+  if (edited.empty()) edited = text;
+  return edited.append(definition.substr(end));
+}
+
+void Relay::renew(ClientStatements::Named& named, LinkRelayState& link, unsigned depth) {
+  if (!named.statement || named.statement->unkept()) return;
+  const std::string definition =
+      renewed(named.statement->definition(), named.work, named.statement, link, depth);
+  if (definition.empty()) return;
+  client_.statements->replace(named,
+                              rules_.catalog.find_or_make(definition, context_of(definition)));
+  named.epoch = link.epoch();
+  named.shape = kUntold;
+}
+
+// The statements that it executes, in which there may be names, too.
+void Relay::renew_executed(const SessionWork& work, const StatementRef& self, LinkRelayState& link,
+                           unsigned depth) {
+  if (client_.statements == nullptr || depth >= kExecutedMax) return;
+  for (const SessionStep& step : work.steps) {
+    if (step.kind != Kind::execute) continue;
+    auto* named = client_.statements->find(step.name);
+    if (named != nullptr && named->statement != self) renew(*named, link, depth + 1);
+  }
+}
+
+void Relay::renew_bound(Bytes statement, LinkRelayState& link) {
+  auto& unnamed = client_.unnamed;
+  if (!statement.empty()) {
+    auto* named = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
+    if (named != nullptr) renew(*named, link);
+    return;
+  }
+  if (!unnamed.exists) return;
+  std::string definition = renewed(unnamed.definition, unnamed.work, {}, link, 0);
+  if (definition.empty()) return;
+  unnamed.definition = std::move(definition);
+  ++unnamed.version;
+}
+
+// What follows in its batch waits until it is known whether it has done what it says.
+void Relay::note_names(const SessionWork& work, Expected& expected, LinkRelayState& link) {
+  for (const SessionStep& step : work.steps) {
+    if (names_statement(step) && step.prepared) note_name(expected, step.name, step.prepared);
+  }
+  expected.special->undecided_names = true;
+  ++link.all_gone;
 }
 
 // What the server must have when a statement about prepared statements is executed.
@@ -479,8 +562,9 @@ void Relay::have_names(const SessionWork& work, LinkRelayState& link) {
   for (const SessionStep& step : work.steps) {
     if (!names_statement(step) || !step.prepared) continue;
     switch (step.kind) {
-      case Kind::execute:
-        break;  // need_executed
+      case Kind::execute:  // that has been prepared (need_executed)
+        if (step.runs && step.inner != nullptr) have_names(*step.inner, link);
+        break;
       case Kind::prepare:
         // A name that is taken is the server's to refuse; one of another client's makes room.
         if (find_statement(step.name)) {

@@ -451,9 +451,13 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
       link.unnamed_pending = false;
     }
     if (client != nullptr && expected->unnamed_version == client->unnamed.version) {
-      // A failed Parse leaves no unnamed statement; one that was not dropped after all is there.
+      // A failed Parse leaves no unnamed statement; one that was not dropped after all is there, as
+      // the version that it was.
       if (expected->unnamed == UnnamedChange::parsed) client->unnamed.exists = false;
-      if (expected->unnamed == UnnamedChange::dropped) client->unnamed.exists = true;
+      if (expected->unnamed == UnnamedChange::dropped) {
+        client->unnamed.exists = true;
+        --client->unnamed.version;
+      }
     }
     if (expected->special != nullptr) {
       if (expected->special->undecided_names) --link.all_gone;

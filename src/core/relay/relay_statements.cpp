@@ -38,12 +38,12 @@ std::uint32_t size32(std::size_t size) {
 
 // ---------------------------------------------------------------- Parse
 
-void Relay::on_parse(const Item& item, LinkRelayState& link) {
+Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
   const NamedDefinition cut = cut_name(item.message);
   const bool unseen = !cut.well_formed || !item.message.whole() || link.expected.copying_in();
   if (client_.tenant != nullptr && unseen && refused(unread())) {
     refuse(item, link, Request::parse, objections_.first);
-    return;
+    return Handled::yes;
   }
   // A copy-in is aborted by any message; but it may have failed before, and then this is heard.
   if (client_.rules != nullptr && unseen && link.expected.copying_in()) {
@@ -51,13 +51,13 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
     const Bytes said = cut.definition.substr(0, cut.definition.find('\0'));
     if (refuses_by_rule(item, link, Request::parse, whole ? rules_of_text(said) : rules_unread(),
                         whole ? said : Bytes())) {
-      return;
+      return Handled::yes;
     }
   }
   // The server finds the words for a malformed message.
   if (!cut.well_formed || link.expected.copying_in()) {
     forward(item, link, {.request = Request::parse});
-    return;
+    return Handled::yes;
   }
   NewStatement made{.name = cut.name,
                     .definition = cut.definition,
@@ -67,7 +67,8 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
   if (made.whole) {
     Understood understood =
         understand(text, reading_now(link), cut.definition.substr(text.size() + 3));
-    if (refuses(item, link, Request::parse, text, understood)) return;
+    if (awaits_names(understood.work, link)) return Handled::wait;
+    if (refuses(item, link, Request::parse, text, understood)) return Handled::yes;
     made.work = std::move(understood.work);
     made.ends = understood.ends;
     made.entry = std::move(understood.entry);
@@ -75,10 +76,10 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
     made.rules = understood.rules;
   } else if (client_.rules != nullptr &&
              refuses_by_rule(item, link, Request::parse, rules_unread(), {})) {
-    return;
+    return Handled::yes;
   } else if (refused_on_replica(link, unknown_work(), {})) {
     refuse_on_replica(item, link, Request::parse);
-    return;
+    return Handled::yes;
   } else if (rules_.reader != nullptr) {
     made.work = unknown_work();
     made.entry = unknown_entry();
@@ -87,7 +88,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
     made.rules = {rules_unread(), client_.rules->set->serial()};
   }
   std::string edited;
-  if (made.whole) edited = edit_parse(text, made.work, link);
+  if (made.work != nullptr) edited = edit_parse(text, made.work, rules_.reader->shape, link);
   if (!edited.empty()) {
     edited.append(cut.definition.substr(text.size()));
     made.definition = edited;
@@ -103,6 +104,7 @@ void Relay::on_parse(const Item& item, LinkRelayState& link) {
   } else {
     parse_named(made, link);
   }
+  return Handled::yes;
 }
 
 // In session mode names are the server's own; what a statement does to the session is ours to know.
@@ -240,6 +242,7 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
     forward(item, link, {.request = Request::bind});
     return Handled::yes;
   }
+  if (bind) renew_bound(bind->statement, link);
   if (link.reader && bind && bound_to_replica(bind->statement, link)) {
     refuse_on_replica(item, link, Request::bind);
     return Handled::yes;
@@ -424,16 +427,20 @@ Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
     forward(item, link, {.request = Request::execute, .ends = client_.portal_ends});
     return Handled::yes;
   }
-  if (awaits_hub(work, link)) return Handled::wait;
+  if (awaits_hub(work, link) || awaits_names(work, link)) return Handled::wait;
   need_executed(work, link);
   if (rules_.share_statements) have_names(*work, link);
   Expected expected{.request = Request::execute,
                     .ends = client_.portal_ends,
                     .special = std::make_unique<SpecialReply>()};
   expected.special->work = work;
+  expected.special->shifts = work->shifts;
+  const bool names = rules_.share_statements && work->changes_names();
+  if (names) note_names(*work, expected, link);
   client_.undecided_reading = client_.undecided_reading || work->changes_reading();
   forward(item, link, std::move(expected));
   restore_startup(*work, link);
+  if (names) pg::write_empty(out_.to_server.insert(), Frontend::Flush);  // what names it waits
   if (work->has(SessionStep::Kind::discard_all) && client_.startup != nullptr &&
       !client_.startup->entries().empty()) {
     client_.discards = true;

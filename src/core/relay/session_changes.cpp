@@ -140,6 +140,7 @@ void SessionChanges::apply(const SessionStep& step) {
     case Kind::prepare:
     case Kind::execute:
     case Kind::deallocate:
+    case Kind::deallocate_all:
       return;  // the relay's own
   }
 }

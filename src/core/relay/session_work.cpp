@@ -166,7 +166,11 @@ void Builder::add_named(const sql::Statement& statement) {
       step(Kind::execute, statement.name);
       break;
     case sql::Kind::deallocate:
-      if (!statement.all) step(Kind::deallocate, statement.name);
+      if (statement.all) {
+        step(Kind::deallocate_all);
+      } else {
+        step(Kind::deallocate, statement.name);
+      }
       break;
     case sql::Kind::notify:
       step(Kind::notify);
@@ -416,6 +420,20 @@ bool SessionWork::has(SessionStep::Kind kind) const noexcept {
 bool SessionWork::names_statements() const noexcept {
   return has(SessionStep::Kind::prepare) || has(SessionStep::Kind::execute) ||
          has(SessionStep::Kind::deallocate);
+}
+
+bool SessionWork::changes_names() const noexcept {
+  return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
+    switch (step.kind) {
+      case Kind::prepare:
+      case Kind::deallocate:
+      case Kind::deallocate_all:
+      case Kind::discard_all:
+        return true;
+      default:
+        return step.kind == Kind::execute && step.inner != nullptr && step.inner->changes_names();
+    }
+  });
 }
 
 bool SessionWork::notifies() const noexcept {

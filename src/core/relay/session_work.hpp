@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/relay/pin_reason.hpp"
@@ -37,6 +38,7 @@ struct SessionStep {
     prepare,     ///< by SQL: `name`
     execute,     ///< `name`
     deallocate,  ///< `name`
+    deallocate_all,
     notify,      ///< listeners are told who: see Notifiers
     listen,      ///< `name`, a channel
     unlisten,    ///< `name`; empty for all
@@ -69,10 +71,16 @@ struct SessionWork {
   std::uint16_t depth = 0;  ///< so many statements it executes in turn, at most kExecutedMax
   /// The text was not understood: what it did shows in the server's command tags at best.
   bool unknown = false;
+  /// The text as the client said it, where a name in it was replaced (SessionStep::prepared).
+  std::string said = {};
+  /// ... which shifts the positions behind it: TextEdits::shifts.
+  std::vector<std::pair<std::uint32_t, std::int32_t>> shifts = {};
 
   [[nodiscard]] bool has(SessionStep::Kind kind) const noexcept;
   /// PREPARE, EXECUTE or DEALLOCATE of a name.
   [[nodiscard]] bool names_statements() const noexcept;
+  /// Whether names of prepared statements mean something else behind it.
+  [[nodiscard]] bool changes_names() const noexcept;
   /// NOTIFY, or a call of pg_notify.
   [[nodiscard]] bool notifies() const noexcept;
   /// Whether a value depends on what is bound.
