@@ -117,6 +117,17 @@ bool ExpectedReplies::closes_in_earlier_batch(std::string_view name) const {
   return false;
 }
 
+std::string ExpectedReplies::closed_name(std::string_view server_name) const {
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Expected& expected = at(i);
+    if (!closes(expected) || !expected.change->closed->statement) continue;
+    if (expected.change->closed->statement->server_name() == server_name) {
+      return expected.change->name;
+    }
+  }
+  return {};
+}
+
 void ExpectedReplies::push_copy_end() {
   if (copying_in_) {
     copying_in_ = false;

@@ -197,6 +197,9 @@ class ExpectedReplies {
   /// Whether an earlier batch that is not answered to its end closes this statement of the
   /// client's.
   [[nodiscard]] bool closes_in_earlier_batch(std::string_view name) const;
+  /// What the client calls the statement that servers call so, if a Close under way has taken its
+  /// name.
+  [[nodiscard]] std::string closed_name(std::string_view server_name) const;
   /// Whether an earlier batch is not answered to its end.
   [[nodiscard]] bool owes_sync() const noexcept { return syncs_ > 0; }
   /// Whether that is one of the client's.

@@ -414,6 +414,7 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   if (name.empty() && client_->statements != nullptr) {
     name = client_->statements->name_of(server_name);
   }
+  if (name.empty()) name = link_.expected.closed_name(server_name);
   // Something hidden took away what the link had (DEALLOCATE ALL in a function): not to be pooled.
   const auto* known = client_->statements == nullptr ? nullptr : client_->statements->find(name);
   if (sqlstate == pg::sqlstate::kInvalidStatementName && known != nullptr && !known->pending &&
