@@ -728,3 +728,32 @@ def who_changes_settings_changes_nobodys_statements(lab: Lab, how: str) -> None:
                     for row in m.only(client.messages(*named), b"D")]
                 if number > 0:
                     assert rows == [("2003-02-01",)], rows
+
+
+CALL = "set_config('work_mem', '1MB', false)"
+
+
+@test(targets=POSTGRES_LIKE, params={
+    "case": f"select case when now() is null then {CALL} end",
+    "cte": f"with a as (select {CALL}) select 1",
+    "or": f"select true or {CALL} = ''",
+    "count": f"select count(*) from (select {CALL} where false) t",
+    "limit": f"select {CALL} limit 0",
+    "where": f"select 1 where {CALL} = ''",
+    "default": f"create table made (a int); alter table made add b text default {CALL}",
+    "explain": f"explain analyze select {CALL} where false",
+    "no_data": f"create temp table made as select {CALL} with no data",
+    "prepared": f"prepare p as select {CALL}; create temp table m as execute p with no data"})
+def calls_of_set_config(lab: Lab, which: str) -> None:
+    """Some are made, some not, and the text does not tell: the session is as it is directly, and
+    nobody else meets what it set."""
+    sql = calls_of_set_config.declaration.params[which]       # type: ignore
+    seen = []
+    for target in (lab.direct(), lab.target(pool_size=2)):
+        with target.connect() as client, target.connect() as other:
+            client.run("set work_mem = '3MB'")
+            client.run(sql)
+            seen.append([client.value("show work_mem") for _ in range(3)])
+            assert [other.value("show work_mem") for _ in range(3)] == ["4MB"] * 3
+            client.run("drop table if exists made")
+    assert seen[0] == seen[1]
