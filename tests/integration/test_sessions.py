@@ -586,6 +586,34 @@ def currval_is_the_sessions_own(lab: Lab) -> None:
             assert client.value("select lastval()") == client.value("select currval('numbers')")
 
 
+@test(targets=POSTGRES_LIKE)
+def numbers_taken_are_the_sessions_own(lab: Lab) -> None:
+    """INSERT, and lastval in a statement of its own, as many libraries do it, while others insert
+    by the same connections: a client is told its own number, or that it is not known."""
+    with lab.direct().connect() as owner:
+        owner.run("create table counted (id serial, who text); create table bare (who text)")
+    target = lab.target(pool_size=2)
+    known = 0
+    with busy(lab, target, clients=3, sql="insert into counted (who) values ('another');\n"):
+        for number in range(30):
+            with target.connect(within=60) as client:
+                if number % 3 == 2:
+                    # Another's number would be the only one to tell.
+                    client.run("insert into bare values ('mine')")
+                    assert sqlstate(client, "select lastval()") == "55000"
+                    continue
+                client.run(f"insert into counted (who) values ('{number}')")
+                try:
+                    told = client.value("select lastval()" if number % 3 == 0
+                                        else "select currval('counted_id_seq')")
+                except ServerError as error:
+                    assert error.sqlstate == "55000" and "INSERT ... RETURNING" in repr(error)
+                    continue
+                known += 1
+                assert told == client.value(f"select id from counted where who = '{number}'")
+    assert known > 0
+
+
 # Everything at once.
 
 def live(lab: Lab, target: Target, number: int, until: float) -> int:

@@ -123,7 +123,12 @@ void Responder::respond(const Words& message) {
 }
 
 void Responder::on_query(const std::string& text) {
-  put(text.empty() ? "EmptyQueryResponse" : command(text));
+  if (text == "refused_by_forebay") {  // no SQL, as it is meant to be
+    put("ErrorResponse ERROR 42601 \"syntax error\"");
+    if (status_ == "T") status_ = "E";
+  } else {
+    put(text.empty() ? "EmptyQueryResponse" : command(text));
+  }
   ready();
 }
 

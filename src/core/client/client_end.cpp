@@ -125,7 +125,11 @@ void ClientSession::on_timer(void* self) {
       return;
     case Phase::held:
     case Phase::linked:
-      session.hold_over();
+      if (session.throttle_ != nullptr && session.throttle_->held) {
+        session.hold_over();
+      } else {
+        session.ask_over();
+      }
       return;
     case Phase::idle:
       session.over_time(TimeLimit::client_idle);
@@ -262,6 +266,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
                               bool in_message) {
   link_ = nullptr;
   if (phase_ != Phase::linked) return;
+  if (std::exchange(may_ask_, false)) timer_.cancel();
   if (replicas_ != nullptr && survive_replica(link, reason)) {
     note(Weight::warning, "server_connection_lost", reason);
     continue_input();

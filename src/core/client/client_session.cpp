@@ -18,9 +18,13 @@ using std::chrono::milliseconds;
 
 /// A client that says more than this before it has a link is not read any further.
 constexpr std::size_t kStashMax = kInspectionMax + 1;
+/// A client that has taken a number of a sequence keeps its link for so long, to ask for it; and so
+/// often without doing so.
+constexpr milliseconds kAskWithin{1000};
+constexpr std::uint8_t kAskVainMax = 16;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 528);
+static_assert(sizeof(ClientSession) <= 536);
 
 }  // namespace
 
@@ -127,7 +131,9 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (relay_.tenant != nullptr && link != nullptr && link->at_rest()) {
       renew_claim(link->process_id);
     }
-    if (link != nullptr && !link->has(relay_.settings) && link->at_rest()) {
+    if (link != nullptr && link->at_rest() &&
+        (!link->has(relay_.settings) ||
+         link->sequences.to_be_cleaned(relay_.sequences, relay_.serial))) {
       relay.link_up(*link);
     }
     const Relay::ClientProgress progress = relay.from_client(now, link);
@@ -359,6 +365,7 @@ void ClientSession::server_done() {
 
 // No transaction is open and nothing is owed. False when the session has ended.
 bool ClientSession::after_transaction() {
+  if (std::exchange(may_ask_, false)) timer_.cancel();
   if (goodbye_) {
     fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
     return false;
@@ -378,6 +385,12 @@ bool ClientSession::after_transaction() {
     if (replicas_ != nullptr) note_bound();
     return true;
   }
+  if (link_->relay().sequences.cleaned && may_ask_next()) return true;
+  give_link_back();
+  return true;
+}
+
+void ClientSession::give_link_back() {
   ServerLink* link = std::exchange(link_, nullptr);
   // It waited for this client to read; whoever has it next does not.
   if (!unsent_.empty()) link->resume();
@@ -388,7 +401,25 @@ bool ClientSession::after_transaction() {
   } else {
     engine_.release(*link);
   }
+}
+
+// Where clients ask for lastval, most do so with the next statement: who has taken a number keeps
+// its link for that, but not for long, and not for ever anew if it never does.
+bool ClientSession::may_ask_next() {
+  ClientSequences& sequences = relay_.sequences;
+  if (!std::exchange(sequences.taken, false) || sequences.vain >= kAskVainMax) return false;
+  ++sequences.vain;
+  may_ask_ = true;
+  engine_.timers().arm(timer_, engine_.now() + kAskWithin);
   return true;
+}
+
+void ClientSession::ask_over() {
+  if (!std::exchange(may_ask_, false)) return;
+  const bool idle = link_->relay().at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
+  if (!idle || relay_.pins != 0) return;  // after_transaction will come
+  give_link_back();
+  settle();
 }
 
 void ClientSession::count_pins(Pins pins) {

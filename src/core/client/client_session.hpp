@@ -284,6 +284,9 @@ class ClientSession final : public StreamEvents {
 
   void link_up(ServerLink& link);
   bool after_transaction();
+  void give_link_back();
+  bool may_ask_next();
+  void ask_over();
   void count_pins(Pins pins);
   void reject(const Refused& reason);
   void refuse_statement(const Refused& reason);
@@ -337,6 +340,7 @@ class ClientSession final : public StreamEvents {
   bool ended_ = false;    ///< the client will send no more
   bool counted_ = false;  ///< against max_client_conn
   bool goodbye_ = false;  ///< to be let go at the end of the transaction
+  bool may_ask_ = false;  ///< keeps its link for a moment, since it may ask for lastval
 };
 
 }  // namespace forebay::core

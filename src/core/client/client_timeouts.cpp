@@ -95,6 +95,7 @@ void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
   }
   const Refused reason = reason_of(limit, "the transaction was rolled back");
   note(Weight::normal, "timeout", reason.message);
+  if (std::exchange(may_ask_, false)) timer_.cancel();
   ServerLink* link = std::exchange(link_, nullptr);
   const Residue left = residue(link->relay());
   enter(Phase::idle);

@@ -117,6 +117,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] const std::shared_ptr<CatalogEpoch>& shared_catalog() const noexcept {
     return catalog_;
   }
+  /// Whether some client has ever asked for currval or lastval.
+  [[nodiscard]] std::atomic<bool>& sequences_asked() noexcept { return sequences_asked_; }
   [[nodiscard]] PoolStatistics& statistics() const noexcept { return *statistics_; }
   // These may be replaced by a reload; what they give holds until the end of the turn.
   [[nodiscard]] const PoolTarget& target() const noexcept { return terms().target; }
@@ -346,6 +348,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::shared_ptr<PoolStatistics> statistics_;
   std::weak_ptr<Pool> primary_;  ///< of a reader
   std::atomic<std::uint32_t> in_flight_{0};
+  std::atomic<bool> sequences_asked_{false};
   std::atomic<Instant> shunned_until_{Instant{}};
 
   mutable std::mutex mutex_;

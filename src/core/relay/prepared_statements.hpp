@@ -26,6 +26,7 @@ class ClientStatements {
     std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
     Ends ends = Ends::nothing;
+    SequenceUse uses = kTakes;
     std::uint64_t judged_by = 0;  ///< serials of the functions and rules by which `route` was found
     std::uint64_t epoch = 0;      ///< the CatalogEpoch of its Parse, or of what `shape` was told of
     ResultShape shape = kUntold;  ///< what rows the client was told that it gives

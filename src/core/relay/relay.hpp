@@ -119,6 +119,7 @@ class Relay {
   struct Understood {
     SessionWorkRef work = nullptr;
     Ends ends = Ends::perhaps;
+    SequenceUse uses = kTakes;
     bool forgets_names = false;  ///< DEALLOCATE ALL and the like
     std::optional<tenant::Violation> objection = std::nullopt;
     StatementEntryRef entry = nullptr;
@@ -167,6 +168,17 @@ class Relay {
   bool refuses_state(const Item& item, LinkRelayState& link, Request request,
                      const SessionWorkRef& work);
   [[nodiscard]] SessionWorkRef work_of(Bytes statement) const;
+
+  // currval and lastval.
+  [[nodiscard]] bool asks_sequences(const SessionWork& work, unsigned depth = 0) const;
+  bool refuses_to_ask(const Item& item, LinkRelayState& link, Request request,
+                      const SessionWorkRef& work, SequenceUse use);
+  void clean_sequences(LinkRelayState& link);
+  [[nodiscard]] SequenceUse uses_of_bound(Bytes statement) const;
+  void note_sequences(SequenceUse use, LinkRelayState& link) noexcept {
+    if (use != 0) link.sequences.note(use, client_.sequences, client_.serial);
+  }
+
   [[nodiscard]] bool refused_on_replica(const LinkRelayState& link, const SessionWorkRef& work,
                                         Route route) const;
   [[nodiscard]] bool bound_to_replica(Bytes statement, const LinkRelayState& link) const;
@@ -233,6 +245,7 @@ class Relay {
     std::uint32_t body_size = 0;
     SessionWorkRef work = nullptr;
     Ends ends = Ends::perhaps;
+    SequenceUse uses = kTakes;
     StatementEntryRef entry = nullptr;
     Route route = {};
     RulesMatched rules = {};

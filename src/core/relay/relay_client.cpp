@@ -133,7 +133,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     return Handled::need_link;
   }
   const Bytes types = parse->parameter_types.substr(2);
-  auto [work, ends, forgets, objection, entry, route, matched] =
+  auto [work, ends, uses, forgets, objection, entry, route, matched] =
       understand(parse->text, reading(client_.welcome), types);
   if (objection) return Handled::need_link;
   if (matched.mask != 0) {
@@ -152,6 +152,7 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
                                              .pending = false,
                                              .work = std::move(work),
                                              .ends = ends,
+                                             .uses = uses,
                                              .epoch = epoch,
                                              .entry = std::move(entry),
                                              .route = route,
@@ -275,6 +276,7 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
           refuses_by_rule(item, link, Request::query, rules_unread(), {})) {
         return Handled::yes;
       }
+      note_sequences(kTakes, link);
       forward(item, link, {.request = Request::function_call, .sent = {.entry = unknown_entry()}});
       return Handled::yes;
     case Frontend::Flush:

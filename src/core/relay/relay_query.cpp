@@ -72,6 +72,7 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   Understood understood{
       .work = std::move(work),
       .ends = ends_of(facts),
+      .uses = uses_of(facts),
       .forgets_names = facts.known ? forgets_names(facts) : is_deallocate_all(text)};
   if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
   understood.entry = entry_of(facts);
@@ -129,7 +130,10 @@ Relay::Handled Relay::on_query(const Item& item, LinkRelayState& link) {
   if (item.message.whole()) {
     understood = understand(query->text, reading_now(link), std::nullopt);
     if (awaits_names(understood.work, link)) return Handled::wait;
-    if (refuses(item, link, Request::query, query->text, understood)) return Handled::yes;
+    if (refuses(item, link, Request::query, query->text, understood) ||
+        refuses_to_ask(item, link, Request::query, understood.work, understood.uses)) {
+      return Handled::yes;
+    }
     if (awaits_hub(understood.work, link)) return Handled::wait;
   } else if (client_.rules != nullptr &&
              refuses_by_rule(item, link, Request::query, rules_unread(), {})) {
@@ -149,6 +153,7 @@ void Relay::send_query(const Item& item, Bytes text, Understood& understood, Lin
                     .ends = understood.ends,
                     .unnamed_version = client_.unnamed.version,
                     .unnamed_change = link.unnamed_change};
+  note_sequences(understood.uses, link);
   expected.sent.bytes = item.message.body_size + kHeader;
   expected.sent.entry = std::move(understood.entry);
   if (item.message.whole()) {

@@ -66,6 +66,7 @@ void Relay::link_up(LinkRelayState& link) {
       if (becomes) link.confirming = LinkRelayState::Confirming::asked;
     }
   }
+  clean_sequences(link);
   // Clients of a pool mostly have the same settings, and those are one object.
   read_as_client(link);
 }

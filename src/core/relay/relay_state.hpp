@@ -15,6 +15,7 @@
 #include "core/relay/pin_reason.hpp"
 #include "core/relay/prepared_statements.hpp"
 #include "core/relay/route.hpp"
+#include "core/relay/sequences.hpp"
 #include "core/relay/session_changes.hpp"
 #include "core/relay/session_rules.hpp"
 #include "core/statistics/measures.hpp"
@@ -139,6 +140,7 @@ struct ClientRelayState {
   bool begins_on_primary = false;
   Attempt attempt = Attempt::none;
   Pins pins = 0;
+  ClientSequences sequences;
   std::uint64_t serial = 0;                    ///< of the session: unique in the process
   std::uint64_t pool = 0;                      ///< the pool's serial number
   const CatalogEpoch* catalog = nullptr;       ///< of the pool's database
@@ -154,6 +156,7 @@ struct ClientRelayState {
     std::uint32_t version = 0;
     bool exists = false;
     Ends ends = Ends::nothing;
+    SequenceUse uses = kTakes;
     SessionWorkRef work;
     StatementEntryRef entry;
     Route route;
@@ -208,6 +211,7 @@ struct LinkRelayState {
   ExpectedReplies expected;
   StatementMeter meter;
   LinkStatements statements;
+  LinkSequences sequences;
   /// Whose unnamed statement the server has (a session's serial; 0 nobody's), and which.
   std::uint64_t unnamed_owner = 0;
   std::uint32_t unnamed_version = 0;

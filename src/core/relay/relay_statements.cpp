@@ -71,6 +71,7 @@ Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
     if (refuses(item, link, Request::parse, text, understood)) return Handled::yes;
     made.work = std::move(understood.work);
     made.ends = understood.ends;
+    made.uses = understood.uses;
     made.entry = std::move(understood.entry);
     made.route = understood.route;
     made.rules = understood.rules;
@@ -112,6 +113,7 @@ void Relay::remember_work(const NewStatement& made) {
   if (made.name.empty()) {
     client_.unnamed.work = made.work;
     client_.unnamed.ends = made.ends;
+    client_.unnamed.uses = made.uses;
     client_.unnamed.entry = made.entry;
     if (client_.rules != nullptr) client_.rules->unnamed = made.rules;
   } else if (made.work != nullptr || made.entry != nullptr || made.rules.mask != 0) {
@@ -121,6 +123,7 @@ void Relay::remember_work(const NewStatement& made) {
                                         .pending = false,
                                         .work = made.work,
                                         .ends = made.ends,
+                                        .uses = made.uses,
                                         .entry = made.entry,
                                         .rules = made.rules});
   } else if (client_.statements != nullptr) {
@@ -150,6 +153,7 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
                                       .batch = link.expected.batch(),
                                       .work = made.work,
                                       .ends = made.ends,
+                                      .uses = made.uses,
                                       .epoch = link.epoch(),
                                       .entry = made.entry,
                                       .route = made.route,
@@ -197,6 +201,7 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
   ++unnamed.version;
   unnamed.work = made.work;
   unnamed.ends = made.ends;
+  unnamed.uses = made.uses;
   unnamed.entry = made.entry;
   unnamed.route = made.route;
   if (client_.rules != nullptr) client_.rules->unnamed = made.rules;
@@ -249,6 +254,10 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   }
   if (link.state_rule != nullptr && bind &&
       refuses_state(item, link, Request::bind, work_of(bind->statement))) {
+    return Handled::yes;
+  }
+  if (bind && refuses_to_ask(item, link, Request::bind, work_of(bind->statement),
+                             uses_of_bound(bind->statement))) {
     return Handled::yes;
   }
   // The server finds the words for one that is malformed, but of the client's own statement.
@@ -401,6 +410,7 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
       link.meter.portal.entry = unknown_entry();  // there was no room to remember it
     }
   }
+  note_sequences(uses_of_bound(bind.statement), link);  // for all that Execute will do
   auto& portals = client_.portals;
   if (work == nullptr && portals.empty()) return;
   std::erase_if(portals, [&](const auto& portal) { return portal.name == bind.portal; });

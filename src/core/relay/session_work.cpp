@@ -19,6 +19,8 @@ using sql::Value;
 constexpr std::uint8_t kNothing = 1;
 constexpr std::uint8_t kForgets = 2;
 constexpr int kEndsShift = 2;
+constexpr std::uint8_t kEndsMask = 3;
+constexpr int kUsesShift = 4;
 
 /// Functions that leave something in the session, and what.
 struct Lasting {
@@ -475,17 +477,22 @@ bool is_identifier_list(std::string_view name) noexcept {
 }
 
 Ends ends_of(const sql::Facts& facts) noexcept {
-  return facts.known ? static_cast<Ends>(facts.memo >> kEndsShift) : Ends::perhaps;
+  return facts.known ? static_cast<Ends>(facts.memo >> kEndsShift & kEndsMask) : Ends::perhaps;
 }
 
 bool forgets_names(const sql::Facts& facts) noexcept {
   return (facts.memo & kForgets) != 0;
 }
 
+SequenceUse uses_of(const sql::Facts& facts) noexcept {
+  return facts.known ? static_cast<SequenceUse>(facts.memo >> kUsesShift) : kTakes;
+}
+
 SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text) {
   if ((facts.memo & kNothing) != 0) return nullptr;
   if (!facts.known) return unknown_work();
-  facts.memo = static_cast<std::uint8_t>(static_cast<int>(judge_end(facts)) << kEndsShift);
+  facts.memo = static_cast<std::uint8_t>(static_cast<int>(judge_end(facts)) << kEndsShift |
+                                         sequence_use(facts) << kUsesShift);
   for (const sql::Statement& statement : facts.statements) {
     const bool forgets = statement.kind == sql::Kind::discard ||
                          (statement.kind == sql::Kind::deallocate && statement.all);

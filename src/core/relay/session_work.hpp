@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/relay/pin_reason.hpp"
+#include "core/relay/sequences.hpp"
 #include "core/relay/statement_catalog.hpp"
 #include "forebay/base/bytes.hpp"
 #include "forebay/protocol/postgres/frontend.hpp"
@@ -105,6 +106,8 @@ Ends ends_of(const sql::Facts& facts) noexcept;
 /// Whether a text may end prepared statements without naming them: DEALLOCATE ALL, DISCARD. After
 /// session_work of the same facts, which are known.
 bool forgets_names(const sql::Facts& facts) noexcept;
+/// What sequence_use says of them. After session_work of the same facts.
+SequenceUse uses_of(const sql::Facts& facts) noexcept;
 
 /// What a text does to its session; null for nothing, which is what most texts do. Remembers in
 /// Facts::memo whether it was nothing.

@@ -21,7 +21,7 @@ constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1208);
+static_assert(sizeof(ServerLink) <= 1232);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -75,6 +75,7 @@ ServerLink::ServerLink(Engine& engine, std::shared_ptr<Pool> pool)
   relay_.catalog = &pool_->catalog();
   relay_.meter.pool = &pool_->statistics().of(engine.id());
   relay_.reader = pool_->is_reader();
+  relay_.sequences.asked = &pool_->sequences_asked();
 }
 
 ServerLink::~ServerLink() = default;
@@ -127,6 +128,9 @@ void ServerLink::link(ClientSession& client) {
   relay_.said.clear();
   relay_.rerun = LinkRelayState::Rerun::no;
   relay_.unanswered = client.mode() != config::PoolMode::session;
+  relay_.sequences.cleaned = !dedicated_ && !relay_.reader &&
+                             (client.mode() == config::PoolMode::session ||
+                              relay_.sequences.asked->load(std::memory_order_relaxed));
   follow_rule(client.mode());
   begin_watch();
 }
@@ -471,6 +475,7 @@ void ServerLink::recover_step() {
     relay_.statements.clear();
     relay_.has_settings_statement = false;
     relay_.unnamed_owner = 0;
+    relay_.sequences.clear();
   }
   recovered();
 }

@@ -25,7 +25,7 @@ select repeat('x', 1000 + :n::int % 1000);
 
 @contextmanager
 def busy(lab: Lab, target: Target, *, clients: int = 4, protocol: str = "prepared",
-         database: str = "app", user: str = "app") -> Iterator[None]:
+         database: str = "app", user: str = "app", sql: str = SCRIPT) -> Iterator[None]:
     """pgbench clients on the same pool during the block; every one must get on without an error."""
     if target.kind == "direct":
         yield
@@ -35,7 +35,7 @@ def busy(lab: Lab, target: Target, *, clients: int = 4, protocol: str = "prepare
     # One thread for each client: pgbench prepares with a blocking call, and a thread that waits for
     # a server connection while another of its clients holds one in a transaction waits for ever.
     script = lab.folder / "busy.sql"
-    script.write_text(SCRIPT)
+    script.write_text(sql)
     child = lab.child("busy", ["pgbench", "-n", "-f", script, "-M", protocol, "-c", clients, "-j",
                                clients, "-T", "600", "-P", "1"],
                       env=dict(target.environment(user, database)))
