@@ -66,6 +66,7 @@ class Analysis {
   void copy(CopyStmt* statement);
   void explain(ExplainStmt* statement);
   bool option_is_on(DefElem* option) const noexcept;
+  [[nodiscard]] std::string template_of(List* options) const;
   void inner(Node* node);
   void create_as(CreateTableAsStmt* statement);
   void drop(DropStmt* statement);

@@ -266,6 +266,23 @@ void Analysis::named_definition(Node* node) {
       if (as<RenameStmt>(node)->relation != nullptr) {
         table(as<RenameStmt>(node)->relation, Table::Use::write);
       }
+      if (as<RenameStmt>(node)->renameType == OBJECT_DATABASE) {
+        facts_.name = bytes_or_empty(as<RenameStmt>(node)->subname);
+      }
+      break;
+    case T_DropdbStmt:
+      facts_.name = bytes_or_empty(as<DropdbStmt>(node)->dbname);
+      break;
+    case T_CreatedbStmt:
+      facts_.name = template_of(as<CreatedbStmt>(node)->options);
+      break;
+    case T_AlterDatabaseStmt:
+      for (int i = 0; i < list_length(as<AlterDatabaseStmt>(node)->options); ++i) {
+        auto* option = static_cast<DefElem*>(list_nth(as<AlterDatabaseStmt>(node)->options, i));
+        if (Bytes(option->defname) == "tablespace") {
+          facts_.name = bytes_or_empty(as<AlterDatabaseStmt>(node)->dbname);
+        }
+      }
       break;
     case T_AlterObjectSchemaStmt: {
       auto* statement = as<AlterObjectSchemaStmt>(node);
@@ -372,6 +389,27 @@ bool Analysis::option_is_on(DefElem* option) const noexcept {
   if (kind != Class::word && (kind != Class::prefix || string_begins(at, end))) return true;
   const char* const value = strVal(option->arg);
   return strcasecmp(value, "off") != 0 && strcasecmp(value, "false") != 0;
+}
+
+/// What CREATE DATABASE copies; empty where a literal says it.
+std::string Analysis::template_of(List* options) const {
+  for (int i = 0; i < list_length(options); ++i) {
+    auto* option = static_cast<DefElem*>(list_nth(options, i));
+    if (Bytes(option->defname) != "template") continue;
+    if (option->arg == nullptr || nodeTag(option->arg) != T_String || option->location < 0) {
+      return {};
+    }
+    const char* const end = text_.data() + text_.size();
+    const char* at = text_.data() + option->location;
+    while (at < end && folded(*at) != 0) ++at;
+    at = blank_end(at, end);
+    if (at != nullptr && at < end && *at == '=') at = blank_end(at + 1, end);
+    if (at == nullptr || at >= end) return {};
+    const Class kind = class_of(*at);
+    const bool prefix = kind == Class::prefix && !string_begins(at, end);
+    return kind == Class::word || prefix || *at == '"' ? strVal(option->arg) : std::string();
+  }
+  return "template1";
 }
 
 void Analysis::explain(ExplainStmt* statement) {

@@ -101,25 +101,6 @@ def heard(listener: Client, text: str = "select") -> int:
 
 
 @test(targets=FOREBAY)
-def databases_stay_in_use(lab: Lab) -> None:
-    """Server connections that are idle keep a database from being dropped, until RECONNECT."""
-    for kind, expected in (("direct", ""), ("forebay", "55006")):
-        target = lab.direct() if kind == "direct" else lab.target(
-            wildcard=True, options={"admin_users": "app"})
-        lab.postgres.rows("create database leaves owner app")
-        with target.connect("app", "leaves") as client:
-            client.run("select 1")
-        if kind == "direct":
-            wait_until(lambda: not lab.postgres.sessions("leaves"), "it has left")
-        with target.connect() as client:
-            assert said(client, "drop database leaves") == expected, kind
-            if kind == "forebay":
-                with target.connect("app", "forebay") as console:
-                    console.run("RECONNECT leaves")
-                assert said(client, "drop database leaves") == ""
-
-
-@test(targets=FOREBAY)
 def server_sees_its_own_connections(lab: Lab) -> None:
     """pg_stat_activity has no row for an idle client; an idle row shows who used it last."""
     rows = ("select application_name from pg_stat_activity where datname = 'app' and "

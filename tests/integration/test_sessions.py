@@ -614,6 +614,33 @@ def numbers_taken_are_the_sessions_own(lab: Lab) -> None:
     assert known > 0
 
 
+@test(targets=POSTGRES_LIKE)
+def databases_that_every_client_has_left_are_in_nobodys_way(lab: Lab) -> None:
+    """Our idle connections are not in the way of those who drop, rename or copy a database; clients
+    are, even if they are idle."""
+    target = lab.target(wildcard=True, users={"app": "app-secret", "postgres": "postgres-secret"},
+                        options={"min_pool_size": 1} if lab.kind == "forebay" else {})
+
+    def visit(database: str) -> None:
+        with target.connect("app", database) as one, target.connect("app", database) as two:
+            one.run("begin")
+            two.run("select 1")
+            one.run("commit")
+    with target.connect("postgres") as owner:
+        owner.run("create database comes")
+        visit("comes")
+        owner.run("alter database comes rename to goes")
+        visit("goes")
+        owner.run("create database copied template goes")
+        visit("goes")
+        owner.run("drop database goes")
+        owner.run("create database comes")
+        with target.connect("app", "comes") as idle:
+            idle.run("select 1")
+            assert sqlstate(owner, "drop database comes") == "55006"
+            idle.run("select 1")
+
+
 # Everything at once.
 
 def live(lab: Lab, target: Target, number: int, until: float) -> int:

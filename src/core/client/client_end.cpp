@@ -248,7 +248,12 @@ void ClientSession::close(std::string_view why) {
   if (!why.empty() && login_ == nullptr && engine_.shared().journal.wants_connections()) {
     note(Weight::normal, "client_disconnected", std::string(why));
   }
-  if (pool_ != nullptr && login_ == nullptr) pool_->client_went();
+  if (pool_ != nullptr && login_ == nullptr) {
+    pool_->client_went();
+    if (pool_->wanted_empty(engine_.now())) {
+      engine_.vacate(pool_->target(), pool_->target().database, false);
+    }
+  }
   if (login_ != nullptr && login_->console) {
     engine_.shared().console_clients.fetch_sub(1, std::memory_order_relaxed);
   }

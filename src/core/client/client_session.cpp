@@ -140,6 +140,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (link != nullptr) link_->note_said(bytes.substr(0, progress.consumed));
     consumed += progress.consumed;
     bytes.remove_prefix(progress.consumed);
+    if (!relay.vacated().empty()) engine_.vacate(pool_->target(), relay.vacated(), true);
     if (relay_.tenant != nullptr) note_objections(relay.objections());
     if (relay_.rules != nullptr) note_rules();
     if (replicas_ != nullptr && link != nullptr) note_sent(progress.consumed);

@@ -67,6 +67,9 @@ struct NamedHost {
   Duration kept{};  ///< so long from now
 };
 
+/// Who orders and waits for no answer.
+inline constexpr std::uint64_t kNoConsole = 0;
+
 /// What a console wants of a worker. Everything concerns all databases when `database` is empty.
 struct Order {
   enum class Kind : std::uint8_t {

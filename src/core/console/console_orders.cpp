@@ -164,6 +164,35 @@ void Engine::free_links(const std::string& database) {
   }
 }
 
+// PostgreSQL does not drop or copy a database that somebody is in: idle links of pools that no
+// client is in are nobody. It waits for them to go, so the statement may follow at once; and for
+// clients that leave meanwhile.
+void Engine::vacate(const PoolTarget& target, const std::string& database, bool asked) {
+  constexpr std::chrono::seconds kServerWaits{5};
+  std::vector<std::shared_ptr<Pool>> pools;
+  for (auto& pool : shared_.pools.all()) {
+    const PoolTarget& other = pool->target();
+    const bool same_server =
+        std::ranges::find_first_of(other.hosts, target.hosts) != other.hosts.end();
+    if (other.database == database && same_server) pools.push_back(std::move(pool));
+  }
+  bool empty = true;
+  for (const auto& pool : pools) {
+    if (asked) pool->want_empty(now_ + kServerWaits);
+    empty = empty && pool->counts().clients == 0;
+  }
+  if (!empty) return;
+  for (const auto& pool : pools) {
+    pool->want_empty({});
+    pool->vacate(now_);
+    for (std::size_t i = 0; i < shared_.workers; ++i) {
+      const Order order{Order::Kind::free_links, pool->key().database};
+      shared_.courier->send(WorkerId(static_cast<std::uint16_t>(i)),
+                            mail::Ordered{order, id_, kNoConsole});
+    }
+  }
+}
+
 void Engine::kill(const std::string& database) {
   const Refused reason{pg::sqlstate::kAdminShutdown,
                        "terminating connection due to administrator command",

@@ -118,6 +118,9 @@ class Engine final : public Driven {
   void tell_all_cluster_changed(const std::shared_ptr<Cluster>& cluster);
   /// Something speaks against the role or the health of a host of this pool.
   void suspect(const Pool& pool);
+  /// A statement is being sent to this target's servers (`asked`) that wants nobody to be in
+  /// `database`; or was, and a client has left that.
+  void vacate(const PoolTarget& target, const std::string& database, bool asked);
   void session_closed(ClientSession& session);
   /// Asks the server to cancel what the link runs. `requester` may be null.
   void cancel(ServerLink& link, std::unique_ptr<Stream> requester);

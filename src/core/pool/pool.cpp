@@ -16,6 +16,8 @@ constexpr milliseconds kBackoffMin{50};
 constexpr milliseconds kBackoffMax{1000};
 /// A host that a login for reads failed at is not read from for so long.
 constexpr milliseconds kShunReader{1000};
+/// A database that was to be dropped, renamed or copied is left alone for so long.
+constexpr milliseconds kVacant{10'000};
 
 }  // namespace
 
@@ -342,6 +344,12 @@ void Pool::reconnect(Instant now) {
   opened_since_ = now;
 }
 
+void Pool::vacate(Instant now) {
+  const std::lock_guard lock(mutex_);
+  opened_since_ = now;
+  refill_from_ = now + kVacant;
+}
+
 bool Pool::unwanted(const ServerLink& link) const {
   const std::lock_guard lock(mutex_);
   return unwanted_locked(link);
@@ -368,9 +376,10 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
   const auto waiting = static_cast<std::uint32_t>(waiters_.size());
   // After a failure one attempt at a time shows whether the server is back.
   const std::uint32_t parallel = failures_ > 0 ? 1 : terms_->max_connecting;
-  const std::uint32_t missing = refill && total_ < terms_->settings.min_pool_size
-                                    ? terms_->settings.min_pool_size - total_
-                                    : 0;
+  const std::uint32_t missing =
+      refill && now >= refill_from_ && total_ < terms_->settings.min_pool_size
+          ? terms_->settings.min_pool_size - total_
+          : 0;
   std::uint32_t planned = 0;
   const std::uint32_t size = size_now(now);
   const std::shared_ptr<Quota> host = host_quota(opening_host_locked(now));

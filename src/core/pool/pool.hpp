@@ -216,6 +216,16 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] bool paused() const;
   /// Links that were opened before `now` are to be closed when they are free.
   void reconnect(Instant now);
+  /// The same, for the sake of somebody who wants nobody to be in the database: it is not filled
+  /// up to the minimum again for a while.
+  void vacate(Instant now);
+  /// Until then that is to happen as soon as no client is in the database. Any thread, no lock.
+  void want_empty(Instant until) noexcept {
+    wanted_empty_until_.store(until, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool wanted_empty(Instant now) const noexcept {
+    return now < wanted_empty_until_.load(std::memory_order_relaxed);
+  }
   /// `link` is to be closed when it is free.
   [[nodiscard]] bool unwanted(const ServerLink& link) const;
 
@@ -350,6 +360,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::atomic<std::uint32_t> in_flight_{0};
   std::atomic<bool> sequences_asked_{false};
   std::atomic<Instant> shunned_until_{Instant{}};
+  std::atomic<Instant> wanted_empty_until_{Instant{}};
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Terms> terms_;
@@ -374,6 +385,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   auth::ScramKeyCache keys_;
   bool paused_ = false;
   Instant opened_since_{};  ///< links from before are closed
+  Instant refill_from_{};   ///< not to the minimum before
   Instant trusted_until_{};
   ClusterReader hosts_;
   std::size_t preferred_host_ = 0;

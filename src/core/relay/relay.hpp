@@ -50,6 +50,8 @@ class Relay {
   ClientProgress from_client(Bytes bytes, LinkRelayState* link);
   [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
   [[nodiscard]] const Objections& objections() const noexcept { return objections_; }
+  /// The database in which nobody may be while what is sent now is carried out; empty for none.
+  [[nodiscard]] const std::string& vacated() const noexcept { return vacated_; }
 
   /// What the client says next, up to where its server may change.
   struct Batch {
@@ -173,6 +175,7 @@ class Relay {
   [[nodiscard]] bool asks_sequences(const SessionWork& work, unsigned depth = 0) const;
   bool refuses_to_ask(const Item& item, LinkRelayState& link, Request request,
                       const SessionWorkRef& work, SequenceUse use);
+  bool refuses_to_ask(const Item& item, LinkRelayState& link, Bytes bound);
   void clean_sequences(LinkRelayState& link);
   [[nodiscard]] SequenceUse uses_of_bound(Bytes statement) const;
   void note_sequences(SequenceUse use, LinkRelayState& link) noexcept {
@@ -292,6 +295,7 @@ class Relay {
   ClientRelayState& client_;
   Output out_;
   std::string violation_;
+  std::string vacated_;
   Objections objections_;
 };
 

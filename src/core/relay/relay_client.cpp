@@ -336,7 +336,12 @@ void Relay::supply(LinkRelayState& link, Request request, NameChange change) {
 void Relay::push(LinkRelayState& link, Expected&& expected) {
   if (link.meter.pool != nullptr && rules_.measures != nullptr) measure(link, expected);
   const SpecialReply* special = expected.special.get();
-  if (special != nullptr && special->work != nullptr) note_listening(*special->work, link);
+  if (special != nullptr && special->work != nullptr) {
+    note_listening(*special->work, link);
+    for (const SessionStep& step : special->work->steps) {
+      if (step.kind == SessionStep::Kind::vacate) vacated_ = step.name;
+    }
+  }
   if (special != nullptr && special->work != nullptr && special->work->notifies() &&
       link.catalog != nullptr) {
     link.catalog->notifiers.note(link.process_id, client_.process_id);

@@ -50,6 +50,10 @@ bool Relay::refuses_to_ask(const Item& item, LinkRelayState& link, Request reque
   return true;
 }
 
+bool Relay::refuses_to_ask(const Item& item, LinkRelayState& link, Bytes bound) {
+  return refuses_to_ask(item, link, Request::bind, work_of(bound), uses_of_bound(bound));
+}
+
 SequenceUse Relay::uses_of_bound(Bytes statement) const {
   if (statement.empty()) return client_.unnamed.uses;
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);

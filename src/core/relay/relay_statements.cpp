@@ -256,10 +256,7 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
       refuses_state(item, link, Request::bind, work_of(bind->statement))) {
     return Handled::yes;
   }
-  if (bind && refuses_to_ask(item, link, Request::bind, work_of(bind->statement),
-                             uses_of_bound(bind->statement))) {
-    return Handled::yes;
-  }
+  if (bind && refuses_to_ask(item, link, bind->statement)) return Handled::yes;
   // The server finds the words for one that is malformed, but of the client's own statement.
   if (!bind || bind->statement.empty()) {
     if (bind) open_portal(*bind, item.message, link);

@@ -141,6 +141,7 @@ void SessionChanges::apply(const SessionStep& step) {
     case Kind::execute:
     case Kind::deallocate:
     case Kind::deallocate_all:
+    case Kind::vacate:
       return;  // the relay's own
   }
 }

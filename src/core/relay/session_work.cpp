@@ -177,6 +177,9 @@ void Builder::add_named(const sql::Statement& statement) {
     case sql::Kind::notify:
       step(Kind::notify);
       break;
+    case sql::Kind::ddl:
+      if (!statement.name.empty()) step(Kind::vacate, statement.name);
+      break;
     case sql::Kind::explain:
       for (const sql::Statement& inner : statement.inner) {
         const bool as_execute = inner.kind == sql::Kind::create_table_as && !inner.name.empty();

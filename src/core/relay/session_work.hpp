@@ -44,6 +44,7 @@ struct SessionStep {
     listen,      ///< `name`, a channel
     unlisten,    ///< `name`; empty for all
     make_table,  ///< of rows: the command tag does not show it
+    vacate,      ///< `name`, a database in which nobody may be meanwhile
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;

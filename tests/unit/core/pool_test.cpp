@@ -177,6 +177,26 @@ TEST_F(PoolTest, keeps_a_minimum) {
   for (int i = 0; i < 3; ++i) pool->open_abandoned();
 }
 
+TEST_F(PoolTest, keeps_no_minimum_for_a_while_in_a_database_that_nobody_may_be_in) {
+  Pool::Setup setup = PoolBench::setup(5);
+  setup.settings.min_pool_size = 1;
+  const auto pool = bench_.pool(setup);
+  EXPECT_EQ(pool->plan(bench_.now, true), 1u);
+  ServerLink& link = bench_.opened(pool);
+  pool->vacate(bench_.now);
+  EXPECT_TRUE(pool->unwanted(link));
+  EXPECT_EQ(pool->release(link, WorkerId(0), bench_.now, false).kind, Pool::Released::Kind::close);
+  pool->closed(true);
+  EXPECT_EQ(pool->plan(bench_.now + std::chrono::seconds(9), true), 0u);
+  Ticket ticket;
+  EXPECT_EQ(pool->acquire(PoolBench::ticket(ticket, 0, 1), bench_.now).open,
+            1u);  // but for clients
+  pool->withdraw(ticket);
+  pool->open_abandoned();
+  EXPECT_EQ(pool->plan(bench_.now + std::chrono::seconds(10), true), 1u);
+  pool->open_abandoned();
+}
+
 // ---------------------------------------------------------------- failures
 
 TEST_F(PoolTest, after_a_failure_it_pauses_longer_and_longer) {

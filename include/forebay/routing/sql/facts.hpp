@@ -191,7 +191,8 @@ struct Statement {
   TransactionModes modes;  ///< of BEGIN, SET TRANSACTION
 
   /// Of the savepoint, prepared statement (also of CREATE TABLE AS EXECUTE), cursor, channel; the
-  /// parameter of SHOW.
+  /// parameter of SHOW. Of DDL: the database in which nobody may be meanwhile (DROP DATABASE,
+  /// ALTER DATABASE RENAME or SET TABLESPACE, the template of CREATE DATABASE).
   std::string name;
   /// The transaction id of PREPARE TRANSACTION and its like, the payload of NOTIFY, the file of
   /// LOAD.
