@@ -208,7 +208,13 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
   // Once: what one of its statements needs makes no room for another's.
   if (rules_.share_statements && work.names_statements()) {
     renew_executed(work, {}, link);
+    const bool in_batch = link.expected.batch_open();
     make_room(link);
+    if (!in_batch && link.expected.batch_open()) {
+      // Behind it, have_ready makes a batch of its own: where that fails, the Query is not skipped.
+      pg::write_empty(out_.to_server.insert(), Frontend::Sync);
+      push(link, {.request = Request::sync, .disposition = Disposition::discard});
+    }
   }
   std::vector<SessionStep*> prepared;  // by this text
   std::uint16_t sent = 0;
