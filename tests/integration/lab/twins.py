@@ -64,6 +64,8 @@ class Voice:
             heard += self._until(ends)
             if heard[-1].type == b"Z":
                 self.status = heard[-1].body
+                if len(self.status) > 1:        # nothing more comes
+                    return heard
             self.skipping = heard[-1].type == b"E"
         self.owed = [Say("flush")] if in_batch else []
         return heard
@@ -170,18 +172,20 @@ class Play:
             try:
                 self.other.messages(*pieces, m.sync())
             except LabError:
-                return self.all_leave()
+                return self.all_leave(None, "nobody has the server connection, and others wait")
         return None
 
-    def all_leave(self) -> str:
-        """Somebody keeps a connection, whose texts could not be read for certain. Not for ever."""
-        for _, voice in self.pairs:
-            voice.client.close()
+    def all_leave(self, waits: Optional[int], trouble: str) -> str:
+        """Somebody waits for a server connection. That may be one's whose texts could not be read
+        for certain; but when that one leaves, it must be there."""
+        for client, (_, voice) in enumerate(self.pairs):
+            if client != waits:
+                voice.client.close()
         try:
-            self.other.until_ready()
+            (self.other if waits is None else self.pairs[waits][1].client).read()
             return ""
-        except LabError as error:
-            return f"  nobody has the server connection: {error}"
+        except (Ended, LabError):
+            return trouble
 
     def take(self, turn: Turn) -> Optional[str]:
         """The directly connected first: they tell who will keep a connection."""
@@ -206,6 +210,8 @@ class Play:
             if not at_once:
                 self.pairs[client][1].say(said)
             got = [comparable(each) for each in self.pairs[client][1].hear()]
+            if got and got[-1].type == b"Z" and len(got[-1].body) > 1:
+                return self.all_leave(client, describe(turn, client, heard[client], got))
             if got != heard[client]:
                 if known_difference(heard[client], got):
                     return ""
