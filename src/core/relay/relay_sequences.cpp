@@ -51,7 +51,8 @@ bool Relay::refuses_to_ask(const Item& item, LinkRelayState& link, Request reque
 }
 
 bool Relay::refuses_to_ask(const Item& item, LinkRelayState& link, Bytes bound) {
-  return refuses_to_ask(item, link, Request::bind, work_of(bound), uses_of_bound(bound));
+  const SessionWorkRef work = work_of(bound);
+  return work != nullptr && refuses_to_ask(item, link, Request::bind, work, uses_of_bound(bound));
 }
 
 SequenceUse Relay::uses_of_bound(Bytes statement) const {

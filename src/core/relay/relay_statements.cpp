@@ -388,6 +388,7 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
                         LinkRelayState& link) {
   const bool whole = message.whole();
   SessionWorkRef work;
+  SequenceUse uses = kTakes;
   link.meter.portal = {nullptr, message.body_size};
   client_.portal_ends = Ends::perhaps;
   if (client_.statements != nullptr && client_.statements->untold.open &&
@@ -396,18 +397,20 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
   }
   if (bind.statement.empty()) {
     work = client_.unnamed.work;
+    uses = client_.unnamed.uses;
     client_.portal_ends = client_.unnamed.ends;
     link.meter.portal.entry = client_.unnamed.entry;
   } else if (client_.statements != nullptr) {
     if (const auto* named = client_.statements->find(bind.statement)) {
       work = named->work;
+      uses = named->uses;
       client_.portal_ends = named->ends;
       link.meter.portal.entry = named->entry;
     } else if (!rules_.share_statements) {
       link.meter.portal.entry = unknown_entry();  // there was no room to remember it
     }
   }
-  note_sequences(uses_of_bound(bind.statement), link);  // for all that Execute will do
+  note_sequences(uses, link);  // for all that Execute will do
   auto& portals = client_.portals;
   if (work == nullptr && portals.empty()) return;
   std::erase_if(portals, [&](const auto& portal) { return portal.name == bind.portal; });
