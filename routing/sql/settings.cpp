@@ -168,12 +168,14 @@ void Analysis::modes(List* options) noexcept {
   }
 }
 
-// The calls of set_config that are columns of a plain query, beside nothing but constants: another
-// function may give no row, and with it none is made; or rows are made that are not given.
+// The calls of set_config that are columns of a plain query, beside nothing but constants and
+// columns: beside another function (x.f may be one), and with locks that are not waited for, rows
+// may be made that are not given.
 void Analysis::find_sure_calls(SelectStmt* select) {
   if (select->op != SETOP_NONE || select->withClause != nullptr || select->limitCount != nullptr ||
       select->limitOffset != nullptr || select->distinctClause != nullptr ||
-      select->intoClause != nullptr || select->havingClause != nullptr) {
+      select->intoClause != nullptr || select->havingClause != nullptr ||
+      select->lockingClause != nullptr) {
     return;
   }
   for (int i = 0; i < list_length(select->targetList); ++i) {
@@ -185,7 +187,8 @@ void Analysis::find_sure_calls(SelectStmt* select) {
         sure_calls_.push_back(call);
         continue;
       }
-    } else if (tag == T_A_Const || tag == T_ColumnRef || tag == T_ParamRef) {
+    } else if (tag == T_A_Const || tag == T_ParamRef ||
+               (tag == T_ColumnRef && list_length(as<ColumnRef>(value)->fields) == 1)) {
       continue;
     }
     sure_calls_.clear();

@@ -349,6 +349,11 @@ def statements_that_execute_each_other(lab: Lab, rule: str) -> None:
         client.messages(m.parse("tail", "execute tail"), m.sync())
         answer = client.messages(m.bind("", "tail"), m.execute(""), m.sync())
         assert m.only(answer, b"E"), answer
+        for name, other in (("one", "two"), ("two", "one"), ("one", "two")) * 10:
+            client.messages(m.parse(name, f"execute {other}"), m.sync())
+            answer = client.messages(m.bind("", name), m.execute(""), m.sync())
+            assert m.only(answer, b"E"), answer
+            client.messages(m.query(f"execute {name}"))
         client.messages(m.parse("p0", "select 1"), m.sync())
         for first in range(1, 100_000, 1000):
             client.messages(*[m.parse(f"p{n}", f"execute p{n - 1}")

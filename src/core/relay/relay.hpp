@@ -169,15 +169,12 @@ class Relay {
                                     unsigned depth = 0) const;
   bool refuses_state(const Item& item, LinkRelayState& link, Request request,
                      const SessionWorkRef& work);
-  [[nodiscard]] SessionWorkRef work_of(Bytes statement) const;
 
   // currval and lastval.
   [[nodiscard]] bool asks_sequences(const SessionWork& work, unsigned depth = 0) const;
   bool refuses_to_ask(const Item& item, LinkRelayState& link, Request request,
                       const SessionWorkRef& work, SequenceUse use);
-  bool refuses_to_ask(const Item& item, LinkRelayState& link, Bytes bound);
   void clean_sequences(LinkRelayState& link);
-  [[nodiscard]] SequenceUse uses_of_bound(Bytes statement) const;
   void note_sequences(SequenceUse use, LinkRelayState& link) noexcept {
     if (use != 0) link.sequences.note(use, client_.sequences, client_.serial);
   }
@@ -215,13 +212,13 @@ class Relay {
   void renew(ClientStatements::Named& named, LinkRelayState& link, unsigned depth = 0);
   void renew_executed(const SessionWork& work, const StatementRef& self, LinkRelayState& link,
                       unsigned depth = 0);
-  void renew_bound(Bytes statement, LinkRelayState& link);
+  void renew_unnamed(LinkRelayState& link);
   void unseen_name(const SessionStep& step, LinkRelayState& link);
   void have_names(const SessionWork& work, LinkRelayState& link);
   static void note_names(const SessionWork& work, Expected& expected, LinkRelayState& link);
-  void have_executed(const SessionWorkRef& work, LinkRelayState& link);
+  void have_executed(const SessionWorkRef& work, LinkRelayState& link, bool in_batch);
   void drop_stale(const StatementRef& statement, LinkRelayState& link);
-  void have_ready(const StatementRef& statement, LinkRelayState& link);
+  void have_ready(const StatementRef& statement, LinkRelayState& link, bool in_batch);
   void prepare_on_link(const StatementRef& statement, Disposition disposition,
                        LinkRelayState& link);
 
@@ -264,6 +261,8 @@ class Relay {
                    LinkRelayState& link);
   Handled on_execute(const Item& item, LinkRelayState& link);
   void on_sync(const Item& item, LinkRelayState& link);
+  bool refuses_bound(const Item& item, Bytes name, const ClientStatements::Named* known,
+                     LinkRelayState& link);
   Handled on_bind(const Item& item, LinkRelayState& link);
   Handled on_describe(const Item& item, LinkRelayState& link);
   void describe_portal(const Item& item, Bytes portal, LinkRelayState& link);
@@ -281,7 +280,7 @@ class Relay {
   void need_unnamed(LinkRelayState& link);
   void make_room(LinkRelayState& link);
   [[nodiscard]] bool parsed_alike(const Statement& statement) const;
-  void follow_context(ClientStatements::Named& named, const LinkRelayState& link);
+  void follow_context(ClientStatements::Named& named);
   void forward(const Item& item, LinkRelayState& link, Expected&& expected);
   void drop(const Item& item);
   void supply(LinkRelayState& link, Request request, NameChange change);

@@ -43,18 +43,9 @@ void Relay::need_statement(const StatementRef& statement, LinkRelayState& link,
 
 // What an EXECUTE executes is needed when that is prepared, when it is bound and when it is
 // executed: whether it gives rows, and which, the server decides at the first two
-// (PlanCacheComputeResultDesc, ChoosePortalStrategy). All of them at once, so that none makes room
-// for another.
+// (PlanCacheComputeResultDesc, ChoosePortalStrategy).
 void Relay::need_executed(const SessionWorkRef& work, LinkRelayState& link) {
-  if (work == nullptr || !rules_.share_statements) return;
-  for (const SessionStep& step : work->steps) {
-    if (step.kind != SessionStep::Kind::execute || !step.prepared) continue;
-    need_executed(step.inner, link);
-    drop_stale(step.prepared, link);
-    if (link.statements.use(step.prepared) || step.prepared->unkept()) continue;
-    if (!parsed_alike(*step.prepared)) link.poisoned = true;  // nobody else is to find it there
-    prepare_on_link(step.prepared, Disposition::precede, link);
-  }
+  if (rules_.share_statements) have_executed(work, link, true);
 }
 
 // Whether it would be parsed now as it was when it was made: the settings that this depends on are
@@ -64,10 +55,9 @@ bool Relay::parsed_alike(const Statement& statement) const {
 }
 
 // A statement is shared by those with whose settings it was parsed. Who has changed them since has
-// it parsed anew from here on, where it has to be, but never for the others.
-void Relay::follow_context(ClientStatements::Named& named, const LinkRelayState& link) {
-  if (!named.statement || link.statements.find(named.statement) != nullptr) return;
-  if (parsed_alike(*named.statement)) return;
+// it parsed anew from here on, where a link does not have it, but never for the others.
+void Relay::follow_context(ClientStatements::Named& named) {
+  if (!named.statement || parsed_alike(*named.statement)) return;
   const Bytes definition = named.statement->definition();
   client_.statements->replace(named,
                               rules_.catalog.find_or_make(definition, context_of(definition)));
@@ -75,10 +65,11 @@ void Relay::follow_context(ClientStatements::Named& named, const LinkRelayState&
 
 // What the link got before the client prepared it would answer as it was then.
 Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& link) {
-  follow_context(named, link);
+  const auto* held = link.statements.find(named.statement);
+  if (held == nullptr) follow_context(named);
   const std::uint64_t now = link.epoch();
   if (named.epoch != now) return need_as_told(named, link);
-  drop_older(named.statement, now, link);
+  if (held != nullptr && held->epoch < now) drop_older(named.statement, now, link);
   need_statement(named.statement, link, named.work);
   return Usable::yes;
 }

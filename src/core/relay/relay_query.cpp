@@ -308,14 +308,17 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
     return other->name == step.name;
   });
   if (mine == prepared.rend() && client_.statements != nullptr) {
-    if (auto* named = client_.statements->find(step.name)) follow_context(*named, link);
+    auto* named = client_.statements->find(step.name);
+    if (named != nullptr && link.statements.find(named->statement) == nullptr) {
+      follow_context(*named);
+    }
   }
   const StatementRef known =
       mine == prepared.rend() ? find_statement(step.name) : (*mine)->prepared;
   if (step.kind == Kind::prepare) {
     if (known) {
       // The server finds the words for a name that is taken.
-      if (mine == prepared.rend()) have_ready(known, link);
+      if (mine == prepared.rend()) have_ready(known, link, link.expected.batch_open());
       note_name(expected, step.name, known);
       edits.replace(name.begin, name.end, known->server_name());
       return;
@@ -337,8 +340,8 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
   note_name(expected, step.name, known);
   if (step.kind == Kind::execute) {
     step.inner = mine == prepared.rend() ? work_of_name(step.name) : executed_work((*mine)->inner);
-    have_executed(step.inner, link);
-    if (mine == prepared.rend()) have_ready(known, link);
+    have_executed(step.inner, link, link.expected.batch_open());
+    if (mine == prepared.rend()) have_ready(known, link, link.expected.batch_open());
     edits.replace(name.begin, name.end, known->server_name());
   } else {
     const std::string gone = std::string(kGone) + "_" + std::to_string(++link.gone);
@@ -384,12 +387,12 @@ void Relay::note_name(Expected& expected, const std::string& name, const Stateme
       std::make_unique<NameChange>(NameChange{NameChange::Kind::reference, name, statement});
 }
 
-// Ahead of a Query, in a batch of its own. If it fails, the Query fails for lack of it.
-void Relay::have_ready(const StatementRef& statement, LinkRelayState& link) {
-  const bool in_batch = link.expected.batch_open();
+// In the batch of the message that needs it; or ahead of a Query, in a batch of its own: if that
+// fails, the Query fails for lack of it.
+void Relay::have_ready(const StatementRef& statement, LinkRelayState& link, bool in_batch) {
   drop_stale(statement, link);
   if (link.statements.use(statement) || statement->unkept()) return;
-  if (!parsed_alike(*statement)) link.poisoned = true;
+  if (!parsed_alike(*statement)) link.poisoned = true;  // nobody else is to find it there
   if (in_batch) {
     prepare_on_link(statement, Disposition::precede, link);
     return;
@@ -399,13 +402,14 @@ void Relay::have_ready(const StatementRef& statement, LinkRelayState& link) {
   push(link, {.request = Request::sync, .disposition = Disposition::discard});
 }
 
-// What an EXECUTE executes may be one itself, that the protocol prepared.
-void Relay::have_executed(const SessionWorkRef& work, LinkRelayState& link) {
+// What an EXECUTE executes may be one itself, that the protocol prepared. All of them at once, so
+// that none makes room for another.
+void Relay::have_executed(const SessionWorkRef& work, LinkRelayState& link, bool in_batch) {
   if (work == nullptr) return;
   for (const SessionStep& step : work->steps) {
     if (step.kind != Kind::execute || !step.prepared) continue;
-    have_executed(step.inner, link);
-    have_ready(step.prepared, link);
+    have_executed(step.inner, link, in_batch);
+    have_ready(step.prepared, link, in_batch);
   }
 }
 
@@ -545,13 +549,8 @@ void Relay::renew_executed(const SessionWork& work, const StatementRef& self, Li
   }
 }
 
-void Relay::renew_bound(Bytes statement, LinkRelayState& link) {
+void Relay::renew_unnamed(LinkRelayState& link) {
   auto& unnamed = client_.unnamed;
-  if (!statement.empty()) {
-    auto* named = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
-    if (named != nullptr) renew(*named, link);
-    return;
-  }
   if (!unnamed.exists) return;
   std::string definition = renewed(unnamed.definition, unnamed.work, {}, link, 0);
   if (definition.empty()) return;

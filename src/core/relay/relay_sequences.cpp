@@ -50,17 +50,6 @@ bool Relay::refuses_to_ask(const Item& item, LinkRelayState& link, Request reque
   return true;
 }
 
-bool Relay::refuses_to_ask(const Item& item, LinkRelayState& link, Bytes bound) {
-  const SessionWorkRef work = work_of(bound);
-  return work != nullptr && refuses_to_ask(item, link, Request::bind, work, uses_of_bound(bound));
-}
-
-SequenceUse Relay::uses_of_bound(Bytes statement) const {
-  if (statement.empty()) return client_.unnamed.uses;
-  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
-  return known == nullptr ? kTakes : known->uses;
-}
-
 // Numbers of other clients go before this one comes.
 void Relay::clean_sequences(LinkRelayState& link) {
   client_.sequences.taken = false;

@@ -72,13 +72,6 @@ PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link,
   return PinReason::none;
 }
 
-// What a statement of the client's does, by the name that a Bind has for it.
-SessionWorkRef Relay::work_of(Bytes statement) const {
-  if (statement.empty()) return client_.unnamed.work;
-  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(statement);
-  return known == nullptr ? nullptr : known->work;
-}
-
 // Also what only the server's answer shows, too late to be refused.
 void ServerRelay::warn_of_pins(Pins before) {
   const auto fresh = static_cast<Pins>(client_->pins & ~before & ~bit(PinReason::looking));

@@ -228,6 +228,20 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
 
 // ---------------------------------------------------------------- Bind, Describe, Close
 
+// Of the client's statement `name`; `known` is null for the unnamed one and for none.
+bool Relay::refuses_bound(const Item& item, Bytes name, const ClientStatements::Named* known,
+                          LinkRelayState& link) {
+  if (link.reader && bound_to_replica(name, link)) {
+    refuse_on_replica(item, link, Request::bind);
+    return true;
+  }
+  if (known == nullptr && !name.empty()) return false;
+  const SessionWorkRef& work = known != nullptr ? known->work : client_.unnamed.work;
+  if (link.state_rule != nullptr && refuses_state(item, link, Request::bind, work)) return true;
+  const SequenceUse uses = known != nullptr ? known->uses : client_.unnamed.uses;
+  return refuses_to_ask(item, link, Request::bind, work, uses);
+}
+
 Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   const auto bind = pg::frontend::Bind::parse(item.message.body);
   if (client_.tenant != nullptr && rules_.share_statements) {
@@ -247,18 +261,15 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
     forward(item, link, {.request = Request::bind});
     return Handled::yes;
   }
-  if (bind) renew_bound(bind->statement, link);
-  if (link.reader && bind && bound_to_replica(bind->statement, link)) {
-    refuse_on_replica(item, link, Request::bind);
-    return Handled::yes;
-  }
-  if (link.state_rule != nullptr && bind &&
-      refuses_state(item, link, Request::bind, work_of(bind->statement))) {
-    return Handled::yes;
-  }
-  if (bind && refuses_to_ask(item, link, bind->statement)) return Handled::yes;
+  const bool unnamed = bind && bind->statement.empty();
+  auto* const known = !bind || unnamed || client_.statements == nullptr
+                          ? nullptr
+                          : client_.statements->find(bind->statement);
+  if (unnamed) renew_unnamed(link);
+  if (known != nullptr) renew(*known, link);
+  if (bind && refuses_bound(item, bind->statement, known, link)) return Handled::yes;
   // The server finds the words for one that is malformed, but of the client's own statement.
-  if (!bind || bind->statement.empty()) {
+  if (!bind || unnamed) {
     if (bind) open_portal(*bind, item.message, link);
     need_unnamed(link);
     need_executed(client_.unnamed.work, link);
@@ -268,7 +279,6 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
   Expected expected{.request = Request::bind};
   std::string foreign;
   Bytes server_name;
-  auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(bind->statement);
   if (known == nullptr) {
     foreign = foreign_name(bind->statement);
     server_name = foreign;

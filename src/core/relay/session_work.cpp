@@ -203,11 +203,12 @@ void Builder::add_named(const sql::Statement& statement) {
 
 // Its body is a literal of the text.
 bool Builder::some_block_sets() {
-  if (!block_sets_)
+  if (!block_sets_) {
     block_sets_ = std::ranges::any_of(shape_.literals(), [&](const sql::Literal& literal) {
       std::string body;
       return sql::literal_value(text_, literal, body) && block_sets(body);
     });
+  }
   return *block_sets_;
 }
 
