@@ -528,10 +528,13 @@ std::string Relay::renewed(Bytes definition, SessionWorkRef& work, const Stateme
 }
 
 void Relay::renew(ClientStatements::Named& named, LinkRelayState& link, unsigned depth) {
-  if (!named.statement || named.statement->unkept()) return;
-  const std::string definition =
-      renewed(named.statement->definition(), named.work, named.statement, link, depth);
+  // Held here: the statements that it executes may execute it, and be renewed with it.
+  const StatementRef before = named.statement;
+  SessionWorkRef work = named.work;
+  if (!before || before->unkept()) return;
+  const std::string definition = renewed(before->definition(), work, before, link, depth);
   if (definition.empty()) return;
+  named.work = std::move(work);
   client_.statements->replace(named,
                               rules_.catalog.find_or_make(definition, context_of(definition)));
   named.epoch = link.epoch();
