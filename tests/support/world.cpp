@@ -57,14 +57,17 @@ World::World(config::Config config, std::size_t workers, std::uint64_t seed)
   }
 }
 
-// As the program ends: everybody is told to stop, then the engines go, then their mail.
+// As the program ends: everybody is told to stop, in the turn in which it reads what there is, then
+// the engines go, then their mail.
 World::~World() {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     turn(i, [](const auto&) { return std::nullopt; });
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     post(i, core::mail::Stop{});
-    turn(i, [](const auto&) { return std::nullopt; });
+    turn(i, [](const auto& ready) {
+      return ready.empty() ? std::nullopt : std::optional(Pick{ready.front()});
+    });
   }
   for (const auto& worker : workers_) worker->engine.reset();
   for (const auto& worker : workers_) worker->mail.clear();

@@ -353,6 +353,7 @@ void Engine::receive(mail::HostMoved& moved) {
   look_after_links();
 }
 
+// With their streams: nothing is told to any of them any more, in this turn either.
 void Engine::receive(mail::Stop&) {
   draining_ = true;
   stopped_ = true;
@@ -360,7 +361,7 @@ void Engine::receive(mail::Stop&) {
   lookups_.reset();
   hubs_.reset();
   while (!sessions_.empty()) sessions_.front().close("shutdown");
-  for (auto& console : std::exchange(consoles_, {})) dead_consoles_.push_back(std::move(console));
+  consoles_.clear();
   std::vector<ServerLink*> links;
   for (ServerLink& link : links_) links.push_back(&link);
   for (ServerLink* link : links) {
@@ -371,7 +372,7 @@ void Engine::receive(mail::Stop&) {
       link->close();
     }
   }
-  for (auto& attempt : std::exchange(cancels_, {})) dead_cancels_.push_back(std::move(attempt));
+  cancels_.clear();
 }
 
 double Engine::random_fraction() {
