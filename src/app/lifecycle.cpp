@@ -31,6 +31,15 @@ constexpr milliseconds kRecordsLook{500};
 constexpr std::chrono::seconds kNamesLook{1};
 /// A process id has room for so many workers.
 constexpr std::size_t kWorkersMax = 127;
+constexpr int kSignals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+
+// SIG_BLOCK or SIG_UNBLOCK, for this thread and those that it starts.
+void mask_signals(int how) {
+  sigset_t mask;
+  sigemptyset(&mask);
+  for (const int signal : kSignals) sigaddset(&mask, signal);
+  pthread_sigmask(how, &mask, nullptr);
+}
 
 std::size_t worker_count(const config::Config& config) {
   if (config.workers > 0) return std::min<std::size_t>(config.workers, kWorkersMax);
@@ -43,10 +52,15 @@ Result<void> Lifecycle::run() {
   // Keys live in memory: no core dump, and no other process of this user looks in.
   prctl(PR_SET_DUMPABLE, 0);
   ::signal(SIGPIPE, SIG_IGN);
-  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP}) signals_.add(signal);
+  // Only this thread has them, and only while it serves: one that comes when all is over would end
+  // the process as if it had not ended well.
+  for (const int signal : kSignals) signals_.add(signal);
+  mask_signals(SIG_BLOCK);
   if (const auto started = start(); started.has_error()) return started.error();
+  mask_signals(SIG_UNBLOCK);
   await_signal();
   control_.run();
+  mask_signals(SIG_BLOCK);
   host_.reset();
   http_.reset();
   workers_.reset();

@@ -135,6 +135,17 @@ def waiting_clients_during_a_drain(lab: Lab) -> None:
     drained(target)
 
 
+@test(modes=("transaction",), targets=FOREBAY)
+def ends_well_however_often_it_is_told(lab: Lab) -> None:
+    """A signal that comes when all is over does not look like a crash."""
+    for _ in range(3):
+        target = lab.target()
+        target.check_healthy()
+        while target.running.alive:
+            target.running.send_signal(signal.SIGTERM)
+        drained(target)
+
+
 @test(modes=("transaction",), targets=FOREBAY, params=("SIGINT", "SIGTERM"))
 def ends_when_nobody_is_there(lab: Lab, name: str) -> None:
     target = lab.target()
