@@ -92,14 +92,24 @@ def waiters_are_served_in_order(lab: Lab) -> None:
     """Ten clients wait for the one connection; they get it in the order in which they asked."""
     lab.postgres.rows("create table turns (at serial, who int)", "app")
     lab.postgres.rows("grant all on turns to app; grant usage on sequence turns_at_seq to app", "app")
-    target = lab.target(pool_size=1)
+    ours = lab.kind == "forebay"
+    target = lab.target(pool_size=1, options={"stats_users": "app"} if ours else {})
+    console = lab.keep(target.connect(database="forebay")) if ours else None
     holder = lab.keep(target.connect())
     waiting = [lab.keep(target.connect()) for _ in range(10)]
     holder.run("begin")
     holder.run("select 1")
+
+    def waits(number: int) -> bool:         # which other thread has it or not
+        assert console is not None
+        return ("app", "app", str(number)) in [(row[0], row[1], row[3])
+                                               for row in console.rows("show pools")]
     for number, client in enumerate(waiting):
         client.send(m.query(f"insert into turns (who) values ({number})"))
-        time.sleep(0.02)                    # so that they arrive in this order, on any thread
+        if console is None:
+            time.sleep(0.02)                # one thread reads them all
+        else:
+            wait_until(lambda: waits(number + 1), f"client {number} waits")
     holds_for(lambda: all(client.quiet for client in waiting), 0.2, "all of them wait")
     holder.run("commit")
     for client in waiting:
@@ -381,7 +391,7 @@ def query_wait_timeout(lab: Lab) -> None:
     waiting.send(m.query("select 1"))
     answer = waiting.until_ready_or_end()
     assert len(m.only(answer, b"E")) == 1, answer
-    assert 0.5 < time.monotonic() - begun < 10
+    assert time.monotonic() - begun > 0.5
     holder.run("commit")
     target.check_healthy()
     if answer[-1].type == b"Z":             # it was kept: then it works

@@ -3,7 +3,6 @@ for the next client or closed."""
 
 from __future__ import annotations
 
-import time
 from typing import Callable
 
 from lab import messages as m
@@ -169,10 +168,8 @@ def large_result_is_not_read_to_its_end(lab: Lab) -> None:
     client.send(m.query("select repeat('x', 100000) from generate_series(1, 1000000)"))
     client.read_until(b"T")
     client.reset()
-    begun = time.monotonic()
     with target.connect() as client:
         assert client.value("select 'next'", within=15) == "next"
-    assert time.monotonic() - begun < 15
 
 
 @test(modes=("transaction",), targets=FOREBAY)
