@@ -47,9 +47,11 @@ def pair(lab: Lab) -> Pair:
 def split(lab: Lab, both: Pair, rules: Optional[list[dict[str, Any]]] = None,
           **options: object) -> Target:
     settings = {"split_reads": True, "read_consistency": "none", **options}
-    target = lab.target(servers=[both.primary.address, both.replica.address], options=settings, rules=rules or [])
-    with target.connect():
-        wait_until(lambda: "host_up: replica" in target.log, "the replica is known")
+    target = lab.target(servers=[both.primary.address, both.replica.address], options=settings,
+                        rules=rules or [])
+    # It has to be known, and how far behind the primary it is, which has to be known as well.
+    with target.connect() as client:
+        wait_until(lambda: at(client) == both.replica.port, "the replica is read from")
     return target
 
 
@@ -261,7 +263,6 @@ def replica_hangs(lab: Lab) -> None:
     """A read that it has is done by the primary when it has been silent for the lease."""
     both = pair(lab)
     with split(lab, both, primary_lease="2s", monitor_interval="100ms").connect() as client:
-        wait_until(lambda: at(client) == both.replica.port, "the replica is read from")
         signal_all(both.replica, signal.SIGSTOP)
         try:
             assert at(client) == both.primary.port
@@ -276,7 +277,6 @@ def replica_is_promoted(lab: Lab) -> None:
     both = pair(lab)
     target = split(lab, both, monitor_interval="100ms")
     with target.connect() as client, target.connect() as other:
-        wait_until(lambda: at(client) == both.replica.port, "the replica is read from")
         other.run("begin read only")
         assert at(other) == both.replica.port
         both.primary.stop("immediate")
