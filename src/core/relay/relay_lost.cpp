@@ -31,6 +31,28 @@ bool is_commit(Bytes text) {
   return first == 'c' || first == 'e';
 }
 
+// Whether all that a statement did is gone with its transaction and its session.
+bool rolled_back(const sql::Statement& statement) {
+  using Kind = sql::Kind;
+  constexpr std::array kRolledBack{
+      Kind::select,   Kind::insert,  Kind::update,      Kind::delete_from,     Kind::merge,
+      Kind::copy_out, Kind::begin,   Kind::commit,      Kind::rollback,        Kind::savepoint,
+      Kind::release,  Kind::set,     Kind::rollback_to, Kind::set_constraints, Kind::reset,
+      Kind::show,     Kind::lock,    Kind::fetch,       Kind::declare_cursor,  Kind::close,
+      Kind::explain,  Kind::prepare, Kind::deallocate,
+  };
+  constexpr std::array kHarmless{"nextval", "random", "gen_random_uuid", "clock_timestamp"};
+  const auto harmless = [&](const sql::Function& function) {
+    return split::FunctionVolatility::built_in().reads(function.schema, function.name) ||
+           ((function.schema.empty() || function.schema == "pg_catalog") &&
+            std::find(kHarmless.begin(), kHarmless.end(), function.name) != kHarmless.end());
+  };
+  return statement.complete &&
+         std::find(kRolledBack.begin(), kRolledBack.end(), statement.kind) != kRolledBack.end() &&
+         std::all_of(statement.functions.begin(), statement.functions.end(), harmless) &&
+         std::all_of(statement.inner.begin(), statement.inner.end(), rolled_back);
+}
+
 Bytes definition_of(const StatementRef& statement) {
   return statement ? Bytes(statement->definition()) : Bytes();
 }
@@ -202,8 +224,7 @@ bool Relay::repeatable(Bytes said, bool undone) const {
         const NamedDefinition parse = cut_name(item.message);
         // The unnamed statement that was used before it is not known any more.
         if (parse.name.empty() && used_unnamed) return false;
-        definition = parse.definition;
-        break;
+        continue;  // what it says runs when it is bound
       }
       case Frontend::Bind: {
         const auto bind = pg::frontend::Bind::parse(item.message.body);
@@ -232,29 +253,15 @@ bool Relay::repeatable(Bytes said, bool undone) const {
   return true;
 }
 
-// A read may run twice. So may what was rolled back, as far as that goes: its own statements, and
-// functions of PostgreSQL's that do nothing else.
+// A read may run twice. So may what was rolled back, as far as that goes.
 bool Relay::repeatable_text(Bytes text, bool undone) const {
   const Reading how = reading(client_.welcome);
   if (rules_.reader == nullptr || !how.lexable) return false;
   const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, rules_.reader->shape);
   const auto& functions = split::FunctionVolatility::built_in();
   if (split::access_of(facts, functions) != split::Access::write) return true;
-  if (!undone || !facts.known) return false;
-  constexpr std::array kHarmless{"nextval", "random", "gen_random_uuid", "clock_timestamp"};
-  const auto harmless = [&](const sql::Function& function) {
-    return functions.reads(function.schema, function.name) ||
-           ((function.schema.empty() || function.schema == "pg_catalog") &&
-            std::find(kHarmless.begin(), kHarmless.end(), function.name) != kHarmless.end());
-  };
-  return std::all_of(facts.statements.begin(), facts.statements.end(), [&](const auto& statement) {
-    using Kind = sql::Kind;
-    const Kind kind = statement.kind;
-    const bool rolls_back = kind == Kind::select || kind == Kind::insert || kind == Kind::update ||
-                            kind == Kind::delete_from || kind == Kind::merge;
-    return rolls_back && statement.complete &&
-           std::all_of(statement.functions.begin(), statement.functions.end(), harmless);
-  });
+  return undone && facts.known &&
+         std::all_of(facts.statements.begin(), facts.statements.end(), rolled_back);
 }
 
 // The settings that hold again without what was lost. Gives the parameters of which the client has
