@@ -68,6 +68,8 @@ def reads_and_writes(lab: Lab) -> None:
         assert at(client, "select inet_server_port() from t where id = 1") == replica
         assert at(client, "select inet_server_port() from t where id = 1 for update") == primary
         assert at(client, "select inet_server_port() + 0 * nextval('s')::int") == primary
+        # What libraries find the primary by; a standby has its own.
+        assert client.value("select current_setting('transaction_read_only')") == "off"
         client.run("insert into t values (10, 'x')")
         client.run("begin")
         assert at(client) == primary

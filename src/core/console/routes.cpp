@@ -137,6 +137,10 @@ RouteSteps explain_route(Engine& engine, Pool& pool, Bytes text) {
     to_primary = true;
     steps.emplace_back("hint", "the comment at its head sends it to the primary");
   }
+  if (access == Access::read && asks_for_standby(facts, text)) {
+    to_primary = true;
+    steps.emplace_back("setting", "it asks for a parameter that is another one on a standby");
+  }
   if (engine.refuses_read(pool.serial(), Route(access, shape.hash().low))) {
     to_primary = true;
     steps.emplace_back("refused", "a replica has refused a statement of this shape before");

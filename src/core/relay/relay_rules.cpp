@@ -171,6 +171,7 @@ Route Relay::judged(Bytes text, const sql::Facts& facts, const sql::Shape& shape
       !advisory && split::reads_but_for_functions(facts)) {
     access = Access::read;
   }
+  if (access == Access::read && asks_for_standby(facts, text)) access = Access::write;
   return {access, shape.hash().low, advisory};
 }
 

@@ -68,6 +68,18 @@ bool hints_at_primary(Bytes text) {
   return true;
 }
 
+bool asks_for_standby(const sql::Facts& facts, Bytes text) {
+  const auto asks = [](const sql::Statement& statement) {
+    return std::any_of(
+        statement.functions.begin(), statement.functions.end(),
+        [](const sql::Function& function) { return function.name == "current_setting"; });
+  };
+  if (!std::any_of(facts.statements.begin(), facts.statements.end(), asks)) return false;
+  const std::string small = lower(text);
+  return small.find("transaction_read_only") != std::string::npos ||
+         small.find("in_hot_standby") != std::string::npos;
+}
+
 bool is_transaction_end(Bytes text) {
   return ends_transaction(words_of(text));
 }

@@ -2,6 +2,7 @@
 
 #include "forebay/base/bytes.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
+#include "forebay/routing/sql/facts.hpp"
 
 namespace forebay::core {
 
@@ -26,6 +27,10 @@ bool names_the_time(Bytes text);
 
 /// Whether a text begins with the comment /* forebay: primary */.
 bool hints_at_primary(Bytes text);
+
+/// Whether a text asks, by current_setting, for a parameter that is another one on a standby. Its
+/// literals are no part of its facts.
+bool asks_for_standby(const sql::Facts& facts, Bytes text);
 
 /// Whether a text may make every prepared statement go.
 bool is_deallocate_all(Bytes text);
