@@ -56,13 +56,24 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
   facts.error.clear();
   if (system_identifier_ == 0) system_identifier_ = sample.system_identifier;
   if (sample.system_identifier != system_identifier_) return;
-  timeline_ = std::max(timeline_, sample.timeline);
+  note_timeline(facts, sample);
   if (sample.role != Role::primary || sample.timeline != timeline_) return;
   // Positions of two timelines cannot be compared.
   if (history_timeline_ != timeline_) history_.clear();
   history_timeline_ = timeline_;
   // A commit that does not wait for the disk is acknowledged before it is written.
   history_.add(sample.asked, std::max(sample.lsn, sample.insert_lsn));
+}
+
+// A server never goes back to an older timeline, unless it is set back: rewound after a promotion
+// by mistake, or restored. When all that were on the newest one have been, it is no more. A replica
+// that has just been started knows less than it did; what it receives says where it is.
+void Topology::note_timeline(Facts& facts, const HostSample& sample) {
+  const bool certain = sample.role == Role::primary || sample.received != 0;
+  if (sample.timeline < facts.timeline && !certain) return;
+  facts.timeline = sample.timeline;
+  timeline_ = 0;
+  for (const Facts& other : facts_) timeline_ = std::max(timeline_, other.timeline);
 }
 
 void Topology::failed(std::size_t host, std::string error) {

@@ -135,8 +135,9 @@ class Node(Postgres):
         return self
 
     def _configuration(self) -> dict[str, Any]:
-        parameters = {**SETTINGS, "synchronous_commit": "on", "wal_log_hints": "on",
-                      "wal_keep_size": "128MB", "wal_retrieve_retry_interval": "200ms",
+        parameters = {**SETTINGS, "synchronous_commit": "on", "wal_keep_size": "128MB",
+                      "wal_log_hints": "on", "full_page_writes": "on",      # for pg_rewind
+                      "wal_retrieve_retry_interval": "200ms",
                       "ssl_cert_file": "server.crt", "ssl_key_file": "server.key",
                       "ssl_ca_file": "ca.crt"}
         del parameters["listen_addresses"]
@@ -190,6 +191,13 @@ class Node(Postgres):
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
+
+    def in_recovery(self) -> bool:
+        """It says that it is a replica; not so while it cannot be asked."""
+        try:
+            return self.value("select pg_is_in_recovery()") == "t"
+        except (OSError, AssertionError):
+            return False
 
     def crash(self) -> None:
         self.signal_all(signal.SIGKILL)

@@ -124,8 +124,7 @@ def etcd_lost(stage: Stage) -> Node:
     """Patroni makes a healthy primary a replica when it cannot renew its key."""
     stage.cluster.etcd.stop()
     wait_until(lambda: not stage.primary.is_("primary"), "Patroni has given up", within=30)
-    wait_until(lambda: stage.primary.value("select pg_is_in_recovery()") == "t", "a replica",
-               within=30)
+    wait_until(stage.primary.in_recovery, "it is a replica", within=30)
     stage.cluster.etcd.start()
     stage.promoted()
     return stage.returned()
@@ -162,7 +161,7 @@ def rogue(stage: Stage) -> Node:
     other = next(n for n in stage.cluster.nodes if n.is_("replica") and not n.is_("sync"))
     other.promote()
     stage.promotion.wait()
-    wait_until(lambda: other.value("select pg_is_in_recovery()") == "t", "set back", within=60)
+    wait_until(other.in_recovery, "it is set back", within=60)
     return stage.returned()
 
 

@@ -11,8 +11,8 @@ constexpr Duration kLease = 2s;
 constexpr Duration kRefused = Topology::kRefusedLeases * kLease;
 const Instant kStart{1h};
 
-// "p1" is a primary on timeline 1, "r2" a replica on 2, "-" silent, "x" failed, "s" answers with an
-// error, "o1" is a primary of another cluster.
+// "p1" is a primary on timeline 1, "r2" a replica on 2, "f2" one that receives from another server,
+// "-" silent, "x" failed, "s" answers with an error, "o1" is a primary of another cluster.
 struct Case {
   const char* name;
   std::vector<const char*> steps;  ///< for each host one word, one second apart
@@ -35,7 +35,8 @@ void feed(Topology& topology, std::string_view words, Instant at) {
     }
     HostSample sample;
     sample.asked = at;
-    sample.role = word[0] == 'r' ? Role::replica : Role::primary;
+    sample.role = word[0] == 'r' || word[0] == 'f' ? Role::replica : Role::primary;
+    sample.received = word[0] == 'f' ? 1 : 0;
     sample.system_identifier = word[0] == 'o' ? 8 : 7;
     sample.timeline = static_cast<std::uint32_t>(word[1] - '0');
     topology.answered(host, sample);
@@ -92,6 +93,12 @@ TEST(Topology, FindsThePrimary) {
       {"the newest timeline was seen on a replica only", {"p1 r2"}, "- fenced replica"},
       {"two on one timeline", {"p1 r1", "p2 p2"}, "- two two"},
       {"one of the two gives up", {"p2 p2", "p2 r2"}, "0 write replica"},
+      {"a replica promoted by mistake", {"p1 f1", "p1 p2"}, "1 fenced write"},
+      {"and set back", {"p1 f1", "p1 p2", "p1 x", "p1 f1"}, "0 write replica"},
+      {"not known to be set back", {"p1 f1", "p1 p2", "p1 x", "p1 r1"}, "- fenced replica"},
+      {"what followed it as well", {"p1 f2", "p1 f1"}, "0 write replica"},
+      {"the whole cluster was set back", {"p2 f2", "x x", "p1 x"}, "- fenced down"},
+      {"all of it", {"p2 f2", "x x", "p1 f1"}, "0 write replica"},
       {"another cluster", {"r1 o9"}, "- replica other"},
       {"its timeline means nothing", {"p1 o9"}, "0 write other"},
   };

@@ -91,7 +91,7 @@ struct ClusterView {
   Instant writable_until{};            ///< its lease: no writes from then on without a new view
   Instant unwritable_since = kNever;   ///< since when there has been no primary; kNever: there is
   bool two_primaries = false;
-  std::uint32_t timeline = 0;  ///< the newest that was ever seen
+  std::uint32_t timeline = 0;  ///< the newest that a host was seen on and is not set back from
   Lsn insert_lsn = 0;          ///< the primary's, normalized: a token for what is done by ...
   Instant insert_asked{};      ///< ... then
 
@@ -119,8 +119,8 @@ class LsnHistory {
   std::vector<Entry> entries_;  ///< ascending
 };
 
-/// Judges what the hosts say. Keeps what must never go back: the newest timeline seen, and which
-/// cluster this is.
+/// Judges what the hosts say. Keeps what does not go back by itself: the newest timeline seen, and
+/// which cluster this is.
 class Topology {
  public:
   Topology(std::size_t hosts, Duration lease) : facts_(hosts), lease_(lease) {}
@@ -139,7 +139,8 @@ class Topology {
  private:
   struct Facts {
     std::optional<HostSample> sample;
-    Instant confirmed{};  ///< the role, for the lease
+    std::uint32_t timeline = 0;  ///< the newest that it was on and has not been set back from
+    Instant confirmed{};         ///< the role, for the lease
     bool up = false;
     bool banned = false;
     bool refuses = false;            ///< to answer the last question
@@ -152,6 +153,7 @@ class Topology {
   [[nodiscard]] bool fresh(const Facts& facts, Instant now) const noexcept;
   [[nodiscard]] Why common_fault(const Facts& facts, Instant now) const noexcept;
   void judge_host(const Facts& facts, Instant now, HostView& view) const;
+  void note_timeline(Facts& facts, const HostSample& sample);
   static void note_return(Facts& facts, Instant now, HostView& view);
 
   std::vector<Facts> facts_;
