@@ -66,14 +66,52 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
 }
 
 // A server never goes back to an older timeline, unless it is set back: rewound after a promotion
-// by mistake, or restored. When all that were on the newest one have been, it is no more. A replica
-// that has just been started knows less than it did; what it receives says where it is.
+// by mistake. When all that were on the newest one follow an older one now, it is no more. A
+// replica that has just been started knows less than it did; what it receives says where it is. A
+// primary on an older timeline is no evidence: a name may lead to another server than before.
 void Topology::note_timeline(Facts& facts, const HostSample& sample) {
-  const bool certain = sample.role == Role::primary || sample.received != 0;
-  if (sample.timeline < facts.timeline && !certain) return;
+  const bool follows = sample.role == Role::replica && sample.received != 0;
+  if (sample.timeline < facts.timeline && !follows) return;
   facts.timeline = sample.timeline;
-  timeline_ = 0;
-  for (const Facts& other : facts_) timeline_ = std::max(timeline_, other.timeline);
+  timeline_ = newest();
+}
+
+std::uint32_t Topology::newest() const noexcept {
+  std::uint32_t timeline = 0;
+  for (const Facts& facts : facts_) {
+    const bool counts = facts.timeline > abandoned_ || facts.sample->role == Role::primary;
+    if (facts.timeline != 0 && counts) timeline = std::max(timeline, facts.timeline);
+  }
+  return timeline;
+}
+
+// A replica that was promoted by mistake and made a replica again without being rewound is stuck
+// on a timeline that nobody writes. The cluster goes on elsewhere: when everybody who knows that
+// timeline is such a replica, and most hosts have followed the only primary for long enough.
+void Topology::look_for_abandoned(Instant now) {
+  const Facts* primary = nullptr;
+  for (const Facts& facts : facts_) {
+    if (!tells(facts, now) || facts.sample->role != Role::primary) continue;
+    if (primary == nullptr || facts.timeline > primary->timeline) primary = &facts;
+  }
+  bool abandoned = primary != nullptr && primary->timeline < timeline_;
+  std::size_t followers = 0;
+  for (const Facts& facts : facts_) {
+    if (!abandoned) break;
+    if (facts.timeline > primary->timeline) {
+      abandoned = tells(facts, now) && facts.sample->role == Role::replica;
+    } else if (tells(facts, now) && facts.sample->timeline == primary->timeline) {
+      ++followers;
+    }
+  }
+  if (!abandoned || followers * 2 <= facts_.size()) {
+    outvoted_since_ = kNever;
+    return;
+  }
+  outvoted_since_ = std::min(outvoted_since_, now);
+  if (now - outvoted_since_ < kAbandonedLeases * lease_) return;
+  abandoned_ = timeline_;
+  timeline_ = newest();
 }
 
 void Topology::failed(std::size_t host, std::string error) {
@@ -92,6 +130,12 @@ void Topology::spoke(std::size_t host, Instant at, std::string error) {
 
 bool Topology::fresh(const Facts& facts, Instant now) const noexcept {
   return facts.sample && now - facts.confirmed < lease_;
+}
+
+// It answers, and is of this cluster.
+bool Topology::tells(const Facts& facts, Instant now) const noexcept {
+  return fresh(facts, now) && facts.up && !facts.refuses &&
+         facts.sample->system_identifier == system_identifier_;
 }
 
 // What speaks against a host whatever it is asked to do.
@@ -130,7 +174,7 @@ void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const
     view.no_writes = Why::replica;
     // A connection that failed since has taken its reads with it.
     if (!facts.up) view.no_reads = Why::down;
-    if (sample.timeline < timeline_) view.no_reads = Why::behind;
+    if (sample.timeline != timeline_) view.no_reads = Why::behind;
   }
 }
 
@@ -145,6 +189,7 @@ void Topology::note_return(Facts& facts, Instant now, HostView& view) {
 }
 
 ClusterView Topology::judge(Instant now) {
+  look_for_abandoned(now);
   ClusterView view;
   view.timeline = timeline_;
   view.hosts.resize(facts_.size());

@@ -193,6 +193,14 @@ void ClusterWatch::report(const ClusterView& view) {
          *last_.primary);
   }
   if (!view.primary || view.primary == last_.primary) return;
+  if (view.timeline < last_timeline_) {
+    note(true, "timeline_set_back",
+         "timeline " + std::to_string(last_timeline_) +
+             " counts no more: its hosts follow an older one, or are stuck replicas while most "
+             "follow this primary",
+         *view.primary);
+  }
+  last_timeline_ = view.timeline;
   if (last_primary_ && last_primary_ != view.primary) ++cluster_->failovers;
   last_primary_ = view.primary;
   note(false, "primary", "the primary, on timeline " + std::to_string(view.timeline),

@@ -54,6 +54,7 @@ class ClusterWatch final : public HostProbe::Told {
   bool told_unwatched_ = false;
   std::size_t login_ = 0;  ///< which of them is used to log in
   std::optional<std::size_t> last_primary_;
+  std::uint32_t last_timeline_ = 0;  ///< of the last primary
   Timer timer_{&ClusterWatch::on_timer, this};
 };
 

@@ -170,11 +170,12 @@ class Fault:
     run: Callable[[Stage], Node]
     words: str
     relayed: bool = False       # each node can be cut from all others
-    split: bool = False         # reads are the replicas', and long
+    split: bool = False         # reads are the replicas', and long unless they are read back
     cuts_rows: bool = False     # a client that has half a row cannot be told: it is let go
     failsafe: bool = False
     synchronous: bool = True
     loses: bool = False         # PostgreSQL loses what it had acknowledged
+    reads_back: bool = False    # clients look for what they have written
 
 
 FAULTS = {
@@ -187,6 +188,8 @@ FAULTS = {
     "replay-paused": Fault(replay_paused, "reads split, replay paused", split=True),
     "mid-result": Fault(replica_dies, "reads split, kill -9 of a replica", split=True,
                         cuts_rows=True),
+    "read-back": Fault(switchover, "reads split, switchover", split=True, reads_back=True),
+    "crash-read-back": Fault(crash, "reads split, kill -9 of all", split=True, reads_back=True),
     "etcd": Fault(etcd_lost, "etcd lost and back"),
     "failsafe": Fault(etcd_lost_failsafe, "etcd lost and back, failsafe_mode", failsafe=True),
     "restarts": Fault(rolling_restart, "each restarted, one after another"),

@@ -97,8 +97,7 @@ TEST(Topology, FindsThePrimary) {
       {"and set back", {"p1 f1", "p1 p2", "p1 x", "p1 f1"}, "0 write replica"},
       {"not known to be set back", {"p1 f1", "p1 p2", "p1 x", "p1 r1"}, "- fenced replica"},
       {"what followed it as well", {"p1 f2", "p1 f1"}, "0 write replica"},
-      {"the whole cluster was set back", {"p2 f2", "x x", "p1 x"}, "- fenced down"},
-      {"all of it", {"p2 f2", "x x", "p1 f1"}, "0 write replica"},
+      {"a name leads to another server", {"p2 f2", "p1 f1"}, "- fenced replica"},
       {"another cluster", {"r1 o9"}, "- replica other"},
       {"its timeline means nothing", {"p1 o9"}, "0 write other"},
   };
@@ -115,6 +114,50 @@ TEST(Topology, FindsThePrimary) {
     EXPECT_EQ(say(view), test.expected);
     EXPECT_EQ(view.two_primaries, std::string_view(test.expected).ends_with("two"));
     EXPECT_EQ(view.unwritable_since == kNever, view.primary.has_value());
+  }
+}
+
+// Somebody promoted host 1 by hand; its manager made a replica of it again, but did not rewind it.
+TEST(Topology, ATimelineThatOnlyAStuckReplicaKnowsIsForgotten) {
+  constexpr Duration kWait = Topology::kAbandonedLeases * kLease;
+  Topology topology(3, kLease);
+  feed(topology, "p2 f2 f2", kStart);
+  EXPECT_EQ(say(topology.judge(kStart)), "0 write replica replica");
+  feed(topology, "p2 p3 f2", kStart);
+  EXPECT_EQ(say(topology.judge(kStart)), "1 fenced write replica");
+  Instant now = kStart;
+  for (; now < kStart + kWait; now += 1s) {
+    feed(topology, "p2 f3 f2", now);
+    EXPECT_EQ(say(topology.judge(now)), "- fenced replica replica");
+  }
+  feed(topology, "p2 f3 f2", now);
+  const ClusterView view = topology.judge(now);
+  EXPECT_EQ(say(view), "0 write replica replica");
+  EXPECT_EQ(view.hosts[1].no_reads, Why::behind);
+  EXPECT_TRUE(view.hosts[2].may_read());
+  // Whoever becomes the primary there again counts at once.
+  feed(topology, "p2 p3 f2", now);
+  EXPECT_EQ(say(topology.judge(now)), "1 fenced write replica");
+}
+
+// The old primary wakes up, and whoever may know better is not heard or not outvoted.
+TEST(Topology, ATimelineIsNotForgottenOnLessEvidence) {
+  for (const char* words : {"p2 x f2", "p2 s f2", "p2 - f2", "p2 f3 f3", "p2 f3 x", "p2 f3 -",
+                            "p2 f3 o2", "r2 f3 f2", "p2 p3 f2"}) {
+    SCOPED_TRACE(words);
+    Topology topology(3, kLease);
+    feed(topology, "p2 f2 f2", kStart);
+    feed(topology, "- p3 -", kStart);
+    for (Instant now = kStart; now < kStart + 60s; now += 1s) {
+      feed(topology, words, now);
+      EXPECT_NE(topology.judge(now).primary, 0U);
+    }
+  }
+  Topology two(2, kLease);
+  feed(two, "p2 p3", kStart);
+  for (Instant now = kStart; now < kStart + 60s; now += 1s) {
+    feed(two, "p2 f3", now);
+    EXPECT_EQ(say(two.judge(now)), "- fenced replica");
   }
 }
 

@@ -135,6 +135,9 @@ class Topology {
   [[nodiscard]] ClusterView judge(Instant now);
 
   static constexpr int kRefusedLeases = 5;
+  /// So long the cluster goes on elsewhere before a timeline that only stuck replicas know is
+  /// forgotten.
+  static constexpr int kAbandonedLeases = 5;
 
  private:
   struct Facts {
@@ -153,13 +156,18 @@ class Topology {
   [[nodiscard]] bool fresh(const Facts& facts, Instant now) const noexcept;
   [[nodiscard]] Why common_fault(const Facts& facts, Instant now) const noexcept;
   void judge_host(const Facts& facts, Instant now, HostView& view) const;
+  [[nodiscard]] bool tells(const Facts& facts, Instant now) const noexcept;
   void note_timeline(Facts& facts, const HostSample& sample);
+  [[nodiscard]] std::uint32_t newest() const noexcept;
+  void look_for_abandoned(Instant now);
   static void note_return(Facts& facts, Instant now, HostView& view);
 
   std::vector<Facts> facts_;
   Duration lease_;
   std::uint64_t system_identifier_ = 0;
   std::uint32_t timeline_ = 0;
+  std::uint32_t abandoned_ = 0;      ///< counts no more, nor do those before it, without a primary
+  Instant outvoted_since_ = kNever;  ///< that one is about to be
   LsnHistory history_;
   std::uint32_t history_timeline_ = 0;
   Instant unwritable_since_ = kNever;
