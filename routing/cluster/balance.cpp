@@ -29,6 +29,17 @@ std::uint32_t share(std::uint32_t weight, std::optional<Instant> back_since, Dur
   return std::max(1U, static_cast<std::uint32_t>(whole * part));
 }
 
+Instant lag_ends(const ClusterView& view, Instant now) noexcept {
+  Instant ends = std::min(now, view.unwritable_since);
+  for (const HostView& host : view.hosts) {
+    const bool newest = host.role == Role::primary && host.timeline == view.timeline;
+    if (!newest || host.no_writes == Why::other_system) continue;
+    if (host.up) return now;
+    ends = std::min(ends, host.sampled);
+  }
+  return ends;
+}
+
 std::size_t choose(std::span<const Candidate> candidates, std::uint64_t turn) {
   const bool all_zero = std::all_of(candidates.begin(), candidates.end(),
                                     [](const Candidate& one) { return one.weight == 0; });

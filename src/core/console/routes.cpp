@@ -6,6 +6,7 @@
 #include "core/engine/engine.hpp"
 #include "core/pool/reader_choice.hpp"
 #include "core/relay/statement_text.hpp"
+#include "forebay/routing/cluster/balance.hpp"
 
 namespace forebay::core {
 namespace {
@@ -81,7 +82,8 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
   if (cluster == nullptr) return all;
   const auto view = cluster->view();
   const bool watched = view->watched && view->hosts.size() == readers.size();
-  const Wanted wanted{pool.settings().max_replica_lag, kNever, now};
+  const Instant ends = routing::lag_ends(*view, now);
+  const Wanted wanted{pool.settings().max_replica_lag, kNever, ends};
   for (std::size_t i = 0; i < readers.size(); ++i) {
     ReaderFacts& facts = all.emplace_back();
     facts.host = cluster->hosts()[i];
@@ -94,7 +96,7 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
     }
     const routing::HostView& host = view->hosts[i];
     facts.role = routing::to_string(host.role);
-    if (host.complete_until) facts.lag = host.lag(now);
+    if (host.complete_until) facts.lag = host.lag(ends);
     switch (wanted.refuses(host)) {
       case NoRead::host:
         facts.refusal = routing::to_string(host.no_reads);

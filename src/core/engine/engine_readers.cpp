@@ -18,7 +18,7 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Instant since) {
   const routing::ClusterView& view = clusters_[cluster.get()].look(*cluster);
   // While nobody watches the hosts, nobody knows what replicas have.
   if (!view.watched || view.hosts.size() != readers.size()) return nullptr;
-  const Wanted wanted{primary.settings().max_replica_lag, since, now_};
+  const Wanted wanted{primary.settings().max_replica_lag, since, routing::lag_ends(view, now_)};
   std::array<routing::Candidate, kCandidatesMax> candidates;
   std::size_t count = 0;
   bool near = false;  // only those in our own zone

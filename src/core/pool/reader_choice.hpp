@@ -19,11 +19,11 @@ enum class NoRead : std::uint8_t {
 struct Wanted {
   Duration max_lag;  ///< zero: no limit
   Instant since;     ///< it has what was committed before; kNever: it need not
-  Instant now;
+  Instant lag_ends;  ///< as routing::lag_ends() says
 
   [[nodiscard]] NoRead refuses(const routing::HostView& host) const {
     if (!host.may_read()) return NoRead::host;
-    if (max_lag > Duration::zero() && host.lag(now) > max_lag) return NoRead::lag;
+    if (max_lag > Duration::zero() && host.lag(lag_ends) > max_lag) return NoRead::lag;
     const bool has_all = since == kNever || (host.complete_until && *host.complete_until >= since);
     return has_all ? NoRead::nothing : NoRead::own_writes;
   }

@@ -90,5 +90,37 @@ TEST(Balance, WeightZeroIsForWhenThereIsNothingElse) {
   EXPECT_NEAR(first, 50, 5);
 }
 
+TEST(Balance, NobodyFallsBehindAPrimaryThatIsGone) {
+  const Instant start{std::chrono::hours(1)};
+  const std::chrono::seconds second{1};
+  HostSample primary{.asked = start, .role = Role::primary, .system_identifier = 7, .timeline = 1};
+  HostSample replica = primary;
+  replica.role = Role::replica;
+  Topology topology(2, 3 * second);
+  topology.answered(0, primary);
+  topology.answered(1, replica);
+  EXPECT_EQ(lag_ends(topology.judge(start + second), start + second), start + second);
+  // It does not answer: at first it is still the primary.
+  topology.failed(0, "refused");
+  replica.asked = start + 5 * second;
+  topology.answered(1, replica);
+  for (const auto later : {2 * second, 7 * second}) {
+    const ClusterView view = topology.judge(start + later);
+    EXPECT_EQ(view.primary.has_value(), later < 3 * second);
+    EXPECT_EQ(lag_ends(view, start + later), start);
+  }
+  // It is a replica now, and nobody is the primary.
+  primary = replica;
+  primary.asked = start + 6 * second;
+  topology.answered(0, primary);
+  EXPECT_EQ(lag_ends(topology.judge(start + 8 * second), start + 8 * second), start + 7 * second);
+  // Another primary is there.
+  replica.role = Role::primary;
+  replica.timeline = 2;
+  replica.asked = start + 8 * second;
+  topology.answered(1, replica);
+  EXPECT_EQ(lag_ends(topology.judge(start + 9 * second), start + 9 * second), start + 9 * second);
+}
+
 }  // namespace
 }  // namespace forebay::routing

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "forebay/base/time.hpp"
+#include "forebay/routing/cluster/topology.hpp"
 
 namespace forebay::routing {
 
@@ -20,6 +21,11 @@ struct Candidate {
 inline constexpr std::uint32_t kWholeShare = 100;
 [[nodiscard]] std::uint32_t share(std::uint32_t weight, std::optional<Instant> back_since,
                                   Duration slow_start, Instant now) noexcept;
+
+/// Until when replicas count as falling behind: `now`, but where there is no primary, or it does
+/// not answer, the moment at which it was last heard. Nothing is written that they could lack, and
+/// reads go on.
+[[nodiscard]] Instant lag_ends(const ClusterView& view, Instant now) noexcept;
 
 /// Power of two choices by weight: of two hosts, drawn so that over many turns each comes as often
 /// as its weight says, the one that has less to do for its weight. `turn` counts up; `candidates`
