@@ -157,12 +157,16 @@ def chain(stage: Stage) -> Node:
 
 
 def rogue(stage: Stage) -> Node:
-    """Somebody promotes a replica by hand; Patroni makes a replica of it again."""
+    """Somebody promotes a replica by hand. Patroni makes a replica of it again, which is stuck
+    where it is: pg_rewind finds nothing to do before the next checkpoint."""
     other = next(n for n in stage.cluster.nodes if n.is_("replica") and not n.is_("sync"))
     other.promote()
     stage.promotion.wait()
-    wait_until(other.in_recovery, "it is set back", within=60)
-    return stage.returned()
+    wait_until(other.in_recovery, "it is a replica again", within=60)
+    wait_until(lambda: "timeline_set_back" in stage.target.log, "its timeline is given up",
+               within=60)
+    stage.load.goes_on()
+    return stage.cluster.primary()
 
 
 @dataclass
