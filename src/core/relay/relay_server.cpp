@@ -39,6 +39,16 @@ std::size_t find_server_name(Bytes body) {
   return Bytes::npos;
 }
 
+// What a text calls the statement that it executes, where something before that in the text has
+// taken the name.
+std::string name_in_text(const SpecialReply* special, Bytes server_name) {
+  if (special == nullptr || special->work == nullptr) return {};
+  for (const SessionStep& step : special->work->steps) {
+    if (step.prepared && step.prepared->server_name() == server_name) return step.name;
+  }
+  return {};
+}
+
 }  // namespace
 
 const std::string* Welcome::find(std::string_view name) const noexcept {
@@ -415,6 +425,7 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
     name = client_->statements->name_of(server_name);
   }
   if (name.empty()) name = link_.expected.closed_name(server_name);
+  if (name.empty()) name = name_in_text(link_.expected.special(), server_name);
   // Something hidden took away what the link had (DEALLOCATE ALL in a function): not to be pooled.
   const auto* known = client_->statements == nullptr ? nullptr : client_->statements->find(name);
   if (sqlstate == pg::sqlstate::kInvalidStatementName && known != nullptr && !known->pending &&
