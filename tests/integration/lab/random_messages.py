@@ -34,17 +34,15 @@ class Say(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What some clients say at the same time; `None` is one that has the servers put away what the
-    others prepared."""
+    """What some clients say at the same time, or what happens between two of these."""
     said: tuple[tuple[int, tuple[Say, ...]], ...]
-
-    @property
-    def evicts(self) -> bool:
-        return not self.said
+    event: str = ""         # "evict": others' statements take the room of what was prepared
+    client: int = 0         # whom it happens to, and how that one logs in then
+    login: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        if self.evicts:
-            return "  (others' statements take the room)"
+        if self.event:
+            return f"  ({self.event}, client {self.client}, {self.login})"
         return "\n".join(f"  client {client}: {', '.join(map(repr, said))}"
                          for client, said in self.said)
 
@@ -54,6 +52,7 @@ class Plan(NamedTuple):
     max_prepared: int
     startup: bool
     turns: tuple[Turn, ...]
+    logins: tuple[dict[str, str], ...] = ()
 
     @property
     def clients(self) -> int:
@@ -61,7 +60,8 @@ class Plan(NamedTuple):
 
     def __repr__(self) -> str:
         return (f"pool_size {self.pool_size}, max_prepared_statements {self.max_prepared}"
-                f"{', parameters at login' if self.startup else ''}\n"
+                f"{', parameters at login' if self.startup else ''}"
+                f"{f', logins {self.logins}' if self.logins else ''}\n"
                 + "\n".join(map(repr, self.turns)))
 
 
@@ -94,7 +94,7 @@ class Writer:
         budget = self.random.randint(3, 14)
         while budget > 0:
             if turns and self.chance(0.3):
-                turns.append(Turn(()))
+                turns.append(Turn((), "evict"))
             speakers = [self.client if self.chance(0.6) else self.random.randrange(clients)]
             if self.chance(0.15):
                 speakers.append(self.random.randrange(clients))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from contextlib import contextmanager
 from typing import Callable, Iterator, Optional
 
 from . import messages as m
@@ -15,15 +16,19 @@ from .target import Target
 from .wire import Client, Ended
 
 # Each extended message has one of these as its last answer, unless it fails or is skipped.
+COPIED = ("copy_data", "copy_done", "copy_fail")        # have none of their own
 ENDS = {"parse": b"1", "bind": b"2", "close_statement": b"3", "close_portal": b"3",
         "describe_statement": b"Tn", "describe_portal": b"Tn", "execute": b"CIs"}
+ANSWERED = ("sync", "query", "function_call")           # ... by ReadyForQuery
 # What keeps a server connection until the client leaves.
-PINS = re.compile(r"\btemp\b|with hold", re.IGNORECASE)
+PINS = re.compile(r"\btemp\b|with hold|listen|advisory|set_config|currval|lastval|nextval|discard",
+                  re.IGNORECASE)
 TABLES = re.compile(r"\b[tu](\d)\b")
 # What the README says is not the same, by its errors.
 KNOWN = ("cached plan must not change result type",     # a result that has changed is taken anew
          "unnamed prepared statement does not exist",   # the one before, of a batch that failed
-         "stack depth limit exceeded")                  # a circle of EXECUTEs fails sooner
+         "stack depth limit exceeded",                  # a circle of EXECUTEs fails sooner
+         "server connection lost: terminating connection due")  # DDL, function calls
 NO_PLAN = b"Utility statements have no plan structure"      # ... of an EXPLAIN of itself
 LOGIN = {"work_mem": "3MB", "datestyle": "SQL, DMY"}
 
@@ -33,6 +38,7 @@ class Voice:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.notifications: list[Message] = []
         self.owed: list[Say] = []
         self.skipping = False
         self.status = b"I"
@@ -43,7 +49,8 @@ class Voice:
 
     @property
     def asks(self) -> bool:
-        return bool(self.owed) and self.owed[-1].what in ("sync", "flush", "query")
+        said = [each.what for each in self.owed if each.what not in COPIED]
+        return bool(said) and said[-1] in (*ANSWERED, "flush")
 
     @property
     def open(self) -> bool:
@@ -57,10 +64,12 @@ class Voice:
             return heard
         in_batch = False
         for said in self.owed:
-            in_batch = said.what not in ("sync", "query")
+            if said.what in COPIED:
+                continue
+            in_batch = said.what not in ANSWERED
             if said.what == "flush" or (self.skipping and said.what != "sync"):
                 continue
-            ends = b"Z" if said.what in ("sync", "query") else ENDS[said.what] + b"E"
+            ends = b"Z" if said.what in ANSWERED else ENDS[said.what] + b"E"
             heard += self._until(ends)
             if heard[-1].type == b"Z":
                 self.status = heard[-1].body
@@ -74,10 +83,14 @@ class Voice:
         heard: list[Message] = []
         while not heard or heard[-1].type not in ends:
             try:
-                heard.append(self.client.read())
+                message = self.client.read()
             except (Ended, LabError) as error:
                 return [*heard, Message(b"Z", str(error).encode())]
-            if heard[-1].type == b"Z":
+            if message.type == b"A":
+                self.notifications.append(message)
+                continue
+            heard.append(message)
+            if message.type == b"Z":
                 return heard
         return heard
 
@@ -121,16 +134,16 @@ def comparable(message: Message) -> Message:
 class Play:
     """One performance of a plan."""
 
-    def __init__(self, plan: Plan, direct: Callable[..., Client],
-                 through: Callable[..., Client], evictions: Iterator[int]) -> None:
+    def __init__(self, plan: Plan, theatre: "Theatre") -> None:
         self.plan = plan
-        self.evictions = evictions
+        self.theatre = theatre
+        self.target = theatre.target(plan)
         self.clients: list[Client] = []
-        login = LOGIN if plan.startup else {}
-        self.pairs = [(self.open(direct, login), self.open(through, login))
-                      for _ in range(plan.clients)]
-        self.other = self.open(through, {}).client
+        logins = plan.logins or (LOGIN if plan.startup else {},) * plan.clients
+        self.pairs = [self.open_pair(login) for login in logins[:plan.clients]]
+        self.other = self.open(self.target.connect, {}).client
         self.pinned: set[int] = set()
+        self.listened: set[int] = set()
         self.tables = {int(n) for turn in plan.turns for _, said in turn.said
                        for n in TABLES.findall(repr(said))}
 
@@ -139,16 +152,19 @@ class Play:
         self.clients.append(client)
         return Voice(client)
 
+    def open_pair(self, login: dict[str, str]) -> tuple[Voice, Voice]:
+        return (self.open(self.theatre.direct, login), self.open(self.target.connect, login))
+
     def close(self) -> None:
         for client in self.clients:
             client.close()
 
     def prepare(self) -> None:
-        for n in self.tables:
-            for voice in self.pairs[n]:
-                voice.client.run(f"drop table if exists t{n}; drop table if exists u{n}; "
-                                 f"create table t{n} (a int, b text); "
-                                 f"insert into t{n} values (1, 'one'), (2, 'two'), (3, 'three')")
+        with self.theatre.direct() as direct:
+            for n in range(4) if self.plan.logins else self.tables:
+                for client in (direct, self.other):
+                    client.run(self.theatre.setting_up(n))
+        self.theatre.settle()
 
     def keeps(self, client: int) -> bool:
         return client in self.pinned or self.pairs[client][0].open
@@ -160,14 +176,36 @@ class Play:
         """The first difference; empty for none."""
         self.prepare()
         for turn in self.plan.turns:
-            difference = self.evict() if turn.evicts else self.take(turn)
+            difference = self.happen(turn) if turn.event else self.take(turn)
             if difference is not None:
                 return difference
-        return ""
+        return self.compare_notifications()
+
+    def happen(self, turn: Turn) -> Optional[str]:
+        if turn.event == "evict":
+            return self.evict()
+        if turn.event == "reload":
+            self.theatre.reload(self.plan)
+        if turn.event == "terminate" and not self.kept():
+            self.theatre.terminate_idle()
+        if turn.event == "lag":
+            self.theatre.lag()
+        if turn.event == "reconnect" and turn.client < len(self.pairs):
+            before = self.pairs[turn.client]
+            for voice in before:
+                voice.client.send(m.terminate())
+                voice.client.raw_until_end()
+                voice.client.close()
+            self.pinned.discard(turn.client)
+            self.listened.discard(turn.client)
+            self.theatre.released()
+            self.pairs[turn.client] = self.open_pair(turn.login)
+        return None
 
     def evict(self) -> Optional[str]:
         for _ in range(max(0, self.plan.pool_size - self.kept())):
-            pieces = [m.parse(f"e{next(self.evictions)}", f"select {next(self.evictions) % 100}")
+            pieces = [m.parse(f"e{next(self.theatre.evictions)}",
+                              f"select {next(self.theatre.evictions) % 100}")
                       for _ in range(self.plan.max_prepared)]
             try:
                 self.other.messages(*pieces, m.sync())
@@ -194,11 +232,10 @@ class Play:
         for client, said in turn.said:
             if self.kept() >= self.plan.pool_size and not self.keeps(client):
                 continue
-            if any(PINS.search(repr(each)) for each in said):
-                self.pinned.add(client)
+            self.note(client, said)
             voice = self.pairs[client][0]
             voice.say(said)
-            heard[client] = [comparable(each) for each in voice.hear()]
+            heard[client] = self.hear(voice)
             if any(each.type == b"Z" and len(each.body) > 1 for each in heard[client]):
                 return ""       # PostgreSQL ended it ("ReleaseSavepoint: unexpected state")
         at_once = self.kept() == before == 0
@@ -209,7 +246,7 @@ class Play:
         for client, said in said_by.items():
             if not at_once:
                 self.pairs[client][1].say(said)
-            got = [comparable(each) for each in self.pairs[client][1].hear()]
+            got = self.hear(self.pairs[client][1])
             if got and got[-1].type == b"Z" and len(got[-1].body) > 1:
                 return self.all_leave(client, describe(turn, client, heard[client], got))
             if got != heard[client]:
@@ -217,6 +254,43 @@ class Play:
                     return ""
                 return describe(turn, client, heard[client], got)
         return None
+
+    def note(self, client: int, said: tuple[Say, ...]) -> None:
+        if any(PINS.search(repr(each)) for each in said):
+            self.pinned.add(client)
+        if any("listen" in repr(each) for each in said):
+            self.listened.add(client)
+
+    def hear(self, voice: Voice) -> list[Message]:
+        if any("cancel me" in repr(each) for turn in self.plan.turns for each in turn.said):
+            with self.theatre.cancelling(voice.client):
+                return [comparable(each) for each in voice.hear()]
+        return [comparable(each) for each in voice.hear()]
+
+    def compare_notifications(self) -> str:
+        """Where they come between answers is a matter of time; that all come, in order, is not."""
+        for client in self.listened:
+            if self.kept() >= self.plan.pool_size and not self.keeps(client):
+                continue
+            heard = [self.notifications(client, side) for side in (0, 1)]
+            if heard[0] != heard[1]:
+                return (f"client {client} was notified\n"
+                        f"    direct:  {heard[0]}\n    through: {heard[1]}")
+        return ""
+
+    def notifications(self, client: int, side: int) -> list[bytes]:
+        voice = self.pairs[client][side]
+        voice.say((Say("sync"), Say("query", ("rollback",)), Say("query", ("listen z; notify z",))))
+        voice.hear()
+        numbers = {pair[side].client.process_id: n for n, pair in enumerate(self.pairs)}
+        return [b"%d %s" % (numbers.get(int.from_bytes(each.body[:4], "big"), -1), each.body[4:])
+                for each in voice.notifications]
+
+
+def tables(n: int) -> str:
+    return (f"drop table if exists t{n}; drop table if exists u{n}; "
+            f"create table t{n} (a int, b text); "
+            f"insert into t{n} values (1, 'one'), (2, 'two'), (3, 'three')")
 
 
 def describe(turn: Turn, client: int, direct: list[Message], through: list[Message]) -> str:
@@ -232,22 +306,48 @@ def describe(turn: Turn, client: int, direct: list[Message], through: list[Messa
 class Theatre:
     """Where plans are played, again and again: a target for each size of pool."""
 
-    def __init__(self, direct: Callable[..., Client],
-                 start: Callable[[int, int], Target]) -> None:
+    def __init__(self, direct: Callable[..., Client], start: Callable[[int, int], Target],
+                 setting_up: Callable[[int], str] = tables) -> None:
         self.direct = direct
         self.start = start
+        self.setting_up = setting_up
         self.targets: dict[tuple[int, int], Target] = {}
         self.evictions = itertools.count()
 
-    def play(self, plan: Plan) -> str:
+    def target(self, plan: Plan) -> Target:
         sizes = (plan.pool_size, plan.max_prepared)
         if sizes not in self.targets:
             self.targets[sizes] = self.start(*sizes)
-        play = Play(plan, self.direct, self.targets[sizes].connect, self.evictions)
+        return self.targets[sizes]
+
+    def play(self, plan: Plan) -> str:
+        play = Play(plan, self)
         try:
             return play.run()
         finally:
             play.close()
+
+    # What happens around the clients; nothing, unless a test has something to do it with.
+
+    def settle(self) -> None:
+        """What was written is everywhere."""
+
+    def lag(self) -> None:
+        """The replica falls behind, or catches up."""
+
+    def reload(self, plan: Plan) -> None:
+        """The target reads another configuration."""
+
+    def terminate_idle(self) -> None:
+        """Server connections that no client uses are ended."""
+
+    def released(self) -> None:
+        """What a client held that has left is free."""
+
+    @contextmanager
+    def cancelling(self, client: Client) -> Iterator[None]:
+        """Whatever says that it wants to be cancelled is, meanwhile."""
+        yield
 
     def shrink(self, plan: Plan) -> Plan:
         """Leaves out what the difference does not need."""
