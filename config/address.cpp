@@ -128,6 +128,16 @@ bool is_path(std::string_view text) {
   return !text.empty() && text.front() == '/';
 }
 
+Result<Endpoint> parse_address(std::string_view text, std::uint16_t default_port) {
+  if (!is_path(text)) return parse_tcp_address(text, default_port, false);
+  if (auto named = named_socket(text)) return *named;
+  const auto [path, port] = split_path_and_port(text);
+  if (!port) return socket_in(path, default_port);
+  const Result<std::uint16_t> number = parse_port(*port);
+  if (!number) return number.error();
+  return socket_in(path, *number);
+}
+
 }  // namespace
 
 Result<std::uint16_t> parse_port(std::string_view text) {
@@ -140,13 +150,11 @@ Result<std::uint16_t> parse_port(std::string_view text) {
 }
 
 Result<Endpoint> parse_server_address(std::string_view text) {
-  if (!is_path(text)) return parse_tcp_address(text, kServerPort, false);
-  if (auto named = named_socket(text)) return *named;
-  const auto [path, port] = split_path_and_port(text);
-  if (!port) return socket_in(path, kServerPort);
-  const Result<std::uint16_t> number = parse_port(*port);
-  if (!number) return number.error();
-  return socket_in(path, *number);
+  return parse_address(text, kServerPort);
+}
+
+Result<Endpoint> parse_peer_address(std::string_view text) {
+  return parse_address(text, kListenPort);
 }
 
 Result<Endpoint> parse_listen_address(std::string_view text, const Environment& environment) {

@@ -19,6 +19,9 @@ inline constexpr std::uint16_t kListenPort = 6432;
 /// the socket file itself (its name begins with `.s.PGSQL.`).
 [[nodiscard]] Result<Endpoint> parse_server_address(std::string_view text);
 
+/// Another Forebay: the same, whose port is kListenPort unless another is said.
+[[nodiscard]] Result<Endpoint> parse_peer_address(std::string_view text);
+
 /// Where we listen: the same, `*` for every address of the machine, and any absolute path as the
 /// socket file unless it names a directory.
 [[nodiscard]] Result<Endpoint> parse_listen_address(std::string_view text,

@@ -14,6 +14,10 @@
 namespace forebay::config {
 namespace {
 
+/// What process ids of clients have room for.
+constexpr std::size_t kPeersMax = 31;
+constexpr std::uint32_t kWorkersWithPeers = 64;
+
 constexpr std::array<std::string_view, 3> kPasswordKeys = {"password", "password_env",
                                                            "password_file"};
 
@@ -55,6 +59,7 @@ class Checker {
 
   void check() {
     check_listening();
+    check_peers();
     check_all_tls();
     check_cert(config_.auth, key_position({"forebay", "auth"}, {"forebay"}), "[forebay] auth");
     check_databases();
@@ -218,6 +223,27 @@ class Checker {
       place.at = member->at;
     }
     return place;
+  }
+
+  void check_peers() {
+    const std::size_t count = config_.peers.size();
+    if (reading_.refused("forebay", "peers") || reading_.refused("forebay", "peer_id")) return;
+    const auto problem = [&](std::string_view key, std::string text) {
+      problems_.error(key_position({"forebay", key}, {"forebay"}), std::move(text));
+    };
+    if (count > kPeersMax) {
+      problem("peers", "there are " + std::to_string(count) + " peers; at most " +
+                           std::to_string(kPeersMax) + " can be told apart");
+    } else if (config_.peer_id > count) {
+      problem("peer_id", "peer_id is " + std::to_string(config_.peer_id) + ", but peers has " +
+                             std::to_string(count) + (count == 1 ? " entry" : " entries") +
+                             "; list every node there, this one too");
+    } else if (count > 0 && config_.peer_id == 0) {
+      problem("peers", "which of these this one is has to be said: peer_id = 1 for the first");
+    } else if (config_.peer_id > 0 && config_.workers > kWorkersWithPeers) {
+      problem("workers",
+              "with peers there can be " + std::to_string(kWorkersWithPeers) + " workers at most");
+    }
   }
 
   void check_all_tls() {

@@ -222,6 +222,13 @@ Keys<Config> listen_keys() {
           "Networks of balancers that begin each connection by the PROXY protocol, version 1 or 2. "
           "Limits, address rules and logs then see the client's address. From there the header is "
           "required; nobody else's is believed."),
+      key(kSection, "peers", Effect::at_once, &C::peers, PeerAddresses{},
+          "Machines that run Forebay behind one address, this one too: where the others reach each "
+          "of them, such as [\"10.0.0.1:6432\", \"10.0.0.2:6432\"], in the same order on all. A "
+          "cancel request that comes in at another than its client did is sent on to it, without "
+          "encryption."),
+      key(kSection, "peer_id", Effect::restart, &C::peer_id, Count{0, 31},
+          "Which of peers this one is: 1 for the first; 0 without peers."),
       key(kSection, "unix_socket_mode", Effect::at_once, &C::unix_socket_mode, FileMode{},
           "Permissions of Unix sockets."),
   };

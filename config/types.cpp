@@ -401,6 +401,17 @@ std::string ServerAddresses::show(const Held& addresses) const {
   return show_addresses(addresses);
 }
 
+std::optional<PeerAddresses::Held> PeerAddresses::read(const Value& value, Reading& reading) const {
+  if (const auto* list = value.as<Array>(); list != nullptr && list->empty()) return Held{};
+  return read_addresses(value, reading, "addresses such as [\"10.0.0.1:6432\", \"10.0.0.2:6432\"]",
+                        parse_peer_address,
+                        [](const Endpoint& a, const Endpoint& b) { return a == b; });
+}
+
+std::string PeerAddresses::show(const Held& addresses) const {
+  return show_addresses(addresses);
+}
+
 std::optional<HttpAddress::Held> HttpAddress::read(const Value& value, Reading& reading) const {
   constexpr std::string_view kForm = "an address such as \"127.0.0.1:9127\", or \"\" for none";
   const auto* text = value.as<std::string>();

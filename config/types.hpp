@@ -229,6 +229,14 @@ struct ServerAddresses {
   [[nodiscard]] std::string hint() const { return {}; }
 };
 
+/// Other Forebays.
+struct PeerAddresses {
+  using Held = std::vector<Endpoint>;
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& addresses) const;
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
 /// An address for HTTP; "" for none.
 struct HttpAddress {
   using Held = std::optional<Endpoint>;

@@ -98,7 +98,9 @@ class Importer {
       users_in_.push_back(std::move(entry));
     } else if (entry.section == "peers") {
       note(entry.place, subject(entry), Verdict::unsupported,
-           "one process serves all cores; cancel requests do not go to other machines");
+           "one process serves all cores, so that cancel requests find it; if the peers are on "
+           "other "
+           "machines, list those in [forebay] peers, with peer_id");
     } else {
       note(entry.place, subject(entry), Verdict::unsupported, "this section is unknown");
     }

@@ -212,7 +212,7 @@ Rows lists(const View& view) {
   const core::Control* control = view.shared.control;
   return {{"databases", databases(view).size()},
           {"users", names.size()},
-          {"peers", 0},
+          {"peers", view.config.peers.size()},
           {"pools", all.size()},
           {"peer_pools", 0},
           {"free_clients", 0},
@@ -237,6 +237,15 @@ Rows state(const View& view) {
 }
 
 constexpr Column kPeers[] = {{"peer_id", kInt}, {"host"}, {"port", kInt}, {"pool_size", kInt}};
+// They have no pools: a cancel request gets a connection of its own.
+Rows peers(const View& view) {
+  Rows rows;
+  for (const Endpoint& peer : view.config.peers) {
+    rows.push_back({rows.size() + 1, peer.host, peer.port, 0});
+  }
+  return rows;
+}
+
 constexpr Column kPeerPools[] = {{"peer_id", kInt},
                                  {"cl_active_cancel_req", kInt},
                                  {"cl_waiting_cancel_req", kInt},
@@ -256,7 +265,7 @@ std::vector<ShowLine> show_pools() {
           {"USERS", kUsers, users},
           {"LISTS", kLists, lists},
           {"STATE", kState, state},
-          {"PEERS", kPeers, nothing},
+          {"PEERS", kPeers, peers},
           {"PEER_POOLS", kPeerPools, nothing}};
 }
 

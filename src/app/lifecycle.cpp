@@ -43,7 +43,8 @@ void mask_signals(int how) {
 
 std::size_t worker_count(const config::Config& config) {
   if (config.workers > 0) return std::min<std::size_t>(config.workers, kWorkersMax);
-  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kWorkersMax);
+  const std::size_t most = config.peer_id == 0 ? kWorkersMax : core::ProcessIds::kWorkersMax;
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, most);
 }
 
 }  // namespace

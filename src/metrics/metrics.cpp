@@ -65,6 +65,8 @@ constexpr CounterLine kCounters[] = {
     {"waits_failed_total", "Waits for a server connection that ended without one.",
      &core::Counters::waits_failed},
     {"cancels_total", "Cancel requests that were carried out.", &core::Counters::cancels},
+    {"cancels_forwarded_total", "Cancel requests that were sent on to a peer.",
+     &core::Counters::cancels_forwarded},
     {"server_recoveries_total", "Server connections made clean after their client vanished.",
      &core::Counters::recoveries},
     {"tenant_statements_refused_total", "Statements refused by the policy for tenants.",

@@ -47,6 +47,22 @@ def running_statement(lab: Lab) -> None:
             assert client.value("select 1") == "1"
 
 
+@test(modes=MODES, tls=TLS, targets=FOREBAY)
+def at_another_node(lab: Lab) -> None:
+    """Two behind one address: a request that comes in at the wrong one is sent on."""
+    first = lab.target(options={"peer_id": 1, "peers": ["127.0.0.1:1", "127.0.0.1:2"]})
+    host, port = first.address
+    second = lab.target(options={"peer_id": 2, "peers": [f"{host}:{port}", "127.0.0.1:2"]})
+    with first.connect() as client:
+        client.send(m.query("select pg_sleep(600)"))
+        wait_until(lambda: running(lab, "select pg_sleep(600)"), "it runs")
+        client.address = second.address
+        client.cancel(tls=second.tls())
+        error = m.only(client.until_ready(), b"E")[0]
+        assert error.sqlstate == "57014", error
+        assert client.value("select 1") == "1"
+
+
 @test(modes=MODES, heavy=True)
 def at_once(lab: Lab) -> None:
     """Behind a statement that the proxy may not have read yet. PostgreSQL itself takes no notice of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 from typing import Any
 
@@ -84,9 +83,7 @@ def slow_samples_blame_the_right_one(lab: Lab) -> None:
         wait_until(lambda: Scrape(port).sum("pool_oldest_wait_seconds") >= 0.3, "a long wait")
         first.run("commit")
         second.until_ready()
-        first.send(m.query("select repeat('x', 1000) as large from generate_series(1, 30000)"))
-        time.sleep(0.5)                     # the reader is slow
-        first.until_ready()
+        first.read_slowly("select repeat('x', 1000) as large from generate_series(1, 30000)")
     by_text = {sample["text"].replace(" ", ""): sample for sample in get_json(port, "/slow")["slow"]}
 
     def blamed(sample: dict[str, Any]) -> str:
@@ -98,7 +95,7 @@ def slow_samples_blame_the_right_one(lab: Lab) -> None:
     large = by_text["selectrepeat(?,?)aslargefromgenerate_series(?,?)"]
     assert blamed(large) == "transfer" and large["rows"] == 30000, large
     assert large["sent_bytes"] > 30_000_000 and large["client"].startswith("127.0.0.1:"), large
-    wait_until(lambda: log.exists() and len(log.read_text().splitlines()) == 3, "three lines")
+    wait_until(lambda: log.exists() and len(log.read_text().splitlines()) >= 3, "three lines")
     assert "literal" not in log.read_text()
     for line in log.read_text().splitlines():
         json.loads(line)

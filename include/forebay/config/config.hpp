@@ -205,6 +205,8 @@ struct Config {
   std::vector<Network> proxy_protocol_from;
   std::uint32_t unix_socket_mode = 0777;
   std::uint32_t workers = 0;                         ///< threads; 0: one a core
+  std::vector<Endpoint> peers;                       ///< nodes behind one address, this one too
+  std::uint32_t peer_id = 0;                         ///< which of them this is, from 1; 0: none
   std::optional<std::uint32_t> max_client_conn;      ///< nothing: what open files allow
   std::uint32_t max_address_client_connections = 0;  ///< clients from one address; 0: no limit
   std::uint32_t max_logins_per_second = 0;           ///< 0: no limit, here and in the next two

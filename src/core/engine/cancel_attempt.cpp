@@ -15,6 +15,14 @@ CancelAttempt::CancelAttempt(Engine& engine, ServerLink& link, std::unique_ptr<S
   pg::write_cancel_request(request_, link.process_id(), link.cancel_key());
 }
 
+CancelAttempt::CancelAttempt(Engine& engine, Endpoint peer, std::string request,
+                             std::unique_ptr<Stream> requester)
+    : engine_(engine),
+      forwards_(true),
+      host_(std::move(peer)),
+      request_(std::move(request)),
+      requester_(std::move(requester)) {}
+
 void CancelAttempt::begin() {
   if (requester_ != nullptr) engine_.io().attach(*requester_, requester_events_);
   engine_.timers().arm(timer_, engine_.now() + engine_.config().server_connect_timeout);

@@ -15,15 +15,19 @@ class ServerLink;
 /// One cancel request on its way to a server, on a connection of its own (manual, "Canceling
 /// Requests in Progress"). The server says that it is done by closing the connection; until then
 /// the link must not serve anybody else, who would be hit by it. Encrypted where the link is.
+/// Or one for a client of another node, on its way there as it came in, without encryption.
 class CancelAttempt final : public StreamEvents {
  public:
   /// `requester` is the client's own connection, detached, closed when all is done; may be null.
   CancelAttempt(Engine& engine, ServerLink& link, std::unique_ptr<Stream> requester);
+  CancelAttempt(Engine& engine, Endpoint peer, std::string request,
+                std::unique_ptr<Stream> requester);
 
   void begin();
   /// The link is gone: there is nothing to tell it any more.
   void forget_link() noexcept { link_ = nullptr; }
   [[nodiscard]] ServerLink* link() noexcept { return link_; }
+  [[nodiscard]] bool forwards() const noexcept { return forwards_; }
 
   void on_connected() override;
   void on_received(Bytes bytes) override;
@@ -47,7 +51,8 @@ class CancelAttempt final : public StreamEvents {
   static void on_timer(void* self);
 
   Engine& engine_;
-  ServerLink* link_;
+  ServerLink* link_ = nullptr;
+  bool forwards_ = false;
   Endpoint host_;
   std::shared_ptr<const TlsContext> tls_;  ///< null: plain
   std::string request_;

@@ -29,7 +29,8 @@ struct alignas(64) Counters {
   Counter waits;              ///< statements that had to wait for a link
   Counter waits_failed;
   Counter cancels;
-  Counter recoveries;  ///< links made clean after their client vanished
+  Counter cancels_forwarded;  ///< to other nodes
+  Counter recoveries;         ///< links made clean after their client vanished
   Counter tenant_statements_refused;
   Counter tenant_statements_reported;
   Counter links_moved;              ///< to another worker

@@ -1,7 +1,6 @@
 #include "core/engine/engine.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "forebay/base/assert.hpp"
@@ -17,12 +16,6 @@ constexpr milliseconds kTickBusy{100};
 constexpr milliseconds kTickIdle{1000};
 /// Parked links are looked at this often: too old, too many.
 constexpr milliseconds kLookAfter{1000};
-
-// The 31 bits of a process id: the slot, above it the worker, in as many bits as there are workers
-// for, and in the rest the slot's generation, which is not 0 there.
-constexpr std::uint32_t kProcessIdBits = 31;
-constexpr std::uint32_t kSlotBits = 20;
-constexpr std::uint32_t kSlotMask = (1u << kSlotBits) - 1;
 
 /// What a worker remembers of statements takes so much at most.
 constexpr std::size_t kFactsBytes = 16 * 1024 * 1024;
@@ -58,7 +51,8 @@ Engine::Engine(Setup setup)
                      .share_statements = false,
                      .reader = &reader_,
                      .measures = &measures_},
-      counters_(shared_.counters[id_.value()]) {
+      counters_(shared_.counters[id_.value()]),
+      process_ids_(shared_.workers, runtime_->config.peer_id) {
   reader_.worker = id_.value();
   if (id_.value() == 0) {
     monitor_ = std::make_unique<Monitor>(*this);
@@ -168,14 +162,14 @@ void Engine::look_after_links() {
 void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId listener) {
   if (draining_) return;
   if (free_slots_.empty()) {
-    if (slots_.size() > kSlotMask) return;
+    if (slots_.size() > ProcessIds::kLastSlot) return;
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
     slots_.emplace_back();
   }
   const std::uint32_t slot = free_slots_.back();
   free_slots_.pop_back();
   std::uint32_t& generation = slots_[slot].generation;
-  if (++generation % generations() == 0) ++generation;
+  if (++generation % process_ids_.generations() == 0) ++generation;
   const SessionKey key{id_, slot, generation};
   auto session = std::make_unique<ClientSession>(*this, key, std::move(stream));
   slots_[slot].session = session.get();
@@ -221,52 +215,6 @@ void Engine::tell(const std::vector<SessionKey>& sessions, const Refused& reason
   }
 }
 
-// ---------------------------------------------------------------- cancel
-
-// How many process ids a slot has in turn.
-std::uint32_t Engine::generations() const noexcept {
-  return 1u << (kProcessIdBits - kSlotBits - worker_bits());
-}
-
-std::uint32_t Engine::worker_bits() const noexcept {
-  return static_cast<std::uint32_t>(std::bit_width(shared_.workers - 1));
-}
-
-std::uint32_t Engine::process_id(SessionKey key) const noexcept {
-  const std::uint32_t generation = key.generation % generations();
-  return ((generation << worker_bits()) + key.worker.value()) << kSlotBits | key.slot;
-}
-
-void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
-                               std::unique_ptr<Stream> requester) {
-  const std::uint32_t worker = (process_id >> kSlotBits) & ((1u << worker_bits()) - 1);
-  mail::Cancel request{process_id, std::move(key), std::move(requester)};
-  io_.detach(*request.requester);
-  if (worker == id_.value()) {
-    receive(request);
-  } else if (worker < shared_.workers) {
-    shared_.courier->send(WorkerId(static_cast<std::uint16_t>(worker)), std::move(request));
-  }
-}
-
-void Engine::cancel(ServerLink& link, std::unique_ptr<Stream> requester) {
-  // The first ones will do: more would only keep the server busy.
-  constexpr std::uint32_t kCancelsMax = 3;
-  if (link.cancels() >= kCancelsMax) return;
-  link.begin_cancel();
-  counters_.cancels.add();
-  cancels_.push_back(std::make_unique<CancelAttempt>(*this, link, std::move(requester)));
-  cancels_.back()->begin();
-}
-
-void Engine::cancel_ended(CancelAttempt& attempt) {
-  const auto found = std::find_if(cancels_.begin(), cancels_.end(),
-                                  [&](const auto& known) { return known.get() == &attempt; });
-  FB_ASSERT(found != cancels_.end());
-  dead_cancels_.push_back(std::move(*found));
-  cancels_.erase(found);
-}
-
 // ---------------------------------------------------------------- mail
 
 void Engine::deliver(Mail mail) {
@@ -288,22 +236,6 @@ void Engine::leave_limit(const std::shared_ptr<StatementLimit>& limit) {
   for (const SessionKey session : limit->leave()) {
     shared_.courier->send(session.worker, mail::Admitted{limit, session});
   }
-}
-
-void Engine::receive(mail::Cancel& cancel) {
-  const std::uint32_t slot = cancel.process_id & kSlotMask;
-  if (slot >= slots_.size()) return;
-  ClientSession* session = slots_[slot].session;
-  if (session == nullptr || process_id(session->key()) != cancel.process_id) return;
-  // What it is about was sent before it, but may not have been read yet: one turn of the loop finds
-  // it readable, and reads it behind the mail.
-  constexpr std::uint8_t kTurns = 2;
-  if (!session->at_work() && cancel.turns < kTurns) {
-    ++cancel.turns;
-    shared_.courier->send(id_, std::move(cancel));
-    return;
-  }
-  session->cancel(cancel.key, cancel.requester);
 }
 
 void Engine::receive(mail::LookUp& wanted) {

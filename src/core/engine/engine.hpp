@@ -17,6 +17,7 @@
 #include "core/engine/counters.hpp"
 #include "core/engine/journal.hpp"
 #include "core/engine/mail.hpp"
+#include "core/engine/process_ids.hpp"
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "core/engine/timer_wheel.hpp"
@@ -174,8 +175,9 @@ class Engine final : public Driven {
   };
 
   ClientSession* find(SessionKey key) noexcept;
-  [[nodiscard]] std::uint32_t generations() const noexcept;
-  [[nodiscard]] std::uint32_t worker_bits() const noexcept;
+  /// Sends a cancel request on to the node that its client is connected to.
+  void forward_cancel(std::uint32_t peer, std::uint32_t process_id, const std::string& key,
+                      std::unique_ptr<Stream> requester);
   void hand_over(ServerLink& link, ClientSession& session);
   ServerLink& adopt(std::unique_ptr<ServerLink> link);
   std::unique_ptr<ServerLink> send_away(ServerLink& link);
@@ -235,6 +237,7 @@ class Engine final : public Driven {
   Conduit to_server_;
   Counters& counters_;
 
+  ProcessIds process_ids_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   SessionList sessions_;

@@ -22,7 +22,7 @@ FOREBAY_KEYS = {
     "max_authenticating_clients", "allow_from", "deny_from",
     "listen_allow_from", "listen_deny_from", "proxy_protocol_from",
     "auth_user", "auth_query", "auth_dbname", "auth_query_ttl",
-    "http_token_file", "statement_statistics", "pgbouncer_metrics", "statement_metrics",
+    "http_token_file", "statement_statistics", "peers", "peer_id", "pgbouncer_metrics", "statement_metrics",
 }
 LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections",
             "slow_query_log": "slow_query_log", "slow_query_text": "slow_query_text"}

@@ -6,12 +6,13 @@ import hashlib
 import socket
 import ssl
 import struct
+import time
 from pathlib import Path
 from typing import Callable, Optional, Sequence, Union
 
 from . import messages as m
 from .messages import Message
-from .process import PATIENCE, Deadline, LabError
+from .process import PATIENCE, Deadline, LabError, wait_until
 from .scram import ScramClient
 
 Address = Union[tuple[str, int], str]       # a host and a port, or the path of a Unix socket
@@ -124,6 +125,14 @@ class Connection:
         for _ in range(count):
             result += self.read_until(b"Z", within=within)
         return result
+
+    def read_slowly(self, sql: str) -> None:
+        """Runs a statement, and leaves its rows alone for longer than they took to come."""
+        began = time.monotonic()
+        self.send(m.query(sql))
+        wait_until(lambda: not self.quiet, "rows come", within=30)
+        time.sleep(max(0.5, 3 * (time.monotonic() - began)))
+        self.until_ready()
 
     def until_ready_or_end(self, within: Optional[float] = None) -> list[Message]:
         """Messages up to a ReadyForQuery or the end of the stream, whichever is first."""

@@ -33,6 +33,25 @@ TEST(CheckConfig, wants_hosts_for_each_database) {
                           "hosts = [\"127.0.0.1:5432\"]"));
 }
 
+TEST(CheckConfig, wants_to_know_which_of_its_peers_it_is) {
+  const auto errors = [](const std::string& lines) {
+    return errors_of("[forebay]\n" + lines + kAnyDatabase);
+  };
+  EXPECT_THAT(errors("peers = [\"a\", \"b:7000\"]\npeer_id = 2\n"), IsEmpty());
+  EXPECT_THAT(errors("peers = [\"a\", \"b\"]\n"),
+              ElementsAre("f.toml:2:9: which of these this one is has to be said: peer_id = 1 for "
+                          "the first"));
+  EXPECT_THAT(errors("peers = [\"a\"]\npeer_id = 2\n"),
+              ElementsAre("f.toml:3:11: peer_id is 2, but peers has 1 entry; list every node "
+                          "there, this one too"));
+  EXPECT_THAT(errors("peers = [\"a\"]\npeer_id = 1\nworkers = 65\n"),
+              ElementsAre("f.toml:4:11: with peers there can be 64 workers at most"));
+  std::string many;
+  for (int i = 0; i < 32; ++i) many += "\"h" + std::to_string(i) + "\",";
+  EXPECT_THAT(errors("peers = [" + many + "]\npeer_id = 1\n"),
+              ElementsAre("f.toml:2:9: there are 32 peers; at most 31 can be told apart"));
+}
+
 TEST(CheckConfig, wants_rules_for_listeners_that_there_are) {
   EXPECT_THAT(errors_of("[forebay]\nlisten_deny_from = {\"*:1\" = [\"::1\"]}\n" + kAnyDatabase),
               ElementsAre("f.toml:2:20: [forebay] listen_deny_from: there is no \"*:1\" in listen; "

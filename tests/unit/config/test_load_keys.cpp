@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <array>
 
 #include "config/keys.hpp"
 #include "fake_environment.hpp"
@@ -17,6 +18,8 @@ const std::map<std::string, std::string> kOtherValues = {
     {"forebay.proxy_protocol_from", R"(["10.1.0.0/16"])"},
     {"forebay.unix_socket_mode", R"("0750")"},
     {"forebay.workers", "3"},
+    {"forebay.peers", R"(["10.0.0.1:6432", "10.0.0.2:7003"])"},
+    {"forebay.peer_id", "2"},
     {"forebay.max_client_conn", "1234"},
     {"forebay.max_address_client_connections", "15"},
     {"forebay.max_logins_per_second", "31"},
@@ -216,16 +219,26 @@ TEST(LoadConfig, has_a_test_value_for_every_general_key) {
   EXPECT_EQ(keys, named);
 }
 
+/// The key that a key cannot be without, nor it without that; "" for most.
+std::string_view inseparable_from(std::string_view key) {
+  constexpr std::array<std::array<std::string_view, 2>, 2> kPairs = {
+      {{"certificate_file", "key_file"}, {"peers", "peer_id"}}};
+  for (const auto& [one, other] : kPairs) {
+    if (key == one) return other;
+    if (key == other) return one;
+  }
+  return "";
+}
+
 TEST(LoadConfig, sets_every_general_key_and_no_other) {
   for (const Key<Config>& key : general_keys()) {
     if (key.secret) continue;
     const std::string& value = kOtherValues.at(full_name(key));
     std::string text = "[" + std::string(key.section) + "]\n" + std::string(key.name) + " = " +
                        value + "\n" + kAnyDatabase;
-    // A certificate and its key cannot be without each other.
-    const bool pair = key.name == "certificate_file" || key.name == "key_file";
+    const std::string_view other = inseparable_from(key.name);
+    const bool pair = !other.empty();
     if (pair) {
-      const std::string_view other = key.name == "key_file" ? "certificate_file" : "key_file";
       text.insert(text.find('\n') + 1,
                   std::string(other) + " = " +
                       kOtherValues.at(std::string(key.section) + "." + std::string(other)) + "\n");
@@ -267,6 +280,8 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.listen = {
       {"127.0.0.1", 6432}, {"*", 7000}, {"::1", 7001}, {"/run/x/.s.PGSQL.7002", 7002}};
   expected.workers = 3;
+  expected.peers = {{"10.0.0.1", 6432}, {"10.0.0.2", 7003}};
+  expected.peer_id = 2;
   expected.max_client_conn = 1234;
   set_limits(expected);
   expected.client_login_timeout = seconds(11);
