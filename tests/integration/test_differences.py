@@ -365,6 +365,26 @@ def known_texts_are_prepared_without_the_server(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
+def notices_about_a_text_come_once(lab: Lab) -> None:
+    """Only the first who prepares a text hears what the server notices about its names."""
+    text = "select 1 as " + "n" * 70
+    for target, expected in ((lab.direct(), 1), (pooled(lab, 1), 0)):
+        with target.connect() as first, target.connect() as second:
+            assert len(m.only(first.messages(m.parse("s", text), m.sync()), b"N")) == 1
+            assert len(m.only(second.messages(m.parse("s", text), m.sync()), b"N")) == expected
+
+
+@test(targets=FOREBAY)
+def a_failed_batch_forgets_the_unnamed_statement(lab: Lab) -> None:
+    """Where it had another one behind what failed, which PostgreSQL does not even look at."""
+    for target, expected in ((lab.direct(), "1"), (pooled(lab, 1), "26000")):
+        with target.connect() as client:
+            client.messages(m.parse("", "select 1"), m.sync())
+            client.error(m.bind("", "missing"), m.parse("", "select 2"), m.sync())
+            assert answered(client.messages(m.bind("", ""), m.execute(""), m.sync())) == expected
+
+
+@test(targets=FOREBAY)
 def changed_results_are_taken_anew(lab: Lab) -> None:
     """After ALTER TABLE, PostgreSQL refuses a prepared statement for good, within transactions and
     without. So does the proxy where the client was told of other columns."""
