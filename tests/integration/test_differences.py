@@ -429,12 +429,14 @@ def names_that_are_not_seen(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
-def deallocate_all_within_do(lab: Lab) -> None:
+def deallocate_all_within_a_function(lab: Lab) -> None:
     """It takes the statements of all clients with it; the first to notice gets an error."""
     for target, expected in ((lab.direct(), ["5", "5"]), (pooled(lab, 1), ["26000", "5"])):
         with target.connect() as client, target.connect() as other:
             client.messages(m.parse("s", "select 5"), m.bind("", "s"), m.execute(""), m.sync())
-            other.run("do $$ begin execute 'deallocate all'; end $$")
+            other.run("create function forget() returns void language plpgsql as "
+                      "$$ begin execute 'deallocate all'; end $$")
+            other.run("select forget(); drop function forget()")
             got = [answered(client.messages(m.bind("", "s"), m.execute(""), m.sync()))
                    for _ in range(2)]
             assert got == expected, (target.kind, got)

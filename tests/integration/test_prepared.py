@@ -231,6 +231,39 @@ def errors_leave_the_names_in_order(lab: Lab) -> None:
             client.messages(m.close_statement("bad"), m.sync())
 
 
+BLOCKS = {
+    "all": "deallocate all",
+    "one": "deallocate {}",
+    "another": "deallocate {0}; prepare {0} as select 666",
+    "another_fails": "deallocate {0}; prepare {0} as select 666; select 1 / 0",
+    "made_by_sql": "deallocate {1}; prepare {1} as select 666",
+    "settings": "deallocate _forebay_set; prepare _forebay_set(text, text) as select 666",
+}
+
+
+@test(targets=FOREBAY, params=BLOCKS)
+def names_that_a_block_takes(lab: Lab, what: str) -> None:
+    """A DO block deallocates what clients share, and prepares another text by its name: nobody else
+    sees any of it."""
+    target = lab.target(pool_size=1)
+    with target.connect() as client, target.connect() as other:
+        client.messages(m.parse("s", "select 5"), m.bind("", "s"), m.execute(""), m.sync())
+        client.run("prepare q as select 6")
+        client.run("set extra_float_digits = 2")
+        names = [other.value("select name from pg_prepared_statements where statement like "
+                             f"'%select {number}'") for number in (5, 6)]
+        block = BLOCKS[what].format(*names).replace(";", "'; execute '")
+        text = f"do $$ begin execute '{block}'; end $$"
+        if what == "another_fails":
+            assert other.error(m.query(text)).sqlstate == "22012"
+        else:
+            other.run(text)
+        answer = client.messages(m.bind("", "s"), m.execute(""), m.sync())
+        assert value(answer) == "5", answer
+        assert client.value("execute q") == "6"
+        assert client.value("show extra_float_digits") == "2"
+
+
 @test(targets=FOREBAY)
 def prepared_within_a_transaction_that_rolls_back(lab: Lab) -> None:
     target = lab.target(pool_size=2)

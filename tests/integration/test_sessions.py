@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Iterator, Optional
 
 from lab import messages as m
@@ -410,6 +410,16 @@ def advisory_locks_keep_the_connection(lab: Lab) -> None:
         assert not kept(target)
         client.run("select pg_advisory_lock(8)")
         assert lab.postgres.value(held, "app") == "1"
+        client.run("select pg_advisory_unlock(8)")
+        # No rollback gives them back.
+        for text in ("select pg_advisory_lock(8), 1 / (n - n) from generate_series(1, 1) n",
+                     "do $$ begin perform pg_advisory_lock(8); raise 'no'; end $$"):
+            assert not kept(target)
+            with suppress(ServerError):
+                client.run(text)
+            assert kept(target), text
+            client.run("select pg_advisory_unlock(8)")
+        client.run("select pg_advisory_lock(8)")
     wait_until(lambda: lab.postgres.value(held, "app") == "0", "the lock is gone with its client")
     assert not kept(target)
 

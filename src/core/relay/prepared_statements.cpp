@@ -165,6 +165,11 @@ bool LinkStatements::undecided(const StatementRef& statement, std::uint32_t batc
   return found != where_.end() && found->second->pending && found->second->batch != batch;
 }
 
+std::size_t LinkStatements::made_by_sql() const {
+  const auto by_sql = [](const Held& held) { return !held.statement->sql().empty(); };
+  return static_cast<std::size_t>(std::count_if(order_.begin(), order_.end(), by_sql));
+}
+
 void LinkStatements::deallocate_all() {
   for (auto it = order_.begin(); it != order_.end();) {
     if (it->pending) {

@@ -124,6 +124,8 @@ class LinkStatements {
   [[nodiscard]] bool closing(const StatementRef& statement, std::uint32_t batch) const;
 
   [[nodiscard]] std::size_t size() const noexcept { return order_.size(); }
+  /// How many of them SQL's PREPARE made. Slow.
+  [[nodiscard]] std::size_t made_by_sql() const;
 
  private:
   using Order = std::list<Held>;

@@ -349,6 +349,7 @@ class ServerRelay {
   void on_names(const SessionWork& work, std::uint16_t statement);
   void on_made_room(const SpecialReply& special);
   void on_inventory(Bytes tag);
+  void on_names_found(unsigned differences);
   void on_ready(const Item& item, Disposition disposition, SpecialReply* special);
   void tell_changes();
   bool shift_position(const Item& item, const SpecialReply& special);

@@ -108,6 +108,7 @@ void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
   if (changes_catalog(tag)) {
     link_.catalog_changed = true;
     link_.functions_changed = link_.functions_changed || changes_functions(tag);
+    link_.hidden_code = link_.hidden_code || tag == "DO" || tag == "CALL";
     catalog_changed();
   }
   const bool discard = tag == "DISCARD ALL";
@@ -117,7 +118,9 @@ void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
   if (!discard && tag != "DEALLOCATE ALL") return;
   link_.statements.deallocate_all();
   // Behind a DISCARD ALL that is followed by more, the statement is made anew already.
-  if (special == nullptr || !special->withhold_ready) link_.has_settings_statement = false;
+  if (special == nullptr || !special->withhold_ready) {
+    link_.settings_statement = SettingsStatement::none;
+  }
   if (client_ == nullptr || client_->statements == nullptr) return;
   client_->statements->deallocate_all();
   client_->unpin_statements();
@@ -166,7 +169,9 @@ void ServerRelay::on_inventory(Bytes tag) {
   unsigned bits = 0;
   if (!tag.starts_with(kTag)) return;
   const auto parsed = std::from_chars(tag.data() + kTag.size(), tag.data() + tag.size(), bits);
-  if (parsed.ec != std::errc() || client_ == nullptr) return;
+  if (parsed.ec != std::errc()) return;
+  on_names_found(bits >> 4);
+  if (client_ == nullptr) return;
   constexpr PinReason kReasons[] = {PinReason::temporary, PinReason::held_cursor, PinReason::listen,
                                     PinReason::advisory_lock};
   const Pins before = client_->pins;
@@ -175,6 +180,20 @@ void ServerRelay::on_inventory(Bytes tag) {
     if ((bits >> i & 1) != 0) client_->pin(kReasons[i]);
   }
   if (link_.state_rule != nullptr) warn_of_pins(before);
+}
+
+// Code that nobody saw may have deallocated names of ours, and prepared something else by them.
+void ServerRelay::on_names_found(unsigned differences) {
+  const bool by_protocol = (differences & 1) != 0;
+  const bool by_sql = (differences & 2) != 0;
+  // One that PREPARE makes by such a name is not told from what was there, nor found again.
+  const bool hidden_code = std::exchange(link_.hidden_code, false);
+  if (by_protocol || by_sql || (hidden_code && link_.statements.made_by_sql() > 0)) {
+    catalog_changed();
+    link_.stale_before = link_.epoch();
+  }
+  if (by_protocol) link_.settings_statement = SettingsStatement::doubtful;
+  if (by_sql) link_.poisoned = true;
 }
 
 void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialReply* special) {
@@ -220,7 +239,7 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
     // Not told by the settings being gone: the server may have reported some of them by now.
     if (std::exchange(client_->discarded, false)) {
       changes.started_again();
-      link_.has_settings_statement = true;  // made anew behind DISCARD ALL
+      link_.settings_statement = SettingsStatement::made;  // made anew behind DISCARD ALL
     } else {
       link_.poisoned = true;  // DISCARD ALL failed, and what was set behind it stays
     }

@@ -316,7 +316,8 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     disposition = Disposition::discard;
   }
   if (disposition == Disposition::forward && client_ != nullptr) {
-    SessionChanges(rules_.parameter_sets, *client_, link_).failed();
+    SessionChanges(rules_.parameter_sets, *client_, link_)
+        .failed(special == nullptr ? nullptr : special->work.get());
   }
   if (untouched && disposition == Disposition::forward) note_refusal(fields);
   // Looked up before what it names is undone.
@@ -473,7 +474,9 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
     }
     if (expected->special != nullptr) {
       if (expected->special->undecided_names) --link.all_gone;
-      if (expected->special->sets_settings) link.has_settings_statement = false;
+      if (expected->special->sets_settings) {
+        link.settings_statement = SettingsStatement::doubtful;
+      }
     }
     if (expected->change == nullptr) continue;
     NameChange& change = *expected->change;

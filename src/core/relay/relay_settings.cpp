@@ -19,7 +19,8 @@ constexpr std::string_view kSettingsText = "SELECT pg_catalog.set_config($1, $2,
 constexpr std::string_view kSettingsPortal = "_forebay_set";
 
 /// As many rows as the bits say: 1 temporary objects, 2 cursors WITH HOLD, 4 LISTEN, 8 advisory
-/// locks. The number stands in the command tag.
+/// locks, and of the statements that go by names of ours: 16 others than we had prepared by the
+/// protocol, 32 than by PREPARE, as hidden code does. The number stands in the command tag.
 constexpr std::string_view kInventory =
     "SELECT FROM pg_catalog.generate_series(1,"
     "(EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = "
@@ -28,7 +29,27 @@ constexpr std::string_view kInventory =
     "+2*(EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable))::pg_catalog.int4"
     "+4*(EXISTS (SELECT FROM pg_catalog.pg_listening_channels()))::pg_catalog.int4"
     "+8*(EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = "
-    "pg_catalog.pg_backend_pid()))::pg_catalog.int4)";
+    "pg_catalog.pg_backend_pid()))::pg_catalog.int4+(SELECT 16*(";
+
+std::string inventory(const LinkRelayState& link) {
+  const std::size_t by_sql = link.statements.made_by_sql();
+  const std::size_t by_protocol = link.statements.size() - by_sql +
+                                  (link.settings_statement == SettingsStatement::made ? 1 : 0);
+  const auto count = [](std::string_view which, std::size_t expected) {
+    return std::string("pg_catalog.count(*) FILTER (WHERE ")
+        .append(which)
+        .append(") <> ")
+        .append(std::to_string(expected))
+        .append(")::pg_catalog.int4");
+  };
+  return std::string(kInventory)
+      .append(count("NOT from_sql", by_protocol))
+      .append("+32*(")
+      .append(count("from_sql", by_sql))
+      .append(
+          " FROM pg_catalog.pg_prepared_statements WHERE name OPERATOR(pg_catalog.~) "
+          "'^_forebay_([0-9]+|set)$'))");
+}
 
 // Whether the server has the session of the user, and in the role, that the client is.
 bool same_identity(const LinkRelayState& link, const ClientRelayState& client) {
@@ -160,8 +181,13 @@ void Relay::change_settings(const std::vector<ParameterChange>& changes, LinkRel
     if (special != nullptr) special->sets_settings = request == Request::parse;
     push(link, {.request = request, .disposition = disposition, .special = std::move(special)});
   };
-  if (!link.has_settings_statement) {
-    link.has_settings_statement = true;
+  if (link.settings_statement != SettingsStatement::made) {
+    const bool doubtful = link.settings_statement == SettingsStatement::doubtful;
+    link.settings_statement = SettingsStatement::made;
+    if (doubtful) {
+      pg::write_close(out, pg::frontend::Target::statement, kSettingsStatement);
+      ask(Request::close);
+    }
     pg::write_parse_text(out, kSettingsStatement, kSettingsText);
     ask(Request::parse);
   }
@@ -199,7 +225,7 @@ void Relay::restore_startup(const SessionWork& work, LinkRelayState& link) {
 // DISCARD ALL, too; and it cannot have company in its transaction. What follows in a batch of its
 // own puts the session right before the client hears that it is ready.
 void Relay::start_again(LinkRelayState& link) {
-  link.has_settings_statement = false;
+  link.settings_statement = SettingsStatement::none;
   std::vector<ParameterChange> changes;
   for (const auto& [name, value] : client_.startup->entries()) changes.push_back({name, value});
   change_settings(changes, link, Disposition::discard);
@@ -212,7 +238,7 @@ void Relay::start_again(LinkRelayState& link) {
 void Relay::take_inventory(LinkRelayState& link) {
   auto special = may_fail();
   special->inventory = true;
-  pg::write_query(out_.to_server.insert(), kInventory);
+  pg::write_query(out_.to_server.insert(), inventory(link));
   link.change_unnamed(0, 0);
   push(link, {.request = Request::query,
               .disposition = Disposition::discard,

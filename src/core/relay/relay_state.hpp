@@ -203,6 +203,13 @@ struct ClientRelayState {
   void unpin(PinReason reason) noexcept { pins = static_cast<Pins>(pins & ~bit(reason)); }
 };
 
+/// Whether a server has the statement by which its settings are changed.
+enum class SettingsStatement : std::uint8_t {
+  none,
+  made,
+  doubtful,  ///< it may be gone, or be another one
+};
+
 /// What is remembered of a server connection between turns.
 struct LinkRelayState {
   pg::Framer framer{pg::Sender::server};
@@ -229,7 +236,8 @@ struct LinkRelayState {
   std::uint64_t stale_before = 0;
   bool catalog_changed = false;    ///< the open transaction has done so
   bool functions_changed = false;  ///< perhaps; that shows when it has committed
-  bool has_settings_statement = false;
+  bool hidden_code = false;        ///< ran, since the server was last asked which names it has
+  SettingsStatement settings_statement = SettingsStatement::none;
   bool notified = false;       ///< somebody is in the catalog's list of notifiers with it
   bool replication = false;    ///< CopyBoth may begin
   bool streaming = false;      ///< CopyBoth has begun

@@ -1,5 +1,7 @@
 #include "core/relay/session_changes.hpp"
 
+#include <algorithm>
+
 #include "core/relay/relay_state.hpp"
 
 namespace forebay::core {
@@ -18,6 +20,16 @@ constexpr std::size_t kListensMax = 10'000;
 
 constexpr Bytes kRole = "role";
 constexpr Bytes kAuthorization = "session_authorization";
+
+// No rollback gives locks of the session back, nor names of prepared statements.
+bool outlasts_failure(const SessionWork& work) {
+  return std::ranges::any_of(work.steps, [](const SessionStep& step) {
+    return step.kind == Kind::look ||
+           (step.kind == Kind::hold && step.reason == PinReason::advisory_lock) ||
+           (step.kind == Kind::execute && step.runs && step.inner != nullptr &&
+            outlasts_failure(*step.inner));
+  });
+}
 
 }  // namespace
 
@@ -50,8 +62,11 @@ bool SessionChanges::apply(const SessionWork& work, std::uint16_t statement, Byt
   return back_to_savepoint;
 }
 
-void SessionChanges::failed() noexcept {
+void SessionChanges::failed(const SessionWork* work) {
   if (client_.undo != nullptr) client_.undo->failed = true;
+  if (work == nullptr || !outlasts_failure(*work)) return;
+  client_.look = true;
+  link_.hidden_code = true;
 }
 
 void SessionChanges::ready(TransactionStatus status) {

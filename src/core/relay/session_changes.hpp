@@ -44,8 +44,8 @@ class SessionChanges {
   /// A statement of the client's is complete. `work` is that of its text, null for none;
   /// `statement` says which of the text's statements it was.
   void completed(const SessionWork* work, std::uint16_t statement, Bytes tag);
-  /// The client's statement failed.
-  void failed() noexcept;
+  /// The client's statement failed; `work` is that of its text, null for none.
+  void failed(const SessionWork* work);
   /// ReadyForQuery: the end of a transaction, or not.
   void ready(pg::backend::TransactionStatus status);
   /// The server gave a parameter a value; outside of a transaction that is the session's.

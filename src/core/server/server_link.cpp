@@ -473,7 +473,7 @@ void ServerLink::recover_step() {
     relay_.settings = engine_->shared().parameter_sets.empty();
     relay_.settings_doubtful = false;
     relay_.statements.clear();
-    relay_.has_settings_statement = false;
+    relay_.settings_statement = SettingsStatement::none;
     relay_.unnamed_owner = 0;
     relay_.sequences.clear();
   }

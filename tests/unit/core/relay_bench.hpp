@@ -145,6 +145,16 @@ class RelayBench {
     return heard;
   }
 
+  Heard take_inventory(Client& client, Link& link) {
+    Conduit to_client;
+    Conduit to_server;
+    Relay(rules, client.state, {to_client, to_server}).take_inventory(link.state);
+    Heard heard;
+    take(to_client, to_server, heard);
+    show(heard);
+    return heard;
+  }
+
   Heard lose(Client& client, Link& link) {
     Conduit to_client;
     Conduit to_server;

@@ -1,0 +1,99 @@
+#include "unit/core/relay_bench.hpp"
+
+// What the server is asked behind code that nobody saw, and what becomes of the answer.
+namespace forebay::core {
+namespace {
+
+class RelayInventory : public ::testing::Test {
+ protected:
+  RelayInventory() {
+    bench_.rules.reader = &reader_;
+    link_->state.catalog = &catalog_;
+    bench_.prepare(*a_, *link_, "s", "select 5");
+  }
+
+  Heard a(std::string_view says) { return bench_.client_says(*a_, link_.get(), says); }
+  Heard server(std::string_view says) { return bench_.server_says(*link_, a_.get(), says); }
+  /// The server is asked, and answers with so many rows.
+  std::string look(unsigned rows) {
+    const std::string question = bench_.take_inventory(*a_, *link_).server;
+    server("CommandComplete \"SELECT " + std::to_string(rows) + "\" ; ReadyForQuery I");
+    return question;
+  }
+  std::string bound() {
+    const std::string said = a("Bind \"\" \"s\" ; Sync").server;
+    server("CloseComplete ; ParseComplete ; BindComplete ; ReadyForQuery I");
+    return said;
+  }
+  void set(const std::string& name) {
+    a_->state.settings = bench_.sets.with(*a_->state.settings, name, "1");
+  }
+
+  CatalogEpoch catalog_;
+  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  RelayBench bench_;
+  std::unique_ptr<RelayBench::Client> a_ = bench_.client();
+  std::unique_ptr<RelayBench::Link> link_ = bench_.link();
+};
+
+constexpr unsigned kOthersByProtocol = 16;
+constexpr unsigned kOthersBySql = 32;
+
+TEST_F(RelayInventory, names_that_are_there_stay) {
+  const std::string question = look(0);
+  EXPECT_NE(question.find("(WHERE NOT from_sql) <> 1)"), std::string::npos) << question;
+  EXPECT_NE(question.find("(WHERE from_sql) <> 0)"), std::string::npos) << question;
+  EXPECT_EQ(a("Bind \"\" \"s\" ; Sync").server, "Bind \"\" \"_forebay_1\" ; Sync");
+  EXPECT_FALSE(link_->state.poisoned);
+}
+
+TEST_F(RelayInventory, others_are_prepared_anew) {
+  look(kOthersByProtocol);
+  EXPECT_EQ(bound(),
+            "Close S \"_forebay_1\" ; Parse \"_forebay_1\" \"select 5\" ; "
+            "Bind \"\" \"_forebay_1\" ; Sync");
+  EXPECT_FALSE(link_->state.poisoned);
+}
+
+TEST_F(RelayInventory, the_statement_that_sets_is_made_anew) {
+  set("a.b");
+  EXPECT_EQ(bench_.link_up(*a_, *link_).server.find("Parse \"_forebay_set\""), 0u);
+  server("ParseComplete ; BindComplete ; CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  EXPECT_NE(look(kOthersByProtocol).find("(WHERE NOT from_sql) <> 2)"), std::string::npos);
+  set("a.c");
+  EXPECT_EQ(bench_.link_up(*a_, *link_)
+                .server.find("Close S \"_forebay_set\" ; Parse \"_forebay_set\""),
+            0u);
+}
+
+TEST_F(RelayInventory, names_that_prepare_took_end_the_link) {
+  look(kOthersBySql);
+  EXPECT_TRUE(link_->state.poisoned);
+}
+
+// Which text they have now, nobody knows.
+TEST_F(RelayInventory, what_prepare_made_is_made_anew_behind_hidden_code) {
+  a("Query \"prepare q as select 6\"");
+  server("CommandComplete \"PREPARE\" ; ReadyForQuery I");
+  EXPECT_NE(look(0).find("(WHERE from_sql) <> 1)"), std::string::npos);
+  EXPECT_EQ(a("Query \"execute q\"").server, "Query \"execute _forebay_2\"");
+  server("CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  a("Query \"do 'x'\"");
+  server("CommandComplete \"DO\" ; ReadyForQuery I");
+  look(0);
+  EXPECT_EQ(a("Query \"execute q\"").server.find("Close S \"_forebay_2\" ; "), 0u);
+}
+
+TEST_F(RelayInventory, what_a_failure_leaves_is_looked_at) {
+  for (const char* text : {"select pg_advisory_lock(1), f()", "do 'x'", "call f()"}) {
+    a("Query " + test::quote(text));
+    server("ErrorResponse ERROR 22012 \"no\" ; ReadyForQuery I");
+    EXPECT_TRUE(std::exchange(a_->state.look, false)) << text;
+  }
+  a("Query \"select f()\"");
+  server("ErrorResponse ERROR 22012 \"no\" ; ReadyForQuery I");
+  EXPECT_FALSE(a_->state.look);
+}
+
+}  // namespace
+}  // namespace forebay::core
