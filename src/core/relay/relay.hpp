@@ -354,7 +354,7 @@ class ServerRelay {
   void tell_changes();
   bool shift_position(const Item& item, const SpecialReply& special);
   void catalog_changed();
-  void on_parameter_status(const Item& item);
+  Verdict on_parameter_status(const Item& item);
   void on_notice(const Item& item);
   void on_notification(const Item& item);
   void pass(const Item& item, Disposition disposition);

@@ -263,7 +263,7 @@ void ServerRelay::tell_changes() {
   }
 }
 
-void ServerRelay::on_parameter_status(const Item& item) {
+ServerRelay::Verdict ServerRelay::on_parameter_status(const Item& item) {
   const auto status = pg::backend::ParameterStatus::parse(item.message.body);
   const Disposition disposition = link_.expected.disposition();
   const SpecialReply* special = link_.expected.special();
@@ -272,7 +272,7 @@ void ServerRelay::on_parameter_status(const Item& item) {
       (link_.withheld != nullptr || (special != nullptr && special->withhold_ready));
   const bool facts = link_.reader && status && is_server_fact(status->name);
   pass(item, withhold || facts ? Disposition::discard : disposition);
-  if (!status || link_.settings == nullptr) return;
+  if (!status || link_.settings == nullptr) return Verdict::fine;
   if (withhold) {
     if (link_.withheld == nullptr) link_.withheld = std::make_unique<LinkRelayState::Withheld>();
     auto& told = link_.withheld->told;
@@ -281,27 +281,32 @@ void ServerRelay::on_parameter_status(const Item& item) {
     const std::string* before = link_.reported.find(status->name);
     if (!known) told.emplace_back(status->name, before == nullptr ? std::string() : *before);
   }
-  link_.reported.set(status->name, status->value);
-  if (facts) return;
+  if (!link_.reported.set(status->name, status->value)) {
+    link_.poisoned = true;
+    reason_ = "the server reports more than " + std::to_string(Welcome::kParametersMax) +
+              " parameters, or " + std::to_string(Welcome::kParameterBytesMax) + " bytes of them";
+    return Verdict::violation;
+  }
+  if (facts) return Verdict::fine;
   if (is_server_fact(status->name)) {
     Welcome changed = *link_.welcome;
-    changed.set(status->name, status->value);
+    static_cast<void>(changed.set(status->name, status->value));  // fits, as it did above
     link_.welcome = std::make_shared<const Welcome>(std::move(changed));
-    if (client_ == nullptr) return;
+    if (client_ == nullptr) return Verdict::fine;
     const std::string* told = client_->welcome->find(status->name);
     if (disposition == Disposition::discard && !withhold && told != nullptr &&
         *told != status->value) {
       pg::write_parameter_status(to_client_.insert(), status->name, status->value);
     }
     client_->welcome = link_.welcome;
-    return;
+    return Verdict::fine;
   }
   // Set by somebody who is gone, or taken back by the Query that rolls back what it left.
   const bool recovering = client_ == nullptr && !link_.expected.empty() &&
                           link_.expected.head_request() == Request::query;
   if (disposition == Disposition::abandon || recovering) {
     link_.settings = rules_.parameter_sets.with(*link_.settings, status->name, status->value);
-    return;
+    return Verdict::fine;
   }
   // While we change settings ourselves, the client's are already what they shall be.
   if (disposition == Disposition::forward && client_ != nullptr) {
@@ -309,6 +314,7 @@ void ServerRelay::on_parameter_status(const Item& item) {
     const bool noted = std::find(changed.begin(), changed.end(), status->name) != changed.end();
     if (!noted) changed.emplace_back(status->name);
   }
+  return Verdict::fine;
 }
 
 // The position in an error speaks of the text that was sent; the client knows its own.

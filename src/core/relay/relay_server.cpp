@@ -70,15 +70,25 @@ void Welcome::render() {
   }
 }
 
-void Welcome::set(Bytes name, Bytes value) {
-  messages.clear();
-  for (auto& [known, current] : parameters) {
+bool Welcome::set(Bytes name, Bytes value) {
+  std::string* current = nullptr;
+  std::size_t bytes = name.size() + value.size();
+  for (auto& [known, has] : parameters) {
     if (known == name) {
-      current = value;
-      return;
+      current = &has;
+    } else {
+      bytes += known.size() + has.size();
     }
   }
-  parameters.emplace_back(name, value);
+  if (bytes > kParameterBytesMax) return false;
+  if (current == nullptr && parameters.size() >= kParametersMax) return false;
+  messages.clear();
+  if (current != nullptr) {
+    *current = value;
+  } else {
+    parameters.emplace_back(name, value);
+  }
+  return true;
 }
 
 bool is_server_fact(Bytes name) noexcept {
@@ -143,8 +153,7 @@ ServerRelay::Verdict ServerRelay::on_message(const Item& item) {
       on_notification(item);
       return Verdict::fine;
     case Backend::ParameterStatus:
-      on_parameter_status(item);
-      return Verdict::fine;
+      return on_parameter_status(item);
     case Backend::ErrorResponse:
       return on_error(item);
     case Backend::Authentication:

@@ -104,7 +104,7 @@ void Relay::tell_of_server(LinkRelayState& link) {
     if (told != nullptr && name == kIsSuperuser && !same_identity(link, client_)) {
       // Of whoever was here last; the server says what is true when the session is this client.
       Welcome as_told = *client_.welcome;
-      as_told.set(name, *told);
+      static_cast<void>(as_told.set(name, *told));
       client_.welcome = std::make_shared<const Welcome>(std::move(as_told));
       continue;
     }

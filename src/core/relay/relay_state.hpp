@@ -39,7 +39,10 @@ inline constexpr std::size_t kExpectedMax = 16 * 1024;
 struct Welcome {
   std::vector<std::pair<std::string, std::string>> parameters;
   [[nodiscard]] const std::string* find(std::string_view name) const noexcept;
-  void set(Bytes name, Bytes value);
+  /// False, and nothing is changed: that would be more than any server reports.
+  [[nodiscard]] bool set(Bytes name, Bytes value);
+  static constexpr std::size_t kParametersMax = 200;
+  static constexpr std::size_t kParameterBytesMax = 64 * 1024;  ///< of names and values
   bool operator==(const Welcome& other) const { return parameters == other.parameters; }
 
   /// The parameters as messages, for many clients; empty while nobody has rendered them as they

@@ -15,9 +15,6 @@ using config::TlsMode;
 using pg::Backend;
 using pg::backend::AuthenticationCode;
 
-/// A server that says more about itself than this is not one.
-constexpr std::size_t kWelcomeMax = 500;
-
 bool must_be_secure(TlsMode mode) {
   return mode == TlsMode::require || mode == TlsMode::verify_ca || mode == TlsMode::verify_full;
 }
@@ -126,11 +123,10 @@ LinkLogin::Outcome LinkLogin::on_message(const pg::Message& message, Bytes whole
       break;
     case Backend::ParameterStatus: {
       const auto status = pg::backend::ParameterStatus::parse(message.body);
-      if (phase_ != Phase::introducing || !status || welcome_.parameters.size() >= kWelcomeMax) {
-        break;
-      }
-      welcome_.parameters.emplace_back(status->name, status->value);
-      return Continue{};
+      if (phase_ != Phase::introducing || !status) break;
+      if (welcome_.set(status->name, status->value)) return Continue{};
+      return fail("the server reports more parameters than any does",
+                  pg::sqlstate::kProtocolViolation, true);
     }
     case Backend::BackendKeyData: {
       const auto data = pg::backend::BackendKeyData::parse(message.body);

@@ -27,8 +27,8 @@ class RelayListen : public ::testing::Test {
   }
   void sets(const std::string& client, const std::string& server) {
     Welcome welcome = *link_->state.welcome;
-    welcome.set("client_encoding", client);
-    welcome.set("server_encoding", server);
+    EXPECT_TRUE(welcome.set("client_encoding", client));
+    EXPECT_TRUE(welcome.set("server_encoding", server));
     link_->state.welcome = std::make_shared<const Welcome>(welcome);
     a_->state.welcome = link_->state.welcome;
   }

@@ -153,6 +153,27 @@ TEST_F(ServerRelayTest, messages_that_cannot_be_are_violations) {
   }
 }
 
+TEST_F(ServerRelayTest, parameters_without_end_are_a_violation) {
+  std::string said;
+  const std::size_t known = one_->state.reported.parameters.size();
+  for (std::size_t i = known; i < Welcome::kParametersMax; ++i) {
+    said = "ParameterStatus \"p" + std::to_string(i) + "\" \"1\"";
+    ASSERT_EQ(unlinked(said).verdict, Verdict::fine) << i;
+  }
+  EXPECT_EQ(unlinked(said).verdict, Verdict::fine);
+  const Heard heard = unlinked("ParameterStatus \"one more\" \"1\"");
+  EXPECT_EQ(heard.verdict, Verdict::violation);
+  EXPECT_EQ(heard.complaint, "the server reports more than 200 parameters, or 65536 bytes of them");
+  EXPECT_TRUE(one_->state.poisoned);
+}
+
+TEST_F(ServerRelayTest, parameters_without_measure_are_a_violation) {
+  const std::string half(Welcome::kParameterBytesMax / 2, 'x');
+  EXPECT_EQ(unlinked("ParameterStatus \"a\" \"" + half + "\"").verdict, Verdict::fine);
+  EXPECT_EQ(unlinked("ParameterStatus \"a\" \"" + half + "\"").verdict, Verdict::fine);
+  EXPECT_EQ(unlinked("ParameterStatus \"b\" \"" + half + "\"").verdict, Verdict::violation);
+}
+
 TEST_F(ServerRelayTest, copy_both_is_for_replication_only) {
   one_->state.replication = true;
   a("Query \"START_REPLICATION\"");
