@@ -239,7 +239,7 @@ void ClientSession::close(std::string_view why) {
   timer_.cancel();
   if (counted_pins_ != 0) count_pins(0);
   if (relay_.listening != nullptr) {
-    auto channels = relay_.listening->told;
+    std::vector<std::string> channels(relay_.listening->told.begin(), relay_.listening->told.end());
     channels.insert(channels.end(), relay_.listening->wanted.begin(),
                     relay_.listening->wanted.end());
     if (!channels.empty()) leave_hub(std::move(channels));

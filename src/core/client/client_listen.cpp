@@ -39,7 +39,7 @@ void ClientSession::hub_answered(bool listens) {
   Listening& listening = *relay_.listening;
   listening.asked = false;
   if (listens) {
-    for (std::string& name : listening.wanted) listening.told.push_back(std::move(name));
+    for (std::string& name : listening.wanted) listening.told.insert(std::move(name));
   } else {
     listening.refused = !listening.wanted.empty();
   }
@@ -163,13 +163,15 @@ void ClientSession::settle_listening() {
   Listening& listening = *relay_.listening;
   listening.notifies = false;
   if (relay_.undo != nullptr) return;
-  std::vector<std::string> left;
-  std::erase_if(listening.told, [&](const std::string& name) {
-    if (listening.hears(name)) return false;
-    left.push_back(name);
-    return true;
-  });
-  if (!left.empty()) leave_hub(std::move(left));
+  if (listening.told.size() != listening.channels.size()) {  // it is told of all that it hears
+    std::vector<std::string> left;
+    std::erase_if(listening.told, [&](const std::string& name) {
+      if (listening.hears(name)) return false;
+      left.push_back(name);
+      return true;
+    });
+    leave_hub(std::move(left));
+  }
   tell_notifications();
   send_own();
   if (listening.told.empty() && !listening.asked && !listening.refused) relay_.listening.reset();

@@ -61,12 +61,12 @@ void ListenHub::ask(mail::ListenAsked& asked) {
 
 void ListenHub::leave(const mail::ListenLeft& left) {
   unused_since_ = engine_.now();
+  const std::set<std::string_view> names(left.channels.begin(), left.channels.end());
   for (auto* questions : {&asking_, &asked_}) {
     for (mail::ListenAsked& question : *questions) {
       if (question.session != left.session) continue;
-      std::erase_if(question.channels, [&](const std::string& name) {
-        return std::find(left.channels.begin(), left.channels.end(), name) != left.channels.end();
-      });
+      std::erase_if(question.channels,
+                    [&](const std::string& name) { return names.contains(name); });
     }
   }
   for (const std::string& name : left.channels) {

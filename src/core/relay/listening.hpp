@@ -1,9 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,8 +25,12 @@ struct Notification {
 /// missed; it takes effect when its transaction commits. The server gets it, too, and has the last
 /// word on it; what that would tell the client itself is dropped, and the link is cleaned of it.
 struct Listening {
-  std::vector<std::string> channels;  ///< those that hold
-  std::vector<std::string> told;      ///< those that the hub tells us of: these, and perhaps more
+  /// Of one session; it listens to more by a link of its own.
+  static constexpr std::size_t kChannelsMax = 10'000;
+
+  using Channels = std::set<std::string, std::less<>>;
+  Channels channels;  ///< those that hold
+  Channels told;      ///< those that the hub tells us of: these, and perhaps more
   /// What the message at the front is about: the hub has to listen to these before it is sent.
   std::vector<std::string> wanted;
   bool asks = false;         ///< the hub is to be asked, for `wanted` or only for its answer
@@ -41,12 +46,8 @@ struct Listening {
   std::uint32_t dropped = 0;  ///< there was too much of it
   bool restored = false;      ///< the hub was deaf for a while, and the client is to know
 
-  [[nodiscard]] bool hears(std::string_view channel) const {
-    return std::find(channels.begin(), channels.end(), channel) != channels.end();
-  }
-  [[nodiscard]] bool is_told(std::string_view channel) const {
-    return std::find(told.begin(), told.end(), channel) != told.end();
-  }
+  [[nodiscard]] bool hears(std::string_view channel) const { return channels.contains(channel); }
+  [[nodiscard]] bool is_told(std::string_view channel) const { return told.contains(channel); }
 };
 
 /// One LISTEN or UNLISTEN of an open transaction.

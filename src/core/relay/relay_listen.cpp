@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "core/relay/relay.hpp"
@@ -82,11 +83,13 @@ bool Relay::awaits_hub(const SessionWorkRef& work, LinkRelayState& link) {
   if (work == nullptr || (!link.shared_listen && client_.listening == nullptr)) return false;
   auto& listening = client_.listening;
   std::vector<std::string> wanted;
+  std::set<Bytes> seen;
+  const std::size_t told = listening == nullptr ? 0 : listening->told.size();
   for (const SessionStep& step : work->steps) {
     if (step.kind != Kind::listen || !shares(step, link)) continue;
-    const bool told = listening != nullptr && listening->is_told(step.name);
-    const bool twice = std::find(wanted.begin(), wanted.end(), step.name) != wanted.end();
-    if (!told && !twice) wanted.push_back(step.name);
+    if (listening != nullptr && listening->is_told(step.name)) continue;
+    if (told + wanted.size() >= Listening::kChannelsMax) break;
+    if (seen.insert(step.name).second) wanted.push_back(step.name);
   }
   bool asks = !wanted.empty();
   if (!asks && listening != nullptr && !listening->refused && work->notifies() &&

@@ -249,9 +249,9 @@ void SessionChanges::committed() {
     if (change.kind == ListenChange::Kind::unlisten_all) {
       channels.clear();
     } else {
-      std::erase(channels, change.channel);
+      channels.erase(change.channel);
     }
-    if (change.kind == ListenChange::Kind::listen) channels.push_back(std::move(change.channel));
+    if (change.kind == ListenChange::Kind::listen) channels.insert(std::move(change.channel));
   }
 }
 

@@ -22,7 +22,7 @@ class RelayListen : public ::testing::Test {
     auto& listening = a_->state.listening;
     if (listening == nullptr || !std::exchange(listening->asks, false)) return {};
     const std::vector<std::string> wanted = std::exchange(listening->wanted, {});
-    listening->told.insert(listening->told.end(), wanted.begin(), wanted.end());
+    listening->told.insert(wanted.begin(), wanted.end());
     return wanted;
   }
   void sets(const std::string& client, const std::string& server) {
@@ -49,9 +49,23 @@ TEST_F(RelayListen, asks_by_the_name_that_the_server_takes_it_for) {
   server(
       "CommandComplete \"LISTEN\" ; CommandComplete \"LISTEN\" ; CommandComplete \"LISTEN\" ; "
       "ReadyForQuery I");
-  EXPECT_EQ(a_->state.listening->channels, (Names{"Bell", "bell"}));
+  EXPECT_EQ(a_->state.listening->channels, (Listening::Channels{"Bell", "bell"}));
   a("Query \"listen " + longest + "nnn\"");
   EXPECT_EQ(asked(), Names{longest});
+}
+
+TEST_F(RelayListen, listens_itself_to_more_channels_than_are_kept) {
+  a("Query \"listen bell\"");
+  EXPECT_EQ(asked(), Names{"bell"});
+  bench_.client_goes_on(*a_, link_.get());
+  server("CommandComplete \"LISTEN\" ; ReadyForQuery I");
+  for (std::size_t i = 1; i < Listening::kChannelsMax; ++i) {
+    a_->state.listening->told.insert("c" + std::to_string(i));
+  }
+  EXPECT_EQ(a("Query \"listen more\"").server, "Query \"listen more\"");
+  EXPECT_EQ(asked(), Names{});
+  server("CommandComplete \"LISTEN\" ; ReadyForQuery I");
+  EXPECT_EQ(a_->state.pins, bit(PinReason::listen));
 }
 
 TEST_F(RelayListen, listens_itself_to_names_that_the_server_may_read_in_another_way) {
