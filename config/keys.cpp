@@ -382,6 +382,9 @@ Keys<TenantSettings> tenant_limit_keys() {
   keys.push_back(key("", "max_tenant_client_connections", Effect::new_clients,
                      &T::max_tenant_client_connections, Count{0, 1'000'000},
                      "The most clients of each tenant; others are refused. 0 for no limit."));
+  keys.push_back(key("", "statement_timeout", Effect::at_once, &T::statement_timeout, Time{},
+                     "Statements of tenants that take longer are ended, as by the key of this name "
+                     "in [pool], also where that or a rule allows more; 0 for no limit."));
   keys.push_back(key("", "limits", Effect::at_once, &T::limits, TenantLimitsByName{},
                      "Limits of this section that are others for some tenants, in sections such as "
                      "[tenants.limits.acme]. Those of clients hold for new ones."));

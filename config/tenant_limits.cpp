@@ -12,6 +12,8 @@ namespace {
 
 using Limit = std::optional<std::uint32_t> TenantLimits::*;
 
+constexpr std::string_view kStatementTimeout = "statement_timeout";
+
 struct LimitKey {
   std::string_view name;
   Limit limit;
@@ -30,8 +32,8 @@ constexpr std::array kLimits = {
 
 std::string names_of_limits() {
   std::string names;
-  for (const LimitKey& key : kLimits) names.append(names.empty() ? "" : ", ").append(key.name);
-  return names;
+  for (const LimitKey& key : kLimits) names.append(key.name).append(", ");
+  return names.append(kStatementTimeout);
 }
 
 }  // namespace
@@ -52,6 +54,11 @@ std::optional<TenantLimitsByName::Held> TenantLimitsByName::read(const Value& va
     }
     TenantLimits& held = all[tenant.name];
     for (const Member& member : *limits) {
+      if (member.name == kStatementTimeout) {
+        held.statement_timeout = Time().read(member.value, reading);
+        if (!held.statement_timeout) return std::nullopt;
+        continue;
+      }
       const auto known = std::ranges::find(kLimits, member.name, &LimitKey::name);
       if (known == kLimits.end()) {
         reading.refuse(member.at, "a tenant has no limit " + quoted(member.name) + "; there are " +
@@ -74,6 +81,10 @@ std::string TenantLimitsByName::show(const Held& all) const {
       if (!(limits.*key.limit)) continue;
       inner.append(inner.empty() ? "" : ", ").append(key.name);
       inner.append(" = ").append(std::to_string(*(limits.*key.limit)));
+    }
+    if (limits.statement_timeout) {
+      inner.append(inner.empty() ? "" : ", ").append(kStatementTimeout);
+      inner.append(" = ").append(Time().show(*limits.statement_timeout));
     }
     shown += (shown.empty() ? "" : ", ") + quoted(tenant) + " = {" + inner + "}";
   }
@@ -100,10 +111,24 @@ std::uint32_t TenantSettings::max_clients_of(std::string_view tenant) const {
              : found->second.max_tenant_client_connections.value_or(max_tenant_client_connections);
 }
 
+std::chrono::milliseconds TenantSettings::statement_timeout_of(std::string_view tenant) const {
+  const auto found = limits.find(tenant);
+  return found == limits.end() ? statement_timeout
+                               : found->second.statement_timeout.value_or(statement_timeout);
+}
+
 std::string TenantSettings::label_of(std::string_view tenant, Limit limit) const {
   const auto found = limits.find(tenant);
-  if (found == limits.end() || !(found->second.*limit)) return "[tenants]";
-  return "[" + entry_label("tenants.limits", tenant) + "]";
+  return label_of(tenant, found != limits.end() && (found->second.*limit).has_value());
+}
+
+std::string TenantSettings::label_of_timeout(std::string_view tenant) const {
+  const auto found = limits.find(tenant);
+  return label_of(tenant, found != limits.end() && found->second.statement_timeout.has_value());
+}
+
+std::string TenantSettings::label_of(std::string_view tenant, bool has_its_own) {
+  return has_its_own ? "[" + entry_label("tenants.limits", tenant) + "]" : "[tenants]";
 }
 
 }  // namespace forebay::config

@@ -472,3 +472,20 @@ def some_have_limits_of_their_own(lab: Lab) -> None:
         # Another thread may hear of it behind the client that was answered.
         wait_until(lambda: not m.only(second.messages(m.query("select 1")), b"E"), "its turn")
     target.connect("other").close()
+
+
+@test(targets=FOREBAY)
+def statements_take_too_long(lab: Lab) -> None:
+    """The tighter limit ends a statement: the tenant's, or that of everybody."""
+    target = start(lab, {"databases": ["app"], "users": {"app": "small", "other": "large"},
+                         "statement_timeout": "400ms",
+                         "limits": {"small": {"statement_timeout": "100ms"},
+                                    "large": {"statement_timeout": "0"}}},
+                   statement_timeout="200ms")
+    for user, limit in (("app", "100ms, set in [tenants.limits.small]"),
+                        ("other", "200ms, set in [pool]")):
+        with target.connect(user) as client:
+            error = client.error(m.query("select pg_sleep(600)"))
+            assert error.sqlstate == "57014", error
+            assert f"due to statement_timeout ({limit})" in error.text, error
+            assert client.value("select 1") == "1"

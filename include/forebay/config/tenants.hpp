@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,6 +27,7 @@ struct TenantLimits {
   std::optional<std::uint32_t> max_statements_per_second;
   std::optional<std::uint32_t> statement_burst;
   std::optional<std::uint32_t> max_waiting_statements;
+  std::optional<std::chrono::milliseconds> statement_timeout;
   bool operator==(const TenantLimits&) const = default;
 };
 
@@ -47,6 +49,7 @@ struct TenantSettings {
   /// Tenants that get more turns than others where several wait for a server connection.
   std::map<std::string, std::uint32_t, std::less<>> weights;
   StatementLimits statements;                               ///< of each tenant
+  std::chrono::milliseconds statement_timeout{0};           ///< of each; 0: none
   std::uint32_t max_tenant_client_connections = 0;          ///< of each; 0: no limit
   std::map<std::string, TenantLimits, std::less<>> limits;  ///< of some: what is said goes before
 
@@ -63,9 +66,14 @@ struct TenantSettings {
   [[nodiscard]] bool serve(std::string_view database) const;
   [[nodiscard]] StatementLimits statements_of(std::string_view tenant) const;
   [[nodiscard]] std::uint32_t max_clients_of(std::string_view tenant) const;
+  [[nodiscard]] std::chrono::milliseconds statement_timeout_of(std::string_view tenant) const;
   /// Where a limit of this tenant's is set, as error texts say it.
   [[nodiscard]] std::string label_of(std::string_view tenant,
                                      std::optional<std::uint32_t> TenantLimits::*limit) const;
+  [[nodiscard]] std::string label_of_timeout(std::string_view tenant) const;
+
+ private:
+  [[nodiscard]] static std::string label_of(std::string_view tenant, bool has_its_own);
 };
 
 /// Stands for the tenant in a pattern.

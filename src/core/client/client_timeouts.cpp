@@ -51,6 +51,13 @@ Limit limit_of(TimeLimit limit) {
 // "canceling statement due to statement_timeout (5s, set in [databases.app])"
 Refused ClientSession::reason_of(TimeLimit limit, std::string_view consequence) const {
   const auto [name, sqlstate, time, said, counter] = limit_of(limit);
+  if (limit == TimeLimit::statement && link_ != nullptr && link_->limited_by_tenant()) {
+    const config::TenantSettings& tenants = engine_.config().tenants;
+    const std::string& tenant = relay_.tenant->value;
+    return {sqlstate, std::string(consequence) + " due to " + name + " (" +
+                          config::format_duration(link_->statement_timeout()) + ", set in " +
+                          tenants.label_of_timeout(tenant) + ")"};
+  }
   if (limit == TimeLimit::statement && link_ != nullptr && link_->relay().rule != nullptr) {
     const config::Rule& rule = *link_->relay().rule;
     return {sqlstate, std::string(consequence) + " due to " + name + " (" +

@@ -14,14 +14,31 @@ void ServerLink::begin_watch() {
   const config::PoolSettings& settings = pool_->settings();
   const SessionRules* rules = client_->relay().rules.get();
   const bool ruled = rules != nullptr && rules->time();
-  timed_ = !dedicated_ && (settings.limits_time() || ruled);
+  const SessionTenant* tenant = client_->relay().tenant.get();
+  tenant_timeout_ = tenant == nullptr
+                        ? config::milliseconds(0)
+                        : engine_->config().tenants.statement_timeout_of(tenant->value);
+  timed_ = !dedicated_ && (settings.limits_time() || tenant_timeout_.count() > 0 || ruled);
   relay_.rule.reset();
   // With a rule, so that its timeout is never another batch's.
   relay_.guarded =
       timed_ &&
-      (ruled || (settings.timeout_action == config::TimeoutAction::cancel &&
-                 settings.statement_timeout.count() + settings.transaction_timeout.count() > 0));
+      (ruled ||
+       (settings.timeout_action == config::TimeoutAction::cancel &&
+        (settings.statement_timeout + settings.transaction_timeout + tenant_timeout_).count() > 0));
   if (timed_) watch_.begin(watch_facts(), engine_->now());
+}
+
+bool ServerLink::limited_by_tenant() const noexcept {
+  const config::milliseconds said =
+      relay_.rule != nullptr ? relay_.rule->statement_timeout : pool_->settings().statement_timeout;
+  return tenant_timeout_.count() > 0 && (said.count() == 0 || tenant_timeout_ < said);
+}
+
+config::milliseconds ServerLink::statement_timeout() const noexcept {
+  if (limited_by_tenant()) return tenant_timeout_;
+  return relay_.rule != nullptr ? relay_.rule->statement_timeout
+                                : pool_->settings().statement_timeout;
 }
 
 LinkWatch::Facts ServerLink::watch_facts() const noexcept {
@@ -33,11 +50,8 @@ LinkWatch::Facts ServerLink::watch_facts() const noexcept {
 }
 
 LinkWatch::Due ServerLink::due() noexcept {
-  const config::PoolSettings& settings = pool_->settings();
-  LinkWatch::Due due = watch_.look(
-      watch_facts(), settings,
-      relay_.rule == nullptr ? settings.statement_timeout : relay_.rule->statement_timeout,
-      engine_->now());
+  LinkWatch::Due due =
+      watch_.look(watch_facts(), pool_->settings(), statement_timeout(), engine_->now());
   const auto& overrun = relay_.overrun;
   if (overrun != nullptr && !overrun->transaction && !relay_.cancelling &&
       overrun->statement != relay_.statements_answered) {

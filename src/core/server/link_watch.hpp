@@ -32,8 +32,8 @@ class LinkWatch {
     since_ = transaction_since_ = now;
   }
 
-  /// What is so now, and when the first timeout is over if it goes on like this. A rule may have
-  /// its own `statement_timeout`.
+  /// What is so now, and when the first timeout is over if it goes on like this. A rule or a tenant
+  /// may have its own `statement_timeout`.
   Due look(const Facts& facts, const config::PoolSettings& settings,
            config::milliseconds statement_timeout, Instant now) noexcept;
 

@@ -118,6 +118,9 @@ class ServerLink final : public StreamEvents {
 
   /// After every event of its client's: is there a timeout that now ends sooner?
   void watch();
+  /// What holds for what it runs, 0 for none; and whether that is its client's tenant's.
+  [[nodiscard]] config::milliseconds statement_timeout() const noexcept;
+  [[nodiscard]] bool limited_by_tenant() const noexcept;
   /// What it runs takes too long: it is cancelled, and the client told `reason`. `transaction`: it
   /// is the transaction that took too long.
   void cut_short(Refused reason, bool transaction);
@@ -223,6 +226,7 @@ class ServerLink final : public StreamEvents {
   LinkWatch watch_;
   Instant linked_since_{};
   Instant answer_until_ = kNever;  ///< the server, a cancel request
+  config::milliseconds tenant_timeout_{0};  ///< linked: the client's tenant's; 0: none
   std::string key_;
   std::uint32_t cancels_ = 0;
   std::uint32_t generation_ = 0;  ///< of the target that it was opened for
@@ -232,9 +236,9 @@ class ServerLink final : public StreamEvents {
   bool relayed_ = false;  ///< opening: the client answers the server's requests itself
   bool counted_ = false;  ///< by its pool, as open
   bool secure_ = false;
-  bool outdated_ = false;  ///< leads to where its pool does not lead any more
-  bool moved_ = false;     ///< its host has another address now
-  bool timed_ = false;     ///< linked: there are timeouts
+  bool outdated_ = false;                   ///< leads to where its pool does not lead any more
+  bool moved_ = false;                      ///< its host has another address now
+  bool timed_ = false;                      ///< linked: there are timeouts
   bool receiving_ = false;
   bool cancelled_ = false;  ///< recovering: the statement's end was asked for
   Residue residue_;         ///< recovering: what is to be cleaned

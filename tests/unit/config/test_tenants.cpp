@@ -35,9 +35,10 @@ TEST(Tenants, some_have_limits_of_their_own) {
   const auto loaded = load_text(
       kAnyDatabase +
           "[tenants]\ndatabases = [\"any\"]\nuser_pattern = \"{tenant}\"\nmax_statements = 5\n"
-          "max_tenant_client_connections = 10\n"
+          "max_tenant_client_connections = 10\nstatement_timeout = \"5s\"\n"
           "[tenants.limits.acme]\nmax_statements_per_second = 7\n"
-          "max_tenant_client_connections = 0\n[tenants.limits.small]\nmax_statements = 1\n",
+          "max_tenant_client_connections = 0\n[tenants.limits.small]\nmax_statements = 1\n"
+          "statement_timeout = \"1s\"\n",
       FakeEnvironment());
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
   const TenantSettings& tenants = loaded.config->tenants;
@@ -48,6 +49,10 @@ TEST(Tenants, some_have_limits_of_their_own) {
   EXPECT_EQ(tenants.max_clients_of("other"), 10u);
   EXPECT_EQ(tenants.max_clients_of("acme"), 0u);
   EXPECT_EQ(tenants.max_clients_of("small"), 10u);
+  EXPECT_EQ(tenants.statement_timeout_of("other"), std::chrono::seconds(5));
+  EXPECT_EQ(tenants.statement_timeout_of("small"), std::chrono::seconds(1));
+  EXPECT_EQ(tenants.label_of_timeout("acme"), "[tenants]");
+  EXPECT_EQ(tenants.label_of_timeout("small"), "[tenants.limits.small]");
   EXPECT_EQ(tenants.label_of("acme", &TenantLimits::max_statements), "[tenants]");
   EXPECT_EQ(tenants.label_of("small", &TenantLimits::max_statements), "[tenants.limits.small]");
   EXPECT_EQ(tenants.label_of("other", &TenantLimits::max_statements), "[tenants]");
@@ -60,6 +65,7 @@ TEST(Tenants, limits_have_names_and_ranges) {
   EXPECT_THAT(errors_with("[tenants.limits.a]\nmax_statement = 5\n"),
               ElementsAre(HasSubstr("a tenant has no limit \"max_statement\"; there are "
                                     "max_tenant_client_connections, max_statements, ")));
+  EXPECT_THAT(errors_with("[tenants.limits.a]\nstatement_timeout = 5\n"), SizeIs(1));
   EXPECT_THAT(errors_with("[tenants.limits.a]\nmax_statements = -1\n"),
               ElementsAre(HasSubstr("100000")));
 }
