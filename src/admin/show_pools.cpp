@@ -109,6 +109,11 @@ std::int64_t longest_wait(const View& view, const Pool::Counts& counts) {
   return std::chrono::duration_cast<microseconds>(view.now - counts.oldest_wait).count();
 }
 
+// With auth = "server": made for a login that the server refused.
+bool of_nobody(const Pool& pool, const Pool::Counts& counts) {
+  return counts.clients == 0 && counts.total == 0 && pool.statistics().blank();
+}
+
 // Counted at slightly different moments: never below zero.
 std::uint32_t rest(std::uint32_t all, std::uint32_t part) {
   return all > part ? all - part : 0;
@@ -119,6 +124,7 @@ Rows pools(const View& view) {
   std::vector<std::pair<std::shared_ptr<Pool>, Pool::Counts>> all;
   for (const auto& pool : view.shared.pools.all()) {
     const Pool::Counts counts = pool->counts();
+    if (of_nobody(*pool, counts)) continue;
     const bool reads_for_last = pool->is_reader() && !all.empty() &&
                                 all.back().first->key().database == pool->key().database &&
                                 all.back().first->key().user == pool->key().user;
@@ -148,6 +154,7 @@ Rows pools_extended(const View& view) {
   Rows rows;
   for (const auto& pool : view.shared.pools.all()) {
     const Pool::Counts counts = pool->counts();
+    if (!pool->is_reader() && of_nobody(*pool, counts)) continue;
     const std::int64_t wait = longest_wait(view, counts);
     const auto& hosts = pool->target().hosts;
     std::string all;

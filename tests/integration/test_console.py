@@ -283,3 +283,18 @@ def shut_down_when_clients_have_left(lab: Lab) -> None:
         assert target.alive
     wait_until(lambda: not target.alive, "the process has ended")
     target.stop(check=False)
+
+
+@test(targets=FOREBAY)
+def pools_are_of_clients_that_came_in(lab: Lab) -> None:
+    """Names that somebody tries make no pools."""
+    target = lab.target(options=USERS)
+    for password in ("wrong", ""):
+        run(["psql", "-Xc", "select 1"], env=dict(target.environment(), PGPASSWORD=password),
+            expect=2)
+        run(["psql", "-Xc", "select 1", "nowhere"],
+            env=dict(target.environment(), PGPASSWORD=password), expect=2)
+    assert rows(target, "SHOW POOLS") == []
+    with target.connect() as client:
+        client.run("select 1")
+        assert [row["database"] for row in rows(target, "SHOW POOLS")] == ["app"]

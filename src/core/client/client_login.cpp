@@ -121,26 +121,39 @@ void ClientSession::on_startup(StartupFacts facts) {
            "ENABLE it in the console."});
     return;
   }
-  pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), startup.database, startup.user);
-  if (pool_ != nullptr) {
-    if (pool_->key().user != startup.user) {
-      user_ = std::make_unique<const std::string>(startup.user);
-    }
-    mode_ = pool_->settings().pool_mode;
-    relay_.pool = pool_->serial();
-    relay_.catalog = &pool_->catalog();
-    relay_.statistics = &pool_->statistics();
+  if (startup.replication != Replication::none &&
+      engine_.config().tenants.serve(startup.database)) {
+    fatal({pg::sqlstate::kInvalidAuthorization, "replication is not for tenants"});
+    return;
   }
-  if (startup.replication != Replication::none) {
-    mode_ = config::PoolMode::session;
-    if (engine_.config().tenants.serve(startup.database)) {
-      fatal({pg::sqlstate::kInvalidAuthorization, "replication is not for tenants"});
-      return;
-    }
-  }
-  if (pool_ != nullptr) begin_splitting();
   if (engine_.config().application_name_add_host) add_host();
   authenticate();
+}
+
+// Its pool, which is made for it if nobody has come in with these names before: so for a client
+// that has shown who it is, or because the server is to say so. False when there is none.
+bool ClientSession::find_pool() {
+  const StartupFacts& facts = login_->facts;
+  pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), facts.database, facts.user);
+  if (pool_ == nullptr) {
+    fatal({pg::sqlstate::kUndefinedDatabase,
+           "database \"" + facts.database + "\" does not exist",
+           {},
+           "Add [databases." + facts.database + "] to the configuration, or \"*\"."});
+    return false;
+  }
+  // A reload may have taken it out meanwhile.
+  if (!engine_.runtime().serves(facts.database, facts.user, pool_->key().user)) {
+    fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
+    return false;
+  }
+  if (pool_->key().user != facts.user) user_ = std::make_unique<const std::string>(facts.user);
+  mode_ = login_->replicates() ? config::PoolMode::session : pool_->settings().pool_mode;
+  relay_.pool = pool_->serial();
+  relay_.catalog = &pool_->catalog();
+  relay_.statistics = &pool_->statistics();
+  begin_splitting();
+  return true;
 }
 
 // "psql - 192.0.2.1:40332", as PgBouncer has it; what would not fit goes from the name, not from
@@ -269,13 +282,7 @@ void ClientSession::on_authentication(auth::ClientAuthentication::Outcome outcom
     return;
   }
   // The name of a database is told only to those who may come in.
-  if (pool_ == nullptr) {
-    fatal({pg::sqlstate::kUndefinedDatabase,
-           "database \"" + login_->facts.database + "\" does not exist",
-           {},
-           "Add [databases." + login_->facts.database + "] to the configuration, or \"*\"."});
-    return;
-  }
+  if (!find_pool()) return;
   const auto& success = std::get<auth::ClientAuthentication::Success>(outcome);
   if (pool_->key().user == login_->facts.user) {
     pool_->learn_credential(
@@ -293,11 +300,7 @@ void ClientSession::let_in() {
 // ---------------------------------------------------------------- authentication by the server
 
 void ClientSession::relay_login() {
-  if (pool_ == nullptr) {
-    fatal({pg::sqlstate::kUndefinedDatabase,
-           "database \"" + login_->facts.database + "\" does not exist"});
-    return;
-  }
+  if (!login_->console && !find_pool()) return;
   const bool dedicated = login_->facts.replication != Replication::none;
   if (!dedicated && engine_.now() < pool_->trusted_until() && may_enter_without_password()) {
     let_in();

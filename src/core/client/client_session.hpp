@@ -200,6 +200,7 @@ class ClientSession final : public StreamEvents {
   std::size_t start_received(Bytes bytes);
   void on_startup(StartupFacts facts);
   void add_host();
+  bool find_pool();
   bool admitted_from_here();
   bool admitted();
   bool admitted_at_this_rate();

@@ -9,6 +9,8 @@ namespace {
 
 /// Of so many pools that are gone at most the numbers are kept.
 constexpr std::size_t kStatisticsMax = 10'000;
+/// Limits that count nothing are kept, for whoever looks at them, up to so many.
+constexpr std::size_t kQuotasMax = 1'000;
 
 // What to log in to servers with, where the configuration says it.
 std::optional<auth::Credential> configured_credential(const Runtime& runtime,
@@ -255,6 +257,9 @@ void PoolDirectory::drop_unused() {
            (entry.second->blank() || statistics_.size() > kStatisticsMax);
   });
   std::erase_if(catalogs_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  std::erase_if(quotas_, [&](const auto& entry) {
+    return entry.second.use_count() == 1 && quotas_.size() > kQuotasMax;
+  });
 }
 
 // ---------------------------------------------------------------- what operators ask for
