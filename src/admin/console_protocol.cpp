@@ -147,7 +147,7 @@ void ConsoleSession::close() {
   if (std::exchange(closed_, true)) return;
   timer_.cancel();
   stream_.reset();
-  if (suspending()) give_up_suspension();
+  take_back();
   engine_.console_closed(*this);
 }
 

@@ -222,7 +222,8 @@ void ConsoleSession::pause(const std::string& database) {
 // Every client is left between two messages, with everything answered.
 void ConsoleSession::suspend() {
   core::Shared& shared = engine_.shared();
-  if (shared.suspended.exchange(true)) {
+  std::uint64_t nobody = core::kNoConsole;
+  if (!shared.suspended_by.compare_exchange_strong(nobody, number())) {
     return failed({pg::sqlstate::kObjectNotInPrerequisiteState, "already suspended/paused"});
   }
   const auto patience = engine_.config().suspend_timeout;
@@ -248,21 +249,25 @@ void ConsoleSession::suspended() {
           "SHOW CLIENTS lists those that are active."});
 }
 
-// Ordered, and not yet there. Whoever ordered it and goes would leave it to somebody who does not
-// know of it.
-bool ConsoleSession::suspending() const {
-  return waiting_ != Waiting::no && current_.action != nullptr &&
-         current_.action->action == Action::suspend && unanswered_ == 0;
+void ConsoleSession::give_up_suspension() {
+  std::uint64_t mine = number();
+  engine_.shared().suspended_by.compare_exchange_strong(mine, core::kNoConsole);
+  order({Order::Kind::suspension});
 }
 
-void ConsoleSession::give_up_suspension() {
-  engine_.shared().suspended = false;
-  order({Order::Kind::suspension});
+// Whoever ordered something and goes must not leave it to somebody who does not know of it: SUSPEND
+// at all, as PgBouncer has it, and PAUSE as long as that is not answered. An answered PAUSE stays.
+void ConsoleSession::take_back() {
+  const bool pausing = waiting_ != Waiting::no && current_.action != nullptr &&
+                       current_.action->action == Action::pause;
+  if (engine_.shared().suspended_by == number()) give_up_suspension();
+  if (!pausing) return;
+  for (const auto& pool : engine_.shared().pools.resume(current_.argument)) engine_.resume(pool);
 }
 
 void ConsoleSession::resume(const std::string& database) {
   core::PoolDirectory& pools = engine_.shared().pools;
-  if (database.empty() && engine_.shared().suspended.exchange(false)) {
+  if (database.empty() && engine_.shared().suspended_by.exchange(core::kNoConsole) > 0) {
     for (const auto& pool : pools.resume(database)) engine_.resume(pool);
     return order({Order::Kind::suspension});
   }
@@ -372,6 +377,9 @@ void ConsoleSession::on_reports() {
   if (current_.show != nullptr) return show();
   switch (current_.action->action) {
     case Action::pause:
+      if (!engine_.shared().pools.paused(current_.argument)) {
+        return failed({pg::sqlstate::kQueryCanceled, "PAUSE was ended by RESUME"});
+      }
       return links_free(current_.argument) ? done("PAUSE") : wait(kLookAgain);
     case Action::kill_client:
       if (std::ranges::none_of(

@@ -71,8 +71,8 @@ class ConsoleSession final : public core::Console {
   void resume(const std::string& database);
   void suspend();
   void suspended();
-  [[nodiscard]] bool suspending() const;
   void give_up_suspension();
+  void take_back();
   void set(const Command& command);
   void request(core::ControlRequest request);
   void reload();

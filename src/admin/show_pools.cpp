@@ -237,7 +237,7 @@ constexpr Column kState[] = {{"key"}, {"value"}};
 
 Rows state(const View& view) {
   const bool paused = view.shared.pools.paused("");
-  const bool suspended = view.shared.suspended;
+  const bool suspended = view.shared.suspended_by != core::kNoConsole;
   return {{"active", paused || suspended ? "no" : "yes"},
           {"paused", paused ? "yes" : "no"},
           {"suspended", suspended ? "yes" : "no"}};

@@ -155,15 +155,42 @@ def suspended_between_two_statements(lab: Lab) -> None:
         lab.postgres.rows("select pg_cancel_backend(pid) from pg_stat_activity where query like "
                           "'%pg_sleep(600)' and state = 'active'")
         sleeper.until_ready()
-        assert console(target, "SUSPEND;\n").err == ""
-        assert suspended() == ["yes"]
-        client.send(m.query("select 'answered' from pg_sleep(0)"))
-        holds_for(lambda: state() == "idle in transaction", 0.3, "it is not read")
-        assert "55000" in console(target, "SUSPEND;\n").err
-        assert console(target, "RESUME;\n").err == ""
-        assert m.only(client.until_ready(), b"D")[0].columns() == [b"answered"]
+        for end in ("RESUME", "goes"):
+            operator = target.connect("app", "forebay")
+            operator.run("SUSPEND")
+            assert suspended() == ["yes"]
+            client.send(m.query("select 'answered' from pg_sleep(0)"))
+            holds_for(lambda: state() == "idle in transaction", 0.3, "it is not read")
+            assert "55000" in console(target, "SUSPEND;\n").err
+            if end == "RESUME":
+                assert console(target, "RESUME;\n").err == ""
+            operator.close()
+            assert m.only(client.until_ready(), b"D")[0].columns() == [b"answered"]
         client.run("commit")
     assert suspended() == ["no"]
+
+
+@test(targets=FOREBAY)
+def who_goes_while_pause_waits_takes_it_back(lab: Lab) -> None:
+    target = lab.target(options=USERS)
+
+    def paused() -> list[str]:
+        return [row["value"] for row in rows(target, "SHOW STATE") if row["key"] == "paused"]
+    with target.connect() as client:
+        client.run("begin")
+        with target.connect("app", "forebay") as operator:
+            operator.send(m.query("PAUSE"))
+            wait_until(lambda: paused() == ["yes"], "it waits for the transaction")
+        wait_until(lambda: paused() == ["no"], "it is taken back")
+        with target.connect("app", "forebay") as operator:
+            operator.send(m.query("PAUSE"))
+            wait_until(lambda: paused() == ["yes"], "it waits for the transaction")
+            assert console(target, "RESUME;\n").err == ""
+            assert m.only(operator.until_ready(), b"E")[0].sqlstate == "57014"
+        client.run("commit")
+    console(target, "PAUSE;\n")
+    assert paused() == ["yes"]
+    console(target, "RESUME;\n")
 
 
 @test(targets=FOREBAY)

@@ -232,7 +232,7 @@ bool Engine::kill_client(std::uint32_t id) {
 // So many clients are still being answered. Who orders SUSPEND asks again until there is none; who
 // orders RESUME meanwhile has the last word, whatever order arrives last.
 std::size_t Engine::follow_suspension() {
-  suspended_ = shared_.suspended;
+  suspended_ = shared_.suspended_by != kNoConsole;
   std::size_t busy = 0;
   for (ClientSession& session : sessions_) {
     if (!session.follow_suspension()) ++busy;

@@ -79,7 +79,8 @@ struct Shared {
   TenantDirectory tenants;
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;
-  std::atomic<bool> suspended{false};  ///< or about to be
+  /// The console whose order it is that nothing is read, or is about to be; 0: none.
+  std::atomic<std::uint64_t> suspended_by{0};
   std::atomic<std::uint32_t> authenticating_clients{0};
   std::atomic<std::uint32_t> console_clients{0};
   std::atomic<std::uint64_t> next_serial{1};
