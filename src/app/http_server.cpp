@@ -1,6 +1,7 @@
 #include "app/http_server.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
@@ -18,6 +19,8 @@ using boost::asio::ip::tcp;
 
 /// A client that takes longer than that for a request is let go.
 constexpr std::chrono::seconds kPatience{10};
+/// After an accept that failed.
+constexpr std::chrono::milliseconds kPause{100};
 /// So many connections at a time: beyond that the one goes that has said nothing for longest.
 constexpr std::size_t kConnectionsMax = 32;
 constexpr std::size_t kRequestMax = 8192;
@@ -132,7 +135,9 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 class BeastServer final : public HttpServer {
  public:
   BeastServer(boost::asio::io_context& control, HttpPages pages)
-      : acceptor_(control), common_(std::make_shared<Common>(Common{std::move(pages)})) {}
+      : acceptor_(control),
+        pause_(control),
+        common_(std::make_shared<Common>(Common{std::move(pages)})) {}
 
   int descriptor() override { return acceptor_.native_handle(); }
 
@@ -162,19 +167,27 @@ class BeastServer final : public HttpServer {
   void accept() {
     acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
       if (error == boost::asio::error::operation_aborted) return;
-      if (!error) {
-        auto& open = common_->connections;
-        if (open.size() >= kConnectionsMax) {
-          open.front()->let_go();
-          open.splice(open.end(), open, open.begin());
-        }
-        std::make_shared<Connection>(std::move(socket), common_)->read();
+      if (error) return accept_later();
+      auto& open = common_->connections;
+      if (open.size() >= kConnectionsMax) {
+        open.front()->let_go();
+        open.splice(open.end(), open, open.begin());
       }
+      std::make_shared<Connection>(std::move(socket), common_)->read();
       accept();
     });
   }
 
+  // There may be no descriptor for whoever waits at the door.
+  void accept_later() {
+    pause_.expires_after(kPause);
+    pause_.async_wait([this](beast::error_code error) {
+      if (!error) accept();
+    });
+  }
+
   tcp::acceptor acceptor_;
+  boost::asio::steady_timer pause_;
   std::shared_ptr<Common> common_;
 };
 

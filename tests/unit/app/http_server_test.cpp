@@ -1,0 +1,44 @@
+#include "app/http_server.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+
+namespace forebay::app {
+namespace {
+
+int lowest_free_descriptor() {
+  const int descriptor = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::close(descriptor);
+  return descriptor;
+}
+
+TEST(HttpServers, wait_when_there_is_no_descriptor_for_a_client) {
+  boost::asio::io_context control{1};
+  auto server = HttpServer::listen(control, Endpoint{"127.0.0.1", 0}, {});
+  ASSERT_FALSE(server.has_error()) << server.error().message;
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const where = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::getsockname((*server)->descriptor(), where, &size), 0);
+  net::Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::connect(client.get(), where, size), 0);
+
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(lowest_free_descriptor());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  // One attempt, and no other before the pause is over.
+  EXPECT_EQ(control.run_for(std::chrono::milliseconds(20)), 1u);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(control.run_one(), 1u);  // the pause
+  EXPECT_EQ(control.run_one(), 1u);  // it comes in
+}
+
+}  // namespace
+}  // namespace forebay::app
