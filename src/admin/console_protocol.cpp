@@ -35,7 +35,7 @@ constexpr std::pair<Bytes, Bytes> kParameters[] = {
 
 void ConsoleSession::greet() {
   for (const auto& [name, value] : kParameters) pg::write_parameter_status(out_, name, value);
-  pg::write_parameter_status(out_, "is_superuser", role_ == Role::admin ? "on" : "off");
+  pg::write_parameter_status(out_, "is_superuser", role() == Role::admin ? "on" : "off");
   // A cancel request finds nothing under it: no worker has such a number.
   std::array<char, 4> key{};
   engine_.io().entropy(key);

@@ -19,13 +19,6 @@ using pg::backend::TransactionStatus;
 /// What waits for links to be free or gone looks this often.
 constexpr config::milliseconds kLookAgain{20};
 
-Role role_of(const config::Config& config, const core::Consoles::Setup& setup) {
-  const std::string& user = setup.facts.user;
-  if (setup.superuser || config::listed(config.admin_users, user)) return Role::admin;
-  if (setup.server_decided || config::listed(config.stats_users, user)) return Role::stats;
-  return Role::nobody;
-}
-
 const char* sqlstate_of(config::Refusal refusal) {
   switch (refusal) {
     case config::Refusal::wrong:
@@ -51,12 +44,10 @@ ConsoleSession::ConsoleSession(core::Engine& engine, const Averages& averages,
       averages_(averages),
       stream_(std::move(setup.stream)),
       facts_(std::move(setup.facts)),
-      role_(Role::nobody),
+      server_decided_(setup.server_decided),
+      superuser_(setup.superuser),
       input_(std::move(setup.received)),
-      out_(std::move(setup.unsent)) {
-  setup.facts.user = facts_.user;
-  role_ = role_of(engine.config(), setup);
-}
+      out_(std::move(setup.unsent)) {}
 
 ConsoleSession::~ConsoleSession() {
   engine_.shared().console_clients.fetch_sub(1, std::memory_order_relaxed);
@@ -64,22 +55,33 @@ ConsoleSession::~ConsoleSession() {
 
 void ConsoleSession::begin() {
   engine_.io().set_owner(*stream_, *this);
-  if (role_ == Role::nobody) {
-    fatal({pg::sqlstate::kInsufficientPrivilege,
-           "user \"" + facts_.user + "\" may not use the console",
-           {},
-           "List the user in admin_users or stats_users of [forebay]."});
-    return;
-  }
+  if (role() == Role::nobody) return fatal(not_for_user());
   greet();
   advance();
+}
+
+// As the configuration has it now, not as it was when the client came.
+Role ConsoleSession::role() const {
+  const config::Config& config = engine_.config();
+  if (superuser_ || config::listed(config.admin_users, facts_.user)) return Role::admin;
+  if (server_decided_ || config::listed(config.stats_users, facts_.user)) return Role::stats;
+  return Role::nobody;
+}
+
+core::Refused ConsoleSession::not_for_user() const {
+  return {pg::sqlstate::kInsufficientPrivilege,
+          "user \"" + facts_.user + "\" may not use the console",
+          {},
+          "List the user in admin_users or stats_users of [forebay]."};
 }
 
 // ---------------------------------------------------------------- the command at hand
 
 void ConsoleSession::start(const Command& command) {
   current_ = command;
-  if (command.role() > role_) {
+  const Role mine = role();
+  if (mine == Role::nobody) return fatal(not_for_user());
+  if (command.role() > mine) {
     failed({pg::sqlstate::kInsufficientPrivilege,
             "user \"" + facts_.user + "\" may only use SHOW in the console",
             {},

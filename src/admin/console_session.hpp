@@ -63,6 +63,8 @@ class ConsoleSession final : public core::Console {
   void close();
 
   // The command at hand (console_session.cpp).
+  [[nodiscard]] Role role() const;
+  [[nodiscard]] core::Refused not_for_user() const;
   void start(const Command& command);
   void explain_route(std::string_view text);
   void act(const Command& command);
@@ -92,7 +94,8 @@ class ConsoleSession final : public core::Console {
   const Averages& averages_;
   std::unique_ptr<core::Stream> stream_;
   const core::StartupFacts facts_;
-  Role role_;
+  const bool server_decided_;
+  const bool superuser_;
   std::string input_;
   std::string out_;
 

@@ -75,6 +75,20 @@ def rights(lab: Lab) -> None:
     assert "may not use the console" in done.err, done
 
 
+@test(targets=FOREBAY)
+def rights_end_with_a_reload(lab: Lab) -> None:
+    """Also those of who is in the console."""
+    target = lab.target(options=USERS)
+    with target.connect("app", "forebay") as app, target.connect("other", "forebay") as other:
+        app.run("RECONNECT")
+        app.run("SET stats_users = 'app'; SET admin_users = ''")
+        assert app.error(m.query("RECONNECT")).sqlstate == "42501"
+        app.run("SHOW POOLS")
+        other.send(m.query("SHOW POOLS"))
+        answer = other.until_end()
+        assert answer[0].sqlstate == "42501", answer
+
+
 @test(targets=FOREBAY, entries=("run",))
 def who_may_log_in_may_look_where_nothing_is_configured(lab: Lab) -> None:
     target = lab.target()
