@@ -15,7 +15,7 @@ from lab.forebay import Forebay
 from lab.lab import Lab
 from lab.process import Finished, LabError, holds_for, run, wait_until
 from lab.target import Target
-from lab.wire import Connection
+from lab.wire import Connection, refused
 
 USERS = {"admin_users": "app", "stats_users": "other, somebody"}
 # What pgbouncer_exporter asks, with the columns that it reads by name.
@@ -94,6 +94,20 @@ def who_may_log_in_may_look_where_nothing_is_configured(lab: Lab) -> None:
     target = lab.target()
     done = console(target, "SHOW POOLS;\nRECONNECT;\n")
     assert "42501" in done.err, done
+
+
+@test(targets=FOREBAY)
+def its_owner_comes_in_when_others_have_all_places(lab: Lab) -> None:
+    folder = lab.folder / "sockets"
+    folder.mkdir()
+    target = lab.target(options=USERS, listen=[f"{folder}/.s.PGSQL.6432"])
+    others = [target.connect("app", "forebay") for _ in range(20)]
+    assert refused(lambda: target.connect("app", "forebay")).sqlstate == "53300"
+    done = run(["psql", "-XAtqc", "SHOW VERSION"],
+               env=target.environment("forebay", "forebay", PGHOST=str(folder), PGPORT="6432"))
+    assert "Forebay" in done.out, done
+    for other in others:
+        other.close()
 
 
 @test(targets=FOREBAY)

@@ -14,6 +14,9 @@ namespace {
 /// Clients of the console at a time, logging in or logged in. They are not counted against
 /// max_client_conn, so that operators come in when it is reached.
 constexpr std::uint32_t kConsolesMax = 20;
+/// Beyond these, for the user that this process runs as: others may have taken all places without
+/// any password, as long as they are only logging in.
+constexpr std::uint32_t kOwnConsolesMax = 5;
 
 // The entry whose server says who is who. More than one server could disagree.
 const std::pair<const std::string, config::Database>* judge(const config::Config& config) {
@@ -33,11 +36,15 @@ bool ClientSession::wants_console() const {
 }
 
 void ClientSession::begin_console() {
+  // Whoever runs this process administers it, also when nobody is listed.
+  const PeerFacts peer = stream_->peer();
+  const bool own = peer.unix_socket && peer.uid && *peer.uid == engine_.runtime().own_uid;
+  const std::uint32_t max = own ? kConsolesMax + kOwnConsolesMax : kConsolesMax;
   std::atomic<std::uint32_t>& clients = engine_.shared().console_clients;
-  if (clients.fetch_add(1, std::memory_order_relaxed) >= kConsolesMax) {
+  if (clients.fetch_add(1, std::memory_order_relaxed) >= max) {
     clients.fetch_sub(1, std::memory_order_relaxed);
     fatal({pg::sqlstate::kTooManyConnections, "sorry, too many clients of the console already",
-           "The limit is " + std::to_string(kConsolesMax) + ".", "Close idle ones."});
+           "The limit is " + std::to_string(max) + ".", "Close idle ones."});
     return;
   }
   login_->console = true;
@@ -45,9 +52,6 @@ void ClientSession::begin_console() {
     fatal({pg::sqlstate::kFeatureNotSupported, "the console has no replication"});
     return;
   }
-  // Whoever runs this process administers it, also when nobody is listed.
-  const PeerFacts peer = stream_->peer();
-  const bool own = peer.unix_socket && peer.uid && *peer.uid == engine_.runtime().own_uid;
   if (own && std::ranges::find(config::kConsoleDatabases, login_->facts.user) !=
                  std::end(config::kConsoleDatabases)) {
     let_in();
