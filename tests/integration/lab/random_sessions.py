@@ -151,7 +151,7 @@ class SessionWriter(Writer):
             "set transaction read write", "set transaction isolation level repeatable read",
             "set transaction_read_only = on", "set local transaction_read_only = off",
             "set transaction snapshot '00000003-0000001B-1'",
-            "prepare transaction 'nobody'", "commit prepared 'nobody'",
+            "commit and no chain", "commit prepared 'nobody'",
             "set constraints all deferred"))
 
     def about_shown(self) -> str:
