@@ -65,7 +65,7 @@ TEST(Tenants, limits_have_names_and_ranges) {
   EXPECT_THAT(errors_with("[tenants.limits.a]\nmax_statement = 5\n"),
               ElementsAre(HasSubstr("a tenant has no limit \"max_statement\"; there are "
                                     "max_tenant_client_connections, max_statements, ")));
-  EXPECT_THAT(errors_with("[tenants.limits.a]\nstatement_timeout = 5\n"), SizeIs(1));
+  EXPECT_THAT(errors_with("[tenants.limits.a]\nstatement_timeout = 5\n"), testing::SizeIs(1));
   EXPECT_THAT(errors_with("[tenants.limits.a]\nmax_statements = -1\n"),
               ElementsAre(HasSubstr("100000")));
 }
