@@ -99,8 +99,7 @@ class Importer {
     } else if (entry.section == "peers") {
       note(entry.place, subject(entry), Verdict::unsupported,
            "one process serves all cores, so that cancel requests find it; if the peers are on "
-           "other "
-           "machines, list those in [forebay] peers, with peer_id");
+           "other machines, list those in [forebay] peers, with peer_id");
     } else {
       note(entry.place, subject(entry), Verdict::unsupported, "this section is unknown");
     }
