@@ -160,6 +160,9 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
         arm(pool_->settings().query_wait_timeout);
       }
     }
+    const bool let_go_on = progress.stop == Relay::ClientStop::need_bytes &&
+                           progress.consumed == now.size() && !bytes.empty();
+    if (let_go_on) continue;  // it began no statement: what stands behind it is looked at, too
     send_both();
     if (relay_.listening != nullptr && relay_.listening->asks) ask_hub();
     if (progress.stop == Relay::ClientStop::terminate) {

@@ -1,6 +1,7 @@
 #include "core/client/client_throttle.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/client/client_session.hpp"
@@ -12,6 +13,17 @@
 // How many statements a session's user, database and tenant may have: max_statements and
 // max_statements_per_second.
 namespace forebay::core {
+namespace {
+
+// Nobody answers it, or nothing is done for it: the end of a batch, what comes late of a COPY that
+// has failed.
+bool is_no_statement(const pg::Message& message) {
+  constexpr std::array kNone{pg::Frontend::Sync, pg::Frontend::Flush, pg::Frontend::CopyData,
+                             pg::Frontend::CopyDone, pg::Frontend::CopyFail};
+  return std::ranges::any_of(kNone, [&](pg::Frontend type) { return message.is(type); });
+}
+
+}  // namespace
 
 // What the configuration says now. Not while it is inside: what it took it has to give back.
 void ClientSession::follow_limits() {
@@ -75,8 +87,7 @@ Bytes ClientSession::may_go_on(Bytes bytes) {
   const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
   const bool begins = item.kind == pg::Framer::Kind::message || item.kind == pg::Framer::Kind::head;
   if (!begins || item.message.is(pg::Frontend::Terminate)) return bytes;
-  // No statement, but what stands behind it is one.
-  if (item.message.is(pg::Frontend::Sync)) return item.bytes;
+  if (is_no_statement(item.message)) return item.bytes;  // but what stands behind it may be one
   return link.expected.empty() && enter_limits() ? bytes : Bytes();
 }
 
