@@ -15,11 +15,10 @@
 namespace forebay::core {
 namespace {
 
-// Nobody answers it, or nothing is done for it: the end of a batch, what comes late of a COPY that
-// has failed.
+// Nobody answers it, or nothing is done for it: the end of a batch, that of a COPY that has failed.
 bool is_no_statement(const pg::Message& message) {
-  constexpr std::array kNone{pg::Frontend::Sync, pg::Frontend::Flush, pg::Frontend::CopyData,
-                             pg::Frontend::CopyDone, pg::Frontend::CopyFail};
+  constexpr std::array kNone{pg::Frontend::Sync, pg::Frontend::Flush, pg::Frontend::CopyDone,
+                             pg::Frontend::CopyFail};
   return std::ranges::any_of(kNone, [&](pg::Frontend type) { return message.is(type); });
 }
 
@@ -82,9 +81,10 @@ Bytes ClientSession::may_go_on(Bytes bytes) {
   // No transaction is held up, not even one that began before there was a limit.
   if (link.status != pg::backend::TransactionStatus::idle || link.expected.batch_open())
     return bytes;
+  if (relay_.skip_to_sync) return bytes;
   pg::Framer framer = relay_.framer;
-  if (framer.rest() > 0 || relay_.skip_to_sync) return bytes;
   const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
+  if (item.kind == pg::Framer::Kind::run) return item.bytes;
   const bool begins = item.kind == pg::Framer::Kind::message || item.kind == pg::Framer::Kind::head;
   if (!begins || item.message.is(pg::Frontend::Terminate)) return bytes;
   if (is_no_statement(item.message)) return item.bytes;  // but what stands behind it may be one
