@@ -286,6 +286,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     resent_ = 0;
     audit_unanswered(link);
     if (throttle_ != nullptr) leave_limits();
+    if (cancel_unanswered(link)) return;
     note(Weight::warning, "server_connection_lost", reason);
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
         .on_link_lost(link.relay(), reason);
@@ -319,7 +320,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
 // What the server has not begun to answer goes to another, where that changes nothing but the time.
 bool ClientSession::send_again(ServerLink& link, const std::string& reason) {
   const Bytes said = link.unanswered();
-  if (said.empty() || resent_ >= kResendMax) return false;
+  if (said.empty() || resent_ >= kResendMax || link.relay().settings_cancelled) return false;
   if (!link.undone() && !pool_->settings().resend_reads) return false;
   if (!link.fenced() && engine_.now() - link.linked_since() > kResendWithin) return false;
   Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
@@ -331,15 +332,33 @@ bool ClientSession::send_again(ServerLink& link, const std::string& reason) {
   return true;
 }
 
+// A cancel request met the change of settings ahead of what it was meant for. That is cancelled, if
+// nothing has come of it: a server that was sent it may have gone on with it in other settings.
+bool ClientSession::cancel_unanswered(ServerLink& link) {
+  const Bytes said = link.unanswered();
+  if (said.empty() || !link.relay().settings_cancelled) return false;
+  Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+  if (!relay.take_back(link.relay(), said, false)) return false;
+  put_in_front(said);
+  const std::string body = link.relay().own_error;
+  refuse_statement(
+      {pg::sqlstate::kQueryCanceled, std::string(pg::backend::Fields::parse(body).message)});
+  return true;
+}
+
 // The session has it at the front of its input, as if it had come only now.
 void ClientSession::say_again(Bytes said) {
+  put_in_front(said);
+  continue_input();
+  settle();
+}
+
+void ClientSession::put_in_front(Bytes said) {
   Stash again;
   again.append(engine_.buffers(), said);
   again.append(engine_.buffers(), stash_.view());
   stash_.clear(engine_.buffers());
   stash_ = std::move(again);
-  continue_input();
-  settle();
 }
 
 void ClientSession::note(Weight weight, std::string_view event, std::string text) {

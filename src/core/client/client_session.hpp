@@ -305,7 +305,9 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] Refused reason_of(TimeLimit limit, std::string_view consequence) const;
   void give_up_transaction(TimeLimit limit, bool told);
   bool send_again(ServerLink& link, const std::string& reason);
+  bool cancel_unanswered(ServerLink& link);
   void say_again(Bytes said);
+  void put_in_front(Bytes said);
   void let_go_of_link();
   [[nodiscard]] Residue residue(const LinkRelayState& link) const;
   void note(Weight weight, std::string_view event, std::string text);

@@ -308,7 +308,8 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     link_.own_error = item.message.body;
     if (client_ != nullptr) {
       link_.poisoned = true;
-      link_.settings_refused = true;
+      link_.settings_cancelled = fields.sqlstate == pg::sqlstate::kQueryCanceled;
+      link_.settings_refused = !link_.settings_cancelled;
       reason_ = "the server refused the settings of the session: " + std::string(fields.message);
       return Verdict::violation;
     }

@@ -279,7 +279,8 @@ struct LinkRelayState {
   bool poisoned = false;
   /// Who the session is was asked for (SET ROLE): nothing of the client's goes before that is so.
   enum class Confirming : std::uint8_t { no, asked, confirmed } confirming = Confirming::no;
-  bool settings_refused = false;  ///< by the server: `own_error` says why
+  bool settings_refused = false;    ///< by the server: `own_error` says why
+  bool settings_cancelled = false;  ///< as they were changed: meant for what stands behind them
   /// What it runs may be cancelled for its time: nothing goes behind a batch that is not answered,
   /// since a cancel request that comes late would end that.
   bool guarded = false;

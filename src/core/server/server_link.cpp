@@ -248,13 +248,15 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   if (std::exchange(relay_.says_read_only, false)) engine_->suspect(*pool_);
   if (client != nullptr) client->server_spoke();
   if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
-    relay_.unanswered = false;
-    engine_->note({.weight = Weight::error,
-                   .event = "server_broke_protocol",
-                   .text = relay.reason(),
-                   .database = pool_->key().database,
-                   .user = pool_->key().user,
-                   .host = to_string(host_)});
+    relay_.unanswered = relay_.unanswered && relay_.settings_cancelled;
+    if (!relay_.settings_cancelled) {
+      engine_->note({.weight = Weight::error,
+                     .event = "server_broke_protocol",
+                     .text = relay.reason(),
+                     .database = pool_->key().database,
+                     .user = pool_->key().user,
+                     .host = to_string(host_)});
+    }
     lost(relay.reason());
   }
   return progress.consumed;

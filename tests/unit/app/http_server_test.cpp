@@ -18,6 +18,9 @@ int lowest_free_descriptor() {
 }
 
 TEST(HttpServers, wait_when_there_is_no_descriptor_for_a_client) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UndefinedBehaviorSanitizer, which is with it, needs descriptors itself";
+#endif
   boost::asio::io_context control{1};
   auto server = HttpServer::listen(control, Endpoint{"127.0.0.1", 0}, {});
   ASSERT_FALSE(server.has_error()) << server.error().message;
@@ -33,8 +36,8 @@ TEST(HttpServers, wait_when_there_is_no_descriptor_for_a_client) {
   rlimit none = before;
   none.rlim_cur = static_cast<rlim_t>(lowest_free_descriptor());
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  // One attempt, and no other before the pause is over.
-  EXPECT_EQ(control.run_for(std::chrono::milliseconds(20)), 1u);
+  EXPECT_EQ(control.run_one(), 1u);
+  EXPECT_EQ(control.poll_one(), 0u) << "it does not try again at once";
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(control.run_one(), 1u);  // the pause
   EXPECT_EQ(control.run_one(), 1u);  // it comes in
