@@ -51,9 +51,12 @@ class Recorder:
         return self.send(*pieces, m.sync()).ready()
 
     def wait_for_activity(self, sql_start: str, state: str = "active") -> None:
+        # The text is shown from Parse on: what sleeps is being executed.
+        sleeps = " and wait_event = 'PgSleep'" if "pg_sleep" in sql_start else ""
         wait_until(lambda: self.postgres.rows(
             "select 1 from pg_stat_activity where left(query, "
-            f"{len(sql_start)}) = '{sql_start}' and state = '{state}'"), f"{sql_start} is {state}")
+            f"{len(sql_start)}) = '{sql_start}' and state = '{state}'{sleeps}"),
+            f"{sql_start} is {state}")
 
     def cancel(self) -> None:
         self.client.cancel()
