@@ -225,7 +225,7 @@ class ServerLink final : public StreamEvents {
   Instant expires_ = kNever;
   LinkWatch watch_;
   Instant linked_since_{};
-  Instant answer_until_ = kNever;  ///< the server, a cancel request
+  Instant answer_until_ = kNever;           ///< the server, a cancel request
   config::milliseconds tenant_timeout_{0};  ///< linked: the client's tenant's; 0: none
   std::string key_;
   std::uint32_t cancels_ = 0;
@@ -236,9 +236,9 @@ class ServerLink final : public StreamEvents {
   bool relayed_ = false;  ///< opening: the client answers the server's requests itself
   bool counted_ = false;  ///< by its pool, as open
   bool secure_ = false;
-  bool outdated_ = false;                   ///< leads to where its pool does not lead any more
-  bool moved_ = false;                      ///< its host has another address now
-  bool timed_ = false;                      ///< linked: there are timeouts
+  bool outdated_ = false;  ///< leads to where its pool does not lead any more
+  bool moved_ = false;     ///< its host has another address now
+  bool timed_ = false;     ///< linked: there are timeouts
   bool receiving_ = false;
   bool cancelled_ = false;  ///< recovering: the statement's end was asked for
   Residue residue_;         ///< recovering: what is to be cleaned

@@ -135,24 +135,20 @@ class RelayBench {
     return server_sends(link, client, test::backend(says));
   }
 
-  Heard link_up(Client& client, Link& link) {
+  /// What the relay does that neither side has asked for.
+  Heard by_itself(Client& client, Link& link, void (Relay::*what)(LinkRelayState&)) {
     Conduit to_client;
     Conduit to_server;
-    Relay(rules, client.state, {to_client, to_server}).link_up(link.state);
+    (Relay(rules, client.state, {to_client, to_server}).*what)(link.state);
     Heard heard;
     take(to_client, to_server, heard);
     show(heard);
     return heard;
   }
+  Heard link_up(Client& client, Link& link) { return by_itself(client, link, &Relay::link_up); }
 
   Heard take_inventory(Client& client, Link& link) {
-    Conduit to_client;
-    Conduit to_server;
-    Relay(rules, client.state, {to_client, to_server}).take_inventory(link.state);
-    Heard heard;
-    take(to_client, to_server, heard);
-    show(heard);
-    return heard;
+    return by_itself(client, link, &Relay::take_inventory);
   }
 
   Heard lose(Client& client, Link& link) {

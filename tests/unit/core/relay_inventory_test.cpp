@@ -61,9 +61,9 @@ TEST_F(RelayInventory, the_statement_that_sets_is_made_anew) {
   server("ParseComplete ; BindComplete ; CommandComplete \"SELECT 1\" ; ReadyForQuery I");
   EXPECT_NE(look(kOthersByProtocol).find("(WHERE NOT from_sql) <> 2)"), std::string::npos);
   set("a.c");
-  EXPECT_EQ(bench_.link_up(*a_, *link_)
-                .server.find("Close S \"_forebay_set\" ; Parse \"_forebay_set\""),
-            0u);
+  EXPECT_EQ(
+      bench_.link_up(*a_, *link_).server.find("Close S \"_forebay_set\" ; Parse \"_forebay_set\""),
+      0u);
 }
 
 TEST_F(RelayInventory, names_that_prepare_took_end_the_link) {
