@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <utility>
@@ -12,6 +14,8 @@ namespace {
 constexpr std::string_view kListen = "listen ";
 constexpr std::string_view kHttp = "http ";
 constexpr std::string_view kTakeover = "takeover ";
+/// Where the process that leaves takes the cancel requests of its clients from then on.
+constexpr std::string_view kCancels = "cancels ";
 /// Whoever connects gets every listening socket.
 constexpr std::uint32_t kTakeoverMode = 0600;
 
@@ -73,6 +77,7 @@ Result<void> Lifecycle::await_takeover() {
           .taken = [this](pid_t by) { boost::asio::post(control_, [this, by] { taken(by); }); },
           .refused =
               [this](const std::string& why) {
+                cancels_.reset();
                 say(core::Weight::warning, "takeover", "nothing was taken over: " + why);
               }});
   return {};
@@ -89,7 +94,30 @@ std::vector<TakeoverHost::Place> Lifecycle::places_to_hand_over() {
   }
   places.push_back(
       {std::string(kTakeover) + config_.takeover_socket, host_->listener()->descriptors()});
+  if (auto cancels = open_cancels(); cancels.has_error()) {
+    say(core::Weight::warning, "takeover",
+        "clients that stay here will not be able to cancel: " + cancels.error().message);
+  } else {
+    cancels_ = std::move(cancels.value());
+    places.push_back({std::string(kCancels) + cancels_->endpoint().host, {}});
+  }
   return places;
+}
+
+// Those who stay ask for a cancel at the address that they know: who listens there then sends it
+// on.
+Result<std::shared_ptr<const net::Listener>> Lifecycle::open_cancels() {
+  return net::Listener::open(
+      Endpoint{config_.takeover_socket + "." + std::to_string(::getpid()), 0}, kTakeoverMode);
+}
+
+std::optional<Endpoint> Lifecycle::predecessor() const {
+  const std::string path = handed_.find(kCancels);
+  return path.empty() ? std::nullopt : std::optional(Endpoint{path, 0});
+}
+
+void Lifecycle::listen_for_cancels() {
+  if (cancels_ != nullptr) workers_->listen(cancels_, core::ListenerId(next_listener_++));
 }
 
 // New clients are the other one's. Ours may leave by themselves before they are let go.
@@ -100,7 +128,7 @@ void Lifecycle::taken(pid_t by) {
   http_.reset();
   tell_service_manager("MAINPID=" + std::to_string(by));
   // Who drains already goes on with that.
-  if (draining_) return;
+  if (draining_) return listen_for_cancels();
   taken_over_ = true;
   say(core::Weight::normal, "takeover",
       "process " + std::to_string(by) +
@@ -109,6 +137,7 @@ void Lifecycle::taken(pid_t by) {
           std::to_string(config_.shutdown_timeout.count()) + " ms; then they are let go");
   workers_->stop_accepting();
   listeners_.clear();
+  listen_for_cancels();
   drain_deadline_ = std::chrono::steady_clock::now() + config_.shutdown_timeout;
   watch_drain();
 }

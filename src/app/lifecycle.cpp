@@ -99,6 +99,7 @@ Result<void> Lifecycle::start() {
   consoles_ = std::make_unique<admin::Consoles>(*shared_);
   shared_->consoles = consoles_.get();
   shared_->control = this;
+  shared_->predecessor = predecessor();
   started_ = std::time(nullptr);
   shared_->reloads.last_time = started_;
   workers_ = std::make_unique<Workers>(*shared_);
@@ -323,6 +324,7 @@ void Lifecycle::drain(const char* why) {
           std::to_string(config_.shutdown_timeout.count()) + " ms");
   workers_->stop_accepting();
   listeners_.clear();
+  listen_for_cancels();
   workers_->drain();
   drain_deadline_ = steady_clock::now() + config_.shutdown_timeout;
   watch_drain();

@@ -79,6 +79,9 @@ class Lifecycle final : private core::Control {
   Result<void> await_takeover();
   std::vector<TakeoverHost::Place> places_to_hand_over();
   void taken(pid_t by);
+  Result<std::shared_ptr<const net::Listener>> open_cancels();
+  void listen_for_cancels();
+  [[nodiscard]] std::optional<Endpoint> predecessor() const;
 
   // Reload.
   void reload(std::function<void(const config::Reloaded&)> done) override;
@@ -142,6 +145,7 @@ class Lifecycle final : private core::Control {
   HandedSockets handed_;              ///< until the start
   std::optional<Takeover> takeover_;  ///< likewise
   std::unique_ptr<TakeoverHost> host_;
+  std::shared_ptr<const net::Listener> cancels_;  ///< null: the place was not asked for
   bool taken_over_ = false;
   std::chrono::steady_clock::time_point drain_deadline_;
   bool draining_ = false;

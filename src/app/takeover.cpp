@@ -97,6 +97,16 @@ void HandedSockets::add(const std::string& name, net::Descriptor socket) {
   place->sockets.push_back(std::move(socket));
 }
 
+void HandedSockets::add(const std::string& name) {
+  places_.push_back({name, {}});
+}
+
+std::string HandedSockets::find(std::string_view kind) const {
+  const auto place = std::ranges::find_if(
+      places_, [&](const Place& known) { return known.name.starts_with(kind); });
+  return place == places_.end() ? std::string() : place->name.substr(kind.size());
+}
+
 std::vector<std::string> HandedSockets::left() const {
   std::vector<std::string> names;
   for (const Place& place : places_) {
@@ -237,6 +247,7 @@ Result<Takeover> Takeover::begin(const std::string& path) {
     if (count > static_cast<std::size_t>(message.sockets.end() - socket)) {
       return fail("sockets are missing (the limit of open files may be too low)");
     }
+    if (count == 0) result.sockets_.add(name);
     for (; count > 0; --count) result.sockets_.add(name, std::move(*socket++));
   }
   return {boost::system::in_place_value, std::move(result)};

@@ -27,6 +27,24 @@ int select_alpn(SSL*, const unsigned char** chosen, unsigned char* size,
   return SSL_TLSEXT_ERR_OK;
 }
 
+/// Frees what was for the handshake only, and what OpenSSL would keep until the session ends: the
+/// two keys of the key exchange, the secret one among them, and the list of what ciphers the client
+/// knows. Nobody asks for them later, since nothing is negotiated anew (SSL_OP_NO_RENEGOTIATION,
+/// and in TLS 1.3 by its design).
+void forget_negotiation(SSL* ssl) {
+  EVP_PKEY* key = nullptr;
+  const auto empty = [&key] {
+    EVP_PKEY_set_type(key, EVP_PKEY_X25519);  // whatever it was, it is a key without a value now
+    EVP_PKEY_free(std::exchange(key, nullptr));
+  };
+  if (SSL_get_tmp_key(ssl, &key) == 1) empty();
+  if (SSL_get_peer_tmp_key(ssl, &key) == 1) empty();
+  if (STACK_OF(SSL_CIPHER)* ciphers = SSL_get_client_ciphers(ssl)) {
+    sk_SSL_CIPHER_zero(ciphers);
+    sk_SSL_CIPHER_reserve(ciphers, 0);
+  }
+}
+
 // Beside what OpenSSL keeps, which is nearly all that an idle client inside TLS costs.
 static_assert(sizeof(TlsSession) <= 160);
 
@@ -131,6 +149,7 @@ TlsSession::Progress TlsSession::finish_handshake() {
     return Progress::failed;
   }
   facts_ = context.shared(std::move(facts));
+  forget_negotiation(ssl_.get());
   handshake_.reset();
   return Progress::done;
 }

@@ -10,6 +10,7 @@ import textwrap
 import urllib.request
 from pathlib import Path
 
+from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, test
 from lab.forebay import binary, sanitizer_options
@@ -132,6 +133,44 @@ def from_one_that_drains(lab: Lab) -> None:
     assert socket.exists(), old.output()
     assert new.stop() == 0
     assert not list(place.folder.iterdir())
+    ports.release(place.port)
+    ports.release(place.http)
+
+
+@test(targets=FOREBAY)
+def those_who_stay_can_cancel(lab: Lab) -> None:
+    """Their requests come in at the one who listens, and go back to the one who has the client."""
+    place = Place(lab)
+    running = [place.start(shutdown_timeout="60s")]
+    wait_for_listener(running[0], ("127.0.0.1", place.port))
+    clients: list[Client] = []
+
+    def come() -> None:
+        clients.append(Client(("127.0.0.1", place.port), user="app", database="app",
+                              password=password_of("app")))
+
+    come()
+    for _ in range(2):
+        wait_until((place.folder / "takeover").exists, "it may be taken over")
+        new = place.start("--takeover", shutdown_timeout="60s")
+        wait_until(lambda: "took the place" in new.output(), "it has taken over", within=20)
+        running.append(new)
+        come()
+    for number, client in enumerate(clients):
+        client.send(m.query(f"select pg_sleep(600), {number}"))
+    for number, client in enumerate(clients):
+        wait_until(lambda: bool(lab.postgres.rows(
+            "select 1 from pg_stat_activity where state = 'active' and "
+            f"query = 'select pg_sleep(600), {number}'")), "it runs")
+        client.cancel()
+        error = m.only(client.until_ready(), b"E")[0]
+        assert error.sqlstate == "57014", error
+        assert client.value("select 1") == "1"
+    for client in clients:
+        client.close()
+    assert running[0].wait() == 0 and running[1].wait() == 0
+    assert running[2].stop() == 0
+    assert not list(place.folder.iterdir()), list(place.folder.iterdir())
     ports.release(place.port)
     ports.release(place.http)
 

@@ -525,9 +525,12 @@ bool ClientSession::at_work() const noexcept {
          (phase_ == Phase::linked && !link_->relay().expected.empty());
 }
 
-bool ClientSession::cancel(Bytes key, std::unique_ptr<Stream>& requester) {
+bool ClientSession::is_cancel_key(Bytes key) const {
   const std::size_t size = long_cancel_key_ ? cancel_key_.size() : 4;
-  if (!equal_in_constant_time(key, {cancel_key_.data(), size})) return false;
+  return equal_in_constant_time(key, {cancel_key_.data(), size});
+}
+
+bool ClientSession::cancel(std::unique_ptr<Stream>& requester) {
   if (throttle_ != nullptr && throttle_->held) {
     engine_.counters().cancels.add();
     reject_held({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});

@@ -107,8 +107,9 @@ class ClientSession final : public StreamEvents {
   bool admit(const StatementLimit& limit);
   /// Whether it asked for something that is not answered.
   [[nodiscard]] bool at_work() const noexcept;
+  [[nodiscard]] bool is_cancel_key(Bytes key) const;
   /// Somebody showed its cancel key. True when `requester` was kept.
-  bool cancel(Bytes key, std::unique_ptr<Stream>& requester);
+  bool cancel(std::unique_ptr<Stream>& requester);
   /// To be let go as soon as no transaction is open.
   void drain();
   /// While the engine is suspended it reads nothing but the rest of a message. False while there

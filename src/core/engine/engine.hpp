@@ -175,9 +175,12 @@ class Engine final : public Driven {
   };
 
   ClientSession* find(SessionKey key) noexcept;
-  /// Sends a cancel request on to the node that its client is connected to.
-  void forward_cancel(std::uint32_t peer, std::uint32_t process_id, const std::string& key,
+  /// Sends a cancel request on to the process that its client is connected to.
+  void forward_cancel(const Endpoint& process, std::uint32_t process_id, const std::string& key,
                       std::unique_ptr<Stream> requester);
+  /// It is for nobody here.
+  void hand_back_cancel(std::uint32_t process_id, const std::string& key,
+                        std::unique_ptr<Stream> requester);
   void hand_over(ServerLink& link, ClientSession& session);
   ServerLink& adopt(std::unique_ptr<ServerLink> link);
   std::unique_ptr<ServerLink> send_away(ServerLink& link);

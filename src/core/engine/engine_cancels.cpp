@@ -8,8 +8,8 @@
 namespace forebay::core {
 namespace {
 
-/// So many requests of others are on their way to other nodes at most, for each worker: one that
-/// two nodes send each other, each taking it for the other's, ends here.
+/// So many requests of others are on their way to other processes at most, for each worker: one
+/// that two nodes send each other, each taking it for the other's, ends here.
 constexpr std::ptrdiff_t kForwardedMax = 64;
 
 }  // namespace
@@ -22,7 +22,9 @@ void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
                                std::unique_ptr<Stream> requester) {
   io_.detach(*requester);
   if (const auto peer = process_ids_.peer(process_id); peer != process_ids_.own_peer()) {
-    forward_cancel(peer, process_id, key, std::move(requester));
+    const std::vector<Endpoint>& peers = config().peers;
+    if (peer == 0 || peer > peers.size()) return;
+    forward_cancel(peers[peer - 1], process_id, key, std::move(requester));
     return;
   }
   const std::uint32_t worker = process_ids_.worker(process_id);
@@ -31,21 +33,27 @@ void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
     receive(request);
   } else if (worker < shared_.workers) {
     shared_.courier->send(WorkerId(static_cast<std::uint16_t>(worker)), std::move(request));
+  } else {
+    hand_back_cancel(process_id, request.key, std::move(request.requester));
   }
 }
 
-void Engine::forward_cancel(std::uint32_t peer, std::uint32_t process_id, const std::string& key,
-                            std::unique_ptr<Stream> requester) {
-  const std::vector<Endpoint>& peers = config().peers;
-  if (peer == 0 || peer > peers.size()) return;
+void Engine::hand_back_cancel(std::uint32_t process_id, const std::string& key,
+                              std::unique_ptr<Stream> requester) {
+  if (!shared_.predecessor) return;
+  forward_cancel(*shared_.predecessor, process_id, key, std::move(requester));
+}
+
+void Engine::forward_cancel(const Endpoint& process, std::uint32_t process_id,
+                            const std::string& key, std::unique_ptr<Stream> requester) {
   const auto forwarded =
       std::ranges::count_if(cancels_, [](const auto& attempt) { return attempt->forwards(); });
   if (forwarded >= kForwardedMax) return;
   counters_.cancels_forwarded.add();
   std::string request;
   pg::write_cancel_request(request, process_id, key);
-  cancels_.push_back(std::make_unique<CancelAttempt>(*this, peers[peer - 1], std::move(request),
-                                                     std::move(requester)));
+  cancels_.push_back(
+      std::make_unique<CancelAttempt>(*this, process, std::move(request), std::move(requester)));
   cancels_.back()->begin();
 }
 
@@ -69,9 +77,12 @@ void Engine::cancel_ended(CancelAttempt& attempt) {
 
 void Engine::receive(mail::Cancel& cancel) {
   const std::uint32_t slot = ProcessIds::slot(cancel.process_id);
-  if (slot >= slots_.size()) return;
-  ClientSession* session = slots_[slot].session;
-  if (session == nullptr || process_id(session->key()) != cancel.process_id) return;
+  ClientSession* session = slot < slots_.size() ? slots_[slot].session : nullptr;
+  if (session == nullptr || process_id(session->key()) != cancel.process_id ||
+      !session->is_cancel_key(cancel.key)) {
+    hand_back_cancel(cancel.process_id, cancel.key, std::move(cancel.requester));
+    return;
+  }
   // What it is about was sent before it, but may not have been read yet: one turn of the loop finds
   // it readable, and reads it behind the mail.
   constexpr std::uint8_t kTurns = 2;
@@ -80,7 +91,7 @@ void Engine::receive(mail::Cancel& cancel) {
     shared_.courier->send(id_, std::move(cancel));
     return;
   }
-  session->cancel(cancel.key, cancel.requester);
+  session->cancel(cancel.requester);
 }
 
 }  // namespace forebay::core

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "core/console/console.hpp"
@@ -17,6 +18,7 @@
 #include "core/relay/statement_catalog.hpp"
 #include "core/statistics/measures.hpp"
 #include "core/statistics/tenant_statistics.hpp"
+#include "forebay/base/endpoint.hpp"
 #include "forebay/config/difference.hpp"
 
 namespace forebay::core {
@@ -65,6 +67,8 @@ struct Shared {
   Courier* courier = nullptr;
   Consoles* consoles = nullptr;  ///< null: the console's databases do not exist
   Control* control = nullptr;    ///< null in tests
+  /// Where cancel requests go that are for nobody here: to the process whose place this one took.
+  std::optional<Endpoint> predecessor;
   ReloadCounters reloads;
 
   /// Of each worker, by its id. They outlive the engines, for whoever reads them.

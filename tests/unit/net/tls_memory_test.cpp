@@ -104,7 +104,7 @@ TEST(IdleConnection, HeapIsBounded) {
   RecordProperty("plain_bytes", static_cast<int>(plain));
   RecordProperty("tls_bytes", static_cast<int>(tls));
   EXPECT_LT(plain, 400);
-  EXPECT_LT(tls, 15 * 1024);
+  EXPECT_LT(tls, 14400);
 }
 
 }  // namespace
