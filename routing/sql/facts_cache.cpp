@@ -55,6 +55,7 @@ void FactsCache::clear() noexcept {
   slots_.assign(kSlotsMin, Slot{});
   slots_.shrink_to_fit();
   size_ = hand_ = 0;
+  ++epoch_;
   bytes_ = slots_.size() * sizeof(Slot);
 }
 

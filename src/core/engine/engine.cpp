@@ -33,7 +33,7 @@ Engine::Engine(Setup setup)
       io_(setup.io),
       shared_(setup.shared),
       runtime_(std::move(setup.runtime)),
-      reader_{{kFactsBytes, hash_seed(setup.io)}, {}},
+      reader_{{kFactsBytes, hash_seed(setup.io)}},
       measures_(shared_.measures[id_.value()]),
       sharing_rules_{.parameter_sets = shared_.parameter_sets,
                      .catalog = shared_.statements,

@@ -257,7 +257,7 @@ bool Relay::repeatable(Bytes said, bool undone) const {
 bool Relay::repeatable_text(Bytes text, bool undone) const {
   const Reading how = reading(client_.welcome);
   if (rules_.reader == nullptr || !how.lexable) return false;
-  const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, rules_.reader->shape);
+  const sql::Facts& facts = rules_.reader->texts.facts(text, how.standard);
   const auto& functions = split::FunctionVolatility::built_in();
   if (split::access_of(facts, functions) != split::Access::write) return true;
   return undone && facts.known &&

@@ -161,7 +161,7 @@ void ServerRelay::take_record(const StatementMeter::Open& open, const TimeSplit&
 // What of this text a sample may need. For the text at hand of the worker's reader.
 std::unique_ptr<StatementNote> Relay::note_of(Bytes text, const LinkRelayState& link) const {
   if (rules_.measures == nullptr || link.meter.slow_after == Duration{}) return nullptr;
-  const sql::Span comment = rules_.reader->shape.trace_comment();
+  const sql::Span comment = rules_.reader->texts.shape().trace_comment();
   if (comment.empty() && !rules_.measures->full_text) return nullptr;
   auto note = std::make_unique<StatementNote>();
   note->traceparent = traceparent_of(comment.of(text));

@@ -67,8 +67,8 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   }
   StatementReader& reader = *rules_.reader;
   if (client_.tenant != nullptr) reader.cache.set_policy(client_.tenant->policy);
-  const sql::Facts& facts = reader.cache.facts(text, reading.standard, reader.shape);
-  SessionWorkRef work = session_work(facts, reader.shape, text);
+  const sql::Facts& facts = reader.texts.facts(text, reading.standard);
+  SessionWorkRef work = session_work(facts, reader.texts.shape(), text);
   Understood understood{
       .work = std::move(work),
       .ends = ends_of(facts),
@@ -77,14 +77,15 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
   understood.entry = entry_of(facts);
   if (client_.rules == nullptr) {
-    if (client_.splits) understood.route = judged(text, facts, reader.shape, nullptr);
+    if (client_.splits) understood.route = judged(text, facts, reader.texts.shape(), nullptr);
     return understood;
   }
   const sql::FactsPtr kept(&facts);
-  understood.rules = {rules_of(text, reading, facts, reader.shape), client_.rules->set->serial()};
+  understood.rules = {rules_of(text, reading, facts, reader.texts.shape()),
+                      client_.rules->set->serial()};
   if (client_.splits) {
     understood.route =
-        judged(text, *kept, reader.shape, rule_among(understood.rules.mask, text, false));
+        judged(text, *kept, reader.texts.shape(), rule_among(understood.rules.mask, text, false));
   }
   return understood;
 }
@@ -99,7 +100,7 @@ StatementEntryRef Relay::entry_of(const sql::Facts& facts) const {
   // The entry of a shape is shared with texts that are understood.
   if (events != 0 && !facts.known) return audit.unknown();
   StatementEntryRef entry =
-      statements.find(rules_.reader->shape, client_.pool, *client_.statistics);
+      statements.find(rules_.reader->texts.shape(), client_.pool, *client_.statistics);
   if (entry != nullptr) entry->audited = events;
   return entry;
 }
@@ -195,7 +196,7 @@ void Relay::send_query(const Item& item, Bytes text, Understood& understood, Lin
 // What must stand in the text that is sent, statement by statement.
 void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expected,
                        LinkRelayState& link) {
-  const sql::Shape& shape = rules_.reader->shape;
+  const sql::Shape& shape = rules_.reader->texts.shape();
   auto named = std::make_shared<SessionWork>(work);
   if (shape.parts().size() != work.statements || restored_by(work) > kRestoredMax) {
     // A body of BEGIN ATOMIC has semicolons of its own: nothing is put into such a text. Nor is it

@@ -46,11 +46,12 @@ Route Relay::route_of(Bytes text) const {
   const Reading how = reading(client_.welcome);
   if (rules_.reader == nullptr || !how.lexable) return {};
   StatementReader& reader = *rules_.reader;
-  const sql::FactsPtr facts(&reader.cache.facts(text, how.standard, reader.shape));
+  const sql::FactsPtr facts(&reader.texts.facts(text, how.standard));
   const config::Rule* rule =
-      client_.rules == nullptr ? nullptr
-                               : rule_among(rules_of(text, how, *facts, reader.shape), text, false);
-  return judged(text, *facts, reader.shape, rule);
+      client_.rules == nullptr
+          ? nullptr
+          : rule_among(rules_of(text, how, *facts, reader.texts.shape()), text, false);
+  return judged(text, *facts, reader.texts.shape(), rule);
 }
 
 Route Relay::route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const {

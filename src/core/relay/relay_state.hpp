@@ -24,7 +24,7 @@
 #include "forebay/config/config.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
-#include "forebay/routing/sql/facts_cache.hpp"
+#include "forebay/routing/sql/recent_texts.hpp"
 #include "forebay/routing/tenant/check.hpp"
 
 namespace forebay::core {
@@ -69,7 +69,7 @@ struct Reading {
 /// How a worker reads statements. Used by its thread only.
 struct StatementReader {
   sql::FactsCache cache;
-  sql::Shape shape;
+  sql::RecentTexts texts{cache};
   RefusedReads refused = {};
   FunctionsReader functions = {};
   std::uint32_t worker = 0;

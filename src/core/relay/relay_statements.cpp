@@ -89,7 +89,8 @@ Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
     made.rules = {rules_unread(), client_.rules->set->serial()};
   }
   std::string edited;
-  if (made.work != nullptr) edited = edit_parse(text, made.work, rules_.reader->shape, link);
+  if (made.work != nullptr)
+    edited = edit_parse(text, made.work, rules_.reader->texts.shape(), link);
   if (!edited.empty()) {
     edited.append(cut.definition.substr(text.size()));
     made.definition = edited;

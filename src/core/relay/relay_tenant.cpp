@@ -36,7 +36,7 @@ std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading
   const tenant::Policy& policy = *tenant.policy;
   std::vector<std::uint32_t> parameters;
   auto found = tenant::check_text(policy, tenant.value, text, reading.standard, facts,
-                                  rules_.reader->shape, parameters);
+                                  rules_.reader->texts.shape(), parameters);
   if ((found && found->mode == tenant::Mode::enforce) || facts.verdict == nullptr) return found;
   if (types && !parameters.empty()) {
     if (auto wrong = tenant::check_types(policy, facts, text, parameters, *types)) return wrong;
@@ -75,10 +75,10 @@ std::optional<tenant::Violation> Relay::judge_bind(const Item& item,
   const Bytes text = definition.substr(0, definition.find('\0'));
   StatementReader& reader = *rules_.reader;
   reader.cache.set_policy(tenant.policy);
-  const sql::Facts& facts = reader.cache.facts(text, reading.standard, reader.shape);
+  const sql::Facts& facts = reader.texts.facts(text, reading.standard);
   std::vector<std::uint32_t> parameters;
   auto found = tenant::check_text(*tenant.policy, tenant.value, text, reading.standard, facts,
-                                  reader.shape, parameters);
+                                  reader.texts.shape(), parameters);
   if (found && found->mode == tenant::Mode::enforce) return found;
   // Of a large message, so much is there in any case.
   const Bytes values =
@@ -106,9 +106,9 @@ void Relay::audit_refusal(const tenant::Violation& objection) {
                      .reason = objection.message};
   if (refused) record.statement.sqlstate = pg::sqlstate::kInsufficientPrivilege;
   if (objection.unread) record.reason = "it is not understood";  // an error may show a secret
-  if (!objection.unread && rules_.reader->shape.fault() == sql::ShapeFault::none) {
-    record.statement.shape = shape_number(rules_.reader->shape);
-    record.statement.text = shape_text(rules_.reader->shape);
+  if (!objection.unread && rules_.reader->texts.shape().fault() == sql::ShapeFault::none) {
+    record.statement.shape = shape_number(rules_.reader->texts.shape());
+    record.statement.text = shape_text(rules_.reader->texts.shape());
   }
   rules_.measures->audit.fresh().push_back(std::move(record));
 }

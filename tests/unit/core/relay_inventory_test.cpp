@@ -30,7 +30,7 @@ class RelayInventory : public ::testing::Test {
   }
 
   CatalogEpoch catalog_;
-  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  StatementReader reader_{{1 << 20, {1, 2}}};
   RelayBench bench_;
   std::unique_ptr<RelayBench::Client> a_ = bench_.client();
   std::unique_ptr<RelayBench::Link> link_ = bench_.link();

@@ -35,7 +35,7 @@ class RelayListen : public ::testing::Test {
   using Names = std::vector<std::string>;
 
   CatalogEpoch catalog_;
-  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  StatementReader reader_{{1 << 20, {1, 2}}};
   RelayBench bench_;
   std::unique_ptr<RelayBench::Client> a_ = bench_.client();
   std::unique_ptr<RelayBench::Link> link_ = bench_.link();

@@ -8,7 +8,7 @@ class RelayLost : public ::testing::Test {
  protected:
   RelayLost() { bench_.rules.reader = &reader_; }
 
-  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  StatementReader reader_{{1 << 20, {1, 2}}};
   RelayBench bench_;
   std::unique_ptr<RelayBench::Client> a_ = bench_.client();
   std::unique_ptr<RelayBench::Link> one_ = bench_.link();

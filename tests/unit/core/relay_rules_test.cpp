@@ -27,7 +27,7 @@ class StatementRules : public ::testing::Test {
       "Parse \"_forebay_refused\" \"refused_by_forebay\" ; Sync";
   static constexpr const char* kFails = "ErrorResponse ERROR 42601 \"syntax error\"";
 
-  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  StatementReader reader_{{1 << 20, {1, 2}}};
   RelayBench bench_;
   std::shared_ptr<const rules::RuleSet> set_;
   std::unique_ptr<RelayBench::Client> a_ = bench_.client();

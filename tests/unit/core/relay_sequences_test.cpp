@@ -7,8 +7,8 @@ namespace forebay::core {
 namespace {
 
 SequenceUse use(std::string_view text) {
-  static StatementReader reader{{1 << 20, {1, 2}}, {}};
-  return sequence_use(reader.cache.facts(text, sql::StandardStrings::on, reader.shape));
+  static StatementReader reader{{1 << 20, {1, 2}}};
+  return sequence_use(reader.texts.facts(text, sql::StandardStrings::on));
 }
 
 TEST(SequenceUse, is_none_of_what_only_reads_or_frames) {
@@ -88,7 +88,7 @@ class RelaySequences : public ::testing::Test {
 
   static constexpr const char* kInsert = "insert into t values (1)";
   static constexpr const char* kAsk = "select lastval()";
-  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  StatementReader reader_{{1 << 20, {1, 2}}};
   std::atomic<bool> asked_{false};
   std::string told_;
   RelayBench bench_;

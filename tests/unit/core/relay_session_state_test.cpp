@@ -32,7 +32,7 @@ class RelaySessionState : public ::testing::Test {
   static constexpr const char* kInPlace = "Query \"refused_by_forebay\"";
   static constexpr const char* kError = "ErrorResponse ERROR 42601 \"syntax error\"";
 
-  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  StatementReader reader_{{1 << 20, {1, 2}}};
   RelayBench bench_;
   std::unique_ptr<RelayBench::Client> a_ = bench_.client();
   std::unique_ptr<RelayBench::Link> link_ = bench_.link();

@@ -29,7 +29,7 @@ class RelayTenant : public ::testing::Test {
       "the "
       "tenant by \\\"t\\\" = value, joined by AND, in WHERE or ON\"";
 
-  StatementReader reader_{{1 << 20, {1, 2}}, {}};
+  StatementReader reader_{{1 << 20, {1, 2}}};
   RelayBench bench_;
   std::shared_ptr<const tenant::Policy> policy_;
   std::unique_ptr<RelayBench::Client> a_ = bench_.client();

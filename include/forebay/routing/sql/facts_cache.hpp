@@ -28,11 +28,16 @@ class FactsCache {
   const Facts& facts(Bytes text, StandardStrings standard, Shape& shape);
 
   void clear() noexcept;
+  /// Another one after each clear(): what was known before is not to be used.
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+  /// Somebody in front of the cache knew a text that is here, or was.
+  void note_hit() noexcept { counters_.hits.add(); }
 
   /// From now on texts are also judged by a policy for tenants; null for none.
   void set_policy(std::shared_ptr<const tenant::Policy> policy);
   [[nodiscard]] const tenant::Policy* policy() const noexcept { return policy_.get(); }
 
+  [[nodiscard]] const HashSeed& seed() const noexcept { return seed_; }
   [[nodiscard]] std::size_t byte_max() const noexcept { return byte_max_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -72,6 +77,7 @@ class FactsCache {
   std::size_t size_ = 0;
   std::size_t bytes_ = 0;
   std::size_t hand_ = 0;
+  std::uint64_t epoch_ = 0;
   FactsPtr last_;  // what was handed out and is not in the table
   FactsPtr refused_[4];
   Counters counters_;
