@@ -1,5 +1,6 @@
 #include "app/lifecycle.hpp"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -30,6 +31,10 @@ constexpr milliseconds kRecordsLook{500};
 /// How often is looked whose addresses are to be looked up again.
 constexpr std::chrono::seconds kNamesLook{1};
 /// A process id has room for so many workers.
+/// How often is looked whether clients come and go, and how many had to for free memory to be given
+/// back.
+constexpr std::chrono::seconds kHeapLook{1};
+constexpr std::uint64_t kStorm = 100;
 constexpr std::size_t kWorkersMax = 127;
 constexpr int kSignals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 
@@ -128,6 +133,7 @@ Result<void> Lifecycle::start() {
   finish_takeover();
   tell_service_manager("READY=1");
   watch_workers();
+  watch_heap();
   watch_files({});
   return {};
 }
@@ -367,6 +373,24 @@ void Lifecycle::watch_workers() {
   workers_timer_.expires_after(interval / 3);
   workers_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) watch_workers();
+  });
+}
+
+// Logins, of TLS above all, and clients that leave make holes in the heap. When a storm of them has
+// passed they go back to the system; while it goes on, the next ones use them.
+void Lifecycle::watch_heap() {
+  std::uint64_t moves = 0;
+  for (const core::Counters& counters : shared_->counters) {
+    moves += counters.clients_accepted.value() + counters.clients_closed.value();
+  }
+  if (moves == heap_seen_ && moves - heap_trimmed_ >= kStorm) {
+    ::malloc_trim(0);
+    heap_trimmed_ = moves;
+  }
+  heap_seen_ = moves;
+  heap_timer_.expires_after(kHeapLook);
+  heap_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) watch_heap();
   });
 }
 

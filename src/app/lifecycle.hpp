@@ -111,6 +111,7 @@ class Lifecycle final : private core::Control {
   void watch_records();
   void watch_names();
   void watch_workers();
+  void watch_heap();
   void stop();
   void say(core::Weight weight, std::string_view event, const std::string& text);
 
@@ -130,6 +131,9 @@ class Lifecycle final : private core::Control {
   std::uint64_t lost_audit_records_ = 0;
   boost::asio::steady_timer names_timer_{control_};
   boost::asio::steady_timer workers_timer_{control_};
+  boost::asio::steady_timer heap_timer_{control_};
+  std::uint64_t heap_seen_ = 0;     ///< how many clients had come or gone at the last look
+  std::uint64_t heap_trimmed_ = 0;  ///< and when free memory was given back
   std::unique_ptr<LogJournal> journal_;
   std::shared_ptr<const core::Runtime> runtime_;
   std::unique_ptr<net::Resolver> resolver_;
