@@ -401,17 +401,18 @@ void ServerRelay::pass(const Item& item, Disposition disposition) {
   }
 }
 
-// As PostgreSQL would, if this server had had the statement from when the client prepared it.
+// As PostgreSQL would, if this server had had the statement from when the client prepared it, with
+// the routine: by that pgjdbc and postgres.js know that they are to prepare it anew.
 bool ServerRelay::refuse_changed() {
   if (client_ == nullptr) return false;
-  if (link_.status == pg::backend::TransactionStatus::failed) {
-    pg::write_error(to_client_.insert(), {"ERROR", pg::sqlstate::kInFailedTransaction,
-                                          "current transaction is aborted, commands ignored until "
-                                          "end of transaction block"});
-  } else {
-    pg::write_error(to_client_.insert(), {"ERROR", pg::sqlstate::kFeatureNotSupported,
-                                          "cached plan must not change result type"});
-  }
+  const bool failed = link_.status == pg::backend::TransactionStatus::failed;
+  pg::MessageWriter error(to_client_.insert(), pg::Backend::ErrorResponse);
+  error.u8('S').text("ERROR").u8('V').text("ERROR").u8('C');
+  error.text(failed ? pg::sqlstate::kInFailedTransaction : pg::sqlstate::kFeatureNotSupported);
+  error.u8('M').text(failed ? "current transaction is aborted, commands ignored until end of "
+                              "transaction block"
+                            : "cached plan must not change result type");
+  error.u8('R').text(failed ? "exec_bind_message" : "RevalidateCachedQuery").u8(0);
   link_.rest = Disposition::discard;
   return true;
 }

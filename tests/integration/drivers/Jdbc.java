@@ -281,6 +281,27 @@ public class Jdbc {
         }
     }
 
+    /** The driver prepares anew what a server refuses because its table has changed. */
+    static void tableChanges() throws Exception {
+        String table = "changing_" + ProcessHandle.current().pid();
+        try (Connection connection = connect("prepareThreshold", "1");
+             Statement statement = connection.createStatement()) {
+            statement.execute("create table " + table + " (a int)");
+            try (PreparedStatement all = connection.prepareStatement("select * from " + table)) {
+                for (int columns = 1; columns < 5; columns++) {
+                    for (int turn = 0; turn < 3; turn++) {
+                        try (ResultSet rows = all.executeQuery()) {
+                            equal(columns, rows.getMetaData().getColumnCount());
+                        }
+                    }
+                    statement.execute("alter table " + table + " add column b" + columns + " int");
+                }
+            } finally {
+                statement.execute("drop table " + table);
+            }
+        }
+    }
+
     static void simpleQueryMode() throws Exception {
         try (Connection connection = connect("preferQueryMode", "simple");
              PreparedStatement statement = connection.prepareStatement("select ?::int, ?::text")) {
@@ -365,6 +386,7 @@ public class Jdbc {
         checks.put("copy both ways", Jdbc::copyBothWays);
         checks.put("errors and recovery", Jdbc::errorsAndRecovery);
         checks.put("autosave", Jdbc::autosave);
+        checks.put("table changes", Jdbc::tableChanges);
         checks.put("simple query mode", Jdbc::simpleQueryMode);
         checks.put("cancel", Jdbc::cancel);
         checks.put("notices", Jdbc::notices);

@@ -33,7 +33,8 @@ class RelayChangedResult : public ::testing::Test {
   static constexpr std::string_view kRefused =
       "Bind \"\" \"_forebay_cached_plan_must_not_change_result_type\" ; Execute \"\" ; Sync";
   static constexpr std::string_view kError =
-      "ErrorResponse ERROR 0A000 \"cached plan must not change result type\" ; ReadyForQuery I";
+      "ErrorResponse ERROR 0A000 \"cached plan must not change result type\" "
+      "R=\"RevalidateCachedQuery\" ; ReadyForQuery I";
 
   RelayBench bench_;
   CatalogEpoch epoch_;
