@@ -1,7 +1,8 @@
 #include "forebay/protocol/postgres/startup.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <numeric>
+#include <utility>
 
 #include "forebay/protocol/postgres/reader.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
@@ -13,16 +14,24 @@ constexpr char kTlsHandshakeRecord = 0x16;
 
 Error malformed(std::string what) { return failure(std::move(what), sqlstate::kProtocolViolation); }
 
-/// Sorts rather than compares each with each: 2,500 names fit into a packet, and comparing them
-/// took 7 ms, for a client that nobody knows yet.
-std::optional<Bytes> name_sent_twice(const std::vector<std::pair<Bytes, Bytes>>& parameters) {
-  std::vector<Bytes> names;
-  names.reserve(parameters.size());
-  for (const auto& [name, value] : parameters) names.push_back(name);
-  std::sort(names.begin(), names.end());
-  const auto again = std::adjacent_find(names.begin(), names.end());
-  if (again == names.end()) return std::nullopt;
-  return *again;
+/// The last of several counts, as in PostgreSQL. Sorts rather than compares each with each: 2,500
+/// names fit into a packet, and comparing them took 7 ms, for a client that nobody knows yet.
+void keep_last(std::vector<std::pair<Bytes, Bytes>>& parameters) {
+  std::vector<std::size_t> order(parameters.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::pair(parameters[a].first, a) < std::pair(parameters[b].first, b);
+  });
+  std::vector<bool> replaced(parameters.size());
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    replaced[order[i - 1]] = parameters[order[i - 1]].first == parameters[order[i]].first;
+  }
+  std::vector<std::pair<Bytes, Bytes>> kept;
+  kept.reserve(parameters.size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!replaced[i]) kept.push_back(parameters[i]);
+  }
+  parameters = std::move(kept);
 }
 
 Result<ParsedStartup> parse_parameters(std::uint32_t version, Bytes body, std::size_t size) {
@@ -35,9 +44,7 @@ Result<ParsedStartup> parse_parameters(std::uint32_t version, Bytes body, std::s
   if (!in.done()) {
     return malformed("invalid startup packet layout: expected terminator as last byte");
   }
-  if (const auto again = name_sent_twice(message.parameters)) {
-    return malformed("start-up parameter \"" + std::string(*again) + "\" was sent twice");
-  }
+  keep_last(message.parameters);
   return ParsedStartup{std::move(message), size};
 }
 

@@ -293,6 +293,20 @@ def unknown_protocol_options(lab: Lab) -> None:
 
 
 @test(entries=ENTRIES, targets=POSTGRES_LIKE)
+def parameters_sent_twice(lab: Lab) -> None:
+    """The last value counts: asyncpg sends an encoding of its own, then the application's."""
+    with lab.target().open() as connection:
+        client = Slow(connection)
+        client.send(m.startup([("client_encoding", "utf-8"), ("user", "nobody"), ("user", "app"),
+                               ("database", "app"), ("client_encoding", "latin1")]))
+        client.log_in()
+        assert client.parameters["client_encoding"] == "LATIN1", client.parameters
+        for _ in range(2):
+            assert client.value("show client_encoding") == "LATIN1"
+            client.run("reset client_encoding")
+
+
+@test(entries=ENTRIES, targets=POSTGRES_LIKE)
 def no_negotiation_without_need(lab: Lab) -> None:
     with lab.target().connect() as client:
         assert not m.only(client.login_messages, b"v")

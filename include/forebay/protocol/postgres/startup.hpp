@@ -30,7 +30,7 @@ struct CancelRequest {
 
 struct StartupMessage {
   std::uint32_t version;
-  /// In the order sent, `user`, `database`, `options` and the rest alike. Names are unique.
+  /// In the order sent, `user`, `database`, `options` and the rest alike, each name once.
   std::vector<std::pair<Bytes, Bytes>> parameters;
 
   [[nodiscard]] std::uint16_t major() const noexcept {
@@ -46,8 +46,8 @@ using StartupPacket = std::variant<NeedMore, DirectTls, SslRequest, GssEncReques
 
 /// The first packet in `input`, which begins at a packet boundary, and how long it is
 /// (`size`; 0 for NeedMore and DirectTls, whose bytes belong to somebody else).
-/// Errors: 08P01 malformed, over the limit, or a name sent twice; 0A000 a major version that is not
-/// 3. The error text may be told to the client.
+/// Errors: 08P01 malformed or over the limit; 0A000 a major version that is not 3. The error text
+/// may be told to the client.
 struct ParsedStartup {
   StartupPacket packet;
   std::size_t size = 0;
