@@ -82,6 +82,7 @@ def process_ids(lab: Lab) -> None:
         backends = {said(client, "select pg_backend_pid()") for _ in range(4)}
         assert len(backends) == (1 if lab.variant.mode == "session" else 2), backends
         assert str(client.process_id) not in backends
+        assert said(client, f"select pg_cancel_backend({client.process_id})") == "f"
         # A NOTIFY that no text shows comes with the server connection's; the client's own with its.
         client.run("create or replace function ring() returns void language sql as $$notify bell$$")
         client.run("listen bell")
