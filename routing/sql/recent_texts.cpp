@@ -20,7 +20,8 @@ const Facts& RecentTexts::facts(Bytes text, StandardStrings standard) {
     return *place.facts;
   }
   const Facts& facts = look_up(text, standard, short_);
-  if (std::exchange(place.came_once, hash.high) == hash.high && facts.known) {
+  if (std::exchange(place.came_once, hash.high) == hash.high && facts.known &&
+      facts.bytes() + short_.literals().size_bytes() + short_.key().size() <= kRestMax) {
     keep(place, hash, text, standard, facts);
   }
   return facts;

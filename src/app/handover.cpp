@@ -101,19 +101,27 @@ std::vector<TakeoverHost::Place> Lifecycle::places_to_hand_over() {
     cancels_ = std::move(cancels.value());
     places.push_back({std::string(kCancels) + cancels_->endpoint().host, {}});
   }
+  for (const Endpoint& older : shared_->predecessors) {
+    if (::access(older.host.c_str(), F_OK) == 0) {
+      places.push_back({std::string(kCancels) + older.host, {}});
+    }
+  }
   return places;
 }
 
 // Those who stay ask for a cancel at the address that they know: who listens there then sends it
 // on.
 Result<std::shared_ptr<const net::Listener>> Lifecycle::open_cancels() {
-  return net::Listener::open(
-      Endpoint{config_.takeover_socket + "." + std::to_string(::getpid()), 0}, kTakeoverMode);
+  return net::Listener::open(Endpoint{config_.takeover_socket + "." + std::to_string(::getpid()) +
+                                          "-" + std::to_string(started_),
+                                      0},
+                             kTakeoverMode);
 }
 
-std::optional<Endpoint> Lifecycle::predecessor() const {
-  const std::string path = handed_.find(kCancels);
-  return path.empty() ? std::nullopt : std::optional(Endpoint{path, 0});
+std::vector<Endpoint> Lifecycle::predecessors() const {
+  std::vector<Endpoint> all;
+  for (std::string& path : handed_.all(kCancels)) all.push_back({std::move(path), 0});
+  return all;
 }
 
 void Lifecycle::listen_for_cancels() {

@@ -34,7 +34,9 @@ constexpr std::chrono::seconds kNamesLook{1};
 /// How often is looked whether clients come and go, and how many had to for free memory to be given
 /// back.
 constexpr std::chrono::seconds kHeapLook{1};
-constexpr std::uint64_t kStorm = 100;
+constexpr std::uint64_t kStorm = 500;
+/// Giving back takes longest where much is free, and the workers may have to wait for it.
+constexpr std::chrono::seconds kTrimPause{10};
 constexpr std::size_t kWorkersMax = 127;
 constexpr int kSignals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 
@@ -104,7 +106,7 @@ Result<void> Lifecycle::start() {
   consoles_ = std::make_unique<admin::Consoles>(*shared_);
   shared_->consoles = consoles_.get();
   shared_->control = this;
-  shared_->predecessor = predecessor();
+  shared_->predecessors = predecessors();
   started_ = std::time(nullptr);
   shared_->reloads.last_time = started_;
   workers_ = std::make_unique<Workers>(*shared_);
@@ -330,7 +332,7 @@ void Lifecycle::drain(const char* why) {
           std::to_string(config_.shutdown_timeout.count()) + " ms");
   workers_->stop_accepting();
   listeners_.clear();
-  listen_for_cancels();
+  if (taken_over_) listen_for_cancels();
   workers_->drain();
   drain_deadline_ = steady_clock::now() + config_.shutdown_timeout;
   watch_drain();
@@ -343,6 +345,7 @@ void Lifecycle::wait_for_clients() {
       "SHUTDOWN WAIT_FOR_CLIENTS in the console: no new clients; ending when the last has left");
   workers_->stop_accepting();
   listeners_.clear();
+  if (taken_over_) listen_for_cancels();
   drain_deadline_ = steady_clock::time_point::max();
   watch_drain();
 }
@@ -383,9 +386,10 @@ void Lifecycle::watch_heap() {
   for (const core::Counters& counters : shared_->counters) {
     moves += counters.clients_accepted.value() + counters.clients_closed.value();
   }
-  if (moves == heap_seen_ && moves - heap_trimmed_ >= kStorm) {
+  if (moves == heap_seen_ && moves - heap_trimmed_ >= kStorm && steady_clock::now() >= next_trim_) {
     ::malloc_trim(0);
     heap_trimmed_ = moves;
+    next_trim_ = steady_clock::now() + kTrimPause;
   }
   heap_seen_ = moves;
   heap_timer_.expires_after(kHeapLook);

@@ -81,7 +81,7 @@ class Lifecycle final : private core::Control {
   void taken(pid_t by);
   Result<std::shared_ptr<const net::Listener>> open_cancels();
   void listen_for_cancels();
-  [[nodiscard]] std::optional<Endpoint> predecessor() const;
+  [[nodiscard]] std::vector<Endpoint> predecessors() const;
 
   // Reload.
   void reload(std::function<void(const config::Reloaded&)> done) override;
@@ -132,7 +132,8 @@ class Lifecycle final : private core::Control {
   boost::asio::steady_timer names_timer_{control_};
   boost::asio::steady_timer workers_timer_{control_};
   boost::asio::steady_timer heap_timer_{control_};
-  std::uint64_t heap_seen_ = 0;     ///< how many clients had come or gone at the last look
+  std::uint64_t heap_seen_ = 0;  ///< how many clients had come or gone at the last look
+  std::chrono::steady_clock::time_point next_trim_;
   std::uint64_t heap_trimmed_ = 0;  ///< and when free memory was given back
   std::unique_ptr<LogJournal> journal_;
   std::shared_ptr<const core::Runtime> runtime_;

@@ -101,10 +101,12 @@ void HandedSockets::add(const std::string& name) {
   places_.push_back({name, {}});
 }
 
-std::string HandedSockets::find(std::string_view kind) const {
-  const auto place = std::ranges::find_if(
-      places_, [&](const Place& known) { return known.name.starts_with(kind); });
-  return place == places_.end() ? std::string() : place->name.substr(kind.size());
+std::vector<std::string> HandedSockets::all(std::string_view kind) const {
+  std::vector<std::string> names;
+  for (const Place& place : places_) {
+    if (place.name.starts_with(kind)) names.push_back(place.name.substr(kind.size()));
+  }
+  return names;
 }
 
 std::vector<std::string> HandedSockets::left() const {

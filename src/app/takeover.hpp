@@ -38,8 +38,8 @@ class HandedSockets {
   void add(const std::string& name, net::Descriptor socket);
   /// A place without any: it is there to be told of.
   void add(const std::string& name);
-  /// What comes behind `kind` in the name of the first place that begins with it; or nothing.
-  [[nodiscard]] std::string find(std::string_view kind) const;
+  /// What comes behind `kind` in the names of the places that begin with it.
+  [[nodiscard]] std::vector<std::string> all(std::string_view kind) const;
   /// Those of a place; none if it was not handed over, or was taken before.
   std::vector<net::Descriptor> take(std::string_view name);
   /// The places whose sockets nobody took.

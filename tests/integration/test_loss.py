@@ -157,6 +157,32 @@ def copy_in_is_answered(lab: Lab) -> None:
         goes_on(client)
 
 
+OWN_END = "select pg_terminate_backend(pg_backend_pid())"
+
+
+@test(targets=("direct", "forebay"), params=("alone", "extended", "prepared", "in_a_transaction"))
+def who_ends_the_own_server_is_ended(lab: Lab, how: str) -> None:
+    """Tests of programs do that, to see how these come back."""
+    target = lab.target()
+    with target.connect() as client:
+        client.run("select 1")
+        if how == "alone":
+            client.send(m.query(OWN_END))
+        elif how == "in_a_transaction":
+            client.run("begin")
+            client.run("select 1")
+            client.send(m.query(OWN_END))
+        else:
+            name = "end" if how == "prepared" else ""
+            client.messages(m.parse(name, OWN_END), m.sync())
+            client.send(m.bind("", name), m.execute(""), m.sync())
+        error = m.only(client.until_end(), b"E")[0]
+        assert error.fields()["S"] == "FATAL" and error.sqlstate == "57P01", error
+        assert error.text == ADMIN, error
+    with target.connect() as client:
+        assert client.value("select 1") == "1"
+
+
 @test(targets=FOREBAY)
 def what_only_the_connection_had_ends_the_session(lab: Lab) -> None:
     target = lab.target(pool_size=2)

@@ -179,6 +179,18 @@ def made_up_names_leave_no_series(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
+def nothing_is_taken_from_the_text_before_one_that_cannot_be_read(lab: Lab) -> None:
+    """In such encodings a text is not looked at: where the other's comment stood means nothing."""
+    target = lab.target(options={"workers": 1})
+    with target.connect() as first, target.connect() as second:
+        second.run("set client_encoding to 'GBK'")
+        first.run(f"select '{'x' * 200}' /*traceparent='00-1-2-01'*/")
+        assert second.value("select 1") == "1"
+        answer = second.messages(m.parse("", "select 2"), m.bind("", ""), m.execute(""), m.sync())
+        assert m.only(answer, b"D")[0].columns() == [b"2"], answer
+
+
+@test(targets=FOREBAY)
 def a_token_keeps_strangers_out(lab: Lab) -> None:
     port = ports.claim()
     token = lab.folder / "token"

@@ -128,7 +128,13 @@ def from_one_that_drains(lab: Lab) -> None:
         wait_until(lambda: "no new clients" in old.output(), "it drains")
         new = place.start("--takeover")
         wait_until(lambda: "took the place" in new.output(), "it has taken over", within=20)
-        client.run("commit")
+        client.send(m.query("select pg_sleep(600), 'drained'"))
+        wait_until(lambda: bool(lab.postgres.rows(
+            "select 1 from pg_stat_activity where state = 'active' and query like '%drained%' "
+            "and pid <> pg_backend_pid()")), "it runs")
+        client.cancel()
+        assert m.only(client.until_ready(), b"E")[0].sqlstate == "57014"
+        client.run("rollback")
     assert old.wait() == 0, old.output()
     assert socket.exists(), old.output()
     assert new.stop() == 0
@@ -166,6 +172,14 @@ def those_who_stay_can_cancel(lab: Lab) -> None:
         error = m.only(client.until_ready(), b"E")[0]
         assert error.sqlstate == "57014", error
         assert client.value("select 1") == "1"
+    clients.pop(1).close()
+    assert running[1].wait() == 0, running[1].output()
+    clients[0].send(m.query("select pg_sleep(600), 'again'"))
+    wait_until(lambda: bool(lab.postgres.rows(
+        "select 1 from pg_stat_activity where state = 'active' and query like '%again%' "
+        "and pid <> pg_backend_pid()")), "it runs")
+    clients[0].cancel()
+    assert m.only(clients[0].until_ready(), b"E")[0].sqlstate == "57014", "past who left first"
     for client in clients:
         client.close()
     assert running[0].wait() == 0 and running[1].wait() == 0

@@ -160,7 +160,7 @@ void Engine::look_after_links() {
 // ---------------------------------------------------------------- clients
 
 void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId listener) {
-  if (draining_) return;
+  if (stopped_) return;
   if (free_slots_.empty()) {
     if (slots_.size() > ProcessIds::kLastSlot) return;
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));

@@ -23,7 +23,9 @@ void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
   io_.detach(*requester);
   if (const auto peer = process_ids_.peer(process_id); peer != process_ids_.own_peer()) {
     const std::vector<Endpoint>& peers = config().peers;
-    if (peer == 0 || peer > peers.size()) return;
+    if (peer == 0 || peer > peers.size()) {
+      return hand_back_cancel(process_id, key, std::move(requester));
+    }
     forward_cancel(peers[peer - 1], process_id, key, std::move(requester));
     return;
   }
@@ -40,8 +42,9 @@ void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
 
 void Engine::hand_back_cancel(std::uint32_t process_id, const std::string& key,
                               std::unique_ptr<Stream> requester) {
-  if (!shared_.predecessor) return;
-  forward_cancel(*shared_.predecessor, process_id, key, std::move(requester));
+  for (const Endpoint& older : shared_.predecessors) {
+    forward_cancel(older, process_id, key, std::move(requester));
+  }
 }
 
 void Engine::forward_cancel(const Endpoint& process, std::uint32_t process_id,

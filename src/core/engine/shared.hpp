@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "core/console/console.hpp"
@@ -67,8 +66,9 @@ struct Shared {
   Courier* courier = nullptr;
   Consoles* consoles = nullptr;  ///< null: the console's databases do not exist
   Control* control = nullptr;    ///< null in tests
-  /// Where cancel requests go that are for nobody here: to the process whose place this one took.
-  std::optional<Endpoint> predecessor;
+  /// Where cancel requests go that are for nobody here: to the processes, one after another, whose
+  /// place this one took.
+  std::vector<Endpoint> predecessors;
   ReloadCounters reloads;
 
   /// Of each worker, by its id. They outlive the engines, for whoever reads them.

@@ -195,6 +195,16 @@ bool ExpectedReplies::owes_earlier_batch() const noexcept {
   return false;
 }
 
+bool ExpectedReplies::may_end_server() const noexcept {
+  bool may = false;
+  each([&may](const Expected& expected) {
+    const SpecialReply* const special = expected.special.get();
+    may = may || (special != nullptr && special->work != nullptr &&
+                  special->work->has(SessionStep::Kind::end_server));
+  });
+  return may;
+}
+
 bool ExpectedReplies::changes_session() const noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
     const Expected& expected = ring_[(first_ + i) & (ring_.size() - 1)];

@@ -174,6 +174,8 @@ class ExpectedReplies {
   }
   /// Some request under way changes the session.
   [[nodiscard]] bool changes_session() const noexcept;
+  /// Some request under way may end the server process that is to answer it.
+  [[nodiscard]] bool may_end_server() const noexcept;
   /// The request whose reply is at the head. There is one.
   [[nodiscard]] Request head_request() const noexcept { return head().request; }
   /// What the client calls the statement that the request at the head speaks of, where noted.

@@ -57,12 +57,11 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
                                     std::optional<Bytes> types) const {
   if (rules_.reader == nullptr) return {.forgets_names = is_deallocate_all(text)};
   if (!reading.lexable) {
+    rules_.reader->texts.skip();
     Understood unknown{.work = unknown_work(), .forgets_names = is_deallocate_all(text)};
     unknown.entry = unknown_entry();
     if (client_.tenant != nullptr) unknown.objection = unread();
-    if (client_.rules != nullptr) {
-      unknown.rules = {rules_unread(), client_.rules->set->serial()};
-    }
+    if (client_.rules != nullptr) unknown.rules = {rules_unread(), client_.rules->set->serial()};
     return unknown;
   }
   StatementReader& reader = *rules_.reader;

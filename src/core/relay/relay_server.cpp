@@ -281,7 +281,7 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   if (fields.fatal()) link_.unanswered = false;
   const bool untouched = client_ != nullptr && client_->attempt == Attempt::open;
   if (fields.fatal() && client_ != nullptr && client_->pins == 0 && rules_.share_statements &&
-      (untouched || is_shutdown(fields.sqlstate))) {
+      (untouched || is_shutdown(fields.sqlstate)) && !link_.expected.may_end_server()) {
     link_.rest = Disposition::discard;  // the client can do without this connection
     link_.last_words = fields.message;
     return verdict;

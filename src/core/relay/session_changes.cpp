@@ -157,6 +157,7 @@ void SessionChanges::apply(const SessionStep& step) {
     case Kind::deallocate:
     case Kind::deallocate_all:
     case Kind::vacate:
+    case Kind::end_server:
       return;  // the relay's own
   }
 }

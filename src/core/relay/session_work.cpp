@@ -40,6 +40,7 @@ constexpr Lasting kLasting[] = {
     {"lastval", Kind::hold, PinReason::sequence},
     {"setseed", Kind::hold, PinReason::unknown},
     {"pg_notify", Kind::notify, PinReason::none},
+    {"pg_terminate_backend", Kind::end_server, PinReason::none},
     {"dblink_connect", Kind::hold, PinReason::unknown},
     {"dblink_connect_u", Kind::hold, PinReason::unknown},
 };

@@ -45,6 +45,7 @@ struct SessionStep {
     unlisten,    ///< `name`; empty for all
     make_table,  ///< of rows: the command tag does not show it
     vacate,      ///< `name`, a database in which nobody may be meanwhile
+    end_server,  ///< a server process, which may be the one that runs it
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;

@@ -272,7 +272,7 @@ std::optional<std::size_t> ServerLink::take_goodbye(Bytes bytes) {
     case Goodbye::begun:
       return 0;
     case Goodbye::yes:
-      if (client_->relay().pins == 0) {
+      if (client_->relay().pins == 0 && !relay_.expected.may_end_server()) {
         undone_ = ended_ = true;
         return bytes.size();
       }

@@ -21,6 +21,9 @@ class RecentTexts {
   /// Longer ones are looked up in the FactsCache.
   static constexpr std::size_t kTextMax = 4096;
   static constexpr std::size_t kPlaces = 128;
+  /// What is known of a text may take so much beside it: with all places taken, 4 MiB for each
+  /// worker at the very most.
+  static constexpr std::size_t kRestMax = 16 * 1024;
 
   /// `cache` outlives it.
   explicit RecentTexts(FactsCache& cache) noexcept : cache_(cache) {}
@@ -28,7 +31,9 @@ class RecentTexts {
   /// As FactsCache::facts(). The reference is good until the next call, of this or of the cache's;
   /// the shape, too, until the next call of this.
   const Facts& facts(Bytes text, StandardStrings standard);
-  /// Of the text that was last asked for.
+  /// The text at hand is not asked for: it cannot be lexed.
+  void skip() noexcept { shape_ = &none_; }
+  /// Of the text that was last asked for; without anything if it was skipped.
   [[nodiscard]] const Shape& shape() const noexcept { return *shape_; }
 
   /// How many texts were found here. May be read by any thread.
@@ -53,6 +58,7 @@ class RecentTexts {
   std::unique_ptr<Place[]> places_;  ///< null until it is needed
   Shape short_;                      ///< never grows beyond what kTextMax needs
   Shape long_;
+  const Shape none_;
   const Shape* shape_ = &short_;
   Counter hits_;
 };
