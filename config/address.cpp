@@ -177,6 +177,22 @@ Result<Endpoint> parse_http_address(std::string_view text) {
   return parse_tcp_address(text, std::nullopt, true);
 }
 
+Result<HttpUrl> parse_http_url(std::string_view text, std::uint16_t default_port) {
+  HttpUrl url;
+  url.tls = text.starts_with("https://");
+  if (!url.tls && !text.starts_with("http://")) {
+    return failure("it must begin with http:// or https://");
+  }
+  text.remove_prefix(url.tls ? 8 : 7);
+  if (text.ends_with('/')) text.remove_suffix(1);
+  if (text.find('@') != std::string_view::npos) return failure("no user belongs in it");
+  if (text.find_first_of("/?#") != std::string_view::npos) return failure("no path belongs in it");
+  Result<Endpoint> address = parse_tcp_address(text, default_port, false);
+  if (!address) return address.error();
+  url.address = std::move(*address);
+  return url;
+}
+
 Result<Endpoint> server_endpoint(std::string_view host, std::uint16_t port) {
   if (is_path(host)) return socket_in(host, port);
   const bool bracketed = host.size() > 1 && host.front() == '[' && host.back() == ']';

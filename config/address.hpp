@@ -7,6 +7,7 @@
 #include "forebay/base/endpoint.hpp"
 #include "forebay/base/result.hpp"
 #include "forebay/config/environment.hpp"
+#include "forebay/config/patroni.hpp"
 
 /// Addresses as people write them. Errors never repeat the text: somebody may have put a URI with
 /// a password where an address belongs.
@@ -29,6 +30,9 @@ inline constexpr std::uint16_t kListenPort = 6432;
 
 /// A TCP address with a port, for HTTP.
 [[nodiscard]] Result<Endpoint> parse_http_address(std::string_view text);
+
+/// `http://host:port` or `https://host:port`, without a path.
+[[nodiscard]] Result<HttpUrl> parse_http_url(std::string_view text, std::uint16_t default_port);
 
 /// A host of a server without its port, as in libpq's `host`: a name, an address with or without
 /// brackets, a socket directory.

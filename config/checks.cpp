@@ -365,6 +365,7 @@ class Checker {
       }
       check_one_for_each(name, entry, "weights", database.weights.size(), "numbers");
       check_one_for_each(name, entry, "zones", database.zones.size(), "zones");
+      check_patroni(database, section_name, entry, reading_);
       if (!database.monitor_password.empty() && database.monitor_user.empty() &&
           !reading_.refused(section_name, "monitor_user")) {
         problems_.error(entry.at, "[" + section_name +

@@ -17,6 +17,10 @@ namespace forebay::config {
 /// consequence of them.
 void check_together(const Config& config, const Table& root, Reading& reading);
 
+/// What must hold between the keys about Patroni of the database that stands at `entry`.
+void check_patroni(const Database& database, std::string section, const Member& entry,
+                   Reading& reading);
+
 /// What must hold within a rule, which stands at `at`.
 void check_rule(const Rule& rule, const Table& table, Position at, Problems& problems);
 

@@ -38,4 +38,28 @@ Keys<Database> read_share_keys() {
   };
 }
 
+Keys<PatroniSettings> patroni_keys() {
+  using P = PatroniSettings;
+  return {
+      key("", "patroni", Effect::at_once, &P::rest,
+          HttpUrls{8008, "[\"http://10.0.0.1:8008\", \"http://10.0.0.2:8008\"]"},
+          "With several hosts that Patroni manages: its REST API on each of them. What it says "
+          "makes Forebay ask the hosts at once, and decides between two primaries on one timeline; "
+          "what else a host is it has to say itself. Once is enough for all databases with these "
+          "hosts."),
+      key("", "patroni_ca_file", Effect::at_once, &P::rest_ca_file, Text{"/etc/forebay/ca.pem"},
+          "Authorities that sign the certificates of https:// in patroni; \"\" for the system's."),
+      key("", "etcd", Effect::at_once, &P::etcd,
+          HttpUrls{2379, "[\"http://10.0.0.1:2379\", \"http://10.0.0.2:2379\"]"},
+          "The same from the etcd (version 3.4 or newer) in which Patroni keeps its keys: they are "
+          "watched, so that a change is known at once."),
+      key("", "etcd_ca_file", Effect::at_once, &P::etcd_ca_file, Text{"/etc/forebay/ca.pem"},
+          "Authorities that sign the certificates of https:// in etcd; \"\" for the system's."),
+      key("", "etcd_namespace", Effect::at_once, &P::etcd_namespace, Text{"/service"},
+          "Patroni's namespace in etcd."),
+      key("", "etcd_scope", Effect::at_once, &P::etcd_scope, Text{"main"},
+          "Patroni's scope, the name of the cluster."),
+  };
+}
+
 }  // namespace forebay::config

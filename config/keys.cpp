@@ -511,6 +511,7 @@ Keys<Database> make_database_keys() {
   append(keys, within("", &D::lookup, lookup_keys()));
   append(keys, within("", &D::statements, statement_limit_keys()));
   append(keys, read_share_keys());
+  append(keys, within("", &D::patroni, patroni_keys()));
   keys.push_back(key("", "monitor_user", Effect::restart, &D::monitor_user, PostgresName{"forebay"},
                      "With several hosts: who asks them for their roles (a member of pg_monitor "
                      "sees most); \"\" for the user of the pool."));

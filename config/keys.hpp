@@ -24,6 +24,7 @@ struct Section {
 [[nodiscard]] Keys<AuditSettings> audit_keys();
 [[nodiscard]] Keys<Config> cluster_keys();
 [[nodiscard]] Keys<Database> read_share_keys();
+[[nodiscard]] Keys<PatroniSettings> patroni_keys();
 /// [databases.NAME]
 [[nodiscard]] const Keys<Database>& database_keys();
 /// [databases.NAME.tls]

@@ -412,6 +412,36 @@ std::string PeerAddresses::show(const Held& addresses) const {
   return show_addresses(addresses);
 }
 
+std::optional<HttpUrls::Held> HttpUrls::read(const Value& value, Reading& reading) const {
+  const std::string form = "an array of URLs such as " + std::string(example);
+  const Array* elements = value.as<Array>();
+  if (elements == nullptr) {
+    reading.expected(value, form);
+    return std::nullopt;
+  }
+  Held urls;
+  for (const Value& element : *elements) {
+    const auto* text = element.as<std::string>();
+    if (text == nullptr) {
+      reading.expected(element, form);
+      return std::nullopt;
+    }
+    Result<HttpUrl> url = parse_http_url(*text, default_port);
+    if (!url) {
+      reading.refuse(element.at, "expected " + form + ": " + url.error().message);
+      return std::nullopt;
+    }
+    urls.push_back(std::move(*url));
+  }
+  return urls;
+}
+
+std::string HttpUrls::show(const Held& urls) const {
+  std::string shown;
+  for (const HttpUrl& url : urls) shown += (shown.empty() ? "" : ", ") + quoted(to_string(url));
+  return "[" + shown + "]";
+}
+
 std::optional<HttpAddress::Held> HttpAddress::read(const Value& value, Reading& reading) const {
   constexpr std::string_view kForm = "an address such as \"127.0.0.1:9127\", or \"\" for none";
   const auto* text = value.as<std::string>();

@@ -12,6 +12,7 @@
 #include "config/reading.hpp"
 #include "forebay/config/names.hpp"
 #include "forebay/config/network.hpp"
+#include "forebay/config/patroni.hpp"
 #include "forebay/config/tenants.hpp"
 #include "forebay/config/units.hpp"
 
@@ -234,6 +235,17 @@ struct PeerAddresses {
   using Held = std::vector<Endpoint>;
   [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
   [[nodiscard]] std::string show(const Held& addresses) const;
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
+/// An array of URLs without paths; may be empty.
+struct HttpUrls {
+  using Held = std::vector<HttpUrl>;
+  std::uint16_t default_port;
+  std::string_view example;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(const Held& urls) const;
   [[nodiscard]] std::string hint() const { return {}; }
 };
 

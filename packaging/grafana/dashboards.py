@@ -107,6 +107,8 @@ REPLICATION: list[Panel] = [
         (rate("server_connections_closed_total"), "closed"),
         (rate("server_connections_lost_total"), "lost"),
         (rate("server_connections_failed_total"), "failed")]),
+    ("Patroni and etcd that answer", "short", [(gauge("cluster_source_up", "source"),
+                                                "{{source}}")]),
 ]
 CAPACITY: list[Panel] = [
     ("Use of limits", "percentunit", [

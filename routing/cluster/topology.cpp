@@ -34,6 +34,10 @@ std::string_view to_string(Why why) noexcept {
       return "fenced: a primary on an older timeline";
     case Why::two_primaries:
       return "there are two primaries on the same timeline";
+    case Why::other_leads:
+      return "fenced: another primary on the same timeline has Patroni's leader lock";
+    case Why::no_load_balance:
+      return "it has Patroni's tag noloadbalance";
     case Why::replica:
       return "it is a replica";
     case Why::primary:
@@ -188,19 +192,33 @@ void Topology::note_return(Facts& facts, Instant now, HostView& view) {
   view.reads_again_since = facts.reads_again_since;
 }
 
-ClusterView Topology::judge(Instant now) {
-  look_for_abandoned(now);
-  ClusterView view;
-  view.timeline = timeline_;
-  view.hosts.resize(facts_.size());
+// Another primary on its timeline is the one that Patroni has for leader, or was when it last
+// answered: that it is silent now does not make this one right.
+bool Topology::outdone(std::size_t host, Instant now) const noexcept {
+  const auto leader = word_ == nullptr ? std::nullopt : word_->arbiter(now);
+  if (!leader || *leader == host) return false;
+  const Facts& other = facts_[*leader];
+  return other.sample && !other.banned && other.sample->role == Role::primary &&
+         other.sample->system_identifier == system_identifier_ &&
+         other.sample->timeline == timeline_;
+}
+
+// Who of those that may be it is the primary.
+void Topology::judge_primaries(Instant now, ClusterView& view) {
   std::vector<std::size_t> primaries;
+  bool tie = false;
   for (std::size_t i = 0; i < facts_.size(); ++i) {
-    judge_host(facts_[i], now, view.hosts[i]);
-    note_return(facts_[i], now, view.hosts[i]);
-    if (view.hosts[i].no_writes == Why::nothing) primaries.push_back(i);
+    HostView& host = view.hosts[i];
+    if (host.no_writes != Why::nothing) continue;
+    if (outdone(i, now)) {
+      host.no_writes = host.no_reads = Why::other_leads;
+      host.fenced = tie = true;
+    } else {
+      primaries.push_back(i);
+    }
   }
   if (primaries.size() > 1) {
-    view.two_primaries = true;
+    view.two_primaries = tie = true;
     for (const std::size_t i : primaries) view.hosts[i].no_writes = Why::two_primaries;
   } else if (primaries.size() == 1) {
     const HostSample& sample = *facts_[primaries.front()].sample;
@@ -209,14 +227,32 @@ ClusterView Topology::judge(Instant now) {
     view.insert_lsn = sample.insert_lsn;
     view.insert_asked = sample.asked;
   }
+  if (!tie) return;
+  // Nobody knows whose positions a replica's are to be compared with.
+  history_.clear();
+  for (HostView& host : view.hosts) host.complete_until.reset();
+}
+
+ClusterView Topology::judge(Instant now) {
+  look_for_abandoned(now);
+  ClusterView view;
+  view.timeline = timeline_;
+  view.hosts.resize(facts_.size());
+  for (std::size_t i = 0; i < facts_.size(); ++i) {
+    judge_host(facts_[i], now, view.hosts[i]);
+    const bool tagged = word_ != nullptr && word_->hosts[i].no_reads;
+    if (tagged && view.hosts[i].may_read()) view.hosts[i].no_reads = Why::no_load_balance;
+    note_return(facts_[i], now, view.hosts[i]);
+  }
+  judge_primaries(now, view);
   // Who does not say what it is may be the primary.
   const auto may_be_primary = [](const HostView& host) {
     return host.no_writes == Why::refuses && host.role != Role::replica;
   };
-  view.watched =
-      std::any_of(facts_.begin(), facts_.end(),
-                  [](const Facts& facts) { return facts.sample.has_value(); }) &&
-      (!primaries.empty() || std::none_of(view.hosts.begin(), view.hosts.end(), may_be_primary));
+  view.watched = std::any_of(facts_.begin(), facts_.end(),
+                             [](const Facts& facts) { return facts.sample.has_value(); }) &&
+                 (view.primary || view.two_primaries ||
+                  std::none_of(view.hosts.begin(), view.hosts.end(), may_be_primary));
   if (view.primary) {
     unwritable_since_ = kNever;
   } else if (unwritable_since_ == kNever) {

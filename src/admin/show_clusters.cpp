@@ -31,7 +31,9 @@ constexpr Column kReplication[] = {{"host"},
                                    {"received_lsn"},
                                    {"behind_bytes", Type::int8},
                                    {"lag_ms", Type::int8},
-                                   {"reads"}};
+                                   {"reads"},
+                                   {"patroni"},
+                                   {"patroni_age_ms", Type::int8}};
 
 constexpr Column kRoutes[] = {{"database"},
                               {"user"},
@@ -95,6 +97,8 @@ Rows replication(const View& view) {
           const routing::Lsn there = known.hosts[*known.primary].lsn;
           behind = there > host.lsn ? there - host.lsn : 0;
         }
+        const auto patroni = cluster.patroni();
+        const bool told = patroni != nullptr && patroni->hosts[i].known;
         return {to_string(cluster.hosts()[i]),
                 routing::to_string(host.role),
                 host.timeline,
@@ -103,7 +107,10 @@ Rows replication(const View& view) {
                 behind,
                 host.complete_until ? Value(duration_cast<milliseconds>(host.lag(view.now)).count())
                                     : Value::none(),
-                word(host.no_reads)};
+                word(host.no_reads),
+                told ? Value(to_string(patroni->hosts[i])) : Value::none(),
+                told ? Value(duration_cast<milliseconds>(view.now - patroni->asked).count())
+                     : Value::none()};
       });
 }
 

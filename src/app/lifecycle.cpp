@@ -71,6 +71,7 @@ Result<void> Lifecycle::run() {
   mask_signals(SIG_BLOCK);
   host_.reset();
   http_.reset();
+  cluster_sources_.reset();
   workers_.reset();
   write_records();
   say(core::Weight::normal, "stopped", "stopped");
@@ -132,6 +133,8 @@ Result<void> Lifecycle::start() {
   });
   watch_names();
   workers_->start();
+  cluster_sources_ = std::make_unique<ClusterSources>(control_, *shared_, *resolver_);
+  cluster_sources_->use(config_);
   finish_takeover();
   tell_service_manager("READY=1");
   watch_workers();

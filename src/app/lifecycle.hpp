@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "admin/consoles.hpp"
+#include "app/cluster_sources.hpp"
 #include "app/http_server.hpp"
 #include "app/log_journal.hpp"
 #include "app/takeover.hpp"
@@ -146,6 +147,7 @@ class Lifecycle final : private core::Control {
   std::int64_t started_ = 0;  ///< in Unix time
   std::unique_ptr<admin::Consoles> consoles_;
   std::unique_ptr<Workers> workers_;
+  std::unique_ptr<ClusterSources> cluster_sources_;
   std::unique_ptr<HttpServer> http_;
   HandedSockets handed_;              ///< until the start
   std::optional<Takeover> takeover_;  ///< likewise

@@ -169,6 +169,7 @@ void Lifecycle::apply(Prepared prepared) {
   write_records();  // where they belonged until now
   config_ = std::move(prepared.config);
   watch_records();
+  cluster_sources_->use(config_);
   document_ = std::move(prepared.document);
 }
 

@@ -34,7 +34,15 @@ void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& familie
                                "Questions to the host that were not answered.", Type::Counter);
   MetricFamily failovers =
       family("failovers_total", "Times that another host became the primary.", Type::Counter);
+  MetricFamily source = family(
+      "cluster_source_up", "Whether Patroni or its etcd answered when last asked.", Type::Gauge);
   for (const auto& cluster : shared.pools.clusters()) {
+    for (const auto& each : cluster->sources()) {
+      if (each.up) {
+        add(source, *each.up ? 1 : 0,
+            {{"cluster", to_string(cluster->hosts().front())}, {"source", each.name}});
+      }
+    }
     const auto view = cluster->view();
     const Instant now = newest_sample(*view);
     add(failovers, static_cast<double>(cluster->failovers.load()),
@@ -56,6 +64,7 @@ void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& familie
       add(lag, std::chrono::duration<double>(host.lag(now)).count(), labels);
     }
   }
+  if (!source.metric.empty()) families.push_back(std::move(source));
   if (up.metric.empty()) return;
   for (MetricFamily* made :
        {&up, &role, &writable, &lag, &timeline, &probes, &failed, &failovers}) {

@@ -11,9 +11,11 @@ from typing import Any
 from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, test
+from lab.fake_patroni import FakePatroni
 from lab.lab import Lab
 from lab.process import run, wait_until
 from lab.scrape import get, get_json
+from lab.target import Database
 from lab.wire import refused
 
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
@@ -61,7 +63,11 @@ def every_expression_finds_something(lab: Lab) -> None:
     primary = lab.private_postgres()
     replica = lab.replica_of(primary)
     port = ports.claim()
-    target = lab.target(servers=[primary.address, replica.address], pool_size=2,
+    servers = [primary.address, replica.address]
+    patroni = lab.keep(FakePatroni())
+    databases = {"app": Database(servers, options={"patroni": [patroni.url]}),
+                 "other": Database(servers), "bench": Database(servers)}
+    target = lab.target(servers=servers, databases=databases, pool_size=2,
                         options={"http": f"127.0.0.1:{port}"},
                         tenants={"databases": ["*"], "users": {"app": "acme", "other": "b"}})
     with target.connect() as client:

@@ -11,6 +11,7 @@
 #include "forebay/base/endpoint.hpp"
 #include "forebay/config/audit.hpp"
 #include "forebay/config/network.hpp"
+#include "forebay/config/patroni.hpp"
 #include "forebay/config/rules.hpp"
 #include "forebay/config/secret.hpp"
 #include "forebay/config/statement_limits.hpp"
@@ -185,6 +186,7 @@ struct Database {
   std::optional<AuthMethod> auth;      ///< nothing: the general one
   std::string monitor_user;            ///< who asks the hosts for their roles; empty: as the pool
   Secret monitor_password;             ///< for `monitor_user`
+  PatroniSettings patroni;             ///< who else knows of the hosts
   std::optional<TlsSettings> server_tls;
   PoolOverrides pool;
   std::uint32_t max_db_connections = 0;  ///< server connections of this database; 0: no limit

@@ -17,6 +17,9 @@ using std::chrono::milliseconds;
 /// A host that is not there, or does not let us in, is asked less often, as long as nothing waits
 /// for its answer.
 constexpr milliseconds kAskAbsent{1000};
+/// How often one is asked that is to be the primary any moment, and for how long.
+constexpr milliseconds kAskExpected{20};
+constexpr milliseconds kExpect{5000};
 
 bool can_log_in(const Pool& pool) {
   return pool.target().monitor_credential.has_value() || pool.credential().has_value();
@@ -76,7 +79,9 @@ void ClusterWatch::host_moved(const std::string& host, const std::vector<std::st
 
 void ClusterWatch::ask_now() {
   if (pools_.empty()) return;
+  expecting_since_ = engine_.now();
   for (std::size_t i = 0; i < probes_.size(); ++i) ask(i);
+  if (expected_primary()) look();
 }
 
 void ClusterWatch::on_timer(void* self) {
@@ -84,13 +89,24 @@ void ClusterWatch::on_timer(void* self) {
 }
 
 void ClusterWatch::look() {
-  const milliseconds interval = engine_.config().monitor_interval;
+  milliseconds interval = engine_.config().monitor_interval;
   if (interval.count() == 0) return;
+  const auto expected = expected_primary();
+  if (expected) interval = std::min(interval, kAskExpected);
   engine_.timers().arm(timer_, engine_.now() + interval);
+  if (expected) ask(*expected);
   for (std::size_t i = 0; i < probes_.size(); ++i) {
     if (engine_.now() >= next_[i]) ask(i);
   }
   judge();
+}
+
+// Patroni has another leader than we have a primary: it becomes one within moments.
+std::optional<std::size_t> ClusterWatch::expected_primary() const {
+  const auto word = cluster_->patroni();
+  const auto leader = word == nullptr ? std::nullopt : word->arbiter(engine_.now());
+  const bool soon = engine_.now() - expecting_since_ < kExpect;
+  return soon && leader && leader != last_.primary ? leader : std::nullopt;
 }
 
 void ClusterWatch::ask(std::size_t host) {
@@ -124,6 +140,7 @@ void ClusterWatch::on_no_answer(std::size_t host, const std::string& why, bool s
 void ClusterWatch::judge() {
   topology_.set_lease(engine_.config().primary_lease);
   for (std::size_t i = 0; i < probes_.size(); ++i) topology_.ban(i, cluster_->banned(i));
+  topology_.hear(cluster_->patroni());
   ClusterView view = topology_.judge(engine_.now());
   // Fences are up before anybody can see the new primary.
   const bool fenced = fence(view);

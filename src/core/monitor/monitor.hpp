@@ -36,6 +36,7 @@ class ClusterWatch final : public HostProbe::Told {
 
  private:
   void look();
+  [[nodiscard]] std::optional<std::size_t> expected_primary() const;
   void ask(std::size_t host);
   void judge();
   void tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools);
@@ -51,6 +52,7 @@ class ClusterWatch final : public HostProbe::Told {
   std::vector<std::unique_ptr<HostProbe>> probes_;
   std::vector<Instant> next_;  ///< when each host is asked again
   std::vector<std::weak_ptr<Pool>> pools_;
+  Instant expecting_since_{};  ///< when there was a reason to ask at once
   bool told_unwatched_ = false;
   std::size_t login_ = 0;  ///< which of them is used to log in
   std::optional<std::size_t> last_primary_;

@@ -17,4 +17,24 @@ void Cluster::publish(View view) {
   version_.fetch_add(1, std::memory_order_release);
 }
 
+std::shared_ptr<const routing::PatroniWord> Cluster::patroni() const {
+  const std::lock_guard lock(mutex_);
+  return patroni_;
+}
+
+void Cluster::hear(std::shared_ptr<const routing::PatroniWord> word) {
+  const std::lock_guard lock(mutex_);
+  patroni_.swap(word);
+}
+
+std::vector<Cluster::Source> Cluster::sources() const {
+  const std::lock_guard lock(mutex_);
+  return sources_;
+}
+
+void Cluster::set_sources(std::vector<Source> sources) {
+  const std::lock_guard lock(mutex_);
+  sources_.swap(sources);
+}
+
 }  // namespace forebay::core

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "forebay/base/endpoint.hpp"
@@ -42,6 +44,18 @@ class Cluster {
     states_[host].fence.fetch_add(1, std::memory_order_acq_rel);
   }
 
+  /// What Patroni said last, and what its sources are; null: nothing.
+  [[nodiscard]] std::shared_ptr<const routing::PatroniWord> patroni() const;
+  void hear(std::shared_ptr<const routing::PatroniWord> word);
+  /// Where such words come from.
+  struct Source {
+    std::string name;        ///< "http://10.0.0.1:8008"
+    std::optional<bool> up;  ///< nothing: it was not asked yet
+    bool operator==(const Source&) const = default;
+  };
+  [[nodiscard]] std::vector<Source> sources() const;
+  void set_sources(std::vector<Source> sources);
+
   /// An operator's word: no new connection to this host.
   void ban(std::size_t host, bool banned) noexcept {
     states_[host].banned.store(banned, std::memory_order_relaxed);
@@ -72,6 +86,8 @@ class Cluster {
   std::vector<State> states_;
   mutable std::mutex mutex_;
   std::shared_ptr<const View> view_;
+  std::shared_ptr<const routing::PatroniWord> patroni_;
+  std::vector<Source> sources_;
   std::atomic<std::uint64_t> version_{1};
 };
 

@@ -196,6 +196,11 @@ std::shared_ptr<Cluster> PoolDirectory::cluster(const std::vector<Endpoint>& hos
   return cluster;
 }
 
+std::shared_ptr<Cluster> PoolDirectory::cluster_of(const std::vector<Endpoint>& hosts) {
+  const std::lock_guard lock(mutex_);
+  return cluster(hosts);
+}
+
 std::vector<std::shared_ptr<Cluster>> PoolDirectory::clusters() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Cluster>> clusters;

@@ -57,6 +57,8 @@ class PoolDirectory {
   /// `except`, so that it may be closed. Null when none is parked; `home` is where it lives.
   ServerLink* evict(const Quota& quota, const Pool& except, WorkerId& home);
 
+  /// Those hosts' cluster, also before there is a pool.
+  std::shared_ptr<Cluster> cluster_of(const std::vector<Endpoint>& hosts);
   /// Every cluster that some pool has had.
   [[nodiscard]] std::vector<std::shared_ptr<Cluster>> clusters() const;
 

@@ -268,6 +268,15 @@ class Cluster:
         role = "sync" if self.synchronous else "replica"
         return wait_until(lambda: next((n for n in self.nodes if n.is_(role)), None), "a standby")
 
+    def sources(self, kinds: str) -> dict[str, Any]:
+        """Keys of a database that listens to Patroni by "rest", "etcd" or both."""
+        keys: dict[str, Any] = {}
+        if "rest" in kinds:
+            keys["patroni"] = [f"http://127.0.0.1:{node.rest_port}" for node in self.nodes]
+        if "etcd" in kinds:
+            keys |= {"etcd": [f"http://127.0.0.1:{self.etcd.port}"], "etcd_scope": "lab"}
+        return keys
+
     def configure(self, **changes: Any) -> None:
         status, text = self.primary().rest("config", changes, "PATCH")
         assert status == 200, text

@@ -9,12 +9,14 @@ from typing import Any, Callable
 from .lab import Lab
 from .patroni import Cluster, Node, Promotion
 from .process import wait_until
+from .target import Database
 
 
 class Stage:
     """A fault runs on it, and gives the server that has the data afterwards."""
 
-    def __init__(self, lab: Lab, fault: "Fault") -> None:
+    def __init__(self, lab: Lab, fault: "Fault", sources: str = "",
+                 monitor_interval: str = "100ms") -> None:
         self.cluster = Cluster(lab, relayed=fault.relayed, synchronous=fault.synchronous)
         self.primary = self.cluster.primary()
         if fault.failsafe:
@@ -22,11 +24,14 @@ class Stage:
         self.primary.rows("create table written (client int, number int, "
                           "primary key (client, number))", "app")
         self.primary.rows("grant all on written to app", "app")
-        options: dict[str, Any] = {"primary_lease": "2s", "admin_users": "app"}
+        options: dict[str, Any] = {"primary_lease": "2s", "admin_users": "app",
+                                   "monitor_interval": monitor_interval}
         if fault.split:
             options |= {"split_reads": True, "max_replica_lag": "1s"}
-        self.target = lab.target(servers=[node.address for node in self.cluster.nodes],
-                                 pool_size=4, options=options)
+        servers = [node.address for node in self.cluster.nodes]
+        database = Database(servers, options=self.cluster.sources(sources))
+        self.target = lab.target(servers=servers, databases={"app": database}, pool_size=4,
+                                 options=options)
         with self.target.connect() as client:
             client.run("select 1")
         wait_until(lambda: "the primary, on timeline" in self.target.log, "it is known")

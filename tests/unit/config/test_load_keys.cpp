@@ -201,7 +201,7 @@ void set_limits(Config& config) {
 
 FakeEnvironment with_certificates() {
   FakeEnvironment environment;
-  for (const char* path : {"/c.crt", "/c.key", "/c.ca", "/s.crt", "/s.key", "/s.ca"}) {
+  for (const char* path : {"/c.crt", "/c.key", "/c.ca", "/s.crt", "/s.key", "/s.ca", "/ca"}) {
     environment.files[path] = "";
   }
   return environment;
@@ -339,6 +339,9 @@ const std::string kReplicas =
 const std::string kStatementLimits =
     "max_statements = 41\nmax_statements_per_second = 42\nstatement_burst = 43\n"
     "max_waiting_statements = 44\n";
+const std::string kPatroni =
+    "patroni = [\"http://db1:8008\"]\npatroni_ca_file = \"/ca\"\netcd = [\"https://[::1]\"]\n"
+    "etcd_ca_file = \"/ca\"\netcd_namespace = \"/db\"\netcd_scope = \"main\"\n";
 const std::string kReservePool = "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\n";
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
@@ -352,7 +355,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
-      kTimeouts + kReplicas + kReservePool + kStatementLimits +
+      kTimeouts + kReplicas + kReservePool + kStatementLimits + kPatroni +
       "max_db_connections = 6\nmax_db_client_connections = 9\nallow_from = [\"10.0.0.0/8\"]\n"
       "deny_from = [\"::1\"]\nauth_user = \"asker\"\nauth_query = \"SELECT $1\"\n"
       "auth_dbname = \"app\"\nmonitor_user = "
@@ -393,6 +396,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   expected.statements = some_limits();
   expected.monitor_user = "m";
   expected.monitor_password = Secret("seen");
+  expected.patroni = {
+      {{false, {"db1", 8008}}}, "/ca", {{true, {"::1", 2379}}}, "/ca", "/db", "main"};
   for (const char* password :
        {"password = \"hunter2\"", "password_env = \"P\"", "password_file = \"/p\""}) {
     const auto loaded = load_text(common + password, environment);

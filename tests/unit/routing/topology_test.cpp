@@ -61,6 +61,8 @@ std::string_view word_of(Why why) {
       return "two";
     case Why::refuses:
       return "refuses";
+    case Why::other_leads:
+      return "outdone";
     case Why::replica:
       return "replica";
     case Why::banned:
@@ -302,6 +304,71 @@ TEST(Topology, AReplicaMustHaveCommitsThatWereNotWrittenYet) {
   EXPECT_EQ(complete_until(static_cast<Lsn>(1000)), std::nullopt);
   EXPECT_EQ(complete_until(static_cast<Lsn>(1499)), std::nullopt);
   EXPECT_EQ(complete_until(static_cast<Lsn>(1500)), kStart);
+}
+
+// ---- Patroni's word ----
+
+std::shared_ptr<const PatroniWord> word(std::optional<std::size_t> leader, Instant until) {
+  PatroniWord word;
+  word.hosts.resize(3);
+  word.leader = leader;
+  word.until = until;
+  return std::make_shared<const PatroniWord>(word);
+}
+
+TEST(Topology, PatroniDecidesBetweenTwoPrimariesOnOneTimeline) {
+  Topology topology(3, kLease);
+  feed(topology, "p2 p2 r2", kStart);
+  EXPECT_EQ(say(topology.judge(kStart)), "- two two replica");
+  topology.hear(word(1, kStart + 3s));
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(say(view), "1 outdone write replica");
+  EXPECT_FALSE(view.two_primaries);
+  EXPECT_TRUE(view.hosts[0].fenced);
+  EXPECT_EQ(view.hosts[0].no_reads, Why::other_leads);
+  EXPECT_FALSE(view.hosts[2].complete_until) << "of which of the two?";
+  // Its leader falls silent: that makes the other one no better.
+  feed(topology, "p2 x r2", kStart + 2500ms);
+  EXPECT_EQ(say(topology.judge(kStart + 2500ms)), "- outdone down replica");
+  topology.ban(1, true);
+  EXPECT_EQ(say(topology.judge(kStart + 2500ms)), "0 write banned replica");
+  topology.ban(1, false);
+  // An old word decides nothing.
+  feed(topology, "p2 p2 r2", kStart + 3s);
+  EXPECT_EQ(say(topology.judge(kStart + 3s)), "- two two replica");
+  topology.hear(word(2, kStart + 9s));
+  EXPECT_EQ(say(topology.judge(kStart + 3s)), "- two two replica") << "it leads, and is a replica";
+  topology.hear(nullptr);
+  EXPECT_EQ(say(topology.judge(kStart + 3s)), "- two two replica");
+}
+
+TEST(Topology, PatroniAloneMakesNobodyAPrimaryOrNone) {
+  Topology topology(3, kLease);
+  feed(topology, "p2 r2 r2", kStart);
+  for (const auto leader : {std::optional<std::size_t>(), std::optional<std::size_t>(0),
+                            std::optional<std::size_t>(1)}) {
+    topology.hear(word(leader, kStart + 3s));
+    EXPECT_EQ(say(topology.judge(kStart)), "0 write replica replica");
+  }
+  // A leader on an older timeline is fenced like anybody.
+  feed(topology, "p1 p2 r2", kStart);
+  topology.hear(word(0, kStart + 3s));
+  EXPECT_EQ(say(topology.judge(kStart)), "1 fenced write replica");
+}
+
+TEST(Topology, ATagOfPatronisKeepsReadsAway) {
+  Topology topology(3, kLease);
+  feed(topology, "p2 r2 r2", kStart);
+  PatroniWord tagged;
+  tagged.hosts.resize(3);
+  tagged.hosts[0].no_reads = tagged.hosts[1].no_reads = true;
+  topology.hear(std::make_shared<const PatroniWord>(tagged));
+  const ClusterView view = topology.judge(kStart);  // however old the word is
+  EXPECT_EQ(say(view), "0 write replica replica");
+  EXPECT_EQ(view.hosts[1].no_reads, Why::no_load_balance);
+  EXPECT_TRUE(view.hosts[2].may_read());
+  topology.hear(nullptr);
+  EXPECT_TRUE(topology.judge(kStart).hosts[1].may_read());
 }
 
 TEST(Lsn, ReadsAndWrites) {

@@ -2,12 +2,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "forebay/base/time.hpp"
+#include "forebay/routing/cluster/patroni.hpp"
 
 /// The hosts of one cluster: what each said of itself, and what follows for where statements may
 /// go. Pure: moments are arguments, hosts are indices into the configured list.
@@ -39,18 +41,20 @@ struct HostSample {
 
 /// Why a host may not be read from, or written to.
 enum class Why : std::uint8_t {
-  nothing,        ///< it may
-  no_sample,      ///< it has never answered
-  down,           ///< the last question failed
-  silent,         ///< its last answer is older than the lease
-  refuses,        ///< it lives, but does not say what it is
-  other_system,   ///< another system identifier: not of this cluster
-  fenced,         ///< a primary on an older timeline
-  two_primaries,  ///< another one on the same timeline
-  replica,        ///< replicas take no writes
-  primary,        ///< not a replica; for reads on replicas only
-  behind,         ///< a replica not known to follow the newest timeline
-  banned,         ///< by an operator
+  nothing,          ///< it may
+  no_sample,        ///< it has never answered
+  down,             ///< the last question failed
+  silent,           ///< its last answer is older than the lease
+  refuses,          ///< it lives, but does not say what it is
+  other_system,     ///< another system identifier: not of this cluster
+  fenced,           ///< a primary on an older timeline
+  two_primaries,    ///< another one on the same timeline
+  other_leads,      ///< likewise, and that one is Patroni's leader
+  replica,          ///< replicas take no writes
+  primary,          ///< not a replica; for reads on replicas only
+  behind,           ///< a replica not known to follow the newest timeline
+  no_load_balance,  ///< Patroni's tag
+  banned,           ///< by an operator
 };
 [[nodiscard]] std::string_view to_string(Why why) noexcept;
 
@@ -131,6 +135,8 @@ class Topology {
   void spoke(std::size_t host, Instant at, std::string error);
   void ban(std::size_t host, bool banned) { facts_[host].banned = banned; }
   void set_lease(Duration lease) noexcept { lease_ = lease; }
+  /// What Patroni said last; null: nothing.
+  void hear(std::shared_ptr<const PatroniWord> word) noexcept { word_ = std::move(word); }
 
   [[nodiscard]] ClusterView judge(Instant now);
 
@@ -160,6 +166,8 @@ class Topology {
   void note_timeline(Facts& facts, const HostSample& sample);
   [[nodiscard]] std::uint32_t newest() const noexcept;
   void look_for_abandoned(Instant now);
+  [[nodiscard]] bool outdone(std::size_t host, Instant now) const noexcept;
+  void judge_primaries(Instant now, ClusterView& view);
   static void note_return(Facts& facts, Instant now, HostView& view);
 
   std::vector<Facts> facts_;
@@ -168,6 +176,7 @@ class Topology {
   std::uint32_t timeline_ = 0;
   std::uint32_t abandoned_ = 0;      ///< counts no more, nor do those before it, without a primary
   Instant outvoted_since_ = kNever;  ///< that one is about to be
+  std::shared_ptr<const PatroniWord> word_;
   LsnHistory history_;
   std::uint32_t history_timeline_ = 0;
   Instant unwritable_since_ = kNever;

@@ -1,0 +1,133 @@
+#include "forebay/routing/cluster/patroni.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace forebay::routing {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using namespace std::chrono_literals;
+
+// As Patroni 3.0 gives it.
+constexpr const char* kThree = R"({"members": [
+  {"name": "node0", "role": "leader", "state": "running", "host": "10.0.0.1", "port": 5432,
+   "api_url": "http://10.0.0.1:8008/patroni", "timeline": 2},
+  {"name": "node1", "role": "sync_standby", "state": "streaming", "host": "10.0.0.2", "port": 5432,
+   "api_url": "http://10.0.0.2:8008/patroni", "timeline": 2, "lag": 0},
+  {"name": "node2", "role": "replica", "state": "stopped", "host": "10.0.0.3", "port": 5432,
+   "api_url": "http://10.0.0.3:8008/patroni", "lag": "unknown", "tags": {"noloadbalance": true}}],
+  "scope": "main"})";
+
+const std::vector<Endpoint> kHosts = {{"10.0.0.3", 5432}, {"10.0.0.1", 5432}, {"db2", 5432}};
+
+bool equal(const Endpoint& host, const Endpoint& member) {
+  return host == member;
+}
+
+PatroniWord word_of(const char* json) {
+  return patroni_word(parse_patroni_cluster(json).value(), kHosts, equal);
+}
+
+TEST(Patroni, says_who_its_members_are) {
+  const auto cluster = parse_patroni_cluster(kThree);
+  ASSERT_TRUE(cluster) << cluster.error().message;
+  EXPECT_FALSE(cluster->paused);
+  EXPECT_THAT(
+      cluster->members,
+      ElementsAre(
+          PatroniMember{"node0", {"10.0.0.1", 5432}, "leader", "running", 2, true, false},
+          PatroniMember{"node1", {"10.0.0.2", 5432}, "sync_standby", "streaming", 2, false, false},
+          PatroniMember{"node2", {"10.0.0.3", 5432}, "replica", "stopped", 0, false, true}));
+}
+
+TEST(Patroni, may_be_paused_and_lead_a_standby_cluster) {
+  const auto cluster = parse_patroni_cluster(
+      R"({"members": [{"name": "a", "role": "standby_leader", "state": "running"}],)"
+      R"( "pause": true})");
+  ASSERT_TRUE(cluster);
+  EXPECT_TRUE(cluster->paused);
+  EXPECT_FALSE(cluster->members.front().leads) << "it takes no writes";
+  EXPECT_EQ(cluster->members.front().address.host, "");
+}
+
+TEST(Patroni, is_refused_where_it_makes_no_sense) {
+  const std::string many = R"({"name": "a"})";
+  std::string members = many;
+  for (int i = 0; i < 64; ++i) members += "," + many;
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "it is no JSON"},
+      {"{", "it is no JSON"},
+      {std::string(100'000, '['), "it is no JSON"},
+      {"{\"members\": [{\"name\": \"\xff\"}]}", "it is no JSON"},
+      {"[]", "it is no JSON object"},
+      {"{}", "it has no members"},
+      {R"({"members": {}})", "it has no members"},
+      {R"({"members": [1]})", "a member is no object"},
+      {R"({"members": [{}]})", "a member has no name"},
+      {R"({"members": [{"name": 7}]})", "a member has no name"},
+      {R"({"members": [{"name": "a\nb"}]})", "a member has no name"},
+      {R"({"members": [{"name": ")" + std::string(257, 'a') + R"("}]})", "a member has no name"},
+      {R"({"members": [{"name": "a", "role": "leader"}, {"name": "b", "role": "master"}]})",
+       "it has two leaders"},
+      {R"({"members": [)" + members + "]}", "it has more than 64 members"},
+  };
+  for (const auto& [json, why] : cases) {
+    const auto cluster = parse_patroni_cluster(json);
+    ASSERT_FALSE(cluster) << json.substr(0, 80);
+    EXPECT_THAT(cluster.error().message, testing::StartsWith(why)) << json.substr(0, 80);
+  }
+}
+
+TEST(Patroni, may_say_something_else_than_expected) {
+  const auto cluster = parse_patroni_cluster(
+      R"({"members": [{"name": "a", "role": 1, "state": null, "host": [], "port": 70000,)"
+      R"( "timeline": -1, "tags": {"noloadbalance": "true"}}], "pause": "yes"})");
+  ASSERT_TRUE(cluster);
+  EXPECT_EQ(cluster->members.front(), (PatroniMember{"a", {}, "", "", 0, false, false}));
+}
+
+TEST(Patroni, members_are_found_among_the_hosts) {
+  std::vector<std::string> strangers;
+  const PatroniWord word =
+      patroni_word(parse_patroni_cluster(kThree).value(), kHosts, equal, &strangers);
+  EXPECT_EQ(word.leader, 1u);
+  EXPECT_EQ(to_string(word.hosts[0]), "node2: replica, stopped, noloadbalance");
+  EXPECT_EQ(to_string(word.hosts[1]), "node0: leader, running, timeline 2");
+  EXPECT_FALSE(word.hosts[2].known);
+  EXPECT_THAT(strangers, ElementsAre("node1"));
+}
+
+TEST(Patroni, decides_nothing_when_it_is_old_or_paused) {
+  PatroniWord word = word_of(kThree);
+  word.until = Instant(10s);
+  EXPECT_EQ(word.arbiter(Instant(9s)), 1u);
+  EXPECT_EQ(word.arbiter(Instant(10s)), std::nullopt);
+  word.paused = true;
+  EXPECT_EQ(word.arbiter(Instant(9s)), std::nullopt);
+}
+
+TEST(Patroni, has_news_when_something_changes) {
+  const PatroniWord before = word_of(kThree);
+  EXPECT_THAT(patroni_news(&before, before), IsEmpty());
+  EXPECT_THAT(patroni_news(nullptr, before).size(), 2u);
+  const PatroniWord gone = word_of(
+      R"({"members": [{"name": "node0", "role": "replica", "state": "stopped",
+          "host": "10.0.0.1", "port": 5432}]})");
+  EXPECT_THAT(patroni_news(&before, gone),
+              ElementsAre("not a member (before: node2: replica, stopped, noloadbalance)",
+                          "node0: replica, stopped (before: node0: leader, running, timeline 2)",
+                          "no host has the leader's lock"));
+  PatroniWord other = before;
+  other.leader = 0;
+  other.paused = true;
+  EXPECT_THAT(patroni_news(&before, other),
+              ElementsAre("node2 has the leader's lock", "it is paused"));
+}
+
+}  // namespace
+}  // namespace forebay::routing
