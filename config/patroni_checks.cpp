@@ -22,6 +22,12 @@ class PatroniChecker {
                "there is only one host, so that there is nothing to find out; list all hosts of "
                "the cluster in hosts");
     }
+    if (!patroni.rest.empty() && !patroni.etcd.empty()) {
+      complain(
+          "etcd",
+          "patroni is set, too, and the two may say different things of who leads; keep one of "
+          "them");
+    }
     if (!patroni.etcd.empty() && patroni.etcd_scope.empty() &&
         !reading_.refused(section_, "etcd_scope")) {
       complain("etcd",

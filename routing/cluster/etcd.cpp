@@ -115,6 +115,9 @@ Result<PatroniCluster> cluster_of(const Values& values) {
     const auto said = parse_json_object(value);
     if (!said)
       return failure("member " + name.substr(kMembers.size()) + ": " + said.error().message);
+    if (!is_short(std::string_view(name).substr(kMembers.size()))) {
+      return failure("the name of a member is too long, or has control characters in it");
+    }
     PatroniMember member = read_member(name.substr(kMembers.size()), *said);
     const bool locks = leader != values.end() && leader->second == member.name;
     if (locks && member.role != "standby_leader") {

@@ -32,12 +32,16 @@ Result<json::object> parse_json_object(std::string_view text) {
 std::string short_text(const json::object& object, std::string_view key) {
   const json::value* value = value_in(object, key);
   const json::string* text = value == nullptr ? nullptr : value->if_string();
-  const bool fits = text != nullptr && text->size() <= kTextMax &&
-                    std::none_of(text->begin(), text->end(), [](char letter) {
-                      const auto code = static_cast<unsigned char>(letter);
-                      return code < 0x20 || code == 0x7f;
-                    });
-  return fits ? std::string(text->data(), text->size()) : std::string();
+  return text != nullptr && is_short({text->data(), text->size()})
+             ? std::string(text->data(), text->size())
+             : std::string();
+}
+
+bool is_short(std::string_view text) {
+  return text.size() <= kTextMax && std::none_of(text.begin(), text.end(), [](char letter) {
+           const auto code = static_cast<unsigned char>(letter);
+           return code < 0x20 || code == 0x7f;
+         });
 }
 
 bool flag(const json::object& object, std::string_view key) {

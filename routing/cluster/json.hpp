@@ -13,7 +13,9 @@ namespace forebay::routing {
 /// The whole text as one object.
 [[nodiscard]] Result<boost::json::object> parse_json_object(std::string_view text);
 
-/// A short text of one line, as may be shown to people. Empty: there is none, or it is no such one.
+/// Whether it is a short text of one line, as may be shown to people.
+[[nodiscard]] bool is_short(std::string_view text);
+/// Such a text. Empty: there is none, or it is no such one.
 [[nodiscard]] std::string short_text(const boost::json::object& object, std::string_view key);
 [[nodiscard]] bool flag(const boost::json::object& object, std::string_view key);
 /// 0 where there is none that fits.

@@ -194,8 +194,7 @@ void Topology::note_return(Facts& facts, Instant now, HostView& view) {
 
 // Another primary on its timeline is the one that Patroni has for leader, or was when it last
 // answered: that it is silent now does not make this one right.
-bool Topology::outdone(std::size_t host, Instant now) const noexcept {
-  const auto leader = word_ == nullptr ? std::nullopt : word_->arbiter(now);
+bool Topology::outdone(std::size_t host, std::optional<std::size_t> leader) const noexcept {
   if (!leader || *leader == host) return false;
   const Facts& other = facts_[*leader];
   return other.sample && !other.banned && other.sample->role == Role::primary &&
@@ -207,10 +206,13 @@ bool Topology::outdone(std::size_t host, Instant now) const noexcept {
 void Topology::judge_primaries(Instant now, ClusterView& view) {
   std::vector<std::size_t> primaries;
   bool tie = false;
+  // Who has won goes on while Patroni is silent: that says nothing against it.
+  auto leader = word_ == nullptr ? std::nullopt : word_->arbiter(now);
+  if (!leader) leader = winner_;
   for (std::size_t i = 0; i < facts_.size(); ++i) {
     HostView& host = view.hosts[i];
     if (host.no_writes != Why::nothing) continue;
-    if (outdone(i, now)) {
+    if (outdone(i, leader)) {
       host.no_writes = host.no_reads = Why::other_leads;
       host.fenced = tie = true;
     } else {
@@ -227,6 +229,9 @@ void Topology::judge_primaries(Instant now, ClusterView& view) {
     view.insert_lsn = sample.insert_lsn;
     view.insert_asked = sample.asked;
   }
+  const bool decided = std::ranges::any_of(
+      view.hosts, [](const HostView& host) { return host.no_writes == Why::other_leads; });
+  winner_ = decided ? leader : std::nullopt;
   if (!tie) return;
   // Nobody knows whose positions a replica's are to be compared with.
   history_.clear();
@@ -251,7 +256,7 @@ ClusterView Topology::judge(Instant now) {
   };
   view.watched = std::any_of(facts_.begin(), facts_.end(),
                              [](const Facts& facts) { return facts.sample.has_value(); }) &&
-                 (view.primary || view.two_primaries ||
+                 (view.primary || view.two_primaries || winner_ ||
                   std::none_of(view.hosts.begin(), view.hosts.end(), may_be_primary));
   if (view.primary) {
     unwritable_since_ = kNever;

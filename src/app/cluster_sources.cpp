@@ -35,7 +35,11 @@ class ClusterSource final : private PatroniEar {
     cluster_->set_sources({});
   }
 
-  [[nodiscard]] const PatroniSettings& settings() const noexcept { return settings_; }
+  /// Whether these settings make it another one. Files of certificates are read anew in any case.
+  [[nodiscard]] bool is(const PatroniSettings& settings) const {
+    return settings_ == settings && std::ranges::none_of(settings_.rest, &HttpUrl::tls) &&
+           std::ranges::none_of(settings_.etcd, &HttpUrl::tls);
+  }
 
   void watch(boost::asio::io_context& control) {
     if (!settings_.rest.empty()) {
@@ -54,6 +58,8 @@ class ClusterSource final : private PatroniEar {
  private:
   /// What it says decides nothing when it is older.
   static constexpr std::chrono::seconds kHolds{3};
+  /// So many members that are none of ours are named.
+  static constexpr std::size_t kStrangersMax = 64;
 
   PatroniEar& ear() noexcept { return *this; }
 
@@ -66,7 +72,8 @@ class ClusterSource final : private PatroniEar {
   }
 
   [[nodiscard]] bool in_a_hurry() const override {
-    return !cluster_->view()->writable(std::chrono::steady_clock::now()).has_value();
+    const auto view = cluster_->view();
+    return view->watched && !view->writable(std::chrono::steady_clock::now()).has_value();
   }
 
   void heard(const routing::PatroniCluster& said, Instant asked) override {
@@ -82,7 +89,7 @@ class ClusterSource final : private PatroniEar {
     cluster_->hear(std::move(word));
     for (const std::string& each : news) note(core::Weight::normal, "patroni", each);
     for (const std::string& name : strangers) {
-      if (!strangers_.insert(name).second) continue;
+      if (strangers_.size() == kStrangersMax || !strangers_.insert(name).second) continue;
       note(core::Weight::warning, "patroni_member_unknown",
            "member " + name +
                " has an address that is none of hosts: what Patroni says of it is of "
@@ -146,7 +153,7 @@ void ClusterSources::use(const config::Config& config) {
   }
   std::erase_if(sources_, [&](const auto& entry) {
     const auto is = wanted.find(entry.first);
-    return is == wanted.end() || is->second != entry.second->settings();
+    return is == wanted.end() || !entry.second->is(is->second);
   });
   for (const auto& [hosts, settings] : wanted) {
     auto& source = sources_[hosts];

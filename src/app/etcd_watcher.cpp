@@ -13,6 +13,8 @@ constexpr milliseconds kInterval{1000};
 /// After all members have failed; twice as long each time.
 constexpr milliseconds kFirstPause{200};
 constexpr int kMostDoublings = 4;
+/// Between two readings: however many changes etcd tells of, they come to so many.
+constexpr milliseconds kGap{100};
 constexpr std::size_t kLineMax = std::size_t{1} << 20;
 
 }  // namespace
@@ -30,7 +32,7 @@ EtcdWatcher::EtcdWatcher(boost::asio::io_context& control, std::vector<config::H
 
 void EtcdWatcher::read() {
   timer_.cancel();
-  const Instant asked = std::chrono::steady_clock::now();
+  const Instant asked = asked_ = std::chrono::steady_clock::now();
   asking_ = true;
   news_ = false;
   reading_ = HttpCall::ask(
@@ -47,8 +49,7 @@ void EtcdWatcher::have_read(const Result<std::string>& answer, Instant asked) {
   ear_.tried(members_[at_], "");
   ear_.heard(said->cluster, asked);
   if (listening_ == nullptr) listen(said->revision);
-  if (news_) return read();
-  read_after(kInterval);
+  read_after(news_ ? kGap : kInterval);
 }
 
 // The next one is asked at once, until all have been.
@@ -83,8 +84,14 @@ void EtcdWatcher::came(std::string_view bytes) {
   }
   if (ended) listening_.reset();
   if (!any) return;
-  news_ = true;
-  if (!asking_) read();
+  if (!std::exchange(news_, true) && !asking_) read_soon();
+}
+
+void EtcdWatcher::read_soon() {
+  const auto since =
+      std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - asked_);
+  if (since >= kGap) return read();
+  read_after(kGap - since);
 }
 
 void EtcdWatcher::read_after(milliseconds pause) {

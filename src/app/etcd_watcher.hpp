@@ -27,6 +27,7 @@ class EtcdWatcher {
   void failed(const std::string& why);
   void listen(const std::string& revision);
   void came(std::string_view bytes);
+  void read_soon();
   void read_after(std::chrono::milliseconds pause);
 
   boost::asio::io_context& control_;
@@ -41,8 +42,9 @@ class EtcdWatcher {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>();  ///< for a timer that has gone off
   std::size_t at_ = 0;                                      ///< whom to ask
   std::size_t failed_ = 0;                                  ///< in a row
+  Instant asked_{};
   bool asking_ = false;
-  bool news_ = false;  ///< came while it was asking
+  bool news_ = false;  ///< came since it was last asked
 };
 
 }  // namespace forebay::app

@@ -63,6 +63,12 @@ class Exchange final : public std::enable_shared_from_this<Exchange<Stream>> {
     deadline_.async_wait([self = this->shared_from_this()](beast::error_code error) {
       if (!error) self->end(failure("no answer in time"));
     });
+    boost::system::error_code no_address;
+    const auto address = boost::asio::ip::make_address(url_.address.host, no_address);
+    if (!no_address) {
+      return connect(tcp::resolver::results_type::create(tcp::endpoint(address, url_.address.port),
+                                                         url_.address.host, {}));
+    }
     resolver_.async_resolve(url_.address.host, std::to_string(url_.address.port),
                             [self = this->shared_from_this()](
                                 beast::error_code error, const tcp::resolver::results_type& found) {

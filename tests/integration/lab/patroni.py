@@ -269,11 +269,11 @@ class Cluster:
         return wait_until(lambda: next((n for n in self.nodes if n.is_(role)), None), "a standby")
 
     def sources(self, kinds: str) -> dict[str, Any]:
-        """Keys of a database that listens to Patroni by "rest", "etcd" or both."""
+        """Keys of a database that listens to Patroni by "rest" or "etcd"."""
         keys: dict[str, Any] = {}
-        if "rest" in kinds:
+        if kinds == "rest":
             keys["patroni"] = [f"http://127.0.0.1:{node.rest_port}" for node in self.nodes]
-        if "etcd" in kinds:
+        if kinds == "etcd":
             keys |= {"etcd": [f"http://127.0.0.1:{self.etcd.port}"], "etcd_scope": "lab"}
         return keys
 

@@ -42,6 +42,11 @@ TEST(CheckPatroni, wants_what_belongs_together) {
   EXPECT_THAT(errors_of(kTwoHosts + "etcd = [\"http://b\"]\n"),
               ElementsAre("f.toml:4:8: [databases.a] etcd: which cluster's keys they are has to be "
                           "said: set etcd_scope to Patroni's scope"));
+  EXPECT_THAT(
+      errors_of(kTwoHosts + "patroni = [\"http://b\"]\netcd = [\"http://b\"]\n"
+                            "etcd_scope = \"main\"\n"),
+      ElementsAre("f.toml:5:8: [databases.a] etcd: patroni is set, too, and the two may say "
+                  "different things of who leads; keep one of them"));
   EXPECT_THAT(errors_of(kTwoHosts + "etcd_scope = \"a/b\"\netcd_namespace = \"/\"\n"),
               ElementsAre("f.toml:4:14: [databases.a] etcd_scope: expected a name without \"/\"",
                           "f.toml:5:18: [databases.a] etcd_namespace: expected a name such as "

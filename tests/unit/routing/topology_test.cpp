@@ -342,6 +342,22 @@ TEST(Topology, PatroniDecidesBetweenTwoPrimariesOnOneTimeline) {
   EXPECT_EQ(say(topology.judge(kStart + 3s)), "- two two replica");
 }
 
+TEST(Topology, WhoHasWonGoesOnWhilePatroniIsSilent) {
+  Topology topology(3, kLease);
+  feed(topology, "p2 p2 r2", kStart);
+  topology.hear(word(1, kStart + 3s));
+  EXPECT_EQ(say(topology.judge(kStart)), "1 outdone write replica");
+  feed(topology, "p2 p2 r2", kStart + 4s);
+  EXPECT_EQ(say(topology.judge(kStart + 4s)), "1 outdone write replica");
+  topology.hear(nullptr);
+  EXPECT_EQ(say(topology.judge(kStart + 4s)), "1 outdone write replica");
+  // What was decided holds for these two, and no longer.
+  feed(topology, "p2 r2 r2", kStart + 4s);
+  EXPECT_EQ(say(topology.judge(kStart + 4s)), "0 write replica replica");
+  feed(topology, "p2 p2 r2", kStart + 4s);
+  EXPECT_EQ(say(topology.judge(kStart + 4s)), "- two two replica");
+}
+
 TEST(Topology, PatroniAloneMakesNobodyAPrimaryOrNone) {
   Topology topology(3, kLease);
   feed(topology, "p2 r2 r2", kStart);

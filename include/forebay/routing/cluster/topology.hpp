@@ -166,7 +166,7 @@ class Topology {
   void note_timeline(Facts& facts, const HostSample& sample);
   [[nodiscard]] std::uint32_t newest() const noexcept;
   void look_for_abandoned(Instant now);
-  [[nodiscard]] bool outdone(std::size_t host, Instant now) const noexcept;
+  [[nodiscard]] bool outdone(std::size_t host, std::optional<std::size_t> leader) const noexcept;
   void judge_primaries(Instant now, ClusterView& view);
   static void note_return(Facts& facts, Instant now, HostView& view);
 
@@ -177,6 +177,7 @@ class Topology {
   std::uint32_t abandoned_ = 0;      ///< counts no more, nor do those before it, without a primary
   Instant outvoted_since_ = kNever;  ///< that one is about to be
   std::shared_ptr<const PatroniWord> word_;
+  std::optional<std::size_t> winner_;  ///< of two primaries on one timeline, by Patroni's word
   LsnHistory history_;
   std::uint32_t history_timeline_ = 0;
   Instant unwritable_since_ = kNever;
