@@ -44,7 +44,7 @@ def shown(target: Target, command: str, server: Postgres) -> tuple[str, ...]:
                      if row[0] == f"127.0.0.1:{server.port}"), ("",) * 10)
 
 
-@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=90)
+@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=90, heavy=True)
 def two_primaries_on_one_timeline(lab: Lab, source: str) -> None:
     """The leader is the primary, and the other one gets nothing; that may change."""
     old = lab.private_postgres()
@@ -68,7 +68,7 @@ def two_primaries_on_one_timeline(lab: Lab, source: str) -> None:
     assert port_of_the_primary() == str(first.port)
 
 
-@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=90)
+@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=90, heavy=True)
 def a_new_leader_is_asked_at_once(lab: Lab, source: str) -> None:
     """Else the next question would come after monitor_interval."""
     primary = lab.private_postgres()
@@ -87,7 +87,7 @@ def a_new_leader_is_asked_at_once(lab: Lab, source: str) -> None:
         assert client.value("show port") == str(replica.port)
 
 
-@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=60)
+@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=60, heavy=True)
 def noloadbalance_keeps_reads_away(lab: Lab, source: str) -> None:
     primary = lab.private_postgres()
     replica = lab.replica_of(primary)
@@ -108,7 +108,7 @@ def noloadbalance_keeps_reads_away(lab: Lab, source: str) -> None:
     wait_until(lambda: reads() == "yes", "it may again")
 
 
-@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=120)
+@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=120, heavy=True)
 def nothing_that_it_says_stops_writes(lab: Lab, source: str) -> None:
     """Lies, silence, a leader that is gone or another: the servers themselves say what they are."""
     primary = lab.private_postgres()
@@ -133,7 +133,7 @@ def nothing_that_it_says_stops_writes(lab: Lab, source: str) -> None:
     assert "fenced" not in target.log
 
 
-@test(modes=("transaction",), targets=FOREBAY, within=60)
+@test(modes=("transaction",), targets=FOREBAY, within=60, heavy=True)
 def a_reload_begins_and_ends_it(lab: Lab) -> None:
     primary = lab.private_postgres()
     replica = lab.replica_of(primary)
