@@ -340,7 +340,7 @@ const std::string kStatementLimits =
     "max_statements = 41\nmax_statements_per_second = 42\nstatement_burst = 43\n"
     "max_waiting_statements = 44\n";
 const std::string kPatroni =
-    "patroni = [\"http://db1:8008\"]\npatroni_ca_file = \"/ca\"\netcd = [\"https://[::1]\"]\n"
+    "etcd = [\"https://[::1]\"]\n"
     "etcd_ca_file = \"/ca\"\netcd_namespace = \"/db\"\netcd_scope = \"main\"\n";
 const std::string kReservePool = "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\n";
 
@@ -396,18 +396,25 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   expected.statements = some_limits();
   expected.monitor_user = "m";
   expected.monitor_password = Secret("seen");
-  expected.patroni = {
-      {{false, {"db1", 8008}}}, "/ca", {{true, {"::1", 2379}}}, "/ca", "/db", "main"};
+  expected.patroni = {{}, "", {{true, {"::1", 2379}}}, "/ca", "/db", "main"};
   for (const char* password :
        {"password = \"hunter2\"", "password_env = \"P\"", "password_file = \"/p\""}) {
     const auto loaded = load_text(common + password, environment);
     ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
     EXPECT_EQ(loaded.config->databases.at("app"), expected) << password;
   }
+  const std::string other =
+      "[databases.app]\nhosts = [\"db1\", \"db2\"]\npatroni = [\"https://db1\"]\n"
+      "patroni_ca_file = \"/ca\"\n";  // in the place of etcd
+  const auto loaded = load_text(other, environment);
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+  const config::PatroniSettings& patroni = loaded.config->databases.at("app").patroni;
+  EXPECT_EQ(patroni.rest, (std::vector<HttpUrl>{{true, {"db1", 8008}}}));
+  EXPECT_EQ(patroni.rest_ca_file, "/ca");
   // The list of this test is complete: each key is in the text, or is one of the passwords.
   for (const Key<Database>& key : database_keys()) {
     if (key.name.find("password") == std::string_view::npos) {
-      EXPECT_THAT(common, HasSubstr("\n" + std::string(key.name) + " = "));
+      EXPECT_THAT(common + other, HasSubstr("\n" + std::string(key.name) + " = "));
     }
   }
 }
