@@ -115,17 +115,6 @@ def at_startup(lab: Lab, name: str) -> None:
     target.check_healthy()
 
 
-@test(targets=FOREBAY, params=("user", "database", "application_name"))
-def the_same_parameter_twice(lab: Lab, name: str) -> None:
-    """PostgreSQL takes the last one; between two parsers that is a way to be two users."""
-    target = lab.target()
-    with target.open() as connection:
-        connection.send(m.startup([("user", "app"), ("database", "app"), ("application_name", "a"),
-                                   (name, "other")]))
-        check_refusal(lab.kind, errors_only(connection.raw_until_end()), "08P01")
-    target.check_healthy()
-
-
 # After the login.
 
 AFTER_LOGIN = {

@@ -294,7 +294,8 @@ def unknown_protocol_options(lab: Lab) -> None:
 
 @test(entries=ENTRIES, targets=POSTGRES_LIKE)
 def parameters_sent_twice(lab: Lab) -> None:
-    """The last value counts: asyncpg sends an encoding of its own, then the application's."""
+    """The last value counts: asyncpg sends an encoding of its own, then the application's. So it
+    does for who it is: before anybody looks, so that nobody can be two users."""
     with lab.target().open() as connection:
         client = Slow(connection)
         client.send(m.startup([("client_encoding", "utf-8"), ("user", "nobody"), ("user", "app"),
