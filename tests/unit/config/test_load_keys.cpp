@@ -342,7 +342,19 @@ const std::string kStatementLimits =
 const std::string kPatroni =
     "etcd = [\"https://[::1]\"]\n"
     "etcd_ca_file = \"/ca\"\netcd_namespace = \"/db\"\netcd_scope = \"main\"\n";
+/// In the place of etcd.
+const std::string kPatroniRest =
+    "[databases.app]\nhosts = [\"db1\", \"db2\"]\npatroni = [\"https://db1\"]\n"
+    "patroni_ca_file = \"/ca\"\n";
 const std::string kReservePool = "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\n";
+
+TEST(LoadConfig, sets_the_keys_of_patronis_rest_api) {
+  const auto loaded = load_text(kPatroniRest, with_certificates());
+  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
+  const PatroniSettings& patroni = loaded.config->databases.at("app").patroni;
+  EXPECT_EQ(patroni.rest, (std::vector<HttpUrl>{{true, {"db1", 8008}}}));
+  EXPECT_EQ(patroni.rest_ca_file, "/ca");
+}
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
   FakeEnvironment environment = with_certificates();
@@ -403,18 +415,10 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
     ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
     EXPECT_EQ(loaded.config->databases.at("app"), expected) << password;
   }
-  const std::string other =
-      "[databases.app]\nhosts = [\"db1\", \"db2\"]\npatroni = [\"https://db1\"]\n"
-      "patroni_ca_file = \"/ca\"\n";  // in the place of etcd
-  const auto loaded = load_text(other, environment);
-  ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
-  const config::PatroniSettings& patroni = loaded.config->databases.at("app").patroni;
-  EXPECT_EQ(patroni.rest, (std::vector<HttpUrl>{{true, {"db1", 8008}}}));
-  EXPECT_EQ(patroni.rest_ca_file, "/ca");
   // The list of this test is complete: each key is in the text, or is one of the passwords.
   for (const Key<Database>& key : database_keys()) {
     if (key.name.find("password") == std::string_view::npos) {
-      EXPECT_THAT(common + other, HasSubstr("\n" + std::string(key.name) + " = "));
+      EXPECT_THAT(common + kPatroniRest, HasSubstr("\n" + std::string(key.name) + " = "));
     }
   }
 }
