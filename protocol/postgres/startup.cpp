@@ -12,7 +12,9 @@ namespace {
 
 constexpr char kTlsHandshakeRecord = 0x16;
 
-Error malformed(std::string what) { return failure(std::move(what), sqlstate::kProtocolViolation); }
+Error malformed(std::string what) {
+  return failure(std::move(what), sqlstate::kProtocolViolation);
+}
 
 /// The last of several counts, as in PostgreSQL. Sorts rather than compares each with each: 2,500
 /// names fit into a packet, and comparing them took 7 ms, for a client that nobody knows yet.

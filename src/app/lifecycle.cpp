@@ -30,13 +30,13 @@ constexpr milliseconds kDrainLook{20};
 constexpr milliseconds kRecordsLook{500};
 /// How often is looked whose addresses are to be looked up again.
 constexpr std::chrono::seconds kNamesLook{1};
-/// A process id has room for so many workers.
 /// How often is looked whether clients come and go, and how many had to for free memory to be given
 /// back.
 constexpr std::chrono::seconds kHeapLook{1};
 constexpr std::uint64_t kStorm = 500;
 /// Giving back takes longest where much is free, and the workers may have to wait for it.
 constexpr std::chrono::seconds kTrimPause{10};
+/// A process id has room for so many workers.
 constexpr std::size_t kWorkersMax = 127;
 constexpr int kSignals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 

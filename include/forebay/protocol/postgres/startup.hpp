@@ -41,8 +41,8 @@ struct StartupMessage {
   [[nodiscard]] Bytes value(Bytes name) const noexcept;
 };
 
-using StartupPacket = std::variant<NeedMore, DirectTls, SslRequest, GssEncRequest, CancelRequest,
-                                   StartupMessage>;
+using StartupPacket =
+    std::variant<NeedMore, DirectTls, SslRequest, GssEncRequest, CancelRequest, StartupMessage>;
 
 /// The first packet in `input`, which begins at a packet boundary, and how long it is
 /// (`size`; 0 for NeedMore and DirectTls, whose bytes belong to somebody else).

@@ -21,8 +21,7 @@ class RecentTexts {
   /// Longer ones are looked up in the FactsCache.
   static constexpr std::size_t kTextMax = 4096;
   static constexpr std::size_t kPlaces = 128;
-  /// What is known of a text may take so much beside it: with all places taken, 4 MiB for each
-  /// worker at the very most.
+  /// What is known of a text may take so much beside it; else it is not kept here.
   static constexpr std::size_t kRestMax = 16 * 1024;
 
   /// `cache` outlives it.
