@@ -76,12 +76,12 @@ const User* Config::find_user(std::string_view name) const {
 }
 
 AddressRules Config::listener_rules(std::string_view listener) const {
-  AddressRules rules;
+  AddressRules found;
   const auto allowed = listen_allow_from.find(listener);
-  if (allowed != listen_allow_from.end()) rules.allow_from = allowed->second;
+  if (allowed != listen_allow_from.end()) found.allow_from = allowed->second;
   const auto denied = listen_deny_from.find(listener);
-  if (denied != listen_deny_from.end()) rules.deny_from = denied->second;
-  return rules;
+  if (denied != listen_deny_from.end()) found.deny_from = denied->second;
+  return found;
 }
 
 AuthQuery Config::lookup_for(std::string_view database) const {

@@ -10,7 +10,7 @@
 namespace forebay::routing {
 namespace {
 
-constexpr std::size_t kMembersMax = 64;
+constexpr std::size_t kPatroniMembersMax = 64;
 
 Result<PatroniMember> read_member(const boost::json::object& said) {
   PatroniMember member;
@@ -39,8 +39,8 @@ Result<PatroniCluster> parse_patroni_cluster(std::string_view json) {
   if (!said) return said.error();
   const auto* members = array_in(*said, "members");
   if (members == nullptr) return failure("it has no members");
-  if (members->size() > kMembersMax) {
-    return failure("it has more than " + std::to_string(kMembersMax) + " members");
+  if (members->size() > kPatroniMembersMax) {
+    return failure("it has more than " + std::to_string(kPatroniMembersMax) + " members");
   }
   PatroniCluster cluster;
   cluster.paused = flag(*said, "pause");

@@ -21,7 +21,7 @@ namespace ssl = boost::asio::ssl;
 using boost::asio::ip::tcp;
 
 /// A whole exchange may take so long; of one that does not end, the answer's head.
-constexpr std::chrono::milliseconds kPatience{1000};
+constexpr std::chrono::milliseconds kAnswerPatience{1000};
 constexpr std::size_t kBodyMax = std::size_t{1} << 20;
 constexpr std::uint32_t kHeadMax = 8192;
 constexpr std::size_t kReadAtOnce = 16384;
@@ -59,7 +59,7 @@ class Exchange final : public std::enable_shared_from_this<Exchange<Stream>> {
   }
 
   void begin() {
-    deadline_.expires_after(kPatience);
+    deadline_.expires_after(kAnswerPatience);
     deadline_.async_wait([self = this->shared_from_this()](beast::error_code error) {
       if (!error) self->end(failure("no answer in time"));
     });

@@ -18,7 +18,7 @@ namespace http = beast::http;
 using boost::asio::ip::tcp;
 
 /// A client that takes longer than that for a request is let go.
-constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kRequestPatience{10};
 /// After an accept that failed.
 constexpr std::chrono::milliseconds kPause{100};
 /// So many connections at a time: beyond that the one goes that has said nothing for longest.
@@ -100,7 +100,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     parser_.emplace();
     parser_->header_limit(kRequestMax);
     parser_->body_limit(0);
-    stream_.expires_after(kPatience);
+    stream_.expires_after(kRequestPatience);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](beast::error_code error, std::size_t) {
                        if (!error) self->write();
@@ -111,7 +111,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void write() {
     response_ = answer(parser_->get(), common_->pages);
     common_->connections.splice(common_->connections.end(), common_->connections, place_);
-    stream_.expires_after(kPatience);
+    stream_.expires_after(kRequestPatience);
     http::async_write(stream_, response_,
                       [self = shared_from_this()](beast::error_code error, std::size_t) {
                         if (error) return;

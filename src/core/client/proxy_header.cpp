@@ -11,7 +11,7 @@ namespace {
 
 constexpr Bytes kTextSignature = "PROXY ";
 /// With its end of line, as the specification has it.
-constexpr std::size_t kTextMax = 107;
+constexpr std::size_t kLineMax = 107;
 
 constexpr char kBinarySignatureBytes[] = "\r\n\r\n\0\r\nQUIT\n";
 constexpr Bytes kBinarySignature(kBinarySignatureBytes, 12);
@@ -42,10 +42,10 @@ std::vector<Bytes> words_of(Bytes line) {
 
 // PROXY TCP4 192.0.2.1 198.51.100.1 56324 5432\r\n
 Result<ProxyHeader> parse_text(Bytes input) {
-  const std::size_t end = input.substr(0, kTextMax).find("\r\n");
+  const std::size_t end = input.substr(0, kLineMax).find("\r\n");
   if (end == Bytes::npos) {
-    if (input.size() < kTextMax) return ProxyHeader{};
-    return failure("its line has no end within " + std::to_string(kTextMax) + " bytes");
+    if (input.size() < kLineMax) return ProxyHeader{};
+    return failure("its line has no end within " + std::to_string(kLineMax) + " bytes");
   }
   ProxyHeader header{end + 2, {}};
   const std::vector<Bytes> words = words_of(input.substr(0, end));

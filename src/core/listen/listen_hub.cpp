@@ -27,7 +27,7 @@ constexpr milliseconds kRetryLongest{3200};
 /// Of so many pools it knows what to log in with.
 constexpr std::size_t kPoolsMax = 8;
 /// A text of LISTENs is not longer.
-constexpr std::size_t kTextMax = 32 * 1024;
+constexpr std::size_t kStatementMax = 32 * 1024;
 
 std::string quoted(std::string_view channel) {
   std::string text = "\"";
@@ -245,7 +245,7 @@ void ListenHub::put() {
     // Even if it listens already: what was committed before is not the session's to hear.
     asking_.push_back(std::move(question));
   }
-  for (auto name = changed_.begin(); name != changed_.end() && text.size() < kTextMax;) {
+  for (auto name = changed_.begin(); name != changed_.end() && text.size() < kStatementMax;) {
     const auto found = channels_.find(*name);
     const bool wanted = found != channels_.end() && !found->second.listeners.empty();
     text += (wanted ? "LISTEN " : "UNLISTEN ") + quoted(*name) + ";";

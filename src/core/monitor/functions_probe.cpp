@@ -23,12 +23,12 @@ constexpr seconds kAgain{60};
 constexpr seconds kNotBefore{1};
 /// After no answer.
 constexpr seconds kRetry{5};
-constexpr seconds kPatience{30};
+constexpr seconds kFunctionsPatience{30};
 /// More functions are not kept: those of which nothing is known count as VOLATILE.
 constexpr std::size_t kMost = 100'000;
 
 /// An aggregate is as volatile as the functions that it is made of: its own mark says nothing.
-constexpr std::string_view kQuestion =
+constexpr std::string_view kFunctionsQuestion =
     "SELECT n.nspname, p.proname, bool_or(p.provolatile = 'v' OR EXISTS (SELECT FROM"
     " pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc f"
     " ON f.oid IN (a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)"
@@ -51,13 +51,13 @@ void FunctionsProbe::look(const Endpoint& primary, const Pool& login) {
   where_ = to_string(primary);
   asking_ = true;
   error_.clear();
-  engine_.timers().arm(timer_, now + kPatience);
+  engine_.timers().arm(timer_, now + kFunctionsPatience);
   connection_.open(monitor_login(login, primary));
 }
 
 void FunctionsProbe::on_logged_in() {
   std::string out;
-  pg::write_query(out, kQuestion);
+  pg::write_query(out, kFunctionsQuestion);
   connection_.send(out);
 }
 

@@ -9,7 +9,7 @@ namespace forebay::core {
 namespace {
 
 using pg::Frontend;
-using Kind = pg::Framer::Kind;
+using ItemKind = pg::Framer::Kind;
 
 }  // namespace
 
@@ -24,21 +24,21 @@ Relay::ClientProgress Relay::from_client(Bytes bytes, LinkRelayState* link) {
     const Item item = client_.framer.next(
         {bytes.data() + progress.consumed, bytes.size() - progress.consumed}, kInspectionMax);
     switch (item.kind) {
-      case Kind::need:
+      case ItemKind::need:
         return progress;
-      case Kind::run:
+      case ItemKind::run:
         if (link != nullptr && !client_.drop_rest) out_.to_server.pass(item.bytes);
         if (client_.framer.rest() == 0) client_.drop_rest = false;
         break;
-      case Kind::malformed:
+      case ItemKind::malformed:
         violation_ = pg::message_kind(pg::Sender::client, item.message.type).name == nullptr
                          ? "invalid frontend message type " +
                                std::to_string(static_cast<unsigned char>(item.message.type))
                          : "invalid message length";
         progress.stop = ClientStop::violation;
         return progress;
-      case Kind::message:
-      case Kind::head:
+      case ItemKind::message:
+      case ItemKind::head:
         if (link != nullptr && must_wait(item.message, *link)) {
           client_.framer = before;
           progress.stop = ClientStop::full;
@@ -323,7 +323,7 @@ void Relay::forward(const Item& item, LinkRelayState& link, Expected&& expected)
 }
 
 void Relay::drop(const Item& item) {
-  client_.drop_rest = item.kind == Kind::head;
+  client_.drop_rest = item.kind == ItemKind::head;
 }
 
 void Relay::supply(LinkRelayState& link, Request request, NameChange change) {

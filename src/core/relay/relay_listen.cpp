@@ -9,7 +9,7 @@
 namespace forebay::core {
 namespace {
 
-using Kind = SessionStep::Kind;
+using StepKind = SessionStep::Kind;
 
 constexpr Bytes kServerEncoding = "server_encoding";
 constexpr std::string_view kUtf8 = "utf8";
@@ -86,7 +86,7 @@ bool Relay::awaits_hub(const SessionWorkRef& work, LinkRelayState& link) {
   std::set<Bytes> seen;
   const std::size_t told = listening == nullptr ? 0 : listening->told.size();
   for (const SessionStep& step : work->steps) {
-    if (step.kind != Kind::listen || !shares(step, link)) continue;
+    if (step.kind != StepKind::listen || !shares(step, link)) continue;
     if (listening != nullptr && listening->is_told(step.name)) continue;
     if (told + wanted.size() >= Listening::kChannelsMax) break;
     if (seen.insert(step.name).second) wanted.push_back(step.name);
@@ -108,7 +108,7 @@ bool Relay::awaits_hub(const SessionWorkRef& work, LinkRelayState& link) {
 void Relay::note_listening(const SessionWork& work, LinkRelayState& link) {
   if (client_.listening == nullptr) return;
   if (work.notifies()) client_.listening->notifies = true;
-  link.listens = link.listens || work.has(Kind::listen);
+  link.listens = link.listens || work.has(StepKind::listen);
 }
 
 // The client is told by the hub; what its own link tells it was asked for by its LISTEN, too.

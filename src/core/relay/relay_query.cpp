@@ -12,7 +12,7 @@
 namespace forebay::core {
 namespace {
 
-using Kind = SessionStep::Kind;
+using StepKind = SessionStep::Kind;
 using pg::Frontend;
 
 /// Deallocated in the place of a statement that other clients share.
@@ -26,7 +26,7 @@ constexpr std::size_t kRestoredMax = 1000;
 /// Type and length of a message.
 constexpr std::uint32_t kHeader = 5;
 
-std::string quoted(Bytes text) {
+std::string quoted_literal(Bytes text) {
   std::string literal = text.find('\\') == Bytes::npos ? "'" : " E'";
   for (const char c : text) {
     if (c == '\'' || c == '\\') literal += c;
@@ -35,11 +35,11 @@ std::string quoted(Bytes text) {
   return literal + '\'';
 }
 
-Bytes key_word(Kind kind) {
+Bytes key_word(StepKind kind) {
   switch (kind) {
-    case Kind::prepare:
+    case StepKind::prepare:
       return "prepare";
-    case Kind::execute:
+    case StepKind::execute:
       return "execute";
     default:
       return "deallocate";
@@ -47,7 +47,8 @@ Bytes key_word(Kind kind) {
 }
 
 bool names_statement(const SessionStep& step) {
-  return step.kind == Kind::prepare || step.kind == Kind::execute || step.kind == Kind::deallocate;
+  return step.kind == StepKind::prepare || step.kind == StepKind::execute ||
+         step.kind == StepKind::deallocate;
 }
 
 }  // namespace
@@ -170,7 +171,7 @@ void Relay::send_query(const Item& item, Bytes text, Understood& understood, Lin
     return;
   }
   expected.special = std::make_unique<SpecialReply>();
-  const bool again = !link.expected.batch_open() && work->has(Kind::discard_all) &&
+  const bool again = !link.expected.batch_open() && work->has(StepKind::discard_all) &&
                      client_.startup != nullptr && !client_.startup->entries().empty();
   expected.special->withhold_ready = again;
   if (work->unknown) {
@@ -261,9 +262,9 @@ std::size_t Relay::restored_by(const SessionWork& work) const {
   if (client_.startup == nullptr) return 0;
   std::size_t count = 0;
   for (const SessionStep& step : work.steps) {
-    if (step.kind == Kind::reset) ++count;
-    if (step.kind == Kind::reset_all) count += client_.startup->entries().size();
-    if (step.kind == Kind::execute && step.inner != nullptr) count += restored_by(*step.inner);
+    if (step.kind == StepKind::reset) ++count;
+    if (step.kind == StepKind::reset_all) count += client_.startup->entries().size();
+    if (step.kind == StepKind::execute && step.inner != nullptr) count += restored_by(*step.inner);
   }
   return count;
 }
@@ -271,23 +272,23 @@ std::size_t Relay::restored_by(const SessionWork& work) const {
 // What takes back to where the client began what RESET takes back to where the server did.
 void Relay::restore(const SessionStep& step, std::vector<std::string>& statements) const {
   if (client_.startup == nullptr) return;
-  if (step.kind == Kind::execute && step.runs && step.inner != nullptr) {
+  if (step.kind == StepKind::execute && step.runs && step.inner != nullptr) {
     for (const SessionStep& inner : step.inner->steps) restore(inner, statements);
   }
   const auto set = [&](const std::string& name, const std::string& value) {
     // SET takes no snapshot, as RESET takes none; but a list of identifiers is no single string.
     if (is_identifier_list(name)) {
-      statements.push_back("SELECT pg_catalog.set_config(" + quoted(name) + "," + quoted(value) +
-                           (step.local ? ",true)" : ",false)"));
+      statements.push_back("SELECT pg_catalog.set_config(" + quoted_literal(name) + "," +
+                           quoted_literal(value) + (step.local ? ",true)" : ",false)"));
     } else {
       statements.push_back((step.local ? "SET LOCAL \"" : "SET \"") + name + "\" TO " +
-                           quoted(value));
+                           quoted_literal(value));
     }
   };
-  if (step.kind == Kind::reset) {
+  if (step.kind == StepKind::reset) {
     const std::string name = parameter_name(step.name);
     if (const std::string* value = client_.startup->find(name)) set(name, *value);
-  } else if (step.kind == Kind::reset_all) {
+  } else if (step.kind == StepKind::reset_all) {
     for (const auto& [name, value] : client_.startup->entries()) set(name, value);
   }
 }
@@ -315,7 +316,7 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
   }
   const StatementRef known =
       mine == prepared.rend() ? find_statement(step.name) : (*mine)->prepared;
-  if (step.kind == Kind::prepare) {
+  if (step.kind == StepKind::prepare) {
     if (known) {
       // The server finds the words for a name that is taken.
       if (mine == prepared.rend()) have_ready(known, link, link.expected.batch_open());
@@ -338,7 +339,7 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
   }
   step.prepared = known;
   note_name(expected, step.name, known);
-  if (step.kind == Kind::execute) {
+  if (step.kind == StepKind::execute) {
     step.inner = mine == prepared.rend() ? work_of_name(step.name) : executed_work((*mine)->inner);
     have_executed(step.inner, link, link.expected.batch_open());
     if (mine == prepared.rend()) have_ready(known, link, link.expected.batch_open());
@@ -407,7 +408,7 @@ void Relay::have_ready(const StatementRef& statement, LinkRelayState& link, bool
 void Relay::have_executed(const SessionWorkRef& work, LinkRelayState& link, bool in_batch) {
   if (work == nullptr) return;
   for (const SessionStep& step : work->steps) {
-    if (step.kind != Kind::execute || !step.prepared) continue;
+    if (step.kind != StepKind::execute || !step.prepared) continue;
     have_executed(step.inner, link, in_batch);
     have_ready(step.prepared, link, in_batch);
   }
@@ -474,7 +475,7 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
   SessionStep& step = named->steps[static_cast<std::size_t>(found - work->steps.begin())];
   const StatementRef known = find_statement(step.name);
   std::string replacement;
-  if (step.kind == Kind::prepare) {
+  if (step.kind == StepKind::prepare) {
     // Whether the name is taken shows when it is executed.
     std::string definition(Statement::kSqlMark);
     definition += text.substr(name.end, part.end - name.end);
@@ -482,9 +483,9 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
     replacement = step.prepared->server_name();
   } else if (known) {
     step.prepared = known;
-    if (step.kind == Kind::execute) step.inner = work_of_name(step.name);
+    if (step.kind == StepKind::execute) step.inner = work_of_name(step.name);
     if (step.inner != nullptr) named->depth = static_cast<std::uint16_t>(step.inner->depth + 1);
-    replacement = step.kind == Kind::deallocate ? std::string(kGone) : known->server_name();
+    replacement = step.kind == StepKind::deallocate ? std::string(kGone) : known->server_name();
   } else {
     replacement = foreign_name(step.name);
     if (replacement == step.name) return {};
@@ -501,9 +502,9 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
 // prepares it. Whether one means something else than at that time.
 bool Relay::outdated(const SessionWork& work, const StatementRef& self) const {
   return std::any_of(work.steps.begin(), work.steps.end(), [&](const SessionStep& step) {
-    if (step.kind != Kind::execute && step.kind != Kind::deallocate) return false;
+    if (step.kind != StepKind::execute && step.kind != StepKind::deallocate) return false;
     const StatementRef now = find_statement(step.name);
-    if (step.kind == Kind::deallocate) return bool(now) != bool(step.prepared);
+    if (step.kind == StepKind::deallocate) return bool(now) != bool(step.prepared);
     return now != step.prepared && (!now || now != self);
   });
 }
@@ -546,7 +547,7 @@ void Relay::renew_executed(const SessionWork& work, const StatementRef& self, Li
                            unsigned depth) {
   if (client_.statements == nullptr || depth >= kExecutedMax) return;
   for (const SessionStep& step : work.steps) {
-    if (step.kind != Kind::execute) continue;
+    if (step.kind != StepKind::execute) continue;
     auto* named = client_.statements->find(step.name);
     if (named != nullptr && named->statement != self) renew(*named, link, depth + 1);
   }
@@ -575,10 +576,10 @@ void Relay::have_names(const SessionWork& work, LinkRelayState& link) {
   for (const SessionStep& step : work.steps) {
     if (!names_statement(step) || !step.prepared) continue;
     switch (step.kind) {
-      case Kind::execute:  // that has been prepared (need_executed)
+      case StepKind::execute:  // that has been prepared (need_executed)
         if (step.runs && step.inner != nullptr) have_names(*step.inner, link);
         break;
-      case Kind::prepare:
+      case StepKind::prepare:
         // A name that is taken is the server's to refuse; one of another client's makes room.
         if (find_statement(step.name)) {
           need_statement(step.prepared, link);

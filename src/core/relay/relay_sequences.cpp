@@ -9,13 +9,13 @@
 namespace forebay::core {
 namespace {
 
-using Kind = SessionStep::Kind;
+using StepKind = SessionStep::Kind;
 
 constexpr std::string_view kUnknown = "currval and lastval are not yet defined in this session";
-constexpr std::string_view kGone =
+constexpr std::string_view kSequenceGone =
     "currval and lastval are not defined in this session any more: since it took its last number, "
     "its server connection was with other clients";
-constexpr const char* kHint =
+constexpr const char* kSequenceHint =
     "Ask in the transaction that takes the number, or use INSERT ... RETURNING. With pool_mode = "
     "\"session\" a session keeps its server connection.";
 
@@ -23,8 +23,8 @@ constexpr const char* kHint =
 
 bool Relay::asks_sequences(const SessionWork& work, unsigned depth) const {
   return depth > kExecutedMax || std::ranges::any_of(work.steps, [&](const SessionStep& step) {
-           if (step.kind == Kind::hold) return step.reason == PinReason::sequence;
-           if (step.kind != Kind::execute || !step.runs) return false;
+           if (step.kind == StepKind::hold) return step.reason == PinReason::sequence;
+           if (step.kind != StepKind::execute || !step.runs) return false;
            const SessionWorkRef inner =
                step.inner != nullptr ? step.inner : work_of_name(step.name);
            return inner != nullptr && asks_sequences(*inner, depth + 1);
@@ -45,8 +45,8 @@ bool Relay::refuses_to_ask(const Item& item, LinkRelayState& link, Request reque
                     mine.version != 0 && (mine.taken || client_.pins != 0);
   if (sequences.speak_of(mine, client_.serial) || last || (use & kTakesFirst) != 0) return false;
   sequences.cleaned = true;
-  refuse(item, link, request, std::string(mine.version == 0 ? kUnknown : kGone),
-         pg::sqlstate::kObjectNotInPrerequisiteState, kHint);
+  refuse(item, link, request, std::string(mine.version == 0 ? kUnknown : kSequenceGone),
+         pg::sqlstate::kObjectNotInPrerequisiteState, kSequenceHint);
   return true;
 }
 

@@ -9,7 +9,7 @@ namespace forebay::core {
 namespace {
 
 using pg::Backend;
-using Kind = pg::Framer::Kind;
+using ItemKind = pg::Framer::Kind;
 using Effect = ExpectedReplies::Effect;
 
 bool announces_end(const pg::backend::Fields& notice) {
@@ -104,9 +104,9 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
         {bytes.data() + progress.consumed, bytes.size() - progress.consumed}, kInspectionMax);
     link_.meter.current.bytes += item.bytes.size();
     switch (item.kind) {
-      case Kind::need:
+      case ItemKind::need:
         return progress;
-      case Kind::run: {
+      case ItemKind::run: {
         // The rest of the message at hand first, then messages of the reply at the head.
         Bytes fresh = item.bytes;
         const Bytes begun(fresh.data(), std::min<std::size_t>(rest, fresh.size()));
@@ -124,11 +124,11 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
         }
         break;
       }
-      case Kind::malformed:
+      case ItemKind::malformed:
         progress.verdict = violation(item);
         return progress;
-      case Kind::message:
-      case Kind::head: {
+      case ItemKind::message:
+      case ItemKind::head: {
         const Verdict verdict = on_message(item);
         if (verdict == Verdict::violation) {
           progress.verdict = verdict;
@@ -533,9 +533,9 @@ ServerRelay::Verdict ServerRelay::violation(const Item& item) {
   link_.poisoned = true;
   const char* name = pg::message_kind(pg::Sender::server, item.message.type).name;
   reason_ = "the server sent ";
-  if (item.kind == Kind::run) {
+  if (item.kind == ItemKind::run) {
     reason_ += "rows that nobody asked for";
-  } else if (item.kind == Kind::malformed) {
+  } else if (item.kind == ItemKind::malformed) {
     reason_ += "a message that cannot be: type byte " +
                std::to_string(static_cast<unsigned char>(item.message.type)) + ", length " +
                std::to_string(item.message.body_size);

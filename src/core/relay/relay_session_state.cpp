@@ -10,9 +10,9 @@
 namespace forebay::core {
 namespace {
 
-using Kind = SessionStep::Kind;
+using StepKind = SessionStep::Kind;
 
-constexpr Bytes kHint =
+constexpr Bytes kDiscardHint =
     "Set on_session_state = \"pin\", or pool_mode = \"session\", for this database or user.";
 
 std::string_view cause(PinReason reason) {
@@ -50,7 +50,7 @@ bool Relay::refuses_state(const Item& item, LinkRelayState& link, Request reques
          "statement refused by on_session_state = \"error\" (set in " + link.state_rule->where +
              "): it would keep its server connection for this session (" +
              std::string(cause(reason)) + ")",
-         pg::sqlstate::kFeatureNotSupported, std::string(kHint));
+         pg::sqlstate::kFeatureNotSupported, std::string(kDiscardHint));
   return true;
 }
 
@@ -59,10 +59,10 @@ PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link,
                            unsigned depth) const {
   if (depth > kExecutedMax) return PinReason::unknown;
   for (const SessionStep& step : work.steps) {
-    if (step.kind == Kind::hold) return step.reason;
-    if (step.kind == Kind::listen && !shares(step, link)) return PinReason::listen;
+    if (step.kind == StepKind::hold) return step.reason;
+    if (step.kind == StepKind::listen && !shares(step, link)) return PinReason::listen;
     SessionWorkRef inner = step.inner;
-    if (step.kind == Kind::execute && step.runs && inner == nullptr) {
+    if (step.kind == StepKind::execute && step.runs && inner == nullptr) {
       inner = work_of_name(step.name);
     }
     const PinReason reason =
@@ -79,11 +79,12 @@ void ServerRelay::warn_of_pins(Pins before) {
     if ((fresh >> i & 1) == 0) continue;
     const auto& [action, where] = *link_.state_rule;
     const std::string word = action == config::OnSessionState::warn ? "warn" : "error";
-    pg::write_notice(to_client_.insert(),
-                     {"WARNING", pg::sqlstate::kWarning,
-                      "this session keeps its server connection from here on (" +
-                          std::string(kPinCauses[i]) + ")",
-                      "on_session_state is \"" + word + "\" (set in " + where + ").", kHint});
+    pg::write_notice(
+        to_client_.insert(),
+        {"WARNING", pg::sqlstate::kWarning,
+         "this session keeps its server connection from here on (" + std::string(kPinCauses[i]) +
+             ")",
+         "on_session_state is \"" + word + "\" (set in " + where + ").", kDiscardHint});
   }
 }
 

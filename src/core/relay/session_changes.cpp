@@ -7,7 +7,7 @@
 namespace forebay::core {
 namespace {
 
-using Kind = SessionStep::Kind;
+using StepKind = SessionStep::Kind;
 using pg::backend::TransactionStatus;
 
 /// Settings of one session take so many bytes at most; more, and they stay on its link.
@@ -24,9 +24,9 @@ constexpr Bytes kAuthorization = "session_authorization";
 // No rollback gives locks of the session back, nor names of prepared statements.
 bool outlasts_failure(const SessionWork& work) {
   return std::ranges::any_of(work.steps, [](const SessionStep& step) {
-    return step.kind == Kind::look ||
-           (step.kind == Kind::hold && step.reason == PinReason::advisory_lock) ||
-           (step.kind == Kind::execute && step.runs && step.inner != nullptr &&
+    return step.kind == StepKind::look ||
+           (step.kind == StepKind::hold && step.reason == PinReason::advisory_lock) ||
+           (step.kind == StepKind::execute && step.runs && step.inner != nullptr &&
             outlasts_failure(*step.inner));
   });
 }
@@ -53,9 +53,9 @@ bool SessionChanges::apply(const SessionWork& work, std::uint16_t statement, Byt
       pin(PinReason::setting);  // EXPLAIN, CREATE TABLE ... WITH NO DATA: nobody knows
       continue;
     }
-    back_to_savepoint = back_to_savepoint || step.kind == Kind::rollback_to;
+    back_to_savepoint = back_to_savepoint || step.kind == StepKind::rollback_to;
     apply(step);
-    if (step.kind == Kind::execute && step.runs && step.inner != nullptr) {
+    if (step.kind == StepKind::execute && step.runs && step.inner != nullptr) {
       apply(*step.inner, 0, tag);
     }
   }
@@ -97,13 +97,13 @@ void SessionChanges::started_again() {
 
 void SessionChanges::apply(const SessionStep& step) {
   switch (step.kind) {
-    case Kind::set:
+    case StepKind::set:
       set(parameter_name(step.name), step.value);
       return;
-    case Kind::reset:
+    case StepKind::reset:
       if (!step.local) reset(parameter_name(step.name));
       return;
-    case Kind::reset_all: {
+    case StepKind::reset_all: {
       // Who the session is stays.
       ParameterSetRef settings = client_.startup != nullptr ? client_.startup : sets_.empty();
       for (const Bytes name : {kAuthorization, kRole}) {
@@ -114,7 +114,7 @@ void SessionChanges::apply(const SessionStep& step) {
       change(std::move(settings));
       return;
     }
-    case Kind::savepoint:
+    case StepKind::savepoint:
       if (undo().savepoints.size() * client_.settings->bytes() > kUndoMax ||
           undo().savepoints.size() >= kSavepointsMax) {
         pin(PinReason::setting);  // too much to remember: the link is this session's from here on
@@ -123,41 +123,41 @@ void SessionChanges::apply(const SessionStep& step) {
       undo().savepoints.push_back(
           {step.name, client_.settings, client_.pins, undo().listens.size()});
       return;
-    case Kind::release: {
+    case StepKind::release: {
       auto& savepoints = undo().savepoints;
       savepoints.resize(std::min(savepoints.size(), find_savepoint(step.name)));
       return;
     }
-    case Kind::rollback_to:
+    case StepKind::rollback_to:
       back_to_savepoint(step.name);
       return;
-    case Kind::hold:
+    case StepKind::hold:
       pin(step.reason);
       return;
-    case Kind::look:
+    case StepKind::look:
       client_.look = true;
       return;
-    case Kind::discard_all:
+    case StepKind::discard_all:
       change(sets_.empty());
       client_.discarded = client_.startup != nullptr && !client_.startup->entries().empty();
       client_.undo.reset();
       if (client_.listening != nullptr) client_.listening->channels.clear();
       client_.pins &= static_cast<Pins>(~(kVisiblePins | bit(PinReason::sequence)));
       return;
-    case Kind::listen:
-    case Kind::unlisten:
+    case StepKind::listen:
+    case StepKind::unlisten:
       listen(step);
       return;
-    case Kind::notify:
+    case StepKind::notify:
       if (client_.listening != nullptr) client_.listening->notified = true;
       return;
-    case Kind::make_table:
-    case Kind::prepare:
-    case Kind::execute:
-    case Kind::deallocate:
-    case Kind::deallocate_all:
-    case Kind::vacate:
-    case Kind::end_server:
+    case StepKind::make_table:
+    case StepKind::prepare:
+    case StepKind::execute:
+    case StepKind::deallocate:
+    case StepKind::deallocate_all:
+    case StepKind::vacate:
+    case StepKind::end_server:
       return;  // the relay's own
   }
 }
@@ -225,7 +225,7 @@ SessionUndo& SessionChanges::undo() {
 // By the shared connection, or by the link.
 void SessionChanges::listen(const SessionStep& step) {
   using ChangeKind = ListenChange::Kind;
-  const bool listens = step.kind == Kind::listen;
+  const bool listens = step.kind == StepKind::listen;
   const bool shared =
       client_.listening != nullptr && (!listens || client_.listening->is_told(step.name));
   const bool bound = (client_.pins & bit(PinReason::listen)) != 0;

@@ -12,7 +12,7 @@
 namespace forebay::core {
 namespace {
 
-using Kind = SessionStep::Kind;
+using StepKind = SessionStep::Kind;
 using sql::Value;
 
 // Facts::memo.
@@ -25,24 +25,24 @@ constexpr int kUsesShift = 4;
 /// Functions that leave something in the session, and what.
 struct Lasting {
   std::string_view name;
-  Kind kind;
+  StepKind kind;
   PinReason reason;
 };
 constexpr Lasting kLasting[] = {
-    {"pg_advisory_lock", Kind::hold, PinReason::advisory_lock},
-    {"pg_advisory_lock_shared", Kind::hold, PinReason::advisory_lock},
-    {"pg_try_advisory_lock", Kind::hold, PinReason::advisory_lock},
-    {"pg_try_advisory_lock_shared", Kind::hold, PinReason::advisory_lock},
-    {"pg_advisory_unlock", Kind::look, PinReason::none},
-    {"pg_advisory_unlock_shared", Kind::look, PinReason::none},
-    {"pg_advisory_unlock_all", Kind::look, PinReason::none},
-    {"currval", Kind::hold, PinReason::sequence},
-    {"lastval", Kind::hold, PinReason::sequence},
-    {"setseed", Kind::hold, PinReason::unknown},
-    {"pg_notify", Kind::notify, PinReason::none},
-    {"pg_terminate_backend", Kind::end_server, PinReason::none},
-    {"dblink_connect", Kind::hold, PinReason::unknown},
-    {"dblink_connect_u", Kind::hold, PinReason::unknown},
+    {"pg_advisory_lock", StepKind::hold, PinReason::advisory_lock},
+    {"pg_advisory_lock_shared", StepKind::hold, PinReason::advisory_lock},
+    {"pg_try_advisory_lock", StepKind::hold, PinReason::advisory_lock},
+    {"pg_try_advisory_lock_shared", StepKind::hold, PinReason::advisory_lock},
+    {"pg_advisory_unlock", StepKind::look, PinReason::none},
+    {"pg_advisory_unlock_shared", StepKind::look, PinReason::none},
+    {"pg_advisory_unlock_all", StepKind::look, PinReason::none},
+    {"currval", StepKind::hold, PinReason::sequence},
+    {"lastval", StepKind::hold, PinReason::sequence},
+    {"setseed", StepKind::hold, PinReason::unknown},
+    {"pg_notify", StepKind::notify, PinReason::none},
+    {"pg_terminate_backend", StepKind::end_server, PinReason::none},
+    {"dblink_connect", StepKind::hold, PinReason::unknown},
+    {"dblink_connect_u", StepKind::hold, PinReason::unknown},
 };
 
 /// Parameters whose value is a list of identifiers (GUC_LIST_QUOTE; PostgreSQL has a fixed list).
@@ -93,14 +93,14 @@ class Builder {
   }
 
  private:
-  SessionStep& step(Kind kind, std::string name = {}) {
+  SessionStep& step(StepKind kind, std::string name = {}) {
     SessionStep& made = work_.steps.emplace_back();
     made.kind = kind;
     made.statement = work_.statements;
     made.name = std::move(name);
     return made;
   }
-  void hold(PinReason reason) { step(Kind::hold).reason = reason; }
+  void hold(PinReason reason) { step(StepKind::hold).reason = reason; }
 
   void add(const sql::Statement& statement);
   void add_named(const sql::Statement& statement);
@@ -128,7 +128,7 @@ void Builder::add(const sql::Statement& statement) {
   }
   const bool explained = statement.kind == sql::Kind::explain && statement.analyze;
   const sql::Statement& run = explained ? statement.inner.front() : statement;
-  if ((run.changes & sql::kMakesTable) != 0) step(Kind::make_table);
+  if ((run.changes & sql::kMakesTable) != 0) step(StepKind::make_table);
   if (statement.creates_temporary && !statement.until_commit) hold(PinReason::temporary);
   add_named(statement);
 }
@@ -136,66 +136,66 @@ void Builder::add(const sql::Statement& statement) {
 void Builder::add_named(const sql::Statement& statement) {
   switch (statement.kind) {
     case sql::Kind::savepoint:
-      step(Kind::savepoint, statement.name);
+      step(StepKind::savepoint, statement.name);
       break;
     case sql::Kind::release:
-      step(Kind::release, statement.name);
+      step(StepKind::release, statement.name);
       break;
     case sql::Kind::rollback_to:
-      step(Kind::rollback_to, statement.name);
+      step(StepKind::rollback_to, statement.name);
       break;
     case sql::Kind::declare_cursor:
       if (statement.hold) hold(PinReason::held_cursor);
       break;
     case sql::Kind::listen:
-      step(Kind::listen, statement.name);
+      step(StepKind::listen, statement.name);
       break;
     case sql::Kind::unlisten:
-      step(Kind::unlisten, statement.all ? std::string() : statement.name);
+      step(StepKind::unlisten, statement.all ? std::string() : statement.name);
       break;
     case sql::Kind::load:
       hold(PinReason::library);
       break;
     case sql::Kind::discard:
-      step(statement.discard == sql::DiscardWhat::all ? Kind::discard_all : Kind::look);
+      step(statement.discard == sql::DiscardWhat::all ? StepKind::discard_all : StepKind::look);
       break;
     case sql::Kind::prepare:
       add_prepare(statement);
       break;
     case sql::Kind::create_table_as:
-      if (!statement.name.empty()) step(Kind::execute, statement.name);
+      if (!statement.name.empty()) step(StepKind::execute, statement.name);
       break;
     case sql::Kind::execute:
-      step(Kind::execute, statement.name);
+      step(StepKind::execute, statement.name);
       break;
     case sql::Kind::deallocate:
       if (statement.all) {
-        step(Kind::deallocate_all);
+        step(StepKind::deallocate_all);
       } else {
-        step(Kind::deallocate, statement.name);
+        step(StepKind::deallocate, statement.name);
       }
       break;
     case sql::Kind::notify:
-      step(Kind::notify);
+      step(StepKind::notify);
       break;
     case sql::Kind::ddl:
-      if (!statement.name.empty()) step(Kind::vacate, statement.name);
+      if (!statement.name.empty()) step(StepKind::vacate, statement.name);
       break;
     case sql::Kind::explain:
       for (const sql::Statement& inner : statement.inner) {
         const bool as_execute = inner.kind == sql::Kind::create_table_as && !inner.name.empty();
         if (inner.kind == sql::Kind::execute || as_execute) {
-          step(Kind::execute, inner.name).runs = statement.analyze;
+          step(StepKind::execute, inner.name).runs = statement.analyze;
         }
       }
       break;
     case sql::Kind::do_block:
       if (some_block_sets()) hold(PinReason::unknown);
-      step(Kind::look);
+      step(StepKind::look);
       break;
     case sql::Kind::close:
     case sql::Kind::call:
-      step(Kind::look);
+      step(StepKind::look);
       break;
     default:
       break;
@@ -216,7 +216,7 @@ bool Builder::some_block_sets() {
 void Builder::add_prepare(const sql::Statement& statement) {
   Builder inner(shape_, text_);
   for (const sql::Statement& query : statement.inner) inner.add(query);
-  SessionStep& made = step(Kind::prepare, statement.name);
+  SessionStep& made = step(StepKind::prepare, statement.name);
   if (inner.work_.steps.empty()) return;
   inner.work_.statements = 1;
   made.inner = std::make_shared<const SessionWork>(std::move(inner.work_));
@@ -237,17 +237,17 @@ void Builder::add_setting(const sql::Setting& setting, const sql::TransactionMod
       if (!value) {
         hold(PinReason::setting);
       } else if (setting.name == "session_authorization" && *value == "default") {
-        step(Kind::reset, setting.name);
+        step(StepKind::reset, setting.name);
       } else {
-        step(Kind::set, setting.name).value = *value;
+        step(StepKind::set, setting.name).value = *value;
       }
       return;
     }
     case Action::to_default:
-      step(Kind::reset, setting.name).local = local;
+      step(StepKind::reset, setting.name).local = local;
       return;
     case Action::reset_all:
-      step(Kind::reset_all);
+      step(StepKind::reset_all);
       return;
     case Action::session_characteristics:
       add_modes(modes);
@@ -264,10 +264,11 @@ void Builder::add_modes(const sql::TransactionModes& modes) {
   constexpr std::string_view kIsolation[] = {"", "read uncommitted", "read committed",
                                              "repeatable read", "serializable"};
   const auto isolation = static_cast<std::size_t>(modes.isolation);
-  if (isolation > 0) step(Kind::set, "default_transaction_isolation").value = kIsolation[isolation];
+  if (isolation > 0)
+    step(StepKind::set, "default_transaction_isolation").value = kIsolation[isolation];
   const auto choose = [&](Choice choice, const char* name) {
     if (choice != Choice::unsaid)
-      step(Kind::set, name).value = choice == Choice::yes ? "on" : "off";
+      step(StepKind::set, name).value = choice == Choice::yes ? "on" : "off";
   };
   choose(modes.read_only, "default_transaction_read_only");
   choose(modes.deferrable, "default_transaction_deferrable");
@@ -281,7 +282,7 @@ void Builder::add_call(const sql::Setting& setting) {
     return;
   }
   SessionStep made;
-  made.kind = Kind::set;
+  made.kind = StepKind::set;
   made.call = true;
   made.statement = work_.statements;
   const auto take = [&](const Value& value, std::string& text, std::uint16_t& parameter) {
@@ -308,7 +309,7 @@ void Builder::add_call(const sql::Setting& setting) {
                     setting.values.front().kind == Value::Kind::word &&
                     setting.values.front().text == "null";
   if (null || setting.action == sql::Setting::Action::to_default) {
-    made.kind = Kind::reset;
+    made.kind = StepKind::reset;
   } else {
     known = known && setting.values.size() == 1 &&
             take(setting.values.front(), made.value, made.value_parameter);
@@ -398,7 +399,7 @@ bool bind_step(SessionStep& step, const Bound& bound) {
     if (value->value) {
       step.value = *value->value;
     } else {
-      step.kind = Kind::reset;
+      step.kind = StepKind::reset;
     }
   }
   return true;
@@ -432,21 +433,22 @@ bool SessionWork::names_statements() const noexcept {
 bool SessionWork::changes_names() const noexcept {
   return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
     switch (step.kind) {
-      case Kind::prepare:
-      case Kind::deallocate:
-      case Kind::deallocate_all:
-      case Kind::discard_all:
+      case StepKind::prepare:
+      case StepKind::deallocate:
+      case StepKind::deallocate_all:
+      case StepKind::discard_all:
         return true;
       default:
-        return step.kind == Kind::execute && step.inner != nullptr && step.inner->changes_names();
+        return step.kind == StepKind::execute && step.inner != nullptr &&
+               step.inner->changes_names();
     }
   });
 }
 
 bool SessionWork::notifies() const noexcept {
   return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
-    return step.kind == Kind::notify ||
-           (step.kind == Kind::execute && step.inner != nullptr && step.inner->notifies());
+    return step.kind == StepKind::notify ||
+           (step.kind == StepKind::execute && step.inner != nullptr && step.inner->notifies());
   });
 }
 
@@ -459,19 +461,20 @@ bool SessionWork::parameters() const noexcept {
 bool SessionWork::changes_reading() const noexcept {
   return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
     switch (step.kind) {
-      case Kind::set:
-      case Kind::reset: {
+      case StepKind::set:
+      case StepKind::reset: {
         const std::string name = parameter_name(step.name);
         return step.name_parameter > 0 || name == kStandardStrings || name == kClientEncoding;
       }
-      case Kind::reset_all:
-      case Kind::discard_all:
-      case Kind::rollback_to:
+      case StepKind::reset_all:
+      case StepKind::discard_all:
+      case StepKind::rollback_to:
         return true;
-      case Kind::hold:
+      case StepKind::hold:
         return step.reason == PinReason::setting;
       default:
-        return step.inner != nullptr && step.kind == Kind::execute && step.inner->changes_reading();
+        return step.inner != nullptr && step.kind == StepKind::execute &&
+               step.inner->changes_reading();
     }
   });
 }
@@ -519,7 +522,7 @@ SessionWorkRef executed_work(const SessionWorkRef& work) {
   for (SessionStep& step : executed->steps) {
     if (step.name_parameter + step.value_parameter + step.local_parameter == 0) continue;
     SessionStep unknown;
-    unknown.kind = Kind::hold;
+    unknown.kind = StepKind::hold;
     unknown.reason = PinReason::setting;
     step = std::move(unknown);
   }

@@ -15,7 +15,7 @@ using config::TlsMode;
 
 /// Of one message, or of a login: answers to our questions are short rows.
 constexpr std::size_t kReceivedMax = 1024 * 1024;
-constexpr std::size_t kHeader = 5;
+constexpr std::size_t kHeaderSize = 5;
 
 }  // namespace
 
@@ -159,7 +159,7 @@ void SideConnection::hand_over() {
   const std::uint32_t connection = connects_;
   std::string received = std::exchange(received_, {});
   std::size_t at = 0;
-  while (received.size() - at >= kHeader) {
+  while (received.size() - at >= kHeaderSize) {
     const Bytes rest = Bytes(received).substr(at);
     const std::uint32_t length = pg::Reader(rest.substr(1)).u32();
     if (length < 4 || length > kReceivedMax) {
@@ -168,7 +168,7 @@ void SideConnection::hand_over() {
     }
     if (rest.size() < 1 + std::size_t{length}) break;
     at += 1 + std::size_t{length};
-    owner_.on_said(rest.front(), rest.substr(kHeader, length - 4));
+    owner_.on_said(rest.front(), rest.substr(kHeaderSize, length - 4));
     if (connects_ != connection) return;
   }
   received.erase(0, at);

@@ -9,7 +9,7 @@ namespace forebay::core {
 namespace {
 
 /// No longer text is kept; the rest is cut off.
-constexpr std::size_t kTextMax = 1000;
+constexpr std::size_t kShownMax = 1000;
 /// The most rounds of grace.
 constexpr std::uint8_t kHeatMax = 60;
 
@@ -25,8 +25,8 @@ std::array<std::uint64_t StatementCounts::*, 8> members() noexcept {
 
 // Cut where a character begins.
 std::string shortened(std::string text) {
-  if (text.size() <= kTextMax) return text;
-  std::size_t end = kTextMax;
+  if (text.size() <= kShownMax) return text;
+  std::size_t end = kShownMax;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
   text.resize(end);
   return text + "...";
@@ -125,7 +125,7 @@ std::uint64_t shape_number(const sql::Shape& shape) {
 }
 
 std::string shape_text(const sql::Shape& shape) {
-  return shortened(sql::printable(shape.key().substr(0, 2 * kTextMax)));
+  return shortened(sql::printable(shape.key().substr(0, 2 * kShownMax)));
 }
 
 StatementEntryRef StatementTable::find(const sql::Shape& shape, std::uint64_t pool,

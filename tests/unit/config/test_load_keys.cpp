@@ -216,7 +216,9 @@ TEST(LoadConfig, has_a_test_value_for_every_general_key) {
   for (const auto& [name, value] : kOtherValues) named.insert(name);
   std::set<std::string> keys;
   for (const Key<Config>& key : general_keys()) {
-    if (!key.secret) EXPECT_TRUE(keys.insert(full_name(key)).second);
+    if (!key.secret) {
+      EXPECT_TRUE(keys.insert(full_name(key)).second);
+    }
   }
   EXPECT_EQ(keys, named);
 }

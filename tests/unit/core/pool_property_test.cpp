@@ -95,7 +95,9 @@ class Schedule {
     Model& m = model();
     EXPECT_LE(m.opening + count, std::max(m.parallel, m.opening));
     // As many as wait, and no more.
-    if (count > 0) EXPECT_LE(m.opening + count, m.waiting.size());
+    if (count > 0) {
+      EXPECT_LE(m.opening + count, m.waiting.size());
+    }
     m.opening += count;
     m.total += count;
   }
@@ -133,7 +135,9 @@ class Schedule {
       while (at < m.parked.size() && m.parked[at].link != acquired.link) ++at;
       ASSERT_LT(at, m.parked.size()) << "a link that was not parked";
       // Of several that were parked at one moment, any.
-      if (at != choice) EXPECT_EQ(m.parked[at].since, since);
+      if (at != choice) {
+        EXPECT_EQ(m.parked[at].since, since);
+      }
       EXPECT_EQ(acquired.home.value(), m.parked[at].worker);
       EXPECT_EQ(acquired.kind == Acquired::here,
                 m.parked[at].worker == ticket.session.worker.value());

@@ -11,7 +11,9 @@ namespace {
 class Tenants : public ::testing::Test {
  protected:
   void work(const std::string& tenant, std::uint64_t microseconds, std::uint32_t worker = 0) {
-    directory_.find_or_make(tenant)->of(WorkerId(worker)).count({0, microseconds, 0}, false);
+    directory_.find_or_make(tenant)
+        ->of(WorkerId(static_cast<std::uint16_t>(worker)))
+        .count({0, microseconds, 0}, false);
   }
   /// What each has used, by the label.
   std::map<std::string, std::uint64_t> shown(std::size_t max) {
@@ -66,7 +68,9 @@ TEST_F(Tenants, who_becomes_noisy_is_shown_and_nothing_counts_backwards) {
     std::uint64_t sum = 0;
     for (const auto& [name, value] : now) {
       sum += value;
-      if (before.contains(name)) EXPECT_GE(value, before[name]) << name;
+      if (before.contains(name)) {
+        EXPECT_GE(value, before[name]) << name;
+      }
     }
     // One that lost its place took its own 100 along.
     EXPECT_EQ(sum + (now.contains("b") ? 0 : 100), all);
