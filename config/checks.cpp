@@ -114,28 +114,7 @@ class Checker {
 
   void check_tenants() {
     const TenantSettings& tenants = config_.tenants;
-    for (const auto& [key, pattern] : {std::pair("user_pattern", &tenants.user_pattern),
-                                       std::pair("database_pattern", &tenants.database_pattern)}) {
-      if (!pattern->empty() && pattern->find(kTenantMark) == std::string::npos) {
-        tenants_error(key, "expected {tenant} in it, such as \"app.{tenant}\"");
-      }
-    }
-    const std::string& setting = tenants.setting;
-    const bool capitals =
-        std::any_of(setting.begin(), setting.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-    if (!setting.empty() && (capitals || setting.find('.') == std::string::npos)) {
-      tenants_error("setting", "expected small letters with a dot, such as \"app.tenant_id\"");
-    }
-    constexpr std::size_t kClaimKeyMin = 16;
-    if (!tenants.claim_key.empty() && tenants.claim_key.reveal().size() < kClaimKeyMin) {
-      tenants_error("claim_key", "it has less than 16 bytes; make one with: openssl rand -hex 32");
-    }
-    if (!tenants.claim_key.empty() && setting.empty()) {
-      tenants_error("claim_key", "there is no setting to have the claim; set setting as well");
-    }
-    if (std::ranges::find(tenants.report_tables, "*") != tenants.report_tables.end()) {
-      tenants_error("report_tables", "\"*\" is not possible; set firewall = \"report\"");
-    }
+    for (const auto& [key, why] : complaints_about(tenants)) tenants_error(key, why);
     if (tenants.databases.empty()) return;
     const bool nobody = tenants.users.empty() && tenants.user_pattern.empty() &&
                         tenants.database_pattern.empty() && tenants.startup_parameter.empty();

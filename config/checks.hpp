@@ -2,6 +2,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "config/document.hpp"
 #include "config/reading.hpp"
@@ -20,6 +22,10 @@ void check_together(const Config& config, const Table& root, Reading& reading);
 /// What must hold between the keys about Patroni of the database that stands at `entry`.
 void check_patroni(const Database& database, std::string section, const Member& entry,
                    Reading& reading);
+
+/// Keys of [tenants] that do not fit together, and why.
+[[nodiscard]] std::vector<std::pair<std::string_view, std::string>> complaints_about(
+    const TenantSettings& tenants);
 
 /// What must hold within a rule, which stands at `at`.
 void check_rule(const Rule& rule, const Table& table, Position at, Problems& problems);

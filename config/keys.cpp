@@ -185,6 +185,10 @@ Keys<StatementLimits> statement_limit_keys() {
       key("", "max_waiting_statements", Effect::at_once, &L::max_waiting_statements,
           Count{0, 1'000'000},
           "So many wait for each of the two limits at most; what comes then is refused."),
+      key("", "max_bytes_per_second", Effect::at_once, &L::max_bytes_per_second, ByteRate{},
+          "The most that is sent to and received from clients within a second, on average, such as "
+          "\"10MiB\". What is more goes on its way later: neither the client nor its server is "
+          "read from until then, which counts as the statement's time. 0 for no limit."),
   };
 }
 
@@ -394,46 +398,6 @@ Keys<TenantSettings> tenant_limit_keys() {
           "here, such as {acme = 2}, have so many turns in a row; also as a section "
           "[tenants.weights]."));
   return keys;
-}
-
-Keys<TenantSettings> tenant_keys() {
-  using T = TenantSettings;
-  return {
-      key("", "databases", Effect::new_clients, &T::databases, Texts{"[\"app\"]"},
-          "The databases, by the names that clients give; \"*\" for all. Empty: no tenants."),
-      key("", "users", Effect::new_clients, &T::users, TextByName{},
-          "Users and their tenants, such as {app_acme = \"acme\"}; also as a section "
-          "[tenants.users]. Goes before what follows."),
-      key("", "user_pattern", Effect::new_clients, &T::user_pattern, Text{"app.{tenant}"},
-          "The name of a tenant's users, such as \"app.{tenant}\" or \"{tenant}_rw\"; \"\" for "
-          "none."),
-      key("", "database_pattern", Effect::new_clients, &T::database_pattern, Text{"shop_{tenant}"},
-          "The name of a tenant's databases, such as \"shop_{tenant}\"; \"\" for none."),
-      key("", "startup_parameter", Effect::new_clients, &T::startup_parameter,
-          Text{"forebay.tenant"},
-          "A start-up parameter, also in options=-c, by which a client says itself whose it is, "
-          "such as \"forebay.tenant\"; \"\" for none. Only for clients that are trusted with all "
-          "tenants' data."),
-      key("", "column", Effect::at_once, &T::column, PostgresName{"tenant_id"},
-          "The column that says whose a row is."),
-      key("", "column_type", Effect::new_clients, &T::column_type, Choice<TenantType>{kTenantTypes},
-          "What the column holds: text (also varchar), integer of any size, or uuid."),
-      key("", "setting", Effect::new_clients, &T::setting, Text{"app.tenant_id"},
-          "A run-time parameter that always has the tenant's value and that clients cannot change, "
-          "for policies of row level security; \"\" for none."),
-      key("", "firewall", Effect::at_once, &T::firewall, Choice<FirewallMode>{kFirewallModes},
-          "Whether statements are held to the tenant's rows. off: no. report: what would be "
-          "refused is logged and counted. enforce: it is refused."),
-      key("", "tables", Effect::at_once, &T::tables, Texts{"[\"*\"]"},
-          "Tables and views that have the column: \"orders\" in every schema, \"app.orders\" in "
-          "one, \"*\" for all but PostgreSQL's own (pg_...) and shared_tables. Where a table is "
-          "not listed by its name, joins and sub-selects must say whose column it is "
-          "(o.tenant_id)."),
-      key("", "report_tables", Effect::at_once, &T::report_tables, Texts{"[\"orders\"]"},
-          "Those of which violations are only reported."),
-      key("", "shared_tables", Effect::at_once, &T::shared_tables, Texts{"[\"countries\"]"},
-          "With \"*\": tables without the column, which all tenants may use."),
-  };
 }
 
 /// Three keys for one member. An empty one says nothing, so it must not undo what another said.

@@ -25,6 +25,7 @@ struct Section {
 [[nodiscard]] Keys<Config> cluster_keys();
 [[nodiscard]] Keys<Database> read_share_keys();
 [[nodiscard]] Keys<PatroniSettings> patroni_keys();
+[[nodiscard]] Keys<TenantSettings> tenant_keys();
 /// [databases.NAME]
 [[nodiscard]] const Keys<Database>& database_keys();
 /// [databases.NAME.tls]

@@ -65,6 +65,8 @@ Keys<Rule> session_keys() {
           "Only for clients of these databases, by the names that clients give. Empty: of all; so "
           "it is with what follows."),
       key("", "users", Effect::at_once, &R::users, Texts{"[\"reports\"]"}, "Only for these users."),
+      key("", "tenants", Effect::at_once, &R::tenants, Texts{"[\"acme\"]"},
+          "Only for sessions of these tenants, as [tenants] says whose they are."),
       key("", "applications", Effect::at_once, &R::applications, Texts{"[\"metabase\"]"},
           "Only while application_name is one of these. It is the client's own word."),
       key("", "addresses", Effect::at_once, &R::addresses, Networks{},
@@ -83,8 +85,13 @@ Keys<Rule> statement_keys() {
       key("", "tables", Effect::at_once, &R::tables, Texts{"[\"orders\"]"},
           "Only statements that name one of these tables or views: \"orders\" in every schema, "
           "\"app.orders\" in that one, or where the statement names none."),
+      key("", "other_tables", Effect::at_once, &R::other_tables, Texts{"[\"orders\"]"},
+          "Only statements that name a table or view which is none of these, named likewise: with "
+          "an error, those that are not listed are closed."),
       key("", "functions", Effect::at_once, &R::functions, Texts{"[\"pg_sleep\"]"},
           "Only statements that call one of these functions, named likewise."),
+      key("", "other_functions", Effect::at_once, &R::other_functions, Texts{"[\"lower\"]"},
+          "Only statements that call a function which is none of these."),
       key("", "statements", Effect::at_once, &R::statements, Texts{"[\"SELECT 1\"]"},
           "Only statements that differ from one of these in nothing but the values of literals, "
           "blanks and comments."),
@@ -162,6 +169,16 @@ std::string matches_of(const Rule& rule) {
 
 std::string actions_of(const Rule& rule) {
   return said(rule, true);
+}
+
+std::string toml_of(const Rule& rule) {
+  const Rule otherwise;
+  std::string text = "[[rules]]\n";
+  for (const Key<Rule>& key : rule_keys()) {
+    if (key.same(rule, otherwise)) continue;
+    text.append(key.name).append(" = ").append(key.show(rule)).append("\n");
+  }
+  return text;
 }
 
 void check_rule(const Rule& rule, const Table& table, Position at, Problems& problems) {

@@ -13,6 +13,7 @@ namespace {
 using Limit = std::optional<std::uint32_t> TenantLimits::*;
 
 constexpr std::string_view kStatementTimeout = "statement_timeout";
+constexpr std::string_view kBytesPerSecond = "max_bytes_per_second";
 
 struct LimitKey {
   std::string_view name;
@@ -33,7 +34,7 @@ constexpr std::array kLimits = {
 std::string names_of_limits() {
   std::string names;
   for (const LimitKey& key : kLimits) names.append(key.name).append(", ");
-  return names.append(kStatementTimeout);
+  return names.append(kBytesPerSecond).append(", ").append(kStatementTimeout);
 }
 
 }  // namespace
@@ -59,6 +60,11 @@ std::optional<TenantLimitsByName::Held> TenantLimitsByName::read(const Value& va
         if (!held.statement_timeout) return std::nullopt;
         continue;
       }
+      if (member.name == kBytesPerSecond) {
+        held.max_bytes_per_second = ByteRate().read(member.value, reading);
+        if (!held.max_bytes_per_second) return std::nullopt;
+        continue;
+      }
       const auto known = std::ranges::find(kLimits, member.name, &LimitKey::name);
       if (known == kLimits.end()) {
         reading.refuse(member.at, "a tenant has no limit " + quoted(member.name) + "; there are " +
@@ -77,18 +83,26 @@ std::string TenantLimitsByName::show(const Held& all) const {
   std::string shown;
   for (const auto& [tenant, limits] : all) {
     std::string inner;
+    const auto say = [&inner](std::string_view name, const std::string& value) {
+      inner.append(inner.empty() ? "" : ", ").append(name).append(" = ").append(value);
+    };
     for (const LimitKey& key : kLimits) {
-      if (!(limits.*key.limit)) continue;
-      inner.append(inner.empty() ? "" : ", ").append(key.name);
-      inner.append(" = ").append(std::to_string(*(limits.*key.limit)));
+      if (limits.*key.limit) say(key.name, std::to_string(*(limits.*key.limit)));
+    }
+    if (limits.max_bytes_per_second) {
+      say(kBytesPerSecond, ByteRate().show(*limits.max_bytes_per_second));
     }
     if (limits.statement_timeout) {
-      inner.append(inner.empty() ? "" : ", ").append(kStatementTimeout);
-      inner.append(" = ").append(Time().show(*limits.statement_timeout));
+      say(kStatementTimeout, Time().show(*limits.statement_timeout));
     }
     shown += (shown.empty() ? "" : ", ") + quoted(tenant) + " = {" + inner + "}";
   }
   return "{" + shown + "}";
+}
+
+std::string_view TenantSettings::learner_of(std::string_view tenant) const {
+  if (learn.size() == 1 && learn.front() == "*") return "*";
+  return std::ranges::find(learn, tenant) != learn.end() ? tenant : std::string_view();
 }
 
 StatementLimits TenantSettings::statements_of(std::string_view tenant) const {
@@ -101,6 +115,7 @@ StatementLimits TenantSettings::statements_of(std::string_view tenant) const {
       own.max_statements_per_second.value_or(terms.max_statements_per_second);
   terms.statement_burst = own.statement_burst.value_or(terms.statement_burst);
   terms.max_waiting_statements = own.max_waiting_statements.value_or(terms.max_waiting_statements);
+  terms.max_bytes_per_second = own.max_bytes_per_second.value_or(terms.max_bytes_per_second);
   return terms;
 }
 

@@ -131,6 +131,34 @@ std::optional<CountOrAuto::Held> CountOrAuto::read(const Value& value, Reading& 
   return Held(*number);
 }
 
+std::optional<ByteSize> ByteRate::read(const Value& value, Reading& reading) const {
+  constexpr const char* kForm = "a size such as \"10MiB\" (or 0 for no limit)";
+  if (const auto* number = value.as<std::int64_t>(); number != nullptr && *number == 0) {
+    return ByteSize();
+  }
+  const auto* text = value.as<std::string>();
+  if (text == nullptr) {
+    reading.expected(value, kForm);
+    return std::nullopt;
+  }
+  const Result<ByteSize> size = parse_size(*text);
+  if (!size) {
+    reading.refuse(value.at, size.error().message);
+    return std::nullopt;
+  }
+  if (size->value() != 0 && (*size < kLeast || *size > kMost)) {
+    reading.refuse(value.at, format_size(*size) + " is out of range; expected a size from " +
+                                 quoted(format_size(kLeast)) + " to " + quoted(format_size(kMost)) +
+                                 ", or 0 for no limit");
+    return std::nullopt;
+  }
+  return *size;
+}
+
+std::string ByteRate::show(ByteSize size) const {
+  return size.value() == 0 ? "0" : quoted(format_size(size));
+}
+
 std::optional<milliseconds> Time::read(const Value& value, Reading& reading) const {
   if (const auto* number = value.as<std::int64_t>()) {
     if (*number == 0) return milliseconds(0);

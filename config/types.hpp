@@ -70,6 +70,17 @@ struct Time {
   [[nodiscard]] std::string hint() const { return {}; }
 };
 
+/// So many bytes a second, or more; 0 for no limit.
+struct ByteRate {
+  using Held = ByteSize;
+  static constexpr ByteSize kLeast{1024};
+  static constexpr ByteSize kMost{std::uint64_t{1} << 40};
+
+  [[nodiscard]] std::optional<ByteSize> read(const Value& value, Reading& reading) const;
+  [[nodiscard]] std::string show(ByteSize size) const;
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
 struct Text {
   using Held = std::string;
   std::string_view example;  ///< for the complaint about another type

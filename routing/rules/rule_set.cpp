@@ -37,20 +37,16 @@ std::uint64_t kinds_of(const config::Rule& rule) {
   return kinds;
 }
 
-// What a statement is, and what else it does that has a kind of its own.
-std::uint64_t kinds_of(const Statement& statement) noexcept {
-  const auto also = [&](std::uint8_t does, Kind kind) {
-    return (statement.changes & does) != 0 ? bit(kind) : 0;
-  };
-  return bit(statement.kind) | also(sql::kInserts, Kind::insert) |
-         also(sql::kUpdates, Kind::update) | also(sql::kDeletes, Kind::delete_from) |
-         also(sql::kMakesTable, Kind::create_table_as);
-}
-
 template <class Named>
 bool names_one(const std::vector<std::string>& wanted, const std::vector<Named>& named) {
   return std::ranges::any_of(
       named, [&](const Named& each) { return tenant::is_named(wanted, each.schema, each.name); });
+}
+
+template <class Named>
+bool names_another(const std::vector<std::string>& known, const std::vector<Named>& named) {
+  return std::ranges::any_of(
+      named, [&](const Named& each) { return !tenant::is_named(known, each.schema, each.name); });
 }
 
 std::uint32_t next_serial() noexcept {
@@ -74,6 +70,15 @@ Result<std::vector<std::string>> shapes_of(const config::Rule& rule) {
 }
 
 }  // namespace
+
+std::uint64_t kinds_of(const Statement& statement) noexcept {
+  const auto also = [&](std::uint8_t does, Kind kind) {
+    return (statement.changes & does) != 0 ? bit(kind) : 0;
+  };
+  return bit(statement.kind) | also(sql::kInserts, Kind::insert) |
+         also(sql::kUpdates, Kind::update) | also(sql::kDeletes, Kind::delete_from) |
+         also(sql::kMakesTable, Kind::create_table_as);
+}
 
 std::uint64_t Hits::value() const noexcept {
   std::uint64_t sum = 0;
@@ -108,7 +113,7 @@ Result<std::shared_ptr<const RuleSet>> RuleSet::make(const std::vector<config::R
   return std::shared_ptr<const RuleSet>(set);
 }
 
-Mask RuleSet::of_session(std::string_view database, std::string_view user,
+Mask RuleSet::of_session(std::string_view database, std::string_view user, std::string_view tenant,
                          const std::string& address) const {
   const auto parsed = config::parse_ip_address(address);
   const auto comes_from = [&](const std::vector<config::Network>& networks) {
@@ -119,7 +124,10 @@ Mask RuleSet::of_session(std::string_view database, std::string_view user,
   };
   Mask mask = 0;
   for (std::size_t i = 0; i < rules_.size(); ++i) {
-    if (concerns(i, database, user) && comes_from(rules_[i].said.addresses)) mask |= bit(i);
+    const config::Rule& said = rules_[i].said;
+    if (concerns(i, database, user) && among(said.tenants, tenant) && comes_from(said.addresses)) {
+      mask |= bit(i);
+    }
   }
   return mask;
 }
@@ -138,7 +146,7 @@ Mask RuleSet::of_shape(Bytes text, sql::StandardStrings standard, const sql::Sha
     const Ready& rule = rules_[i];
     if (!rule.shapes.empty() && !has_shape(rule, text, standard, shape)) continue;
     const config::Rule& said = rule.said;
-    const bool any = said.kinds.empty() && said.tables.empty() && said.functions.empty();
+    const bool any = said.kinds.empty() && said.names_nothing();
     if (any || std::ranges::any_of(facts.statements, [&](const Statement& statement) {
           return matches(rule, statement);
         })) {
@@ -156,9 +164,14 @@ bool RuleSet::matches(const Ready& rule, const Statement& statement) {
   const auto names = [&](const std::vector<std::string>& wanted, const auto& named) {
     return wanted.empty() || !all_seen || names_one(wanted, named);
   };
+  const auto others = [&](const std::vector<std::string>& known, const auto& named) {
+    return known.empty() || !all_seen || names_another(known, named);
+  };
   if ((rule.kinds == 0 || (rule.kinds & kinds_of(statement)) != 0) &&
       names(rule.said.tables, statement.tables) &&
-      names(rule.said.functions, statement.functions)) {
+      others(rule.said.other_tables, statement.tables) &&
+      names(rule.said.functions, statement.functions) &&
+      others(rule.said.other_functions, statement.functions)) {
     return true;
   }
   return std::ranges::any_of(statement.inner,

@@ -358,11 +358,17 @@ void Lifecycle::write_records() {
   if (!config_.audit.file.empty()) {
     lost_audit_records_ += write_audit_log(*shared_, config_.audit.file);
   }
+  if (!config_.tenants.learn_file.empty()) {
+    learn_file_.write(shared_->learning, config_.tenants, shared_->journal);
+  }
 }
 
-// Slow statements and the audit log, where there are such.
+// Slow statements, the audit log, and what tenants were seen to do, where there are such.
 void Lifecycle::watch_records() {
-  if (config_.slow_query_log.empty() && config_.audit.file.empty()) return;
+  if (config_.slow_query_log.empty() && config_.audit.file.empty() &&
+      config_.tenants.learn_file.empty()) {
+    return;
+  }
   write_records();
   records_timer_.expires_after(kRecordsLook);
   records_timer_.async_wait([this](const boost::system::error_code& error) {

@@ -14,6 +14,7 @@
 #include "admin/consoles.hpp"
 #include "app/cluster_sources.hpp"
 #include "app/http_server.hpp"
+#include "app/learn_file.hpp"
 #include "app/log_journal.hpp"
 #include "app/takeover.hpp"
 #include "app/worker.hpp"
@@ -130,6 +131,7 @@ class Lifecycle final : private core::Control {
   std::string files_seen_;  ///< and a second ago
   boost::asio::steady_timer records_timer_{control_};
   std::uint64_t lost_audit_records_ = 0;
+  LearnFile learn_file_;
   boost::asio::steady_timer names_timer_{control_};
   boost::asio::steady_timer workers_timer_{control_};
   boost::asio::steady_timer heap_timer_{control_};

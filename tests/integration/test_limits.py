@@ -216,6 +216,26 @@ def statements_per_second(lab: Lab) -> None:
         assert time.monotonic() - began >= 0.18
 
 
+@test(targets=FOREBAY)
+def bytes_per_second(lab: Lab) -> None:
+    """What is too much goes its way later, in both directions, and the others' is not held up."""
+    port = ports.claim()
+    target = lab.target(options={"http": f"127.0.0.1:{port}"}, databases={
+        "app": Database(options={"max_bytes_per_second": "1MiB"}),
+        "other": Database()})
+    much = "x" * (3 << 19)                    # 1.5 MiB: half of it has to wait
+    with target.connect() as client, target.connect("other", "other") as other:
+        began = time.monotonic()
+        assert client.value(f"select length('{much}')") == str(len(much))
+        assert client.value("select repeat('x', 3 << 19)") == much
+        assert client.value("select 1") == "1"
+        assert time.monotonic() - began >= 1.9
+        before = Scrape(port).sum("byte_rate_pauses_total")
+        assert before > 0
+        assert other.value("select repeat('x', 3 << 19)") == much
+        assert Scrape(port).sum("byte_rate_pauses_total") == before
+
+
 @test(modes=("transaction",), targets=FOREBAY)
 def connections_that_say_nothing(lab: Lab) -> None:
     """They hold no memory to speak of, and are ended by client_login_timeout."""

@@ -37,6 +37,10 @@ bool configure_limit(config::StatementLimits& limits, const Word& word) {
   if (word.name == "max_statements_per_second") return set(limits.max_statements_per_second);
   if (word.name == "statement_burst") return set(limits.statement_burst);
   if (word.name == "max_waiting_statements") return set(limits.max_waiting_statements);
+  if (word.name == "max_bytes_per_second") {
+    limits.max_bytes_per_second = config::ByteSize(std::stoul(word.text));
+    return true;
+  }
   return false;
 }
 

@@ -52,6 +52,10 @@ Plan make_plan(Random& random) {
     statements.max_statements_per_second = static_cast<std::uint32_t>(20 + random.below(200));
     statements.statement_burst = static_cast<std::uint32_t>(1 + random.below(5));
   }
+  Random bytes = random;  // so that the seeds mean what they meant
+  if (bytes.chance(15)) {
+    statements.max_bytes_per_second = config::ByteSize(2'000 + bytes.below(20'000));
+  }
   return plan;
 }
 
@@ -81,7 +85,8 @@ std::string Plan::text() const {
   text += ", limit " + std::to_string(config.databases.at("app").max_db_connections);
   const config::StatementLimits& limits = config.databases.at("app").statements;
   text += ", statements " + std::to_string(limits.max_statements) + " at a time, " +
-          std::to_string(limits.max_statements_per_second) + " per second";
+          std::to_string(limits.max_statements_per_second) + " per second, bytes " +
+          std::to_string(limits.max_bytes_per_second.value());
   text += ", of a host " + std::to_string(config.max_host_connections);
   text += ", statements " + std::to_string(config.max_prepared_statements);
   if (faults) text += ", faults";

@@ -67,13 +67,16 @@ struct Rule {
   // Whose.
   std::vector<std::string> databases;
   std::vector<std::string> users;
+  std::vector<std::string> tenants;
   std::vector<std::string> applications;  ///< application_name, as it is now
   std::vector<Network> addresses;
 
   // Which statements.
   std::vector<std::string> kinds;  ///< of kStatementKinds
   std::vector<std::string> tables;
+  std::vector<std::string> other_tables;  ///< those that these are not
   std::vector<std::string> functions;
+  std::vector<std::string> other_functions;
   std::vector<std::string> statements;  ///< those with the same shape
   Pattern pattern;
   std::optional<bool> unknown;
@@ -88,7 +91,10 @@ struct Rule {
 
   /// Whether it looks at what a statement is.
   [[nodiscard]] bool looks_at_facts() const noexcept {
-    return !(kinds.empty() && tables.empty() && functions.empty() && statements.empty());
+    return !(kinds.empty() && names_nothing() && statements.empty());
+  }
+  [[nodiscard]] bool names_nothing() const noexcept {
+    return tables.empty() && other_tables.empty() && functions.empty() && other_functions.empty();
   }
   /// Whether statements of which nobody knows what they are count as matched.
   [[nodiscard]] bool takes_unknown() const noexcept { return unknown.value_or(!error.empty()); }
@@ -98,5 +104,7 @@ struct Rule {
 /// What it matches and what it does, as the file says these.
 [[nodiscard]] std::string matches_of(const Rule& rule);
 [[nodiscard]] std::string actions_of(const Rule& rule);
+/// The rule as a [[rules]] section of a file, which ends with a line feed.
+[[nodiscard]] std::string toml_of(const Rule& rule);
 
 }  // namespace forebay::config

@@ -27,6 +27,7 @@ struct TenantLimits {
   std::optional<std::uint32_t> max_statements_per_second;
   std::optional<std::uint32_t> statement_burst;
   std::optional<std::uint32_t> max_waiting_statements;
+  std::optional<ByteSize> max_bytes_per_second;
   std::optional<std::chrono::milliseconds> statement_timeout;
   bool operator==(const TenantLimits&) const = default;
 };
@@ -57,6 +58,9 @@ struct TenantSettings {
   std::vector<std::string> tables;
   std::vector<std::string> report_tables;
   std::vector<std::string> shared_tables;
+
+  std::vector<std::string> learn;  ///< tenants, or "*": what all do, together
+  std::string learn_file;
   bool operator==(const TenantSettings&) const = default;
 
   [[nodiscard]] std::uint32_t weight(std::string_view tenant) const {
@@ -64,6 +68,8 @@ struct TenantSettings {
     return found == weights.end() ? 1 : found->second;
   }
   [[nodiscard]] bool serve(std::string_view database) const;
+  /// Under whose name it is learned what this tenant does: its own or "*"; empty: it is not.
+  [[nodiscard]] std::string_view learner_of(std::string_view tenant) const;
   [[nodiscard]] StatementLimits statements_of(std::string_view tenant) const;
   [[nodiscard]] std::uint32_t max_clients_of(std::string_view tenant) const;
   [[nodiscard]] std::chrono::milliseconds statement_timeout_of(std::string_view tenant) const;

@@ -15,6 +15,7 @@ void ClientSession::follow_rules() {
   if (set == nullptr || (link_ != nullptr && link_->dedicated())) return;
   const PeerFacts peer = stream_->peer();
   const rules::Mask mine = set->of_session(pool_->key().database, user(),
+                                           relay_.tenant == nullptr ? "" : relay_.tenant->value,
                                            peer.unix_socket ? std::string() : peer.address);
   if (mine == 0) return;
   relay_.rules = std::make_unique<SessionRules>(SessionRules{set, mine, {}});

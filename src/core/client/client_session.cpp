@@ -176,6 +176,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
       link_->relay().meter.pool->client_bytes.add(consumed);
       if (relay_.tenant != nullptr) relay_.tenant->client.counters()->received_bytes.add(consumed);
     }
+    pace(consumed);
     return consumed;
   }
 }
@@ -196,7 +197,8 @@ void ClientSession::settle() {
   if (throttle_ != nullptr && phase_ == Phase::idle) leave_limits();
   if (phase_ == Phase::linked) {
     link_->watch();
-  } else if (phase_ == Phase::idle && pool_->settings().client_idle_timeout.count() > 0) {
+  } else if (phase_ == Phase::idle && pool_->settings().client_idle_timeout.count() > 0 &&
+             !paced()) {
     arm(pool_->settings().client_idle_timeout);
   }
   if (phase_ != Phase::closed) update_reading();
@@ -246,7 +248,7 @@ void ClientSession::send_own() {
 // Reads only what can be used: not while the server, or the client itself, does not take what is
 // there already.
 void ClientSession::update_reading() {
-  bool wanted = unsent_.empty() && stash_.size() < kStashMax;
+  bool wanted = unsent_.empty() && stash_.size() < kStashMax && !paced();
   if (phase_ == Phase::linked) {
     wanted = wanted && link_->sent_all() && link_->relay().expected.size() < kExpectedMax;
   }
@@ -276,8 +278,9 @@ bool ClientSession::follow_suspension() {
 
 // ---------------------------------------------------------------- bytes for the client
 
-void ClientSession::server_spoke() {
+void ClientSession::server_spoke(std::size_t bytes) {
   send_own();
+  pace(bytes);
   if (unsent_.empty()) return;
   link_->pause();
   link_->relay().meter.hold(engine_.now());
@@ -300,7 +303,7 @@ void ClientSession::on_writable() {
     finish();
     return;
   }
-  if (phase_ == Phase::linked) {
+  if (phase_ == Phase::linked && !paced()) {
     link_->resume();
     link_->relay().meter.let_go(engine_.now());
   }
@@ -396,8 +399,7 @@ bool ClientSession::after_transaction() {
 
 void ClientSession::give_link_back() {
   ServerLink* link = std::exchange(link_, nullptr);
-  // It waited for this client to read; whoever has it next does not.
-  if (!unsent_.empty()) link->resume();
+  free_link(*link);
   enter(throttle_ != nullptr && throttle_->held ? Phase::held : Phase::idle);
   if (replicas_ != nullptr) note_unlinked();
   if (link->relay().listens) {

@@ -127,8 +127,9 @@ class ClientSession final : public StreamEvents {
 
   /// A link was made for it, or is being tried for it.
   void expect_link(ServerLink& link) noexcept { link_ = &link; }
-  /// What the server said for the client stands in the engine's conduit: sends it.
-  void server_spoke();
+  /// What the server said for the client, in so many bytes, stands in the engine's conduit: sends
+  /// it.
+  void server_spoke(std::size_t bytes);
   /// Whose a slow statement was.
   void describe(SlowSample& sample) const;
   /// The same of what the audit log has to say of this event; `link` may be null.
@@ -142,6 +143,8 @@ class ClientSession final : public StreamEvents {
   void link_lost(ServerLink& link, const std::string& reason, bool said, bool in_message);
   /// It has taken longer than a timeout allows.
   void over_time(TimeLimit limit);
+  /// Nothing is read from it, nor from its server, for the sake of max_bytes_per_second.
+  [[nodiscard]] bool paced() const noexcept;
   /// Nothing waits for the client to read.
   [[nodiscard]] bool takes_all() const noexcept { return unsent_.empty(); }
   /// The hub listens to what was asked for, or does not.
@@ -273,6 +276,10 @@ class ClientSession final : public StreamEvents {
   void end_hold();
   void reject_held(const Refused& reason);
   void leave_limits();
+  void pace(std::size_t bytes);
+  static void on_pace(void* self);
+  void go_on();
+  void free_link(ServerLink& link);
 
   // LISTEN through the shared connection.
   void ask_hub();

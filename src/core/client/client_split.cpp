@@ -106,8 +106,7 @@ bool ClientSession::finish_attempt() {
       engine_.refuse_read(pool_->serial(), use.route);
     }
     ServerLink* const link = std::exchange(link_, nullptr);
-    // It may have waited for this client to read; whoever has it next does not.
-    if (!unsent_.empty()) link->resume();
+    free_link(*link);
     try_primary();
     if (link->relay().at_rest()) {
       engine_.release(*link);

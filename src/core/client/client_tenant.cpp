@@ -98,8 +98,11 @@ void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::P
   ticket_.tenant = static_cast<std::uint32_t>(std::hash<std::string>()(value)) | 1;
   ticket_.weight = static_cast<std::uint16_t>(engine_.config().tenants.weight(value));
   TenantClient client(engine_.shared().tenants.find_or_make(value), engine_.id());
+  const std::string_view learner = engine_.config().tenants.learner_of(value);
+  auto learning =
+      learner.empty() ? nullptr : engine_.shared().learning.find_or_make(std::string(learner));
   relay_.tenant = std::make_unique<const SessionTenant>(
-      SessionTenant{std::move(value), std::move(policy), std::move(client)});
+      SessionTenant{std::move(value), std::move(policy), std::move(client), std::move(learning)});
 }
 
 void ClientSession::note_objections(const Objections& objections) {

@@ -51,13 +51,18 @@ void ClientSession::follow_limits() {
     }
     add(tenants.statements_of(tenant), "tenant \"" + tenant + "\"", section);
   }
+  const bool was_paced = paced();
   if (limits.empty()) {
     throttle_.reset();
-    return;
+  } else {
+    throttle_ = std::make_unique<Throttle>(&ClientSession::on_pace, this);
+    throttle_->limits = std::move(limits);
+    throttle_->counts_bytes = std::ranges::any_of(throttle_->limits, [](const auto& limit) {
+      return limit->terms().max_bytes_per_second.value() > 0;
+    });
   }
-  throttle_ = std::make_unique<Throttle>();
-  throttle_->limits = std::move(limits);
-  throttle_->link_wanted = link_wanted();
+  if (throttle_ != nullptr) throttle_->link_wanted = link_wanted();
+  if (was_paced) go_on();
 }
 
 // In session mode nobody has a place without a link. In another mode somebody may, and wait for a
@@ -187,6 +192,48 @@ void ClientSession::end_hold() {
   if (phase_ == Phase::held) enter(Phase::idle);
   continue_input();
   settle();
+}
+
+bool ClientSession::paced() const noexcept {
+  return throttle_ != nullptr && throttle_->paced.armed();
+}
+
+// So many bytes went to or from the client. Where that was too much, nothing more is read for a
+// while, neither from it nor from its server.
+void ClientSession::pace(std::size_t bytes) {
+  if (throttle_ == nullptr || !throttle_->counts_bytes || bytes == 0) return;
+  if (phase_ == Phase::closing || phase_ == Phase::closed) return;
+  Instant until = engine_.now();
+  for (const auto& limit : throttle_->limits) {
+    until = std::max(until, limit->move(bytes, engine_.now()));
+  }
+  if (until <= engine_.now()) return;
+  if (!paced()) engine_.counters().held_bytes.add();
+  engine_.timers().arm(throttle_->paced, until);
+  if (phase_ == Phase::linked) {
+    link_->pause();
+    link_->relay().meter.hold(engine_.now());
+  }
+  update_reading();
+}
+
+void ClientSession::on_pace(void* self) {
+  static_cast<ClientSession*>(self)->go_on();
+}
+
+// What was held up for its bytes is read again.
+void ClientSession::go_on() {
+  if (phase_ == Phase::closing || phase_ == Phase::closed) return;
+  if (phase_ == Phase::linked && unsent_.empty()) {
+    link_->resume();
+    link_->relay().meter.let_go(engine_.now());
+  }
+  settle();
+}
+
+// The link may have waited for this client; whoever has it next does not.
+void ClientSession::free_link(ServerLink& link) {
+  if (!unsent_.empty() || paced()) link.resume();
 }
 
 bool ClientSession::admit(const StatementLimit& limit) {

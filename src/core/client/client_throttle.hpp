@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/engine/statement_limit.hpp"
+#include "core/engine/timer_wheel.hpp"
 #include "core/refused.hpp"
 
 namespace forebay::core {
@@ -14,6 +15,9 @@ namespace forebay::core {
 /// limits one after the other before it begins: first how many begin within a second, so that it
 /// waits for that without a place, then how many run at a time. It leaves them when it is over.
 struct Throttle {
+  /// `fire(session)` when it may go on that was held up for its bytes.
+  Throttle(void (*fire)(void*), void* session) noexcept : paced(fire, session) {}
+
   std::vector<std::shared_ptr<StatementLimit>> limits;  ///< of user, database, tenant; not empty
   Ticket ticket;
   std::size_t passed = 0;  ///< of the limits, twice
@@ -23,6 +27,8 @@ struct Throttle {
   bool link_wanted = false;        ///< who has a place elsewhere may wait for a link of this pool
   bool exempt = false;             ///< what goes on began before there were limits
   bool outdated = false;           ///< others hold since a reload
+  bool counts_bytes = false;       ///< one of the limits is of bytes
+  Timer paced;                     ///< while it runs nothing is read for the session
   std::optional<Refused> refusal;  ///< what the statement is told in a moment
 
   [[nodiscard]] bool inside() const noexcept { return exempt || passed == 2 * limits.size(); }

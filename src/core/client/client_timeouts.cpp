@@ -112,7 +112,7 @@ void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
       .give_up_transaction(link->relay(), reason, told);
   relay_.pins = pins;
   send_own();
-  if (!unsent_.empty()) link->resume();
+  free_link(*link);
   link->orphan(left);
   continue_input();
   settle();

@@ -48,7 +48,7 @@ std::string describe(const KnownFunctions::Functions* functions) {
 }
 
 // What the rules make of a text. Nothing: they leave open where it goes. Which address a client
-// comes from and what its application is called is not known here.
+// comes from, whose it is and what its application is called is not known here.
 std::optional<bool> explain_rules(Engine& engine, const Pool& pool, Bytes text,
                                   const sql::Facts& facts, const sql::Shape& shape,
                                   RouteSteps& steps) {
@@ -59,10 +59,12 @@ std::optional<bool> explain_rules(Engine& engine, const Pool& pool, Bytes text,
     const config::Rule& rule = (*set)[i];
     const bool concerns = set->concerns(i, pool.key().database, pool.key().user);
     if (!concerns || (set->found_in(mask, text) >> i & 1) == 0) continue;
-    const bool depends = !rule.addresses.empty() || !rule.applications.empty();
-    steps.emplace_back("rule " + rule.name, std::string(rule.dry_run ? "would match" : "matches") +
-                                                (depends ? " if application and address do" : "") +
-                                                ": " + actions_of(rule));
+    const bool depends =
+        !rule.addresses.empty() || !rule.applications.empty() || !rule.tenants.empty();
+    steps.emplace_back("rule " + rule.name,
+                       std::string(rule.dry_run ? "would match" : "matches") +
+                           (depends ? " if tenant, application and address do" : "") + ": " +
+                           actions_of(rule));
     if (rule.dry_run || depends) continue;
     if (rule.target == config::RuleTarget::primary || !rule.error.empty()) return true;
     if (rule.target == config::RuleTarget::replica && split::reads_but_for_functions(facts)) {

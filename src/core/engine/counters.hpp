@@ -46,6 +46,7 @@ struct alignas(64) Counters {
   Counter refused_headers;      ///< of the PROXY protocol
   Counter held_statements;      ///< for max_statements, until there was a place
   Counter held_statement_rate;  ///< for max_statements_per_second
+  Counter held_bytes;           ///< times that a client was held up for max_bytes_per_second
   Counter refused_statements;
   Counter refused_statement_rate;
   Counter statement_timeouts;

@@ -16,6 +16,7 @@
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/statement_catalog.hpp"
 #include "core/statistics/measures.hpp"
+#include "core/statistics/tenant_learning.hpp"
 #include "core/statistics/tenant_statistics.hpp"
 #include "forebay/base/endpoint.hpp"
 #include "forebay/config/difference.hpp"
@@ -81,6 +82,7 @@ struct Shared {
   LoginRates login_rates;
   ListenerNames listeners;
   TenantDirectory tenants;
+  TenantLearnings learning;
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;
   /// The console whose order it is that nothing is read, or is about to be; 0: none.

@@ -44,6 +44,17 @@ void StatementLimit::count_more(std::uint32_t statements, Instant now) {
   next_ = std::min(std::max(next_, now) + apart() * statements, std::max(next_, most));
 }
 
+// What a second has may go at once after a pause.
+Instant StatementLimit::move(std::size_t bytes, Instant now) {
+  const std::lock_guard lock(mutex_);
+  const auto rate = static_cast<double>(terms_.max_bytes_per_second.value());
+  if (rate == 0) return now;
+  const double seconds = static_cast<double>(bytes) / rate;
+  bytes_until_ = std::max(bytes_until_, now - kSecond) +
+                 std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  return bytes_until_;
+}
+
 StatementLimit::Entered StatementLimit::enter(Ticket& ticket, bool keeps_link) {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(!ticket.waiting);
@@ -88,7 +99,7 @@ StatementLimit::Counts StatementLimit::counts() const {
 
 bool StatementLimit::blank(Instant now) const {
   const std::lock_guard lock(mutex_);
-  return running_ == 0 && queue_.empty() && next_ <= now;
+  return running_ == 0 && queue_.empty() && next_ <= now && bytes_until_ + kSecond <= now;
 }
 
 std::shared_ptr<StatementLimit> StatementLimitDirectory::find_or_make(

@@ -16,9 +16,9 @@
 
 namespace forebay::core {
 
-/// max_statements and max_statements_per_second of one user, database or tenant: which of its
-/// statements may begin now, and which wait. Asked once for each transaction or statement alone.
-/// Thread-safe and exact.
+/// max_statements, max_statements_per_second and max_bytes_per_second of one user, database or
+/// tenant: which of its statements may begin now, and which wait, asked once for each transaction
+/// or statement alone; and when what it sends and receives may go on. Thread-safe and exact.
 class StatementLimit {
  public:
   /// `name` and `section` are for errors: user "alice", [users.alice].
@@ -38,6 +38,11 @@ class StatementLimit {
   /// A transaction had so many statements more, which were not held up: what comes next is, for a
   /// second at most.
   void count_more(std::uint32_t statements, Instant now);
+
+  // ---- how many bytes within a second
+
+  /// So many went their way: when the next may. At or before `now`: at once.
+  Instant move(std::size_t bytes, Instant now);
 
   // ---- how many run at a time
 
@@ -66,7 +71,8 @@ class StatementLimit {
   const std::string section_;
   mutable std::mutex mutex_;
   config::StatementLimits terms_;
-  Instant next_{};  ///< when the bucket is full again
+  Instant next_{};         ///< when the bucket is full again
+  Instant bytes_until_{};  ///< when that of the bytes is empty no more, if that is not over
   std::uint32_t running_ = 0;
   WaitQueue queue_;
 };

@@ -20,6 +20,7 @@
 #include "core/relay/session_rules.hpp"
 #include "core/statistics/measures.hpp"
 #include "core/statistics/statement_meter.hpp"
+#include "core/statistics/tenant_learning.hpp"
 #include "core/statistics/tenant_statistics.hpp"
 #include "forebay/config/config.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
@@ -101,6 +102,7 @@ struct SessionTenant {
   std::string value;
   std::shared_ptr<const tenant::Policy> policy;
   TenantClient client = {};
+  std::shared_ptr<TenantLearning> learning = {};  ///< null: nobody wants to know what it does
 };
 
 /// Statements that went against the policy for tenants, and the first one's why.

@@ -32,6 +32,17 @@ tenant::Violation Relay::unread() const {
 std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading,
                                               const sql::Facts& facts,
                                               std::optional<Bytes> types) const {
+  auto found = judge_text(text, reading, facts, types);
+  const bool refused = found && found->mode == tenant::Mode::enforce;
+  if (client_.tenant->learning != nullptr && !refused) {
+    client_.tenant->learning->see(facts, rules_.reader->texts.shape());
+  }
+  return found;
+}
+
+std::optional<tenant::Violation> Relay::judge_text(Bytes text, const Reading& reading,
+                                                   const sql::Facts& facts,
+                                                   std::optional<Bytes> types) const {
   const SessionTenant& tenant = *client_.tenant;
   const tenant::Policy& policy = *tenant.policy;
   std::vector<std::uint32_t> parameters;

@@ -45,6 +45,7 @@ LinkWatch::Facts ServerLink::watch_facts() const noexcept {
   return {.busy = !relay_.expected.empty(),
           .in_transaction =
               relay_.expected.batch_open() || relay_.status != pg::backend::TransactionStatus::idle,
+          .paced = client_ != nullptr && client_->paced(),
           .statements = relay_.statements_answered,
           .transactions = relay_.transactions_ended};
 }
@@ -96,8 +97,8 @@ void ServerLink::watch_fired() {
     client_->over_time(due.limit);
     return;
   }
-  if (!client_->takes_all()) {
-    // The server cannot say anything before the client has read what it said before.
+  if (!client_->takes_all() || client_->paced()) {
+    // The server is not listened to before the client has read what it said before.
     answer_until_ = engine_->now() + engine_->config().server_recovery_timeout;
     watch();
     return;

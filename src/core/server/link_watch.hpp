@@ -18,6 +18,7 @@ class LinkWatch {
   struct Facts {
     bool busy = false;               ///< the server owes an answer
     bool in_transaction = false;     ///< or in a batch that no Sync has ended
+    bool paced = false;              ///< the client is not listened to, for the bytes it had
     std::uint32_t statements = 0;    ///< that the server has answered
     std::uint32_t transactions = 0;  ///< that it has ended
   };

@@ -246,7 +246,7 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   if (!engine_->measures().fresh.empty()) keep_samples();
   if (client != nullptr && !engine_->measures().audit.fresh().empty()) client->keep_audit(this);
   if (std::exchange(relay_.says_read_only, false)) engine_->suspect(*pool_);
-  if (client != nullptr) client->server_spoke();
+  if (client != nullptr) client->server_spoke(progress.consumed);
   if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
     relay_.unanswered = relay_.unanswered && relay_.settings_cancelled;
     if (!relay_.settings_cancelled) {

@@ -113,7 +113,10 @@ const std::map<std::string, std::string> kOtherValues = {
     {"tenants.max_statements", "41"},
     {"tenants.max_statements_per_second", "42"},
     {"tenants.statement_burst", "43"},
+    {"tenants.learn", R"(["acme"])"},
+    {"tenants.learn_file", R"("/tmp/learned")"},
     {"tenants.max_waiting_statements", "44"},
+    {"tenants.max_bytes_per_second", R"("47KiB")"},
     {"tenants.limits", R"({"acme" = {max_statements = 45}})"},
     {"tenants.weights", R"({"acme" = 2})"},
     {"tenants.databases", R"(["app"])"},
@@ -161,7 +164,7 @@ AddressRules some_addresses() {
 }
 
 StatementLimits some_limits() {
-  return {41, 42, 43, 44};
+  return {41, 42, 43, 44, ByteSize(47 * 1024)};
 }
 
 TenantSettings other_tenants() {
@@ -181,7 +184,9 @@ TenantSettings other_tenants() {
           .firewall = FirewallMode::report,
           .tables = {"orders", "app.items"},
           .report_tables = {"items"},
-          .shared_tables = {"countries"}};
+          .shared_tables = {"countries"},
+          .learn = {"acme"},
+          .learn_file = "/tmp/learned"};
 }
 
 void set_limits(Config& config) {
@@ -225,8 +230,8 @@ TEST(LoadConfig, has_a_test_value_for_every_general_key) {
 
 /// The key that a key cannot be without, nor it without that; "" for most.
 std::string_view inseparable_from(std::string_view key) {
-  constexpr std::array<std::array<std::string_view, 2>, 2> kPairs = {
-      {{"certificate_file", "key_file"}, {"peers", "peer_id"}}};
+  constexpr std::array<std::array<std::string_view, 2>, 3> kPairs = {
+      {{"certificate_file", "key_file"}, {"peers", "peer_id"}, {"learn", "learn_file"}}};
   for (const auto& [one, other] : kPairs) {
     if (key == one) return other;
     if (key == other) return one;
@@ -340,7 +345,7 @@ const std::string kReplicas =
     "shared_listen = true\n";
 const std::string kStatementLimits =
     "max_statements = 41\nmax_statements_per_second = 42\nstatement_burst = 43\n"
-    "max_waiting_statements = 44\n";
+    "max_waiting_statements = 44\nmax_bytes_per_second = \"47KiB\"\n";
 const std::string kPatroni =
     "etcd = [\"https://[::1]\"]\n"
     "etcd_ca_file = \"/ca\"\netcd_namespace = \"/db\"\netcd_scope = \"main\"\n";

@@ -31,6 +31,43 @@ TEST(Tenants, are_read) {
   EXPECT_FALSE(tenants.serve("b"));
 }
 
+TEST(Tenants, are_learned_from_one_by_one_or_together) {
+  TenantSettings tenants;
+  EXPECT_EQ(tenants.learner_of("acme"), "");
+  tenants.learn = {"acme"};
+  EXPECT_EQ(tenants.learner_of("acme"), "acme");
+  EXPECT_EQ(tenants.learner_of("other"), "");
+  tenants.learn = {"*"};
+  EXPECT_EQ(tenants.learner_of("acme"), "*");
+}
+
+TEST(Tenants, what_is_learned_has_a_file_and_room) {
+  const std::string tenants = "[tenants]\ndatabases = [\"any\"]\nuser_pattern = \"{tenant}\"\n";
+  const auto said = [&](const std::string& keys) {
+    return joined(errors_of(kAnyDatabase + tenants + keys));
+  };
+  EXPECT_EQ(said("learn = [\"a\"]\nlearn_file = \"/l\"\n"), "");
+  EXPECT_THAT(said("learn = [\"a\"]\n"), testing::HasSubstr("learn: there is no learn_file"));
+  EXPECT_THAT(said("learn_file = \"/l\"\n"), testing::HasSubstr("learn_file: nobody is learned"));
+  EXPECT_THAT(said("learn = [\"a\", \"*\"]\nlearn_file = \"/l\"\n"),
+              testing::HasSubstr("stands alone"));
+  std::string many;
+  for (int i = 0; i < 21; ++i) many += "\"t" + std::to_string(i) + "\", ";
+  EXPECT_THAT(said("learn = [" + many + "]\nlearn_file = \"/l\"\n"),
+              testing::HasSubstr("more than 20"));
+}
+
+TEST(Tenants, bytes_per_second_are_sizes) {
+  const std::string tenants = "[tenants]\nmax_bytes_per_second = ";
+  EXPECT_THAT(errors_of(kAnyDatabase + tenants + "5\n"),
+              testing::ElementsAre(testing::HasSubstr("expected a size such as")));
+  EXPECT_THAT(
+      errors_of(kAnyDatabase + tenants + "\"10B\"\n"),
+      testing::ElementsAre(testing::HasSubstr("out of range; expected a size from \"1KiB\"")));
+  EXPECT_THAT(errors_of(kAnyDatabase + tenants + "\"10 bytes\"\n"), testing::SizeIs(1));
+  EXPECT_TRUE(errors_of(kAnyDatabase + tenants + "0\n").empty());
+}
+
 TEST(Tenants, some_have_limits_of_their_own) {
   const auto loaded = load_text(
       kAnyDatabase +
@@ -38,7 +75,7 @@ TEST(Tenants, some_have_limits_of_their_own) {
           "max_tenant_client_connections = 10\nstatement_timeout = \"5s\"\n"
           "[tenants.limits.acme]\nmax_statements_per_second = 7\n"
           "max_tenant_client_connections = 0\n[tenants.limits.small]\nmax_statements = 1\n"
-          "statement_timeout = \"1s\"\n",
+          "statement_timeout = \"1s\"\nmax_bytes_per_second = \"1MB\"\n",
       FakeEnvironment());
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
   const TenantSettings& tenants = loaded.config->tenants;
@@ -46,6 +83,7 @@ TEST(Tenants, some_have_limits_of_their_own) {
   EXPECT_EQ(tenants.statements_of("acme"),
             (StatementLimits{.max_statements = 5, .max_statements_per_second = 7}));
   EXPECT_EQ(tenants.statements_of("small").max_statements, 1u);
+  EXPECT_EQ(tenants.statements_of("small").max_bytes_per_second, ByteSize(1'000'000));
   EXPECT_EQ(tenants.max_clients_of("other"), 10u);
   EXPECT_EQ(tenants.max_clients_of("acme"), 0u);
   EXPECT_EQ(tenants.max_clients_of("small"), 10u);

@@ -99,5 +99,17 @@ TEST_F(LinkWatchTest, names_the_limit_that_ends_first) {
   expect(start_ + seconds(6), TimeLimit::transaction);
 }
 
+TEST_F(LinkWatchTest, who_is_not_listened_to_is_not_idle) {
+  settings_.idle_transaction_timeout = seconds(2);
+  facts_.in_transaction = true;
+  watch_.begin(facts_, now_);
+  expect(start_ + seconds(2), TimeLimit::idle_transaction);
+  facts_.paced = true;
+  expect_never();
+  now_ += seconds(10);
+  facts_.paced = false;
+  expect(now_ + seconds(2), TimeLimit::idle_transaction);
+}
+
 }  // namespace
 }  // namespace forebay::core

@@ -63,6 +63,23 @@ TEST_F(StatementLimits, statements_of_a_transaction_count_against_the_next_for_a
   EXPECT_LE(limit_.begin(after(300)), after(1400));
 }
 
+TEST_F(StatementLimits, what_a_second_has_goes_at_once_and_the_rest_is_waited_for) {
+  limit_.set({.max_bytes_per_second = config::ByteSize(1000)});
+  EXPECT_EQ(limit_.move(1000, now_), now_);
+  EXPECT_EQ(limit_.move(500, now_), after(500));
+  EXPECT_EQ(limit_.move(100, after(500)), after(600));
+  EXPECT_FALSE(limit_.blank(after(1500)));
+  EXPECT_TRUE(limit_.blank(after(1600)));
+  EXPECT_EQ(limit_.move(1000, after(1600)), after(1600));
+  EXPECT_EQ(limit_.move(1, after(1600)), after(1601));
+}
+
+TEST_F(StatementLimits, bytes_go_on_at_once_where_they_are_not_limited) {
+  limit_.set({.max_statements = 1});
+  EXPECT_EQ(limit_.move(std::size_t{1} << 40, now_), now_);
+  EXPECT_TRUE(limit_.blank(now_));
+}
+
 TEST_F(StatementLimits, places_go_to_who_waits_for_longest) {
   limit_.set({.max_statements = 1});
   EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);

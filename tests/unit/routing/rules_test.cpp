@@ -116,6 +116,28 @@ TEST(RuleSet, finds_functions_by_their_names) {
   EXPECT_FALSE(matches(rule, "SELECT 'pg_sleep(1)'"));
 }
 
+TEST(RuleSet, finds_what_is_not_listed) {
+  Rule tables = refusing();
+  tables.other_tables = {"orders", "app.items"};
+  EXPECT_FALSE(matches(tables, "SELECT 1"));
+  EXPECT_FALSE(matches(tables, "SELECT * FROM orders, app.items, items"));
+  EXPECT_FALSE(matches(tables, "WITH d AS (SELECT * FROM orders) SELECT * FROM d"));
+  EXPECT_TRUE(matches(tables, "SELECT * FROM orders, secrets"));
+  EXPECT_TRUE(matches(tables, "SELECT 1 WHERE EXISTS (TABLE other.items)"));
+  EXPECT_TRUE(matches(tables, "SELECT 1; EXPLAIN DELETE FROM secrets"));
+  EXPECT_TRUE(matches(tables, "WITH orders AS (TABLE secrets) SELECT * FROM orders"));
+  EXPECT_TRUE(matches(tables, "COPY secrets TO STDOUT"));
+  EXPECT_TRUE(matches(tables, "SELECT 'x")) << "nobody knows";
+  Rule functions = refusing();
+  functions.other_functions = {"lower", "pg_catalog.count"};
+  EXPECT_FALSE(matches(functions, "SELECT lower('X'), count(*) FROM orders"));
+  EXPECT_TRUE(matches(functions, "SELECT lower(upper('x'))"));
+  // Both are asked of one statement.
+  tables.kinds = {"delete"};
+  EXPECT_FALSE(matches(tables, "SELECT * FROM secrets; DELETE FROM orders"));
+  EXPECT_TRUE(matches(tables, "DELETE FROM secrets"));
+}
+
 TEST(RuleSet, finds_shapes_and_patterns) {
   Rule shape{.name = "s", .statements = {"SELECT * FROM t WHERE id = 1"}, .log = true};
   EXPECT_TRUE(matches(shape, "select * from T /* x */ where id=2"));
@@ -134,11 +156,14 @@ TEST(RuleSet, concerns_sessions) {
   Rule one{.name = "2", .databases = {"app"}, .users = {"u", "v"}, .log = true};
   Rule near{.name = "3", .log = true};
   near.addresses = {config::Network::parse("10.0.0.0/8").value()};
-  const auto set = set_of({everybody, one, near});
-  EXPECT_EQ(set->of_session("app", "v", "10.1.2.3"), 0b111U);
-  EXPECT_EQ(set->of_session("app", "w", "11.1.2.3"), 0b001U);
-  EXPECT_EQ(set->of_session("other", "u", "::ffff:10.0.0.1"), 0b101U);
-  EXPECT_EQ(set->of_session("app", "u", ""), 0b011U) << "through a Unix socket";
+  Rule tenant{.name = "4", .tenants = {"acme"}, .log = true};
+  const auto set = set_of({everybody, one, near, tenant});
+  EXPECT_EQ(set->of_session("app", "v", "", "10.1.2.3"), 0b111U);
+  EXPECT_EQ(set->of_session("app", "w", "", "11.1.2.3"), 0b001U);
+  EXPECT_EQ(set->of_session("other", "u", "", "::ffff:10.0.0.1"), 0b101U);
+  EXPECT_EQ(set->of_session("app", "u", "", ""), 0b011U) << "through a Unix socket";
+  EXPECT_EQ(set->of_session("other", "x", "acme", "11.1.2.3"), 0b1001U);
+  EXPECT_EQ(set->of_session("other", "x", "acme2", "11.1.2.3"), 0b0001U);
 }
 
 TEST(RuleSet, judges_each_shape_once) {

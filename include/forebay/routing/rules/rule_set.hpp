@@ -21,6 +21,9 @@ namespace forebay::rules {
 using Mask = std::uint64_t;
 static_assert(config::kRulesMax == 64);
 
+/// What a statement is, and what else it does that has a kind of its own: bits by sql::Kind.
+[[nodiscard]] std::uint64_t kinds_of(const sql::Statement& statement) noexcept;
+
 /// How often a rule was the one that counts. Any thread may add.
 class Hits {
  public:
@@ -50,9 +53,10 @@ class RuleSet {
   /// Never 0, and never that of another set.
   [[nodiscard]] std::uint32_t serial() const noexcept { return serial_; }
 
-  /// Those that may concern a session; `address` is empty for one through a Unix socket.
+  /// Those that may concern a session; `address` is empty for one through a Unix socket, `tenant`
+  /// for one that is no tenant's.
   [[nodiscard]] Mask of_session(std::string_view database, std::string_view user,
-                                const std::string& address) const;
+                                std::string_view tenant, const std::string& address) const;
   /// Whether rule i may concern some session of theirs.
   [[nodiscard]] bool concerns(std::size_t i, std::string_view database,
                               std::string_view user) const;
