@@ -86,12 +86,14 @@ Keys<Rule> statement_keys() {
           "Only statements that name one of these tables or views: \"orders\" in every schema, "
           "\"app.orders\" in that one, or where the statement names none."),
       key("", "other_tables", Effect::at_once, &R::other_tables, Texts{"[\"orders\"]"},
-          "Only statements that name a table or view which is none of these, named likewise: with "
-          "an error, those that are not listed are closed."),
+          "Only statements that name a table or view which is none of these, named as statements "
+          "write it: \"orders\" is not \"app.orders\". With an error, those that are not listed "
+          "are closed. Which table \"orders\" is depends on search_path."),
       key("", "functions", Effect::at_once, &R::functions, Texts{"[\"pg_sleep\"]"},
           "Only statements that call one of these functions, named likewise."),
       key("", "other_functions", Effect::at_once, &R::other_functions, Texts{"[\"lower\"]"},
-          "Only statements that call a function which is none of these."),
+          "Only statements that call a function which is none of these, named as statements write "
+          "it."),
       key("", "statements", Effect::at_once, &R::statements, Texts{"[\"SELECT 1\"]"},
           "Only statements that differ from one of these in nothing but the values of literals, "
           "blanks and comments."),

@@ -52,7 +52,7 @@ Keys<TenantSettings> tenant_keys() {
           "their statements a lock, while it is on."),
       key("", "learn_file", Effect::restart, &T::learn_file, Text{"/var/lib/forebay/learned.toml"},
           "What is learned is written here, as [[rules]] that close everything else; what was "
-          "there when the process began is kept under its name with .old behind it."),
+          "there when the process began is kept under its name with the time behind it."),
   };
 }
 

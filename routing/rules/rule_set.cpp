@@ -43,10 +43,19 @@ bool names_one(const std::vector<std::string>& wanted, const std::vector<Named>&
       named, [&](const Named& each) { return tenant::is_named(wanted, each.schema, each.name); });
 }
 
+// Names are as they are written: what a schema is left out of depends on search_path.
 template <class Named>
 bool names_another(const std::vector<std::string>& known, const std::vector<Named>& named) {
-  return std::ranges::any_of(
-      named, [&](const Named& each) { return !tenant::is_named(known, each.schema, each.name); });
+  return std::ranges::any_of(named, [&](const Named& each) {
+    const std::string written = each.schema.empty() ? each.name : each.schema + "." + each.name;
+    return std::ranges::find(known, written) == known.end();
+  });
+}
+
+// DROP SCHEMA, VACUUM: what it is about is not among the names.
+bool names_not_all(const Statement& statement) noexcept {
+  return (statement.kind == Kind::ddl || statement.kind == Kind::utility) &&
+         statement.tables.empty() && statement.functions.empty();
 }
 
 std::uint32_t next_serial() noexcept {
@@ -165,7 +174,7 @@ bool RuleSet::matches(const Ready& rule, const Statement& statement) {
     return wanted.empty() || !all_seen || names_one(wanted, named);
   };
   const auto others = [&](const std::vector<std::string>& known, const auto& named) {
-    return known.empty() || !all_seen || names_another(known, named);
+    return known.empty() || !all_seen || names_not_all(statement) || names_another(known, named);
   };
   if ((rule.kinds == 0 || (rule.kinds & kinds_of(statement)) != 0) &&
       names(rule.said.tables, statement.tables) &&

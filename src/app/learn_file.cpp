@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <iterator>
 #include <string_view>
 #include <system_error>
@@ -18,9 +19,26 @@ namespace forebay::app {
 namespace {
 
 /// Kinds that a tenant may be kept from without breaking what every session needs.
-constexpr std::array<std::string_view, 16> kClosed = {
-    "select",  "insert", "update", "delete", "merge", "copy_in", "copy_out", "create_table_as",
-    "utility", "ddl",    "listen", "notify", "lock",  "load",    "do",       "call"};
+constexpr std::array<std::string_view, 20> kClosed = {"select",
+                                                      "declare_cursor",
+                                                      "insert",
+                                                      "update",
+                                                      "delete",
+                                                      "merge",
+                                                      "copy_in",
+                                                      "copy_out",
+                                                      "create_table_as",
+                                                      "utility",
+                                                      "ddl",
+                                                      "listen",
+                                                      "notify",
+                                                      "lock",
+                                                      "load",
+                                                      "do",
+                                                      "call",
+                                                      "prepare_transaction",
+                                                      "commit_prepared",
+                                                      "rollback_prepared"};
 /// The list of a rule is no list when it is empty: nothing has this name.
 constexpr const char* kNone = "(none was seen)";
 
@@ -56,14 +74,15 @@ std::string told(const std::string& tenant, const core::Learned& learned) {
         " Some statements could not\n# be looked at; rules with an error refuse such, unless they "
         "say unknown = false.";
   }
-  if (learned.unwritable) text += " Names\n# with a dot in them are left out.";
+  if (learned.unwritable)
+    text += " Names\n# with a dot in them, and those that are not UTF-8, are left out.";
   if (learned.full) text += " There\n# were more names than are kept.";
   return text + "\n";
 }
 
 // Whole, or as it was.
 bool replace_file(const std::string& name, std::string_view text) {
-  const std::string made = name + ".new";
+  const std::string made = name + ".new." + std::to_string(::getpid());
   {
     const net::Descriptor file(
         ::open(made.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -74,6 +93,7 @@ bool replace_file(const std::string& name, std::string_view text) {
       if (written <= 0) return false;
       text.remove_prefix(static_cast<std::size_t>(written));
     }
+    if (::fsync(file.get()) != 0) return false;
   }
   return std::rename(made.c_str(), name.c_str()) == 0;
 }
@@ -105,8 +125,10 @@ void LearnFile::write(const core::TenantLearnings& learnings,
                       const config::TenantSettings& settings, core::Journal& journal) {
   const std::uint64_t changes = learnings.changes();
   if (changes == written_) return;
-  if (std::exchange(written_, changes) == 0) {
-    std::rename(settings.learn_file.c_str(), (settings.learn_file + ".old").c_str());
+  if (!std::exchange(begun_, true)) {
+    // What an earlier process has learned is kept: there is no such name yet.
+    const std::string kept = settings.learn_file + "." + std::to_string(std::time(nullptr));
+    std::rename(settings.learn_file.c_str(), kept.c_str());
   }
   std::string text = kPreface;
   for (const auto& [tenant, learned] : learnings.all()) {
@@ -115,7 +137,12 @@ void LearnFile::write(const core::TenantLearnings& learnings,
       text += config::toml_of(rule) + "\n";
     }
   }
-  if (replace_file(settings.learn_file, text)) return;
+  if (replace_file(settings.learn_file, text)) {
+    written_ = changes;
+    failed_ = false;
+    return;
+  }
+  if (std::exchange(failed_, true)) return;
   journal.note({.weight = core::Weight::error,
                 .event = "learn_file",
                 .text = "cannot write learn_file \"" + settings.learn_file +

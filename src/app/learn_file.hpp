@@ -21,8 +21,8 @@ namespace forebay::app {
                                                       const config::TenantSettings& settings);
 
 /// [tenants] learn_file: written anew when something new was seen, and always there as a whole.
-/// What an earlier process has left there is kept beside it, as NAME.old. Called by the control
-/// thread.
+/// What an earlier process has left there is kept beside it, as NAME.1764313200 (the time). Called
+/// by the control thread.
 class LearnFile {
  public:
   void write(const core::TenantLearnings& learnings, const config::TenantSettings& settings,
@@ -30,6 +30,8 @@ class LearnFile {
 
  private:
   std::uint64_t written_ = 0;  ///< TenantLearnings::changes() that are in it
+  bool begun_ = false;
+  bool failed_ = false;  ///< and said so
 };
 
 }  // namespace forebay::app

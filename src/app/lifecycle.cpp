@@ -358,7 +358,7 @@ void Lifecycle::write_records() {
   if (!config_.audit.file.empty()) {
     lost_audit_records_ += write_audit_log(*shared_, config_.audit.file);
   }
-  if (!config_.tenants.learn_file.empty()) {
+  if (!config_.tenants.learn_file.empty() && !taken_over_) {
     learn_file_.write(shared_->learning, config_.tenants, shared_->journal);
   }
 }

@@ -29,8 +29,8 @@ if(FOREBAY_SANITIZE)
   list(JOIN FOREBAY_SANITIZE "," sanitizers)
   target_compile_options(forebay_build INTERFACE -fsanitize=${sanitizers} -fno-sanitize-recover=all)
   if("undefined" IN_LIST FOREBAY_SANITIZE)
-    # A third of the time of a build, for what AddressSanitizer sees as well, or the fuzz targets,
-    # which clang builds with all of them.
+    # A third of the time of a build, for what AddressSanitizer mostly sees as well. The fuzz
+    # targets, of protocol and routing, have all of them, by clang.
     target_compile_options(forebay_build INTERFACE -fno-sanitize=null,alignment,object-size,vptr)
   endif()
   target_link_options(forebay_build INTERFACE -fsanitize=${sanitizers})

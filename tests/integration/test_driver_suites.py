@@ -53,20 +53,20 @@ def go_suite(lab: Lab, package: str, least: int, apart: Mapping[str, str],
         raise LabError(f"no longer in {package}: {missing}")
     chosen = "^(" + "|".join(name for name in listed if name not in out) + ")$"
     with busy(lab, target):
-        done = run([program, "-test.v", "-test.run", chosen, "-test.timeout", "100s"], env=env,
-                   cwd=folder, within=110, expect=None)
+        done = run([program, "-test.v", "-test.run", chosen, "-test.timeout", "200s"], env=env,
+                   cwd=folder, within=210, expect=None)
     failed = re.findall(r"^--- FAIL: (\w+)", done.out, re.MULTILINE)
     passed = re.findall(r"^--- PASS: (\w+)", done.out, re.MULTILINE)
     if done.code != 0 or failed or len(passed) < least:
         raise LabError(f"{len(passed)} passed, failed: {failed}\n{done.out[-6000:]}\n{done.err}")
 
 
-@test(modes=MODES, targets=TARGETS, within=240, heavy=True)
+@test(modes=MODES, targets=TARGETS, within=300, heavy=True)
 def lib_pq(lab: Lab) -> None:
     go_suite(lab, "github.com/lib/pq", 190, LIB_PQ, LIB_PQ_POOLED)
 
 
-@test(targets=TARGETS, within=240, heavy=True)
+@test(targets=TARGETS, within=300, heavy=True)
 def pgx(lab: Lab) -> None:
     lab.postgres.rows("drop domain if exists uint64", "app")
     lab.postgres.rows("create domain uint64 as numeric(20, 0)", "app")
@@ -76,7 +76,7 @@ def pgx(lab: Lab) -> None:
         lab.postgres.rows("drop domain uint64", "app")
 
 
-@test(targets=TARGETS, within=240)
+@test(targets=TARGETS, within=300)
 def pgxpool(lab: Lab) -> None:
     go_suite(lab, "github.com/jackc/pgx/v4/pgxpool", 45, {}, {})
 

@@ -11,7 +11,8 @@ from lab.wire_files import FOLDER, names, read_script
 NOT_SETTINGS = ("only", "cut", "logins", "pool_mode", "pool_size", "server_round_robin")
 
 
-@test(targets=FOREBAY, params=names())
+# Heavy: sanitizers see these exchanges in the core's own runs of them, in five ways and faster.
+@test(targets=FOREBAY, params=names(), heavy=True)
 def wire(lab: Lab, param: str) -> None:
     script = read_script(FOLDER / f"{param}.wire")
     config = script.config

@@ -120,6 +120,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     const Bytes now = throttle_ == nullptr ? bytes : may_go_on(bytes);
     if (now.empty() && !bytes.empty()) {
       send_both();
+      pace(consumed);
       return consumed;
     }
     if (replicas_ != nullptr && replicas_->batch > 0 && link_ != nullptr) {
@@ -197,9 +198,8 @@ void ClientSession::settle() {
   if (throttle_ != nullptr && phase_ == Phase::idle) leave_limits();
   if (phase_ == Phase::linked) {
     link_->watch();
-  } else if (phase_ == Phase::idle && pool_->settings().client_idle_timeout.count() > 0 &&
-             !paced()) {
-    arm(pool_->settings().client_idle_timeout);
+  } else if (phase_ == Phase::idle && pool_->settings().client_idle_timeout.count() > 0) {
+    arm(paced() ? milliseconds(0) : pool_->settings().client_idle_timeout);
   }
   if (phase_ != Phase::closed) update_reading();
 }
@@ -421,7 +421,12 @@ bool ClientSession::may_ask_next() {
 }
 
 void ClientSession::ask_over() {
-  if (!std::exchange(may_ask_, false)) return;
+  if (!may_ask_) return;
+  if (paced()) {  // it cannot ask before that is over
+    engine_.timers().arm(timer_, throttle_->paced.at() + kAskWithin);
+    return;
+  }
+  may_ask_ = false;
   const bool idle = link_->relay().at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
   if (!idle || relay_.pins != 0) return;  // after_transaction will come
   give_link_back();

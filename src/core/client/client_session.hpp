@@ -279,6 +279,9 @@ class ClientSession final : public StreamEvents {
   void pace(std::size_t bytes);
   static void on_pace(void* self);
   void go_on();
+  void listen_again();
+  [[nodiscard]] Instant debt() const;
+  [[nodiscard]] Refused indebtedness() const;
   void free_link(ServerLink& link);
 
   // LISTEN through the shared connection.

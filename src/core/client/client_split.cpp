@@ -56,9 +56,11 @@ void ClientSession::send_attempt(Bytes bytes) {
     engine_.counters().replica_batches.add();
   }
   const Bytes rest = bytes.substr(use.sent, use.batch - use.sent);
+  std::size_t taken = 0;
   if (!rest.empty()) {
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
-    use.sent += static_cast<std::uint32_t>(relay.from_client(rest, &link_->relay()).consumed);
+    taken = relay.from_client(rest, &link_->relay()).consumed;
+    use.sent += static_cast<std::uint32_t>(taken);
     if (relay_.rules != nullptr) note_rules();
     // What is refused fails here, and counts where the primary is asked.
     if (relay_.tenant != nullptr && relay.objections().refused == 0) {
@@ -67,6 +69,7 @@ void ClientSession::send_attempt(Bytes bytes) {
     engine_.measures().audit.fresh().clear();
   }
   send_both();
+  pace(taken);
 }
 
 // What the client shall see of an attempt waits until it is certain. True: nothing is to be sent.

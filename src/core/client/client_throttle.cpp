@@ -8,6 +8,7 @@
 #include "core/engine/engine.hpp"
 #include "core/server/server_link.hpp"
 #include "forebay/base/assert.hpp"
+#include "forebay/config/units.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 
 // How many statements a session's user, database and tenant may have: max_statements and
@@ -62,7 +63,13 @@ void ClientSession::follow_limits() {
     });
   }
   if (throttle_ != nullptr) throttle_->link_wanted = link_wanted();
-  if (was_paced) go_on();
+  if (!was_paced) return;
+  const Instant until = debt();
+  if (until > engine_.now()) {
+    engine_.timers().arm(throttle_->paced, until);
+  } else {
+    listen_again();
+  }
 }
 
 // In session mode nobody has a place without a link. In another mode somebody may, and wait for a
@@ -99,7 +106,16 @@ Bytes ClientSession::may_go_on(Bytes bytes) {
 // True: the statement at hand may begin. Else it is held, or refused at the end of this turn.
 bool ClientSession::enter_limits() {
   Throttle& throttle = *throttle_;
-  if (throttle.passed == 0) throttle.since = engine_.now();
+  if (throttle.passed == 0 && !std::exchange(throttle.indebted, false)) {
+    throttle.since = engine_.now();
+  }
+  if (const Instant until = debt(); throttle.passed == 0 && until > engine_.now()) {
+    // Nobody takes a link to sit on.
+    throttle.indebted = true;
+    engine_.counters().held_bytes.add();
+    hold(until);
+    return false;
+  }
   const std::size_t rates = throttle.limits.size();
   const bool keeps_link = link_ != nullptr && throttle.link_wanted;
   while (!throttle.inside()) {
@@ -174,6 +190,10 @@ void ClientSession::hold_over() {
     end_hold();
   } else {
     engine_.counters().waits_failed.add();
+    if (throttle.indebted) {
+      reject_held(indebtedness());
+      return;
+    }
     const StatementLimit& limit = *throttle.limit();
     reject_held({pg::sqlstate::kQueryCanceled,
                  "canceling statement: " + limit.name() +
@@ -203,10 +223,8 @@ bool ClientSession::paced() const noexcept {
 void ClientSession::pace(std::size_t bytes) {
   if (throttle_ == nullptr || !throttle_->counts_bytes || bytes == 0) return;
   if (phase_ == Phase::closing || phase_ == Phase::closed) return;
-  Instant until = engine_.now();
-  for (const auto& limit : throttle_->limits) {
-    until = std::max(until, limit->move(bytes, engine_.now()));
-  }
+  for (const auto& limit : throttle_->limits) limit->move(bytes, engine_.now());
+  const Instant until = debt();
   if (until <= engine_.now()) return;
   if (!paced()) engine_.counters().held_bytes.add();
   engine_.timers().arm(throttle_->paced, until);
@@ -221,14 +239,44 @@ void ClientSession::on_pace(void* self) {
   static_cast<ClientSession*>(self)->go_on();
 }
 
-// What was held up for its bytes is read again.
 void ClientSession::go_on() {
   if (phase_ == Phase::closing || phase_ == Phase::closed) return;
+  listen_again();
+  settle();
+}
+
+// What was held up for its bytes is read again. Ends nothing: its callers go on with the session.
+void ClientSession::listen_again() {
   if (phase_ == Phase::linked && unsent_.empty()) {
     link_->resume();
     link_->relay().meter.let_go(engine_.now());
   }
-  settle();
+  if (phase_ == Phase::idle) arm(pool_->settings().client_idle_timeout);
+  update_reading();
+}
+
+// When all bytes so far are paid for; not after now where they are.
+Instant ClientSession::debt() const {
+  Instant until = engine_.now();
+  if (throttle_ == nullptr || !throttle_->counts_bytes) return until;
+  for (const auto& limit : throttle_->limits) {
+    until = std::max(until, limit->move(0, engine_.now()));
+  }
+  return until;
+}
+
+Refused ClientSession::indebtedness() const {
+  StatementLimit* worst = throttle_->limits.front().get();
+  for (const auto& limit : throttle_->limits) {
+    if (limit->move(0, engine_.now()) > worst->move(0, engine_.now())) worst = limit.get();
+  }
+  const config::ByteSize max = worst->terms().max_bytes_per_second;
+  return {pg::sqlstate::kQueryCanceled,
+          "canceling statement: " + worst->name() +
+              " had more bytes than it may for longer than query_wait_timeout (" +
+              std::to_string(pool_->settings().query_wait_timeout.count()) + " ms)",
+          "The limit is max_bytes_per_second = " + config::format_size(max) + ", set in " +
+              worst->section() + "."};
 }
 
 // The link may have waited for this client; whoever has it next does not.
@@ -269,7 +317,7 @@ void ClientSession::leave_limits() {
     engine_.leave_limit(throttle.limits[i - rates]);
   }
   throttle.passed = 0;
-  throttle.held = throttle.exempt = false;
+  throttle.held = throttle.exempt = throttle.indebted = false;
   throttle.opens = kNever;
   throttle.refusal.reset();
   if (throttle.outdated) follow_limits();

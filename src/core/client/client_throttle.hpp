@@ -25,6 +25,7 @@ struct Throttle {
   Instant opens = kNever;  ///< held until then by a rate; kNever: until there is a place
   bool held = false;
   bool link_wanted = false;        ///< who has a place elsewhere may wait for a link of this pool
+  bool indebted = false;           ///< held, for the bytes that went before
   bool exempt = false;             ///< what goes on began before there were limits
   bool outdated = false;           ///< others hold since a reload
   bool counts_bytes = false;       ///< one of the limits is of bytes

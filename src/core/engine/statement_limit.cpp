@@ -14,6 +14,7 @@ constexpr Duration kSecond = std::chrono::seconds(1);
 
 void StatementLimit::set(const config::StatementLimits& terms) {
   const std::lock_guard lock(mutex_);
+  if (terms.max_bytes_per_second != terms_.max_bytes_per_second) bytes_until_ = {};
   terms_ = terms;
 }
 

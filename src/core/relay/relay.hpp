@@ -137,9 +137,7 @@ class Relay {
   [[nodiscard]] std::optional<tenant::Violation> judge(Bytes text, const Reading& reading,
                                                        const sql::Facts& facts,
                                                        std::optional<Bytes> types) const;
-  [[nodiscard]] std::optional<tenant::Violation> judge_text(Bytes text, const Reading& reading,
-                                                            const sql::Facts& facts,
-                                                            std::optional<Bytes> types) const;
+  void learn(const Understood& understood, const sql::Facts& facts, const config::Rule* rule) const;
   [[nodiscard]] std::optional<tenant::Violation> judge_bind(
       const Item& item, const std::optional<pg::frontend::Bind>& bind, LinkRelayState& link);
   bool refused(const std::optional<tenant::Violation>& objection);

@@ -76,17 +76,15 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
       .forgets_names = facts.known ? forgets_names(facts) : is_deallocate_all(text)};
   if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
   understood.entry = entry_of(facts);
-  if (client_.rules == nullptr) {
-    if (client_.splits) understood.route = judged(text, facts, reader.texts.shape(), nullptr);
-    return understood;
+  const sql::FactsPtr kept(client_.rules == nullptr ? nullptr : &facts);
+  const config::Rule* rule = nullptr;
+  if (client_.rules != nullptr) {
+    understood.rules = {rules_of(text, reading, facts, reader.texts.shape()),
+                        client_.rules->set->serial()};
+    rule = rule_among(understood.rules.mask, text, false);
   }
-  const sql::FactsPtr kept(&facts);
-  understood.rules = {rules_of(text, reading, facts, reader.texts.shape()),
-                      client_.rules->set->serial()};
-  if (client_.splits) {
-    understood.route =
-        judged(text, *kept, reader.texts.shape(), rule_among(understood.rules.mask, text, false));
-  }
+  learn(understood, facts, rule);
+  if (client_.splits) understood.route = judged(text, facts, reader.texts.shape(), rule);
   return understood;
 }
 

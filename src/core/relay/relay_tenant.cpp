@@ -21,8 +21,18 @@ constexpr std::string_view kRefusedName = "_forebay_refused";
 
 }  // namespace
 
+// Where it is to be learned what a tenant does: of what is not refused.
+void Relay::learn(const Understood& understood, const sql::Facts& facts,
+                  const config::Rule* rule) const {
+  if (client_.tenant == nullptr || client_.tenant->learning == nullptr) return;
+  if (understood.objection && understood.objection->mode == tenant::Mode::enforce) return;
+  if (rule != nullptr && !rule->error.empty()) return;
+  client_.tenant->learning->see(facts, rules_.reader->texts.shape());
+}
+
 // What nobody looked at.
 tenant::Violation Relay::unread() const {
+  if (client_.tenant->learning != nullptr) client_.tenant->learning->see_unknown();
   return {client_.tenant->policy->of_statements(),
           "statement refused for tenants: it is over 64 KiB, malformed, or in an encoding that "
           "cannot be read",
@@ -32,17 +42,6 @@ tenant::Violation Relay::unread() const {
 std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading,
                                               const sql::Facts& facts,
                                               std::optional<Bytes> types) const {
-  auto found = judge_text(text, reading, facts, types);
-  const bool refused = found && found->mode == tenant::Mode::enforce;
-  if (client_.tenant->learning != nullptr && !refused) {
-    client_.tenant->learning->see(facts, rules_.reader->texts.shape());
-  }
-  return found;
-}
-
-std::optional<tenant::Violation> Relay::judge_text(Bytes text, const Reading& reading,
-                                                   const sql::Facts& facts,
-                                                   std::optional<Bytes> types) const {
   const SessionTenant& tenant = *client_.tenant;
   const tenant::Policy& policy = *tenant.policy;
   std::vector<std::uint32_t> parameters;

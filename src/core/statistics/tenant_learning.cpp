@@ -1,8 +1,37 @@
 #include "core/statistics/tenant_learning.hpp"
 
+#include <string_view>
+
 #include "forebay/routing/rules/rule_set.hpp"
 
 namespace forebay::core {
+namespace {
+
+// RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const auto first = static_cast<unsigned char>(text.front());
+    const std::size_t size = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    if ((first >= 0x80 && first < 0xC2) || first > 0xF4 || text.size() < size) return false;
+    std::uint32_t point = size == 1 ? first : first & (0x7FU >> size);
+    for (std::size_t i = 1; i < size; ++i) {
+      const auto next = static_cast<unsigned char>(text[i]);
+      if ((next & 0xC0) != 0x80) return false;
+      point = point << 6 | (next & 0x3FU);
+    }
+    if ((size == 3 && point < 0x800) || (size == 4 && point < 0x10000)) return false;
+    if (point > 0x10FFFF || (point >= 0xD800 && point < 0xE000)) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
+}  // namespace
+
+void TenantLearning::see_unknown() {
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(learned_.unknown, true)) changes_.fetch_add(1);
+}
 
 void TenantLearning::see(const sql::Facts& facts, const sql::Shape& shape) {
   const std::lock_guard lock(mutex_);
@@ -33,7 +62,7 @@ bool TenantLearning::take(const sql::Statement& statement) {
 
 bool TenantLearning::keep(std::set<std::string>& names, const std::string& schema,
                           const std::string& name) {
-  if ((schema + name).find('.') != std::string::npos) {
+  if ((schema + name).find('.') != std::string::npos || !is_utf8(schema + name)) {
     return !std::exchange(learned_.unwritable, true);
   }
   std::string full = schema.empty() ? name : schema + "." + name;

@@ -22,7 +22,7 @@ struct Learned {
   std::set<std::string> tables;     ///< with their schema where it was written
   std::set<std::string> functions;  ///< likewise
   bool unknown = false;             ///< something could not be looked at
-  bool unwritable = false;          ///< a name with a dot in it, which a rule cannot have
+  bool unwritable = false;          ///< a name with a dot, or not of UTF-8: no rule can have it
   bool full = false;                ///< there were more names than are kept
 };
 
@@ -38,6 +38,8 @@ class TenantLearning {
 
   /// The shape is that of the text which the facts are about.
   void see(const sql::Facts& facts, const sql::Shape& shape);
+  /// A text that nobody could look at.
+  void see_unknown();
   [[nodiscard]] Learned learned() const;
 
  private:

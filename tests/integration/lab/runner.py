@@ -38,14 +38,19 @@ def all_cases(target: str, anyway: bool) -> list[Case]:
     return cases
 
 
-def chosen(cases: list[Case], only: list[str], light: bool) -> list[Case]:
-    """The cases whose id holds one of the patterns (text, or a regular expression)."""
+def chosen(cases: list[Case], only: list[str], light: bool, once: bool = False) -> list[Case]:
+    """The cases whose id holds one of the patterns (text, or a regular expression); with `once` the
+    first of each function's."""
     result = []
+    functions: set[object] = set()
     for case in cases:
         if light and case.declaration.heavy:
             continue
         if only and not any(p in case.id or re.search(p, case.id) for p in only):
             continue
+        if once and case.function in functions:
+            continue
+        functions.add(case.function)
         result.append(case)
     return result
 

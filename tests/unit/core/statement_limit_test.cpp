@@ -166,5 +166,76 @@ TEST(StatementLimitsOfPools, nobody_waits_for_a_link_whose_client_waits_for_a_pl
   EXPECT_EQ(test::frontend_text(world.accepted.back().read()), "Query \"select 3\"");
 }
 
+class BytesOfClients : public ::testing::Test {
+ protected:
+  static config::Config config(std::uint64_t bytes) {
+    config::Config made = test::plain_config();
+    made.databases["app"].statements.max_bytes_per_second = config::ByteSize(bytes);
+    return made;
+  }
+  test::FarEnd come() {
+    test::FarEnd client = world_.connect();
+    client.send(
+        test::encode_startup(test::split("Startup 3.0 user=\"u\" database=\"app\"").front()));
+    world_.settle();
+    if (world_.accepted.size() == 1 && !welcomed_) {
+      welcomed_ = true;
+      answer("AuthenticationOk ; BackendKeyData 1 \"key1\" ; ReadyForQuery I");
+    }
+    client.read();
+    return client;
+  }
+  void answer(const std::string& what) {
+    world_.accepted.back().read();
+    world_.accepted.back().send(test::backend(what));
+    world_.settle();
+  }
+  static std::string large() {
+    return "DataRow \"" + std::string(500, 'x') + "\" ; CommandComplete \"1\" ; ReadyForQuery I";
+  }
+
+  test::World world_{config(100)};
+  bool welcomed_ = false;
+};
+
+TEST_F(BytesOfClients, one_that_leaves_in_debt_while_others_limits_come_leaves) {
+  test::FarEnd client = come();
+  client.send(test::frontend("Query \"select 1\" ; Terminate"));
+  world_.settle();
+  world_.reload(config(200));
+  world_.settle();
+  answer(large());
+  world_.pass(seconds(10));
+  EXPECT_TRUE(client.ended());
+  EXPECT_EQ(world_.leaks(), "");
+}
+
+TEST_F(BytesOfClients, are_listened_to_again_when_there_is_no_limit_any_more) {
+  test::FarEnd client = come();
+  client.send(test::frontend("Query \"select 1\""));
+  world_.settle();
+  answer(large());
+  client.read();
+  client.send(test::frontend("Query \"select 2\""));
+  world_.settle();
+  EXPECT_EQ(world_.accepted.back().read(), "") << "it is in debt";
+  world_.reload(config(0));
+  world_.settle();
+  EXPECT_EQ(test::frontend_text(world_.accepted.back().read()), "Query \"select 2\"");
+}
+
+TEST_F(BytesOfClients, do_not_take_a_link_to_sit_on) {
+  test::FarEnd client = come();
+  test::FarEnd other = come();
+  client.send(test::frontend("Query \"select 1\""));
+  world_.settle();
+  answer(large());
+  other.send(test::frontend("Query \"select 2\""));
+  world_.settle();
+  EXPECT_EQ(world_.accepted.back().read(), "") << "of a database in debt";
+  world_.pass(seconds(10));
+  EXPECT_EQ(test::frontend_text(world_.accepted.back().read()), "Query \"select 2\"");
+}
+
 }  // namespace
 }  // namespace forebay::core

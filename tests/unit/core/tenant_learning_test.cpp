@@ -46,7 +46,14 @@ TEST_F(TenantLearningTest, says_what_it_does_not_know) {
   EXPECT_TRUE(learned().unknown);
   EXPECT_TRUE(see("SELECT * FROM \"a.b\""));
   EXPECT_TRUE(learned().unwritable);
-  EXPECT_TRUE(learned().tables.empty());
+  EXPECT_TRUE(see("SELECT * FROM \"\xC3\xA9\"")) << "UTF-8";
+  for (const char* name : {"\xFF", "\xC0\x80", "\xED\xA0\x80", "\xE9", "\xF4\x90\x80\x80"}) {
+    EXPECT_FALSE(see("SELECT * FROM \"" + std::string(name) + "\"")) << name;
+  }
+  EXPECT_THAT(learned().tables, ElementsAre("\xC3\xA9"));
+  const std::uint64_t before = learnings_.changes();
+  learnings_.find_or_make("bolt")->see_unknown();
+  EXPECT_NE(learnings_.changes(), before);
 }
 
 TEST_F(TenantLearningTest, tells_tenants_apart) {
