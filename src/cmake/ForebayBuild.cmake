@@ -14,7 +14,7 @@ find_program(CCACHE ccache)
 if(CCACHE)
   # Without these ccache keeps nothing that was built with a precompiled header.
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env --unset=CCACHE_NOSLOPPINESS
+      ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
@@ -42,8 +42,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT FOREBAY_SANITIZE)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
 endif()
 
-# Sources of a library are compiled some at a time: three times faster than one by one, of which most
-# is reading headers. OFF is better while working at a few files.
+# Sources of a library are compiled some at a time, since one by one most of the time goes into
+# reading the same headers. OFF is better while working at a few files.
 option(FOREBAY_UNITY "Compile the sources of libraries together" ON)
 
 # forebay_library(name SOURCES ... [USES modules...] [PRIVATE third-party targets...]
