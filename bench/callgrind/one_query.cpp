@@ -11,20 +11,28 @@
 int main(int argc, char** argv) {
   using namespace forebay;
   if (argc != 3) {
-    std::fprintf(stderr, "usage: bench_one_query simple|prepared COUNT\n");
+    std::fprintf(stderr, "usage: bench_one_query simple|prepared|pipeline COUNT\n");
     return 2;
   }
-  const bool prepared = std::string(argv[1]) == "prepared";
+  const std::string what = argv[1];
   test::Rig rig(test::plain_config(), 1);
   std::string request = test::frontend(R"(Query "select balance from accounts where id = 1")");
   std::string reply = test::backend(
       R"(RowDescription "c" ; DataRow "1" ; CommandComplete "SELECT 1" ; ReadyForQuery I)");
-  if (prepared) {
+  if (what != "simple") {
     rig.exchange(0, test::frontend(R"(Parse "s" "select $1" ; Sync)"),
                  test::backend("ParseComplete ; ReadyForQuery I"));
     request = test::frontend(R"(Bind "" "s" "1" ; Execute "" 0 ; Sync)");
     reply = test::backend(
         R"(BindComplete ; DataRow "1" ; CommandComplete "SELECT 1" ; ReadyForQuery I)");
+  }
+  if (what == "pipeline") {
+    const std::string one_request = request;
+    const std::string one_reply = reply;
+    for (int more = 1; more < 100; ++more) {
+      request += one_request;
+      reply += one_reply;
+    }
   }
   for (int left = std::atoi(argv[2]); left > 0; --left) rig.exchange(0, request, reply);
 }
