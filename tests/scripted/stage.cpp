@@ -23,7 +23,11 @@ std::string show(bool server, const std::string& bytes) {
 }  // namespace
 
 Stage::Stage(const Script& script, Way way, std::optional<Failure> failure)
-    : script_(script), way_(way), failure_(std::move(failure)), world_(script.config, way.workers) {
+    : script_(script),
+      named_(script.peers()),
+      way_(way),
+      failure_(std::move(failure)),
+      world_(script.config, way.workers) {
   // The core may count on room for a CancelRequest, but not for a start-up packet.
   world_.net.window = std::max(way_.window, kCancelRequestSize);
 }
@@ -374,6 +378,7 @@ bool Stage::deliver() {
     Peer& peer = peers_.emplace_back();
     peer.server = true;
     peer.name = "S" + std::to_string(++servers_);
+    peer.in_script = std::find(named_.begin(), named_.end(), peer.name) != named_.end();
     peer.end = world_.accepted.front();
     peer.responder = std::make_unique<Responder>(servers_);
     world_.accepted.pop_front();
@@ -395,12 +400,10 @@ bool Stage::read() {
 
 // Server connections answer by themselves where the script does not speak for them.
 bool Stage::servers() {
-  const std::vector<std::string> named = script_.peers();
   bool any = false;
   for (Peer& peer : peers_) {
     if (!peer.server || peer.vanished || peer.ended) continue;
-    const bool named_here = std::find(named.begin(), named.end(), peer.name) != named.end();
-    const bool alone = over_ || peer.off_script || (injected_ && !named_here);
+    const bool alone = over_ || peer.off_script || (injected_ && !peer.in_script);
     std::string out;
     if (alone) {
       out = peer.responder->answer(peer.received);

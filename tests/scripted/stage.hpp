@@ -51,6 +51,7 @@ class Stage {
   struct Peer {
     std::string name;
     bool server = false;
+    bool in_script = false;  ///< a server that the script speaks of
     FarEnd end;
     std::string received;     ///< and not yet expected
     bool off_script = false;  ///< what it says and gets is not what is written any more
@@ -94,6 +95,7 @@ class Stage {
   [[noreturn]] void wrong(const std::string& what) const;
 
   const Script& script_;
+  const std::vector<std::string> named_;  ///< in the script
   const Way way_;
   const std::optional<Failure> failure_;
   World world_;

@@ -20,8 +20,12 @@ const ClientStatements::Named* ClientStatements::find(Bytes name) const {
 }
 
 ClientStatements::Named* ClientStatements::find(Bytes name) {
-  const auto found = by_name_.find(significant(name));
-  return found == by_name_.end() ? nullptr : &found->second;
+  name = significant(name);
+  if (found_ != nullptr && found_->first == name) return &found_->second;
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) return nullptr;
+  found_ = &*found;
+  return &found->second;
 }
 
 std::string ClientStatements::name_of(std::string_view server_name) const {
@@ -52,12 +56,14 @@ ClientStatements::Named ClientStatements::take(Bytes name) {
   const auto found = by_name_.find(significant(name));
   if (found == by_name_.end()) return {};
   Named named = std::move(found->second);
+  if (found_ == &*found) found_ = nullptr;
   by_name_.erase(found);
   bytes_ -= bytes_of(named);
   return named;
 }
 
 void ClientStatements::deallocate_all() {
+  found_ = nullptr;
   std::erase_if(by_name_, [this](const auto& entry) {
     if (entry.second.pending) return false;
     bytes_ -= bytes_of(entry.second);

@@ -74,6 +74,7 @@ class ClientStatements {
     }
   };
   std::unordered_map<std::string, Named, Hash, std::equal_to<>> by_name_;
+  std::pair<const std::string, Named>* found_ = nullptr;  ///< last: asked for again with each step
   std::size_t bytes_ = 0;
 };
 

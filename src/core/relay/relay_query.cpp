@@ -527,6 +527,7 @@ std::string Relay::renewed(Bytes definition, SessionWorkRef& work, const Stateme
 }
 
 void Relay::renew(ClientStatements::Named& named, LinkRelayState& link, unsigned depth) {
+  if (named.work == nullptr || !named.work->names_statements()) return;
   // Held here: the statements that it executes may execute it, and be renewed with it.
   const StatementRef before = named.statement;
   SessionWorkRef work = named.work;

@@ -116,6 +116,23 @@ TEST(ClientStatements, deallocate_all_leaves_what_was_sent_after_it) {
   EXPECT_NE(statements.find("new"), nullptr);
 }
 
+TEST(ClientStatements, what_was_found_last_is_not_found_when_it_is_gone) {
+  StatementCatalog catalog;
+  ClientStatements statements;
+  const StatementRef first = catalog.find_or_make("x");
+  const StatementRef second = catalog.find_or_make("y");
+  statements.set("s", {.statement = first, .pending = false});
+  ASSERT_NE(statements.find("s"), nullptr);
+  EXPECT_EQ(statements.find("t"), nullptr);
+  statements.take("s");
+  EXPECT_EQ(statements.find("s"), nullptr);
+  statements.set("s", {.statement = second, .pending = false});
+  ASSERT_NE(statements.find("s"), nullptr);
+  EXPECT_EQ(statements.find("s")->statement, second);
+  statements.deallocate_all();
+  EXPECT_EQ(statements.find("s"), nullptr);
+}
+
 TEST(ClientStatements, know_whether_they_hold_one_that_is_not_kept) {
   StatementCatalog catalog;
   ClientStatements statements;
