@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from typing import Optional
 
@@ -38,7 +39,17 @@ def all_cases(target: str, anyway: bool) -> list[Case]:
     return cases
 
 
-def chosen(cases: list[Case], only: list[str], light: bool, once: bool = False) -> list[Case]:
+def one_variant_each(cases: list[Case]) -> list[Case]:
+    """Of each test with each parameter one variant: which one, its name says, so that all kinds of
+    variants occur and a failure comes again."""
+    variants: dict[tuple[object, Optional[str]], list[Case]] = {}
+    for case in cases:
+        variants.setdefault((case.function, case.param), []).append(case)
+    return [of_one[zlib.crc32(of_one[0].id.encode()) % len(of_one)] for of_one in variants.values()]
+
+
+def chosen(cases: list[Case], only: list[str], light: bool, once: bool = False,
+           one_variant: bool = False) -> list[Case]:
     """The cases whose id holds one of the patterns (text, or a regular expression); with `once` the
     first of each function's."""
     result = []
@@ -52,7 +63,7 @@ def chosen(cases: list[Case], only: list[str], light: bool, once: bool = False) 
             continue
         functions.add(case.function)
         result.append(case)
-    return result
+    return one_variant_each(result) if one_variant else result
 
 
 class Worker:
