@@ -17,7 +17,7 @@ from lab.declare import FOREBAY, TLS, test
 from lab.forebay import WORKERS, Forebay, binary, sanitizer_options
 from lab.lab import Lab
 from lab.postgres import password_of
-from lab.process import wait_until
+from lab.process import run, wait_until
 from lab.target import Database, Target, accepts
 from lab.wire import Client, ServerError, refused
 
@@ -273,6 +273,20 @@ def the_service_manager_is_told(lab: Lab) -> None:
         ports.release(port)
 
 
+def some_file(dice: random.Random, good: str) -> str:
+    """Another good file, or a broken one."""
+    text = change(good, "default_pool_size = 4", f"default_pool_size = {dice.randint(1, 8)}")
+    if dice.random() < 0.3:
+        text += '\n[users.new]\npassword = "x"\n'
+    if dice.random() < 0.3:
+        text = text.replace("[pool]\n", f"[pool]\nmin_pool_size = {dice.randint(0, 1)}\n")
+    if dice.random() < 0.4:
+        cut = dice.randint(0, len(text))
+        # Whatever the cut has left of it, the last line is no TOML: half a password is right.
+        text = text[:cut] + dice.choice(("[", "=", "default_pool_size = 0\n", '"')) + "\n= broken"
+    return text
+
+
 @test(modes=("transaction",), targets=FOREBAY)
 def a_storm_of_reloads(lab: Lab) -> None:
     """Hundreds of good and broken files while clients run transactions: none of them fails."""
@@ -299,16 +313,7 @@ def a_storm_of_reloads(lab: Lab) -> None:
         thread.start()
     dice = random.Random(5)
     for _ in range(150):
-        text = change(good, "default_pool_size = 4", f"default_pool_size = {dice.randint(1, 8)}")
-        if dice.random() < 0.3:
-            text += '\n[users.new]\npassword = "x"\n'
-        if dice.random() < 0.3:
-            text = text.replace("[pool]\n", f"[pool]\nmin_pool_size = {dice.randint(0, 1)}\n")
-        if dice.random() < 0.4:
-            cut = dice.randint(0, len(text))
-            # Whatever the cut has left of it, the last line is no TOML: half a password is right.
-            text = text[:cut] + dice.choice(("[", "=", "default_pool_size = 0\n", '"')) + "\n= broken"
-        reload(target, text)
+        reload(target, some_file(dice, good))
     before = done[0]
     wait_until(lambda: failures or done[0] > before + 100, "they go on", within=60)
     stop.set()
@@ -318,3 +323,35 @@ def a_storm_of_reloads(lab: Lab) -> None:
     reload(target, good)
     wait_until(lambda: backends(lab) <= 4, "the pool has the size that was last said")
     target.check_healthy()
+
+
+@test(modes=("transaction",), targets=FOREBAY, heavy=True, alone=True, within=400)
+def a_storm_over_five_hundred_clients(lab: Lab) -> None:
+    """Three hundred good and broken files while pgbench's 500 clients run transactions: none fails,
+    the last good file holds whole, and nothing is left behind."""
+    target = lab.target(pool_size=4, options={"log_connections": False, "admin_users": "app"})
+    good = text_of(target)
+    script = lab.folder / "transaction.sql"
+    script.write_text("begin;\nselect :client_id;\nselect count(*) from pgbench_branches;\ncommit;\n")
+    dice = random.Random(7)
+    descriptors = target.running.descriptors()
+    resident: list[int] = []
+    reloads = 0
+    while reloads < 300:
+        load = lab.child(f"pgbench-{reloads}",
+                         ["pgbench", "-n", "-f", script, "-c", 500, "-j", 2, "-t", 40],
+                         env=target.environment(database="bench"))
+        while load.alive:
+            reload(target, some_file(dice, good))
+            reloads += 1
+        assert load.wait(within=300) == 0, load.output()
+        assert "number of failed transactions: 0 " in load.output(), load.output()
+        wait_until(lambda: target.running.descriptors() <= descriptors + 2 * 8, "all have gone")
+        resident.append(target.running.memory_kib("VmRSS"))
+    last = change(good, "default_pool_size = 4", "default_pool_size = 3")
+    reload(target, last + '\n[users.new]\npassword = "x"\n')
+    reload(target, "= broken")
+    shown = run(["psql", "-XAtq"], given="show config;\nshow users;\n",
+                env=target.environment(database="forebay")).out
+    assert "\ndefault_pool_size|3|" in shown and "\nnew|" in shown, shown
+    assert resident[-1] <= resident[0] + 8192, resident
