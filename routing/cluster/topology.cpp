@@ -144,7 +144,6 @@ bool Topology::tells(const Facts& facts, Instant now) const noexcept {
 
 // What speaks against a host whatever it is asked to do.
 Why Topology::common_fault(const Facts& facts, Instant now) const noexcept {
-  if (facts.banned) return Why::banned;
   const Why lost = facts.refuses ? Why::refuses : Why::down;
   if (!facts.sample) return facts.error.empty() ? Why::no_sample : lost;
   if (facts.sample->system_identifier != system_identifier_) return Why::other_system;
@@ -158,8 +157,9 @@ void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const
   view.up = facts.up;
   view.banned = facts.banned;
   view.error = facts.error;
-  const Why fault = common_fault(facts, now);
+  Why fault = common_fault(facts, now);
   view.fenced = fault == Why::fenced || fault == Why::other_system;
+  if (facts.banned) fault = Why::banned;
   view.no_writes = view.no_reads = fault;
   if (!facts.sample) return;
   const HostSample& sample = *facts.sample;

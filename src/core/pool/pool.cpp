@@ -247,68 +247,6 @@ ServerLink* Pool::retire_idle(const Quota& quota, WorkerId& home) {
   return &longest->link;
 }
 
-// ---------------------------------------------------------------- where the hosts are a cluster
-
-// Whether statements may go to a server now. Without a monitor every host is as good as its login.
-bool Pool::has_primary(Instant now) {
-  if (terms_->target.cluster == nullptr) return true;
-  const Cluster::View& view = hosts_.look(*terms_->target.cluster);
-  return !view.watched || view.writable(now).has_value();
-}
-
-ServerLink* Pool::take_for_waiter(WorkerId here, Instant now) {
-  const std::lock_guard lock(mutex_);
-  ParkedList& list = parked_[here.value()];
-  if (waiters_.empty() || list.empty() || paused_ || !has_primary(now)) return nullptr;
-  ServerLink& link = list.front().link;
-  list.pop_front();
-  return &link;
-}
-
-std::vector<SessionKey> Pool::overdue(Instant now, Duration hold) {
-  const std::lock_guard lock(mutex_);
-  std::vector<SessionKey> told;
-  if (has_primary(now)) return told;
-  const Instant since = hosts_.look(*terms_->target.cluster).unwritable_since;
-  if (since == kNever || now - since < hold) return told;
-  while (!waiters_.empty() && now - waiters_.oldest().since >= hold) {
-    Ticket& ticket = waiters_.oldest();
-    told.push_back(ticket.session);
-    ticket.waiting = false;
-    waiters_.erase(ticket);
-  }
-  return told;
-}
-
-std::size_t Pool::opening_host(Instant now) {
-  const std::lock_guard lock(mutex_);
-  return opening_host_locked(now);
-}
-
-std::size_t Pool::opening_host_locked(Instant now) {
-  if (terms_->target.cluster != nullptr) {
-    const Cluster::View& view = hosts_.look(*terms_->target.cluster);
-    if (view.watched && view.writable(now)) return *view.primary;
-  }
-  return preferred_host_;
-}
-
-void Pool::forget_failures(Instant now) {
-  const std::lock_guard lock(mutex_);
-  forget_failures_locked(now);
-}
-
-void Pool::forget_failures_locked(Instant now) noexcept {
-  failures_ = 0;
-  next_open_ = now;
-  unavailable_since_ = kNever;
-}
-
-bool Pool::watched() {
-  const std::lock_guard lock(mutex_);
-  return terms_->target.cluster != nullptr && hosts_.look(*terms_->target.cluster).watched;
-}
-
 // ---------------------------------------------------------------- what operators ask for
 
 void Pool::pause() {
@@ -360,6 +298,17 @@ bool Pool::unwanted_locked(const ServerLink& link) const {
 }
 
 // ---------------------------------------------------------------- how many there are
+
+void Pool::forget_failures(Instant now) {
+  const std::lock_guard lock(mutex_);
+  forget_failures_locked(now);
+}
+
+void Pool::forget_failures_locked(Instant now) noexcept {
+  failures_ = 0;
+  next_open_ = now;
+  unavailable_since_ = kNever;
+}
 
 std::uint32_t Pool::plan(Instant now, bool refill, std::shared_ptr<Quota>* starved_by) {
   const std::lock_guard lock(mutex_);

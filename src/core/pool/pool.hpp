@@ -195,6 +195,16 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<SessionKey> overdue(Instant now, Duration hold);
   /// Where links are opened: the primary where that is known, else where one was opened last.
   [[nodiscard]] std::size_t opening_host(Instant now);
+  /// Where a link goes on that `host` did not serve; nothing: nowhere. While the cluster is watched
+  /// that is the primary, if it is another host by now. `any_role`: a standby does as well.
+  [[nodiscard]] std::optional<std::size_t> next_host(std::size_t host, bool any_role, Instant now);
+  enum class Fit : std::uint8_t {
+    good,
+    no_primary,  ///< and the cluster is watched: statements go elsewhere
+    barred,      ///< nothing counts that it says, or an operator has banned it
+  };
+  /// Whether a link to this host may be the pool's.
+  [[nodiscard]] Fit fit(const Endpoint& host);
   /// There is another primary: what failed with the one before means nothing.
   void forget_failures(Instant now);
   /// Roles are known from the monitor: a login need not find the primary, and must not settle for
@@ -342,6 +352,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] bool claimed(const ServerLink& link, bool has_waiter, Instant now) const;
   [[nodiscard]] Parking* longest_idle(const Quota& quota) const;
   [[nodiscard]] std::size_t opening_host_locked(Instant now);
+  [[nodiscard]] bool barred(std::size_t host);
   std::vector<SessionKey> dismiss_waiters();
   void release_quotas();
   void note_in_flight() noexcept;

@@ -6,10 +6,6 @@
 namespace forebay::core {
 namespace {
 
-using std::chrono::milliseconds;
-
-/// A host that was a standby, or not there, is not where the next login begins for so long.
-constexpr milliseconds kAvoidHost{30'000};
 /// So many accepted sets of settings are remembered.
 constexpr std::size_t kAcceptedMax = 1000;
 
@@ -85,30 +81,6 @@ Instant Pool::trusted_until() const {
 void Pool::learn_trusted(Instant until) {
   const std::lock_guard lock(mutex_);
   trusted_until_ = until;
-}
-
-std::size_t Pool::preferred_host() const {
-  const std::lock_guard lock(mutex_);
-  return preferred_host_;
-}
-
-void Pool::prefer_host(std::size_t index) {
-  const std::lock_guard lock(mutex_);
-  if (index < terms_->target.hosts.size()) preferred_host_ = index;
-}
-
-bool Pool::avoid_host(std::size_t index, Instant now) {
-  const std::lock_guard lock(mutex_);
-  if (index >= terms_->target.hosts.size()) return true;  // of a list that was replaced
-  avoided_until_.resize(terms_->target.hosts.size());
-  avoided_until_[index] = now + kAvoidHost;
-  for (std::size_t i = 1; i < terms_->target.hosts.size(); ++i) {
-    const std::size_t next = (index + i) % terms_->target.hosts.size();
-    if (now < avoided_until_[next]) continue;
-    preferred_host_ = next;
-    return true;
-  }
-  return false;
 }
 
 }  // namespace forebay::core

@@ -11,12 +11,12 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
 }
 
-char lower(char c) {
+char lowered(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
 bool is_word(char c) {
-  const char l = lower(c);
+  const char l = lowered(c);
   return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
@@ -46,7 +46,7 @@ std::string next_word(Bytes& rest) {
   skip_blanks(rest);
   std::string word;
   while (!rest.empty() && is_word(rest.front())) {
-    word += lower(rest.front());
+    word += lowered(rest.front());
     rest.remove_prefix(1);
   }
   if (!word.empty() || rest.empty()) return word;

@@ -63,7 +63,8 @@ class ServerLink final : public StreamEvents {
     bool with_tls = true;
     std::uint32_t version = pg::kProtocol3_2;
     bool standby_seen = false;
-    bool client_asked = false;  ///< relayed: the client was shown what this host asks
+    bool client_asked = false;     ///< relayed: the client was shown what this host asks
+    std::optional<Refused> first;  ///< what the first host said that did not let us in
   };
 
   ServerLink(Engine& engine, std::shared_ptr<Pool> pool);
@@ -187,6 +188,9 @@ class ServerLink final : public StreamEvents {
   void on_login_failed(LinkLogin::Failed failed);
   bool try_again(const LinkLogin::Failed& failed);
   bool try_next_host();
+  void tell_first(LinkLogin::Failed& failed);
+  [[nodiscard]] bool any_role() const noexcept { return client_ != nullptr && !dedicated_; }
+  bool leave_unfit();
   void open_failed(Refused reason, bool lasting);
   [[nodiscard]] LinkLogin::Setup login_setup();
   void send_raw(std::string bytes);

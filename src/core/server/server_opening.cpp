@@ -201,7 +201,7 @@ void ServerLink::answer_with(auth::Credential credential) {
 
 void ServerLink::on_ready() {
   LinkLogin& login = *opening_->login;
-  if (login.standby() && leave_standby()) return;
+  if ((login.standby() && leave_standby()) || leave_unfit()) return;
   timer_.cancel();
   relay_.settings = engine_->shared().parameter_sets.empty();
   relay_.reported = login.welcome();
@@ -240,6 +240,7 @@ bool ServerLink::leave_standby() {
       relay_.poisoned = !dedicated_;
       return false;
     }
+    if (try_next_host()) return true;
     open_failed(
         {pg::sqlstate::kCannotConnectNow, "server \"" + to_string(host_) + "\" is a standby"},
         false);
@@ -265,6 +266,26 @@ bool ServerLink::leave_standby() {
   ClientSession* client = std::exchange(client_, nullptr);
   close();
   client->login_done();
+  return true;
+}
+
+// Since the host was chosen, its role may have gone to another. True when the login goes on there,
+// or is over.
+bool ServerLink::leave_unfit() {
+  const Pool::Fit fit = pool_->fit(host_);
+  // Who replicates may do so from a standby.
+  if (fit == Pool::Fit::good || (dedicated_ && fit == Pool::Fit::no_primary)) return false;
+  engine_->suspect(*pool_);
+  if (any_role()) {
+    relay_.poisoned = true;
+    return false;
+  }
+  if (client_ == nullptr && try_next_host()) return true;
+  open_failed({pg::sqlstate::kCannotConnectNow,
+               "server \"" + to_string(host_) +
+                   (fit == Pool::Fit::barred ? "\" is banned, or fenced: see SHOW HOSTS"
+                                             : "\" is not the primary any more")},
+              false);
   return true;
 }
 
@@ -310,8 +331,10 @@ void ServerLink::on_login_failed(LinkLogin::Failed failed) {
   // that has begun to answer one host cannot begin anew with another.
   if (!failed.lasting && (client_ == nullptr || !opening_->client_asked)) {
     if (client_ != nullptr) pool_->avoid_host(opening_->host, engine_->now());
+    if (!opening_->first) opening_->first = failed.reason;
     if (try_next_host()) return;
   }
+  tell_first(failed);
   const bool own_words = relayed_ || !failed.reason.sqlstate.starts_with("28");
   if (failed.reason.sqlstate.starts_with("08") || !own_words) {
     failed.reason.message = "could not connect to server \"" + to_string(host_) +
@@ -319,6 +342,14 @@ void ServerLink::on_login_failed(LinkLogin::Failed failed) {
                             "\": " + failed.reason.message;
   }
   open_failed(std::move(failed.reason), failed.lasting);
+}
+
+// Where one host may be back any moment, another's word is not final; and what a server said tells
+// more than that another is not there.
+void ServerLink::tell_first(LinkLogin::Failed& failed) {
+  if (!opening_->first || client_ != nullptr) return;
+  failed.lasting = false;
+  if (!opening_->first->sqlstate.starts_with("08")) failed.reason = *opening_->first;
 }
 
 // The same host once more, in another way.
@@ -339,12 +370,18 @@ bool ServerLink::try_again(const LinkLogin::Failed& failed) {
 
 bool ServerLink::try_next_host() {
   const std::size_t hosts = pool_->target().hosts.size();
-  if (++opening_->tried >= hosts) {
+  opening_->host %= hosts;  // another list may have come meanwhile
+  const auto next = pool_->next_host(opening_->host, any_role(), engine_->now());
+  if (!next) return false;
+  const bool primary = pool_->watched() && !any_role();
+  const std::size_t step = (*next + hosts - opening_->host) % hosts;
+  opening_->tried += primary ? 0 : step == 0 ? hosts : step;
+  if (opening_->tried >= hosts) {
     if (!opening_->standby_seen || opening_->accept_standby) return false;
     opening_->accept_standby = true;  // once around again: a standby is better than nothing
     opening_->tried = 0;
   }
-  opening_->host = (opening_->host + 1) % hosts;
+  opening_->host = *next;
   opening_->retried = LinkLogin::Retry::none;
   opening_->with_tls = pool_->target().tls_mode != TlsMode::allow;
   received_.clear(engine_->buffers());

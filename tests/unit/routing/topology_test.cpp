@@ -250,6 +250,16 @@ TEST(Topology, ABannedPrimaryTakesNoWrites) {
   EXPECT_EQ(say(topology.judge(kStart)), "0 write replica");
 }
 
+TEST(Topology, ABannedPrimaryIsFencedAllTheSameWhenThereIsANewerOne) {
+  Topology topology(2, kLease);
+  feed(topology, "p1 r1", kStart);
+  topology.ban(0, true);
+  feed(topology, "p1 p2", kStart + 1s);
+  const ClusterView view = topology.judge(kStart + 1s);
+  EXPECT_EQ(say(view), "1 banned write");
+  EXPECT_TRUE(view.hosts[0].fenced);
+}
+
 TEST(Topology, ReadsNeedAReplicaOfTheNewestTimeline) {
   Topology topology(3, kLease);
   feed(topology, "p2 r2 r1", kStart);

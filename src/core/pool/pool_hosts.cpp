@@ -1,0 +1,125 @@
+#include <algorithm>
+
+#include "core/pool/pool.hpp"
+
+// Which of its hosts a pool's links lead to.
+namespace forebay::core {
+namespace {
+
+/// A host that was a standby, or not there, is not where the next login begins for so long.
+constexpr std::chrono::milliseconds kAvoidHost{30'000};
+
+}  // namespace
+
+// Whether statements may go to a server now. Without a monitor every host is as good as its login.
+bool Pool::has_primary(Instant now) {
+  if (terms_->target.cluster == nullptr) return true;
+  const Cluster::View& view = hosts_.look(*terms_->target.cluster);
+  return !view.watched || view.writable(now).has_value();
+}
+
+ServerLink* Pool::take_for_waiter(WorkerId here, Instant now) {
+  const std::lock_guard lock(mutex_);
+  ParkedList& list = parked_[here.value()];
+  if (waiters_.empty() || list.empty() || paused_ || !has_primary(now)) return nullptr;
+  ServerLink& link = list.front().link;
+  list.pop_front();
+  return &link;
+}
+
+std::vector<SessionKey> Pool::overdue(Instant now, Duration hold) {
+  const std::lock_guard lock(mutex_);
+  std::vector<SessionKey> told;
+  if (has_primary(now)) return told;
+  const Instant since = hosts_.look(*terms_->target.cluster).unwritable_since;
+  if (since == kNever || now - since < hold) return told;
+  while (!waiters_.empty() && now - waiters_.oldest().since >= hold) {
+    Ticket& ticket = waiters_.oldest();
+    told.push_back(ticket.session);
+    ticket.waiting = false;
+    waiters_.erase(ticket);
+  }
+  return told;
+}
+
+std::size_t Pool::opening_host(Instant now) {
+  const std::lock_guard lock(mutex_);
+  return opening_host_locked(now);
+}
+
+std::size_t Pool::opening_host_locked(Instant now) {
+  if (terms_->target.cluster != nullptr) {
+    const Cluster::View& view = hosts_.look(*terms_->target.cluster);
+    if (view.watched && view.writable(now)) return *view.primary;
+  }
+  if (!barred(preferred_host_)) return preferred_host_;
+  const std::size_t hosts = terms_->target.hosts.size();
+  for (std::size_t i = 1; i < hosts; ++i) {
+    if (const std::size_t next = (preferred_host_ + i) % hosts; !barred(next)) return next;
+  }
+  return preferred_host_;
+}
+
+// What speaks against a host whoever else is there.
+bool Pool::barred(std::size_t host) {
+  if (terms_->target.cluster == nullptr) return false;
+  const Cluster& cluster = *terms_->target.cluster;
+  const Cluster::View& view = hosts_.look(cluster);
+  return cluster.banned(host) || (host < view.hosts.size() && view.hosts[host].fenced);
+}
+
+Pool::Fit Pool::fit(const Endpoint& host) {
+  const std::lock_guard lock(mutex_);
+  const PoolTarget& target = terms_->target;
+  const auto listed = std::ranges::find(target.hosts, host);
+  if (target.cluster == nullptr || listed == target.hosts.end()) return Fit::good;
+  const auto index = static_cast<std::size_t>(listed - target.hosts.begin());
+  if (barred(index)) return Fit::barred;
+  const Cluster::View& view = hosts_.look(*target.cluster);
+  return !view.watched || view.primary == index ? Fit::good : Fit::no_primary;
+}
+
+std::optional<std::size_t> Pool::next_host(std::size_t host, bool any_role, Instant now) {
+  const std::lock_guard lock(mutex_);
+  const std::size_t hosts = terms_->target.hosts.size();
+  if (terms_->target.cluster != nullptr && !any_role) {
+    const Cluster::View& view = hosts_.look(*terms_->target.cluster);
+    const auto primary = view.writable(now);
+    if (view.watched) return primary != host ? primary : std::nullopt;
+  }
+  for (std::size_t i = 1; i <= hosts; ++i) {
+    if (const std::size_t next = (host + i) % hosts; !barred(next)) return next;
+  }
+  return std::nullopt;
+}
+
+bool Pool::watched() {
+  const std::lock_guard lock(mutex_);
+  return terms_->target.cluster != nullptr && hosts_.look(*terms_->target.cluster).watched;
+}
+
+std::size_t Pool::preferred_host() const {
+  const std::lock_guard lock(mutex_);
+  return preferred_host_;
+}
+
+void Pool::prefer_host(std::size_t index) {
+  const std::lock_guard lock(mutex_);
+  if (index < terms_->target.hosts.size()) preferred_host_ = index;
+}
+
+bool Pool::avoid_host(std::size_t index, Instant now) {
+  const std::lock_guard lock(mutex_);
+  if (index >= terms_->target.hosts.size()) return true;  // of a list that was replaced
+  avoided_until_.resize(terms_->target.hosts.size());
+  avoided_until_[index] = now + kAvoidHost;
+  for (std::size_t i = 1; i < terms_->target.hosts.size(); ++i) {
+    const std::size_t next = (index + i) % terms_->target.hosts.size();
+    if (now < avoided_until_[next]) continue;
+    preferred_host_ = next;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace forebay::core

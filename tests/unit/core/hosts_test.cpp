@@ -1,0 +1,168 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/words.hpp"
+#include "support/world.hpp"
+
+// Which hosts the links of a pool lead to, when hosts refuse, fall behind and come back.
+namespace forebay::core {
+namespace {
+
+using namespace std::chrono_literals;
+using test::FarEnd;
+
+const Endpoint kTwo{"db2", 5432};
+constexpr const char* kFull = R"(ErrorResponse FATAL 53300 "too many clients")";
+constexpr const char* kNoEntry = R"(ErrorResponse FATAL 28000 "no pg_hba.conf entry")";
+
+class HostsTest : public ::testing::Test {
+ protected:
+  explicit HostsTest(config::Config configuration = config()) : world(std::move(configuration)) {
+    world.on_quiet = [this] { return serve(); };
+    primary(0, 1);
+    replica(1, 1);
+  }
+
+  static config::Config config() {
+    config::Config config = test::plain_config();
+    config.databases["app"].hosts = {test::kHost, kTwo};
+    config.databases["app"].monitor_user = "watch";
+    config.server_unavailable_timeout = 10s;
+    return config;
+  }
+
+  struct Host {
+    std::string role;      ///< to the monitor
+    std::string recovery;  ///< to everybody who logs in
+    std::string refusal;   ///< to everybody but the monitor; empty: all are let in
+  };
+  struct Server {
+    FarEnd end;
+    std::size_t host = 0;
+    bool in = false;
+  };
+
+  void primary(std::size_t host, int timeline) { become(host, "f", timeline, "null", "off"); }
+  void replica(std::size_t host, int timeline) { become(host, "t", timeline, "\"0/1000\"", "on"); }
+  void become(std::size_t host, const char* replica, int timeline, const char* received,
+              const char* recovery) {
+    const std::string insert = *replica == 'f' ? "\"0/1000\"" : "null";
+    hosts[host].recovery = recovery;
+    hosts[host].role = std::string("DataRow \"") + replica + "\" \"7\" \"" +
+                       std::to_string(timeline) + "\" \"0/1000\" " + received + " " + insert +
+                       R"( "16777216" ; CommandComplete "SELECT 1" ; ReadyForQuery I)";
+  }
+
+  bool serve() {
+    bool any = false;
+    for (; !world.accepted.empty(); world.accepted.pop_front()) {
+      FarEnd end = world.accepted.front();
+      servers.push_back({end, end.channel().endpoint == kTwo ? 1u : 0u});
+    }
+    for (Server& server : servers) {
+      if (server.end.closed()) continue;
+      const std::string bytes = server.end.read();
+      if (bytes.empty()) continue;
+      any = true;
+      if (std::exchange(server.in, true)) {
+        answer(server, test::frontend_text(bytes));
+      } else {
+        let_in(server, bytes.find("watch") != std::string::npos);
+      }
+    }
+    return any;
+  }
+
+  void let_in(Server& server, bool monitor) {
+    const Host& host = hosts[server.host];
+    if (!monitor && !host.refusal.empty()) {
+      ++refused[server.host];
+      server.end.send(test::backend(host.refusal));
+      server.end.end();
+      return;
+    }
+    server.end.send(test::backend(
+        R"(AuthenticationOk ; ParameterStatus "server_version" "15.0" ; ParameterStatus )"
+        R"("in_hot_standby" ")" +
+        host.recovery + R"(" ; BackendKeyData 1 "key1" ; ReadyForQuery I)"));
+  }
+
+  void answer(Server& server, const std::string& asked) {
+    if (asked.find("pg_control_system") != std::string::npos) {
+      server.end.send(test::backend(hosts[server.host].role));
+    } else if (asked.find("Query") != std::string::npos) {
+      ran.push_back(server.host);
+      server.end.send(test::backend(R"(CommandComplete "SELECT 1" ; ReadyForQuery I)"));
+    }
+  }
+
+  FarEnd client() {
+    FarEnd client = world.connect();
+    client.send(
+        test::encode_startup(test::split(R"(Startup 3.0 user="u" database="app")").front()));
+    world.settle();
+    EXPECT_EQ(test::backend_text(client.read()).substr(0, 16), "AuthenticationOk");
+    return client;
+  }
+  void ask(FarEnd& client, const std::string& text) {
+    client.send(test::frontend("Query " + test::quote(text)));
+    world.settle();
+  }
+  /// Everything but the monitor's connections goes: a restart.
+  void end_links(std::size_t host) {
+    for (Server& server : servers) {
+      if (server.host == host && !server.end.closed()) server.end.reset();
+    }
+    world.settle();
+  }
+
+  test::World world;
+  std::map<std::size_t, Host> hosts;
+  std::vector<Server> servers;
+  std::map<std::size_t, int> refused;
+  std::vector<std::size_t> ran;
+};
+
+TEST_F(HostsTest, a_primary_that_is_full_is_no_reason_to_write_to_an_older_one) {
+  FarEnd one = client();
+  world.pass(2s);
+  primary(1, 2);  // promoted; the old one lives on beside it
+  world.pass(2s);
+  ask(one, "insert");
+  ASSERT_EQ(ran, std::vector<std::size_t>({1}));
+  hosts[1].refusal = kFull;
+  hosts[0].refusal.clear();
+  end_links(1);
+  world.pass(2s);
+  ask(one, "insert");
+  world.pass(2s);
+  EXPECT_GT(refused[1], 1);
+  EXPECT_EQ(ran, std::vector<std::size_t>({1})) << "held";
+  EXPECT_EQ(one.read().find("standby"), std::string::npos);
+  hosts[1].refusal.clear();
+  world.pass(2s);
+  EXPECT_EQ(ran, std::vector<std::size_t>({1, 1}));
+}
+
+TEST_F(HostsTest, what_a_replica_says_of_us_means_nothing_while_the_primary_is_full) {
+  FarEnd one = client();
+  world.pass(2s);
+  hosts[0].refusal = kFull;
+  hosts[1].refusal = kNoEntry;
+  end_links(0);
+  one.read();
+  ask(one, "insert");
+  world.pass(5s);
+  EXPECT_EQ(one.read(), "");
+  EXPECT_EQ(refused[1], 0);
+  world.pass(10s);
+  EXPECT_NE(test::backend_text(one.read()).find("too many clients"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace forebay::core
