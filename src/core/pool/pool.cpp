@@ -14,6 +14,8 @@ using std::chrono::milliseconds;
 /// The first pause after a failed login, and the longest.
 constexpr milliseconds kBackoffMin{50};
 constexpr milliseconds kBackoffMax{1000};
+/// Failures further apart than this, while nobody tries, are not the same trouble.
+constexpr milliseconds kTroubleOver{5000};
 /// A host that a login for reads failed at is not read from for so long.
 constexpr milliseconds kShunReader{1000};
 /// A database that was to be dropped, renamed or copied is left alone for so long.
@@ -322,6 +324,7 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
     return 0;
   }
   if (!can_open() || paused_ || now < next_open_) return 0;
+  if (failures_ > 0 && now - next_open_ > kTroubleOver) forget_failures_locked(now);
   const auto waiting = static_cast<std::uint32_t>(waiters_.size());
   // After a failure one attempt at a time shows whether the server is back.
   const std::uint32_t parallel = failures_ > 0 ? 1 : terms_->max_connecting;
@@ -405,7 +408,8 @@ std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bo
   ++failures_;
   next_open_ = now + milliseconds(static_cast<std::int64_t>(static_cast<double>(pause.count()) *
                                                             (0.5 + 0.5 * jitter)));
-  if (unavailable_since_ == kNever) unavailable_since_ = now;
+  // Where there are links, this is no more than one that was refused.
+  unavailable_since_ = established() > 0 ? kNever : std::min(unavailable_since_, now);
   last_refusal_ = reason;
   last_lasting_ = lasting;
   // What a client's login taught us does not hold any more: the next login teaches us anew.
@@ -416,10 +420,14 @@ std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bo
     shunned_until_.store(std::max(next_open_, now + kShunReader), std::memory_order_relaxed);
     return dismiss_waiters();
   }
-  const bool given_up = lasting || now - unavailable_since_ >= terms_->unavailable_timeout;
+  const bool given_up = lasting || unavailable_for_long(now);
   // While some link lives, its next release serves the queue.
   if (!given_up || total_ > 0) return {};
   return dismiss_waiters();
+}
+
+bool Pool::unavailable_for_long(Instant now) const noexcept {
+  return unavailable_since_ != kNever && now - unavailable_since_ >= terms_->unavailable_timeout;
 }
 
 void Pool::open_abandoned() {
@@ -462,8 +470,7 @@ std::vector<SessionKey> Pool::dismiss_waiters() {
 std::optional<Refused> Pool::unavailable(Instant now) const {
   const std::lock_guard lock(mutex_);
   if (failures_ == 0 || established() > 0 || opening_ > 0 || now >= next_open_) return {};
-  const bool given_up = last_lasting_ || now - unavailable_since_ >= terms_->unavailable_timeout;
-  if (!given_up) return {};
+  if (!last_lasting_ && !unavailable_for_long(now)) return {};
   return last_refusal_;
 }
 

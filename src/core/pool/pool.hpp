@@ -359,6 +359,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   ParkedList* choose(WorkerId here);
   bool has_primary(Instant now);
   void forget_failures_locked(Instant now) noexcept;
+  [[nodiscard]] bool unavailable_for_long(Instant now) const noexcept;
   [[nodiscard]] bool unwanted_locked(const ServerLink& link) const;
   [[nodiscard]] bool can_open() const noexcept { return credential_.has_value(); }
   [[nodiscard]] std::uint32_t established() const noexcept { return total_ - opening_; }

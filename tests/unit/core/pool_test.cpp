@@ -244,14 +244,42 @@ TEST_F(PoolTest, a_lasting_failure_dismisses_those_who_wait) {
 TEST_F(PoolTest, other_failures_dismiss_them_only_after_a_while) {
   const auto pool = bench_.pool(PoolBench::setup(1));
   pool->acquire(tickets_[0], bench_.now);
+  for (int second = 0; second < 10; ++second) {
+    EXPECT_TRUE(pool->open_failed(bench_.now, kRefused, false, 0.5).empty());
+    EXPECT_FALSE(pool->unavailable(bench_.now));
+    bench_.now += seconds(1);
+    ASSERT_EQ(pool->plan(bench_.now, true), 1u);
+  }
+  EXPECT_EQ(pool->open_failed(bench_.now, kRefused, false, 0.5).size(), 1u);
+}
+
+TEST_F(PoolTest, a_failure_of_long_ago_does_not_count) {
+  const auto pool = bench_.pool(PoolBench::setup(1));
+  pool->acquire(tickets_[0], bench_.now);
   EXPECT_TRUE(pool->open_failed(bench_.now, kRefused, false, 0.5).empty());
-  bench_.now += seconds(9);
-  ASSERT_EQ(pool->plan(bench_.now, true), 1u);
+  EXPECT_TRUE(pool->withdraw(tickets_[0]));
+  bench_.now += std::chrono::hours(1);
+  EXPECT_EQ(pool->acquire(tickets_[0], bench_.now).open, 1u);
   EXPECT_TRUE(pool->open_failed(bench_.now, kRefused, false, 0.5).empty());
   EXPECT_FALSE(pool->unavailable(bench_.now));
-  bench_.now += seconds(2);
-  ASSERT_EQ(pool->plan(bench_.now, true), 1u);
-  EXPECT_EQ(pool->open_failed(bench_.now, kRefused, false, 0.5).size(), 1u);
+  EXPECT_TRUE(pool->withdraw(tickets_[0]));
+}
+
+TEST_F(PoolTest, one_more_that_is_refused_does_not_count) {
+  const auto pool = bench_.pool(PoolBench::setup(2));
+  ASSERT_TRUE(pool->reserve_login());
+  bench_.opened(pool);
+  pool->acquire(tickets_[0], bench_.now);
+  for (int second = 0; second < 20; ++second) {
+    EXPECT_TRUE(pool->open_failed(bench_.now, kRefused, false, 0.5).empty());
+    bench_.now += seconds(1);
+    ASSERT_EQ(pool->plan(bench_.now, true), 1u);
+  }
+  // A restart.
+  EXPECT_TRUE(pool->closed().empty());
+  EXPECT_TRUE(pool->open_failed(bench_.now, kRefused, false, 0.5).empty());
+  EXPECT_FALSE(pool->unavailable(bench_.now));
+  EXPECT_TRUE(pool->withdraw(tickets_[0]));
 }
 
 TEST_F(PoolTest, while_a_link_lives_nobody_is_dismissed) {
