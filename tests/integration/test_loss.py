@@ -212,6 +212,24 @@ def server_that_restarts(lab: Lab) -> None:
         goes_on(idle)
 
 
+@test(modes=("transaction",), entries=("run",), targets=FOREBAY)
+def server_that_restarts_and_asks_for_passwords(lab: Lab) -> None:
+    """Only a login opens a connection: who has no more than an open session is told so by its end,
+    as directly, so that it connects again."""
+    server = lab.private_postgres()
+    target = lab.target(server)
+    with target.connect() as client, target.connect() as other:
+        client.run("select 1")
+        server.restart()
+        for session in (client, other):
+            session.send(m.query("select 1"))
+            error = session.read_until(b"E")[-1].fields()
+            assert (error["S"], error["C"]) == ("FATAL", "08006"), error
+            assert not session.until_end()
+    with target.connect() as client:
+        client.run("select 1")
+
+
 @test(targets=FOREBAY)
 def timeout_of_the_server_ends_the_session(lab: Lab) -> None:
     """As it does directly: the client asked for it."""

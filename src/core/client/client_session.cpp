@@ -474,8 +474,15 @@ void ClientSession::wait_failed(const Refused& reason) {
   engine_.counters().waits_failed.add();
   if (phase_ == Phase::awaiting_server) {
     fatal(reason);
-  } else if (phase_ == Phase::waiting) {
-    if (!wait_for_primary()) reject(reason);
+  } else if (phase_ == Phase::waiting && !wait_for_primary()) {
+    // What only a new login can mend ends the session, as it would have ended without us.
+    const Pool::Counts counts = pool_->counts();
+    const bool hopeless = !counts.reopens && counts.total == 0;
+    if (hopeless) {
+      fatal(reason);
+    } else {
+      reject(reason);
+    }
   }
 }
 
