@@ -416,7 +416,8 @@ std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bo
   if (lasting && reason.sqlstate.starts_with("28") && learned_) credential_.reset();
 
   if (is_reader()) {
-    // Another server does as well: nobody has to wait for this one.
+    // Its links serve who waits. Without any, another server does as well.
+    if (established() > 0) return {};
     shunned_until_.store(std::max(next_open_, now + kShunReader), std::memory_order_relaxed);
     return dismiss_waiters();
   }

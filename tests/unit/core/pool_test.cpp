@@ -291,6 +291,24 @@ TEST_F(PoolTest, while_a_link_lives_nobody_is_dismissed) {
   EXPECT_EQ(release(*pool, link), Released::give);
 }
 
+TEST_F(PoolTest, a_replica_that_takes_no_more_serves_with_the_links_that_there_are) {
+  Pool::Setup setup = PoolBench::setup(2);
+  setup.key.reader = 1;
+  const auto pool = bench_.pool(setup);
+  ASSERT_TRUE(pool->reserve_login());
+  ServerLink& link = bench_.opened(pool);
+  ASSERT_EQ(pool->acquire(tickets_[0], bench_.now).open, 1u);
+  EXPECT_TRUE(pool->open_failed(bench_.now, kRefused, false, 0.5).empty());
+  EXPECT_LE(pool->shunned_until(), bench_.now);
+  EXPECT_EQ(release(*pool, link), Released::give);
+  // Without any it is left alone.
+  pool->acquire(tickets_[1], bench_.now);
+  EXPECT_TRUE(pool->closed().empty());
+  ASSERT_EQ(pool->plan(bench_.now + seconds(2), true), 1u);
+  EXPECT_EQ(pool->open_failed(bench_.now, kRefused, false, 0.5).size(), 1u);
+  EXPECT_GT(pool->shunned_until(), bench_.now);
+}
+
 TEST_F(PoolTest, without_a_credential_only_a_login_opens_links) {
   Pool::Setup setup = PoolBench::setup(2);
   setup.credential.reset();
