@@ -16,7 +16,7 @@ ServerLink* Engine::acquire(ClientSession& session) {
   switch (acquired.kind) {
     case Pool::Acquired::Kind::here: {
       ServerLink& link = *acquired.link;
-      if (link.fenced()) {
+      if (link.fenced() || link.left_behind()) {
         link.close();
         return acquire(session);
       }
@@ -108,7 +108,7 @@ std::unique_ptr<ServerLink> Engine::send_away(ServerLink& link) {
 void Engine::receive(mail::LinkGiven& given) {
   ServerLink& link = adopt(std::move(given.link));
   link.arrive(*this);
-  if (link.fenced()) {
+  if (link.fenced() || link.left_behind()) {
     link.close();
     mail::SummonFailed failed{given.session};
     receive(failed);

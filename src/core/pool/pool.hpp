@@ -210,6 +210,13 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Roles are known from the monitor: a login need not find the primary, and must not settle for
   /// a standby.
   [[nodiscard]] bool watched();
+  /// A standby refused a write, and nobody watches: its name or address may lead to the primary by
+  /// now, so that links to standbys are left; not more often than once a second.
+  void standby_refused(Instant now);
+  /// Those that were opened before. Any thread, no lock.
+  [[nodiscard]] Instant standbys_until() const noexcept {
+    return standbys_until_.load(std::memory_order_relaxed);
+  }
 
   // ---- what operators ask for
 
@@ -373,6 +380,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::atomic<bool> sequences_asked_{false};
   std::atomic<Instant> shunned_until_{Instant{}};
   std::atomic<Instant> wanted_empty_until_{Instant{}};
+  std::atomic<Instant> standbys_until_{Instant::min()};
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Terms> terms_;

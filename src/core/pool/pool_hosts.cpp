@@ -8,6 +8,8 @@ namespace {
 
 /// A host that was a standby, or not there, is not where the next login begins for so long.
 constexpr std::chrono::milliseconds kAvoidHost{30'000};
+/// Links to standbys that refuse writes are opened anew at most once in so long.
+constexpr std::chrono::milliseconds kLeaveStandbys{1000};
 
 }  // namespace
 
@@ -96,6 +98,17 @@ std::optional<std::size_t> Pool::next_host(std::size_t host, bool any_role, Inst
 bool Pool::watched() {
   const std::lock_guard lock(mutex_);
   return terms_->target.cluster != nullptr && hosts_.look(*terms_->target.cluster).watched;
+}
+
+void Pool::standby_refused(Instant now) {
+  const std::lock_guard lock(mutex_);
+  const PoolTarget& target = terms_->target;
+  const bool watched = target.cluster != nullptr && hosts_.look(*target.cluster).watched;
+  // What only clients can open again is kept.
+  if (is_reader() || watched || !can_open()) return;
+  const Instant last = standbys_until();
+  if (last != Instant::min() && now - last < kLeaveStandbys) return;
+  standbys_until_.store(now, std::memory_order_relaxed);
 }
 
 std::size_t Pool::preferred_host() const {

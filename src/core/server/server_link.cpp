@@ -85,33 +85,6 @@ void ServerLink::enter(Phase phase) noexcept {
   phase_ = phase;
 }
 
-bool ServerLink::worn(Instant now) const noexcept {
-  return fenced() || relay_.poisoned || relay_.expected.doubtful() || !relay_.at_rest() ||
-         !received_.empty() || !unsent_.empty() || ended_ || outdated_ || now >= expires_;
-}
-
-void ServerLink::reconsider() noexcept {
-  const PoolTarget& target = pool_->target();
-  const auto listed = std::find(target.hosts.begin(), target.hosts.end(), host_);
-  outdated_ = moved_ || generation_ != target.generation || listed == target.hosts.end();
-  // Another list is another cluster, whose fence holds from here on.
-  if (!outdated_ && !fenced()) {
-    watch_fence(target, static_cast<std::size_t>(listed - target.hosts.begin()));
-  }
-}
-
-void ServerLink::host_moved(const std::vector<std::string>& addresses) {
-  if (phase_ == Phase::opening || stream_ == nullptr) return;
-  moved_ = std::ranges::find(addresses, stream_->peer().address) == addresses.end();
-  reconsider();
-}
-
-void ServerLink::watch_fence(const PoolTarget& target, std::size_t host) noexcept {
-  const auto& cluster = target.member_of();
-  fence_ = cluster == nullptr ? nullptr : &cluster->fence(target.member(host));
-  fence_seen_ = fence_ == nullptr ? 0 : fence_->load(std::memory_order_acquire);
-}
-
 // ---------------------------------------------------------------- who it belongs to
 
 void ServerLink::park() {
@@ -245,7 +218,7 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   if (progress.verdict == ServerRelay::Verdict::ending) ended_ = true;
   if (!engine_->measures().fresh.empty()) keep_samples();
   if (client != nullptr && !engine_->measures().audit.fresh().empty()) client->keep_audit(this);
-  if (std::exchange(relay_.says_read_only, false)) engine_->suspect(*pool_);
+  if (std::exchange(relay_.says_read_only, false)) refused_write();
   if (client != nullptr) client->server_spoke(progress.consumed);
   if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
     relay_.unanswered = relay_.unanswered && relay_.settings_cancelled;
@@ -364,11 +337,6 @@ void ServerLink::on_lost(const std::string& reason) {
     return;
   }
   lost(reason);
-}
-
-void ServerLink::give_up() {
-  if (phase_ == Phase::opening) stream_.reset();
-  on_lost("the server is not the primary any more, or does not answer");
 }
 
 // ---------------------------------------------------------------- its client is gone

@@ -152,6 +152,10 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] bool fenced() const noexcept {
     return fence_ != nullptr && fence_->load(std::memory_order_acquire) != fence_seen_;
   }
+  /// Its host is a standby that refused a write, where others may be had by now.
+  [[nodiscard]] bool left_behind() const noexcept {
+    return opened_at_ < pool_->standbys_until() && on_standby();
+  }
   /// It is fenced: whoever has it is told that it is lost.
   void give_up();
   [[nodiscard]] Instant expires() const noexcept { return expires_; }
@@ -197,6 +201,8 @@ class ServerLink final : public StreamEvents {
 
   // In use.
   std::size_t relay_received(Bytes bytes);
+  void refused_write();
+  [[nodiscard]] bool on_standby() const noexcept;
   [[nodiscard]] std::optional<std::size_t> take_goodbye(Bytes bytes);
   void keep_samples();
   void after_relay();

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <string>
@@ -45,6 +46,8 @@ class HostsTest : public ::testing::Test {
     FarEnd end;
     std::size_t host = 0;
     bool in = false;
+    bool standby = false;
+    bool in_transaction = false;
   };
 
   void primary(std::size_t host, int timeline) { become(host, "f", timeline, "null", "off"); }
@@ -86,6 +89,7 @@ class HostsTest : public ::testing::Test {
       server.end.end();
       return;
     }
+    server.standby = host.recovery == "on";
     server.end.send(test::backend(
         R"(AuthenticationOk ; ParameterStatus "server_version" "15.0" ; ParameterStatus )"
         R"("in_hot_standby" ")" +
@@ -96,8 +100,15 @@ class HostsTest : public ::testing::Test {
     if (asked.find("pg_control_system") != std::string::npos) {
       server.end.send(test::backend(hosts[server.host].role));
     } else if (asked.find("Query") != std::string::npos) {
+      if (server.standby && asked.find("insert") != std::string::npos) {
+        ++read_only;
+        server.end.send(test::backend(R"(ErrorResponse ERROR 25006 "no" ; ReadyForQuery I)"));
+        return;
+      }
       ran.push_back(server.host);
-      server.end.send(test::backend(R"(CommandComplete "SELECT 1" ; ReadyForQuery I)"));
+      server.in_transaction = asked.find("begin") != std::string::npos;
+      server.end.send(test::backend(R"(CommandComplete "SELECT 1" ; ReadyForQuery )" +
+                                    std::string(server.in_transaction ? "T" : "I")));
     }
   }
 
@@ -126,6 +137,7 @@ class HostsTest : public ::testing::Test {
   std::vector<Server> servers;
   std::map<std::size_t, int> refused;
   std::vector<std::size_t> ran;
+  int read_only = 0;  ///< writes that a standby refused
 };
 
 TEST_F(HostsTest, a_primary_that_is_full_is_no_reason_to_write_to_an_older_one) {
@@ -162,6 +174,54 @@ TEST_F(HostsTest, what_a_replica_says_of_us_means_nothing_while_the_primary_is_f
   EXPECT_EQ(refused[1], 0);
   world.pass(10s);
   EXPECT_NE(test::backend_text(one.read()).find("too many clients"), std::string::npos);
+}
+
+// Behind an address that moves.
+class OneHost : public HostsTest {
+ protected:
+  OneHost() : HostsTest(one()) {
+    replica(0, 1);
+    first = client();
+    second = client();
+    // Two links, both free in the end.
+    ask(first, "begin");
+    ask(second, "select");
+    ask(first, "commit");
+  }
+  static config::Config one() {
+    config::Config config = test::plain_config();
+    config.databases["app"].hosts = {test::kHost};
+    return config;
+  }
+  std::size_t open() {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(servers, [](const Server& s) { return !s.end.closed(); }));
+  }
+  FarEnd first;
+  FarEnd second;
+};
+
+TEST_F(OneHost, links_to_a_standby_that_refuses_writes_are_left) {
+  ask(first, "select");
+  world.pass(2s);
+  ASSERT_EQ(open(), 2u);
+  ask(first, "insert");
+  EXPECT_EQ(read_only, 1);
+  primary(0, 1);  // the address has moved
+  ask(first, "begin");
+  ask(second, "insert");
+  ask(first, "insert");
+  EXPECT_EQ(read_only, 1);
+  EXPECT_EQ(servers.size(), 4u);
+}
+
+TEST_F(OneHost, not_with_each_write_while_it_stays_one) {
+  for (int i = 0; i < 10; ++i) {
+    ask(first, "insert");
+    ask(second, "select");
+  }
+  EXPECT_EQ(read_only, 10);
+  EXPECT_LE(servers.size(), 4u);
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+#include <algorithm>
+
+#include "core/engine/engine.hpp"
+#include "core/server/server_link.hpp"
+
+// What becomes of a link when its host is not any more what it was opened for.
+namespace forebay::core {
+
+bool ServerLink::worn(Instant now) const noexcept {
+  return fenced() || left_behind() || relay_.poisoned || relay_.expected.doubtful() ||
+         !relay_.at_rest() || !received_.empty() || !unsent_.empty() || ended_ || outdated_ ||
+         now >= expires_;
+}
+
+void ServerLink::reconsider() noexcept {
+  const PoolTarget& target = pool_->target();
+  const auto listed = std::find(target.hosts.begin(), target.hosts.end(), host_);
+  outdated_ = moved_ || generation_ != target.generation || listed == target.hosts.end();
+  // Another list is another cluster, whose fence holds from here on.
+  if (!outdated_ && !fenced()) {
+    watch_fence(target, static_cast<std::size_t>(listed - target.hosts.begin()));
+  }
+}
+
+void ServerLink::host_moved(const std::vector<std::string>& addresses) {
+  if (phase_ == Phase::opening || stream_ == nullptr) return;
+  moved_ = std::ranges::find(addresses, stream_->peer().address) == addresses.end();
+  reconsider();
+}
+
+void ServerLink::watch_fence(const PoolTarget& target, std::size_t host) noexcept {
+  const auto& cluster = target.member_of();
+  fence_ = cluster == nullptr ? nullptr : &cluster->fence(target.member(host));
+  fence_seen_ = fence_ == nullptr ? 0 : fence_->load(std::memory_order_acquire);
+}
+
+void ServerLink::give_up() {
+  if (phase_ == Phase::opening) stream_.reset();
+  on_lost("the server is not the primary any more, or does not answer");
+}
+
+// As a standby does.
+void ServerLink::refused_write() {
+  engine_->suspect(*pool_);
+  if (on_standby()) pool_->standby_refused(engine_->now());
+}
+
+bool ServerLink::on_standby() const noexcept {
+  const std::string* value = relay_.reported.find("in_hot_standby");
+  return value != nullptr && *value == "on";
+}
+
+}  // namespace forebay::core
