@@ -26,6 +26,26 @@ bool transparent(const TypeName* type, const A_Const* constant) noexcept {
   return name == "bool" || name == "int4" || name == "int8" || name == "regclass";
 }
 
+/// Functions of PostgreSQL's that give one value, and do nothing, where their arguments are values.
+constexpr Bytes kCalm[] = {"current_setting", "current_database", "current_schema",
+                           "version",         "pg_backend_pid",   "now",
+                           "clock_timestamp", "pg_is_in_recovery"};
+
+bool is_calm(const FuncCall* call) noexcept {
+  const int names = list_length(call->funcname);
+  if (names > 2 || (names == 2 && Bytes(strVal(linitial(call->funcname))) != "pg_catalog") ||
+      call->agg_order != nullptr || call->agg_filter != nullptr || call->over != nullptr ||
+      call->agg_within_group || call->agg_star || call->agg_distinct || call->func_variadic) {
+    return false;
+  }
+  for (int i = 0; i < list_length(call->args); ++i) {
+    const NodeTag tag = nodeTag(static_cast<Node*>(list_nth(call->args, i)));
+    if (tag != T_A_Const && tag != T_ParamRef) return false;
+  }
+  const Bytes name = strVal(llast(call->funcname));
+  return std::find(std::begin(kCalm), std::end(kCalm), name) != std::end(kCalm);
+}
+
 TransactionModes::Isolation isolation_of(Bytes name) noexcept {
   using Isolation = TransactionModes::Isolation;
   if (name == "read uncommitted") return Isolation::read_uncommitted;
@@ -168,9 +188,9 @@ void Analysis::modes(List* options) noexcept {
   }
 }
 
-// The calls of set_config that are columns of a plain query, beside nothing but constants and
-// columns: beside another function (x.f may be one), and with locks that are not waited for, rows
-// may be made that are not given.
+// The calls of set_config that are columns of a plain query, beside nothing but constants, columns
+// and calm functions: beside another function (x.f may be one), and with locks that are not waited
+// for, rows may be made that are not given.
 void Analysis::find_sure_calls(SelectStmt* select) {
   if (select->op != SETOP_NONE || select->withClause != nullptr || select->limitCount != nullptr ||
       select->limitOffset != nullptr || select->distinctClause != nullptr ||
@@ -187,7 +207,8 @@ void Analysis::find_sure_calls(SelectStmt* select) {
         sure_calls_.push_back(call);
         continue;
       }
-    } else if (tag == T_A_Const || tag == T_ParamRef ||
+      if (is_calm(call)) continue;
+    } else if (tag == T_A_Const || tag == T_ParamRef || tag == T_SQLValueFunction ||
                (tag == T_ColumnRef && list_length(as<ColumnRef>(value)->fields) == 1)) {
       continue;
     }

@@ -752,6 +752,103 @@ def statements_are_shared_by_meaning(lab: Lab) -> None:
         assert m.only(answer, b"D")[0].columns() == [b"1672542000"], answer
 
 
+@test(targets=POSTGRES_LIKE, params=("named", "sql"))
+def statements_by_local_settings_are_shared_by_meaning(lab: Lab, how: str) -> None:
+    """The same where SET LOCAL and set_config(..., true) said how, for one transaction."""
+    target = lab.target(pool_size=1)
+    sql = "select extract(epoch from '2023-01-01 12:00'::timestamptz)::bigint"
+    utc, tokyo = ("1672574400",), ("1672542000",)
+
+    def prepare(client: Client, name: str = "s") -> None:
+        if how == "sql":
+            client.run(f"prepare {name} as {sql}")
+        else:
+            client.messages(m.parse(name, sql), m.sync())
+
+    def run(client: Client, name: str = "s") -> tuple[Optional[str], ...]:
+        if how == "sql":
+            return client.rows(f"execute {name}")[0]
+        return client.extended("", name=name, prepare=False)[0]
+
+    def clients() -> Iterator[Client]:
+        while True:
+            yield lab.keep(target.connect(timezone="UTC"))
+
+    fresh = clients()
+    for way in ("set local timezone = 'Asia/Tokyo'",
+                "select set_config('timezone', 'Asia/Tokyo', true)",
+                "select set_config('TimeZone', 'Asia/' || 'Tokyo', true)",
+                "savepoint a; set local timezone = 'Europe/Rome'; rollback to a; "
+                "set local timezone = 'Asia/Tokyo'"):
+        client = next(fresh)
+        client.run(f"begin; {way}")
+        prepare(client)
+        assert run(client) == tokyo, way
+        client.run("commit")
+        for name in "st":
+            other = next(fresh)
+            prepare(other, name)
+            assert run(other, name) == utc, way
+        assert run(client) == tokyo, way
+    # All of it at once.
+    client = next(fresh)
+    pieces = [m.query(f"begin; set local timezone = 'Asia/Tokyo'; prepare s as {sql}"),
+              m.query("commit")] if how == "sql" else [
+        m.query("begin; set local timezone = 'Asia/Tokyo'"), m.parse("s", sql), m.sync(),
+        m.query("commit"), m.parse("t", sql), m.sync()]
+    client.messages(*pieces, readies=len([piece for piece in pieces if piece[:1] in b"QS"]))
+    assert run(client) == tokyo
+    if how == "named":
+        assert run(client, "t") == utc
+    other = next(fresh)
+    prepare(other)
+    assert run(other) == utc
+
+
+@test(targets=POSTGRES_LIKE)
+def types_by_local_search_path(lab: Lab) -> None:
+    """The same name means one type in each schema: the type of a parameter is the statement's."""
+    target = lab.target(pool_size=1)
+    with target.connect() as a, target.connect() as b:
+        for name in ("here", "there"):
+            a.run(f"drop schema if exists {name} cascade; create schema {name}; "
+                  f"create type {name}.mood as enum ('{name}')")
+        for _ in range(3):
+            for client, name in ((a, "here"), (b, "there")):
+                client.run(f"begin; set local search_path = {name}")
+                client.messages(m.parse("s", "select $1::mood::text"), m.sync())
+                answer = client.messages(m.bind("", "s", [name]), m.execute(""),
+                                         m.close_statement("s"), m.sync())
+                assert m.only(answer, b"D")[0].columns() == [name.encode()], answer
+                client.run("commit")
+        a.run("drop schema here cascade; drop schema there cascade")
+
+
+@test(targets=POSTGRES_LIKE)
+def half_a_date_style(lab: Lab) -> None:
+    """pgjdbc begins with "ISO", which says nothing about the order of day and month."""
+    target = lab.target(pool_size=1)
+    date = "select '01/02/2024'::date::text"
+    with target.connect() as sql, target.connect(DateStyle="ISO") as iso:
+        for begins in ("ISO", "Iso"):                         # the second one is not known yet
+            sql.run("set datestyle = 'SQL, DMY'")
+            assert iso.value(date) == "2024-01-02"
+            sql.run("select 1")
+            with target.connect(DateStyle=begins) as other:
+                assert other.parameters["DateStyle"] == "ISO, MDY"
+                assert other.value(date) == "2024-01-02"
+            assert sql.value(date) == "01/02/2024"
+            assert sql.value("show datestyle") == "SQL, DMY"
+        for text in ("set datestyle = 'DMY'", "set datestyle = 'ISO'",
+                     "begin; set datestyle = 'SQL'; rollback"):
+            sql.run("set datestyle = 'ISO, DMY'")
+            sql.run(text)
+            iso.run("set datestyle = 'ISO, YMD'")
+            assert sql.value(date) == "2024-02-01", text
+            iso.run("reset datestyle")
+            assert iso.value("show datestyle") == "ISO, MDY"
+
+
 @test(targets=FOREBAY)
 def nothing_runs_as_somebody_else(lab: Lab) -> None:
     """A role that is gone meanwhile: the statement does not run without it."""

@@ -501,6 +501,19 @@ void ClientSession::met(ServerLink& link, const Pool::Reported& reported) {
   }
 }
 
+// Half a DateStyle would mean something else on another link: the session has what it is told.
+void ClientSession::complete_date_style(const Welcome& welcome, const Pool::Reported& reported) {
+  constexpr Bytes kReportedName = "DateStyle";
+  const std::string* half = relay_.settings->find(kDateStyle);
+  if (half == nullptr || !is_half_a_date_style(kDateStyle, *half)) return;
+  const auto found = std::find_if(reported.begin(), reported.end(),
+                                  [](const auto& entry) { return entry.first == kReportedName; });
+  const std::string* told = found != reported.end() ? &found->second : welcome.find(kReportedName);
+  if (told == nullptr) return;
+  relay_.settings = engine_.shared().parameter_sets.with(*relay_.settings, kDateStyle, *told);
+  relay_.startup = relay_.settings;
+}
+
 void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported) {
   if (login_->console) {
     send_own();
@@ -509,6 +522,7 @@ void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported
     return;
   }
   timer_.cancel();
+  if (mode_ != config::PoolMode::session) complete_date_style(welcome, reported);
   std::string& out = engine_.to_client().insert();
   const std::string* application =
       relay_.settings == nullptr ? nullptr : relay_.settings->find(kApplicationName);

@@ -228,6 +228,7 @@ class ClientSession final : public StreamEvents {
   void renew_claim(std::uint32_t process_id);
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
+  void complete_date_style(const Welcome& welcome, const Pool::Reported& reported);
   void greet(const Welcome& welcome, const Pool::Reported& reported);
 
   // The console's clients.

@@ -16,9 +16,13 @@ std::size_t hash_of(const std::vector<ParameterSet::Entry>& entries) {
   return hash;
 }
 
-// Whether the meaning of a statement's text is the same whatever the value. For all others, also
-// for those that we do not know, it may not be.
-bool is_harmless_to_parsing(std::string_view name) {
+bool by_name(const ParameterSet::Entry& a, const ParameterSet::Entry& b) {
+  return a.first < b.first;
+}
+
+}  // namespace
+
+bool is_harmless_to_parsing(std::string_view name) noexcept {
   constexpr std::string_view kHarmless[] = {
       "application_name",   "work_mem",           "maintenance_work_mem", "client_min_messages",
       "synchronous_commit", "extra_float_digits", "bytea_output",         "row_security",
@@ -35,15 +39,10 @@ bool is_harmless_to_parsing(std::string_view name) {
                      [&](auto end) { return name.ends_with(end); });
 }
 
-bool by_name(const ParameterSet::Entry& a, const ParameterSet::Entry& b) {
-  return a.first < b.first;
-}
-
-}  // namespace
-
 ParameterSet::ParameterSet(std::vector<Entry> entries) : entries_(std::move(entries)) {
   for (const auto& [name, value] : entries_) {
     bytes_ += name.size() + value.size();
+    half_a_date_style_ = half_a_date_style_ || is_half_a_date_style(name, value);
     if (is_harmless_to_parsing(name)) continue;
     parse_context_.append(name).append(1, '\0').append(value).append(1, '\0');
   }
@@ -57,6 +56,22 @@ const std::string* ParameterSet::find(std::string_view name) const noexcept {
   return &found->second;
 }
 
+namespace {
+
+// DateStyle has two parts, and who sets one of them keeps the other: whosever that was.
+void change_to(std::vector<ParameterChange>& changes, const ParameterSet::Entry& wanted) {
+  if (is_half_a_date_style(wanted.first, wanted.second)) {
+    changes.push_back({wanted.first, std::nullopt});
+  }
+  changes.push_back({wanted.first, wanted.second});
+}
+
+}  // namespace
+
+bool is_half_a_date_style(std::string_view name, std::string_view value) noexcept {
+  return name == kDateStyle && value.find(',') == std::string_view::npos;
+}
+
 std::vector<ParameterChange> difference(const ParameterSet& has, const ParameterSet& wanted) {
   std::vector<ParameterChange> changes;
   auto old = has.entries().begin();
@@ -67,10 +82,10 @@ std::vector<ParameterChange> difference(const ParameterSet& has, const Parameter
       changes.push_back({old->first, std::nullopt});
       ++old;
     } else if (old == has.entries().end() || fresh->first < old->first) {
-      changes.push_back({fresh->first, fresh->second});
+      change_to(changes, *fresh);
       ++fresh;
     } else {
-      if (old->second != fresh->second) changes.push_back({fresh->first, fresh->second});
+      if (old->second != fresh->second) change_to(changes, *fresh);
       ++old;
       ++fresh;
     }
@@ -83,7 +98,7 @@ std::vector<ParameterChange> all_changes(const ParameterSet& has, const Paramete
   for (const auto& [name, value] : has.entries()) {
     if (wanted.find(name) == nullptr) changes.push_back({name, std::nullopt});
   }
-  for (const auto& [name, value] : wanted.entries()) changes.push_back({name, value});
+  for (const auto& entry : wanted.entries()) change_to(changes, entry);
   return changes;
 }
 

@@ -14,6 +14,15 @@
 
 namespace forebay::core {
 
+/// Whether the meaning of a statement's text is the same whatever the value of this parameter. For
+/// all others, also for those that we do not know, it may not be.
+bool is_harmless_to_parsing(std::string_view name) noexcept;
+
+inline constexpr std::string_view kDateStyle = "datestyle";
+/// Whether the value leaves a part of DateStyle as it is: "ISO" says nothing about the order of day
+/// and month.
+bool is_half_a_date_style(std::string_view name, std::string_view value) noexcept;
+
 /// Run-time parameters that somebody set explicitly: names in lower case (PostgreSQL does not
 /// distinguish), sorted, each once. Immutable and interned: equal sets are the same object, so that
 /// "does this link have what this client set" is one comparison of pointers.
@@ -27,6 +36,7 @@ class ParameterSet {
   /// of type timestamptz is read in, ...), as one text; empty for nothing.
   /// Of all names and values.
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  [[nodiscard]] bool half_a_date_style() const noexcept { return half_a_date_style_; }
   [[nodiscard]] const std::string& parse_context() const noexcept { return parse_context_; }
 
  private:
@@ -36,6 +46,7 @@ class ParameterSet {
   const std::vector<Entry> entries_;
   std::string parse_context_;
   std::size_t bytes_ = 0;
+  bool half_a_date_style_ = false;
 };
 
 using ParameterSetRef = std::shared_ptr<const ParameterSet>;

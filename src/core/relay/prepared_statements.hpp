@@ -23,6 +23,7 @@ class ClientStatements {
   struct Named {
     StatementRef statement;
     bool pending = true;
+    bool passing = false;           ///< parsed anew by settings of the transaction at hand
     std::uint32_t batch = 0;        ///< ExpectedReplies::batch of its Parse, while pending
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
     Ends ends = Ends::nothing;

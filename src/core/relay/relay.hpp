@@ -203,6 +203,9 @@ class Relay {
                  sql::Span span, std::string& before, Expected& expected, LinkRelayState& link);
   [[nodiscard]] StatementRef find_statement(Bytes name) const;
   [[nodiscard]] SessionWorkRef work_of_name(Bytes name) const;
+  void note_parsing(const SessionWork& work);
+  void note_end();
+  [[nodiscard]] bool hides_parsing() const;
   [[nodiscard]] std::string context_of(Bytes definition) const;
   static void note_name(Expected& expected, const std::string& name, const StatementRef& statement);
   [[nodiscard]] std::string edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape& shape,
@@ -281,7 +284,7 @@ class Relay {
   void need_unnamed(LinkRelayState& link);
   void make_room(LinkRelayState& link);
   [[nodiscard]] bool parsed_alike(const Statement& statement) const;
-  void follow_context(ClientStatements::Named& named);
+  void follow_context(ClientStatements::Named& named, LinkRelayState& link);
   void forward(const Item& item, LinkRelayState& link, Expected&& expected);
   void drop(const Item& item);
   void supply(LinkRelayState& link, Request request, NameChange change);

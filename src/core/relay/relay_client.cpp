@@ -310,6 +310,8 @@ Relay::Handled Relay::on_extended(const Item& item, LinkRelayState& link) {
 // may still have the client's.
 UnnamedChange Relay::drop_unnamed(LinkRelayState& link) {
   link.change_unnamed(0, 0);
+  // In a batch that has failed, it is skipped.
+  if (!link.expected.batch_open()) client_.unpin(PinReason::large_unnamed);
   if (!client_.unnamed.exists) return UnnamedChange::ours;
   client_.drop_unnamed();
   return UnnamedChange::dropped;

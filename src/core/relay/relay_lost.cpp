@@ -175,7 +175,8 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   client_.skip_to_sync = failed || (batch_open && skipping);
   client_.drop_rest = client_.framer.rest() > 0;
   client_.portals.clear();
-  client_.look = client_.discards = client_.undecided_reading = false;
+  client_.look = client_.discards = false;
+  client_.undecided_reading = client_.undecided_parsing = false;
   if (!in_transaction || ended) {
     out += reports;
     return;
@@ -203,7 +204,8 @@ bool Relay::take_back(LinkRelayState& link, Bytes said, bool undone) {
 
 void Relay::forget_batch() {
   client_.portals.clear();
-  client_.look = client_.discards = client_.undecided_reading = false;
+  client_.look = client_.discards = false;
+  client_.undecided_reading = client_.undecided_parsing = false;
   if (client_.statements != nullptr) client_.statements->untold.open = false;
 }
 

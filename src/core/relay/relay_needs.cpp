@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/relay/relay.hpp"
+#include "core/relay/statement_text.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
 // What a link must have before a client's message about a prepared statement can go there.
@@ -48,6 +49,46 @@ void Relay::need_executed(const SessionWorkRef& work, LinkRelayState& link) {
   if (rules_.share_statements) have_executed(work, link, true);
 }
 
+// What follows in a pipeline is parsed by settings that nobody knows before this is answered.
+void Relay::note_parsing(const SessionWork& work) {
+  if (!work.changes_parsing()) return;
+  client_.undecided_parsing = true;
+  ++client_.hidden_parsing;
+}
+
+void Relay::note_end() {
+  const SessionUndo* undo = client_.undo.get();
+  const bool passes =
+      undo != nullptr && (undo->local != nullptr || undo->hidden_local ||
+                          undo->settings->parse_context() != client_.settings->parse_context());
+  if (!passes) return;
+  client_.undecided_parsing = true;
+  ++client_.hidden_parsing;
+}
+
+// Whether nobody knows by which settings a text is parsed now.
+bool Relay::hides_parsing() const {
+  return client_.undecided_parsing || (client_.pins & bit(PinReason::setting)) != 0 ||
+         (client_.undo != nullptr && client_.undo->hidden_local) ||
+         (client_.settings != nullptr && client_.settings->half_a_date_style());
+}
+
+// What else than its text a statement of this client's depends on: who has the same shares it.
+std::string Relay::context_of(Bytes definition) const {
+  std::string context =
+      client_.settings == nullptr ? std::string() : client_.settings->parse_context();
+  if (client_.undo != nullptr && client_.undo->local != nullptr) {
+    context.append(1, '\1').append(client_.undo->local->parse_context());
+  }
+  const Bytes sql = definition.starts_with(Statement::kSqlMark)
+                        ? definition.substr(Statement::kSqlMark.size())
+                        : definition.substr(0, definition.find('\0'));
+  const bool hidden = hides_parsing();
+  if (hidden || names_the_time(sql)) context += std::to_string(client_.serial);
+  if (hidden) context.append(1, '\1').append(std::to_string(client_.hidden_parsing));
+  return context;
+}
+
 // Whether it would be parsed now as it was when it was made: the settings that this depends on are
 // still the same.
 bool Relay::parsed_alike(const Statement& statement) const {
@@ -55,9 +96,16 @@ bool Relay::parsed_alike(const Statement& statement) const {
 }
 
 // A statement is shared by those with whose settings it was parsed. Who has changed them since has
-// it parsed anew from here on, where a link does not have it, but never for the others.
-void Relay::follow_context(ClientStatements::Named& named) {
-  if (!named.statement || parsed_alike(*named.statement)) return;
+// it parsed anew from here on, where a link does not have it, but never for the others. What was
+// parsed so by SET LOCAL is so only until the transaction ends.
+void Relay::follow_context(ClientStatements::Named& named, LinkRelayState& link) {
+  const SessionUndo* undo = client_.undo.get();
+  const bool passing = client_.undecided_parsing ||
+                       (undo != nullptr && (undo->local != nullptr || undo->hidden_local));
+  const bool passed = named.passing && !passing;
+  if (!named.statement || (!passed && link.statements.find(named.statement) != nullptr)) return;
+  named.passing = passing;
+  if (parsed_alike(*named.statement)) return;
   const Bytes definition = named.statement->definition();
   client_.statements->replace(named,
                               rules_.catalog.find_or_make(definition, context_of(definition)));
@@ -65,8 +113,8 @@ void Relay::follow_context(ClientStatements::Named& named) {
 
 // What the link got before the client prepared it would answer as it was then.
 Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& link) {
+  follow_context(named, link);
   const auto* held = link.statements.find(named.statement);
-  if (held == nullptr) follow_context(named);
   const std::uint64_t now = link.epoch();
   if (named.epoch != now) return need_as_told(named, link);
   if (held != nullptr && held->epoch < now) drop_older(named.statement, now, link);

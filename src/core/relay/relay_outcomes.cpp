@@ -99,7 +99,10 @@ void ServerRelay::on_suspended(Disposition disposition, const SpecialReply* spec
   if (special == nullptr || special->work == nullptr || client_ == nullptr) return;
   if (disposition != Disposition::forward) return;
   const Pins before = client_->pins;
-  SessionChanges(rules_.parameter_sets, *client_, link_).completed(special->work.get(), 0, {});
+  // It has given a row. What an EXECUTE executes may be explained only.
+  const bool direct = !special->work->has(SessionStep::Kind::execute);
+  SessionChanges(rules_.parameter_sets, *client_, link_)
+      .completed(special->work.get(), 0, direct ? Bytes("SELECT 1") : Bytes());
   if (link_.state_rule != nullptr) warn_of_pins(before);
 }
 
@@ -199,8 +202,15 @@ void ServerRelay::on_names_found(unsigned differences) {
 void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialReply* special) {
   const bool idle = link_.status == pg::backend::TransactionStatus::idle;
   if (special != nullptr && special->inventory && client_ != nullptr) {
-    client_->unpin(PinReason::looking);
-    if (special->completed == 0) client_->pin(PinReason::unknown);  // it failed: nobody knows
+    using Unsaid = ClientRelayState::Unsaid;
+    if (special->completed > 0) {
+      client_->unsaid = Unsaid::no;
+      client_->unpin(PinReason::looking);
+    } else {
+      // It failed, by a cancel request that came late, or by the client's statement_timeout.
+      client_->look = client_->look || client_->unsaid == Unsaid::no;
+      client_->unsaid = client_->unsaid == Unsaid::no ? Unsaid::once : Unsaid::again;
+    }
   }
   if (disposition != Disposition::forward || client_ == nullptr) {
     if (idle) link_.changed.clear();
@@ -213,7 +223,8 @@ void ServerRelay::on_ready(const Item& item, Disposition disposition, SpecialRep
   }
   SessionChanges changes(rules_.parameter_sets, *client_, link_);
   changes.ready(link_.status);
-  if (link_.expected.empty()) client_->undecided_reading = false;
+  if (link_.expected.empty()) client_->undecided_reading = client_->undecided_parsing = false;
+  if (client_->unsaid == ClientRelayState::Unsaid::again) client_->look = true;
   // What is put right before the client hears of it is none of its doing.
   if (special != nullptr && (special->withhold_ready || special->starts_again)) {
     link_.changed.clear();

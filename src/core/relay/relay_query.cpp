@@ -163,6 +163,7 @@ void Relay::send_query(const Item& item, Bytes text, Understood& understood, Lin
           std::make_unique<NameChange>(NameChange{.kind = NameChange::Kind::all_gone});
     }
   }
+  if (understood.ends != Ends::nothing) note_end();
   SessionWorkRef work = std::move(understood.work);
   if (work == nullptr) {
     forward(item, link, std::move(expected));
@@ -173,11 +174,13 @@ void Relay::send_query(const Item& item, Bytes text, Understood& understood, Lin
                      client_.startup != nullptr && !client_.startup->entries().empty();
   expected.special->withhold_ready = again;
   if (work->unknown) {
+    note_parsing(*work);
     expected.special->work = std::move(work);
     forward(item, link, std::move(expected));
     return;
   }
   expected.special->undecided_names = work->changes_reading();
+  note_parsing(*work);
   TextEdits edits(text);
   edit_query(*work, edits, expected, link);
   if (expected.special->undecided_names) ++link.all_gone;
@@ -308,9 +311,7 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
   });
   if (mine == prepared.rend() && client_.statements != nullptr) {
     auto* named = client_.statements->find(step.name);
-    if (named != nullptr && link.statements.find(named->statement) == nullptr) {
-      follow_context(*named);
-    }
+    if (named != nullptr) follow_context(*named, link);
   }
   const StatementRef known =
       mine == prepared.rend() ? find_statement(step.name) : (*mine)->prepared;
@@ -365,19 +366,6 @@ StatementRef Relay::find_statement(Bytes name) const {
 SessionWorkRef Relay::work_of_name(Bytes name) const {
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   return known == nullptr ? nullptr : executed_work(known->work);
-}
-
-// What else than its text a statement of this client's depends on: who has the same shares it.
-std::string Relay::context_of(Bytes definition) const {
-  std::string context =
-      client_.settings == nullptr ? std::string() : client_.settings->parse_context();
-  const Bytes sql = definition.starts_with(Statement::kSqlMark)
-                        ? definition.substr(Statement::kSqlMark.size())
-                        : definition.substr(0, definition.find('\0'));
-  if (names_the_time(sql)) {
-    context += std::to_string(client_.serial);
-  }
-  return context;
 }
 
 void Relay::note_name(Expected& expected, const std::string& name, const StatementRef& statement) {

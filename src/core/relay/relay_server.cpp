@@ -477,7 +477,10 @@ void ServerRelay::undo(std::vector<Expected>& voided, LinkRelayState& link,
     if (client != nullptr && expected->unnamed_version == client->unnamed.version) {
       // A failed Parse leaves no unnamed statement; one that was not dropped after all is there, as
       // the version that it was.
-      if (expected->unnamed == UnnamedChange::parsed) client->unnamed.exists = false;
+      if (expected->unnamed == UnnamedChange::parsed) {
+        client->unnamed.exists = false;
+        client->unpin(PinReason::large_unnamed);
+      }
       if (expected->unnamed == UnnamedChange::dropped) {
         client->unnamed.exists = true;
         --client->unnamed.version;

@@ -54,12 +54,12 @@ bool Relay::refuses_state(const Item& item, LinkRelayState& link, Request reques
   return true;
 }
 
-// What executing it certainly pins; what PREPARE prepares counts, too.
+// What executing it pins, or may; what PREPARE prepares counts, too.
 PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link,
                            unsigned depth) const {
   if (depth > kExecutedMax) return PinReason::unknown;
   for (const SessionStep& step : work.steps) {
-    if (step.kind == StepKind::hold) return step.reason;
+    if (step.reason != PinReason::none) return step.reason;
     if (step.kind == StepKind::listen && !shares(step, link)) return PinReason::listen;
     SessionWorkRef inner = step.inner;
     if (step.kind == StepKind::execute && step.runs && inner == nullptr) {

@@ -189,9 +189,7 @@ bool Relay::locks_by_advice(const sql::Facts& facts) {
 bool Relay::refused_on_replica(const LinkRelayState& link, const SessionWorkRef& work,
                                Route route) const {
   if (!link.reader) return false;
-  return route.only_primary() ||
-         (work != nullptr && (work->unknown || work->has(SessionStep::Kind::hold) ||
-                              work->has(SessionStep::Kind::listen)));
+  return route.only_primary() || (work != nullptr && (work->unknown || work->keeps()));
 }
 
 bool Relay::bound_to_replica(Bytes statement, const LinkRelayState& link) const {

@@ -138,9 +138,16 @@ struct ClientRelayState {
   bool look = false;
   /// The open batch may have changed how texts are to be read.
   bool undecided_reading = false;
+  /// ... or by which settings they are parsed.
+  bool undecided_parsing = false;
   bool discards = false;   ///< the open batch has a DISCARD ALL
   bool discarded = false;  ///< one was carried out; the settings of the start-up do not hold yet
   bool splits = false;     ///< reads may go to replicas
+  /// The setting that no text shows may be who the session is: RESET ALL does not reset that.
+  bool hidden_identity = false;
+  /// The server did not say what the link holds: it is asked again, at once or, with `again`, when
+  /// the client's next transaction is over.
+  enum class Unsaid : std::uint8_t { no, once, again } unsaid = Unsaid::no;
   /// A READ ONLY transaction on a replica wanted the primary: those to come begin there.
   bool begins_on_primary = false;
   Attempt attempt = Attempt::none;
@@ -172,6 +179,9 @@ struct ClientRelayState {
     unnamed.exists = false;
     ++unnamed.version;
   }
+  /// Counts the times when nobody knew by which settings texts are parsed: what is prepared then is
+  /// nobody else's, and not the client's own later on.
+  std::uint16_t hidden_parsing = 0;
   Ends portal_ends = Ends::nothing;  ///< of the portal bound last
   std::uint32_t process_id = 0;      ///< as the client was told
   /// The transaction that was open went with its server connection, and is for the client to end.

@@ -432,6 +432,7 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
 
 Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
   SessionWorkRef work;
+  if (client_.portal_ends != Ends::nothing) note_end();
   if (!client_.portals.empty()) {
     if (const auto execute = pg::frontend::Execute::parse(item.message.body)) {
       const auto found =
@@ -459,6 +460,7 @@ Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
   const bool names = rules_.share_statements && work->changes_names();
   if (names) note_names(*work, expected, link);
   client_.undecided_reading = client_.undecided_reading || work->changes_reading();
+  note_parsing(*work);
   forward(item, link, std::move(expected));
   restore_startup(*work, link);
   if (names) pg::write_empty(out_.to_server.insert(), Frontend::Flush);  // what names it waits

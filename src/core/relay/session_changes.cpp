@@ -22,12 +22,13 @@ constexpr Bytes kRole = "role";
 constexpr Bytes kAuthorization = "session_authorization";
 
 // No rollback gives locks of the session back, nor names of prepared statements.
-bool outlasts_failure(const SessionWork& work) {
-  return std::ranges::any_of(work.steps, [](const SessionStep& step) {
+bool outlasts_failure(const SessionWork& work, Pins pins) {
+  return std::ranges::any_of(work.steps, [pins](const SessionStep& step) {
     return step.kind == StepKind::look ||
+           (step.kind == StepKind::let_go && (pins & kVisiblePins) != 0) ||
            (step.kind == StepKind::hold && step.reason == PinReason::advisory_lock) ||
            (step.kind == StepKind::execute && step.runs && step.inner != nullptr &&
-            outlasts_failure(*step.inner));
+            outlasts_failure(*step.inner, pins));
   });
 }
 
@@ -48,9 +49,14 @@ bool SessionChanges::apply(const SessionWork& work, std::uint16_t statement, Byt
   bool back_to_savepoint = false;
   if (work.unknown) apply_tag(tag);
   for (const SessionStep& step : work.steps) {
-    if (step.statement != statement || (step.call && tag == "SELECT 0")) continue;
+    if (!work.unknown && step.statement != statement) continue;
+    if (step.call && tag == "SELECT 0") continue;
     if (step.call && !tag.starts_with("SELECT ")) {
-      pin(PinReason::setting);  // EXPLAIN, CREATE TABLE ... WITH NO DATA: nobody knows
+      if (step.kind == StepKind::local) {
+        hide_local();
+        continue;
+      }
+      pin_setting(step.name);  // EXPLAIN, CREATE TABLE ... WITH NO DATA: nobody knows
       continue;
     }
     back_to_savepoint = back_to_savepoint || step.kind == StepKind::rollback_to;
@@ -64,7 +70,7 @@ bool SessionChanges::apply(const SessionWork& work, std::uint16_t statement, Byt
 
 void SessionChanges::failed(const SessionWork* work) {
   if (client_.undo != nullptr) client_.undo->failed = true;
-  if (work == nullptr || !outlasts_failure(*work)) return;
+  if (work == nullptr || !outlasts_failure(*work, client_.pins)) return;
   client_.look = true;
   link_.hidden_code = true;
 }
@@ -101,27 +107,20 @@ void SessionChanges::apply(const SessionStep& step) {
       set(parameter_name(step.name), step.value);
       return;
     case StepKind::reset:
-      if (!step.local) reset(parameter_name(step.name));
-      return;
-    case StepKind::reset_all: {
-      // Who the session is stays.
-      ParameterSetRef settings = client_.startup != nullptr ? client_.startup : sets_.empty();
-      for (const Bytes name : {kAuthorization, kRole}) {
-        if (const std::string* value = client_.settings->find(name)) {
-          settings = sets_.with(*settings, name, *value);
-        }
+      if (!step.local) {
+        reset(parameter_name(step.name));
+      } else if (!is_harmless_to_parsing(parameter_name(step.name))) {
+        hide_local();
       }
-      change(std::move(settings));
       return;
-    }
+    case StepKind::local:
+      set_local(step);
+      return;
+    case StepKind::reset_all:
+      reset_all();
+      return;
     case StepKind::savepoint:
-      if (undo().savepoints.size() * client_.settings->bytes() > kUndoMax ||
-          undo().savepoints.size() >= kSavepointsMax) {
-        pin(PinReason::setting);  // too much to remember: the link is this session's from here on
-        return;
-      }
-      undo().savepoints.push_back(
-          {step.name, client_.settings, client_.pins, undo().listens.size()});
+      savepoint(step.name);
       return;
     case StepKind::release: {
       auto& savepoints = undo().savepoints;
@@ -132,17 +131,20 @@ void SessionChanges::apply(const SessionStep& step) {
       back_to_savepoint(step.name);
       return;
     case StepKind::hold:
-      pin(step.reason);
+      if (step.reason == PinReason::setting) {
+        pin_setting(parameter_name(step.name));
+      } else {
+        pin(step.reason);
+      }
       return;
     case StepKind::look:
       client_.look = true;
       return;
+    case StepKind::let_go:
+      if ((client_.pins & kVisiblePins) != 0) client_.look = true;
+      return;
     case StepKind::discard_all:
-      change(sets_.empty());
-      client_.discarded = client_.startup != nullptr && !client_.startup->entries().empty();
-      client_.undo.reset();
-      if (client_.listening != nullptr) client_.listening->channels.clear();
-      client_.pins &= static_cast<Pins>(~(kVisiblePins | bit(PinReason::sequence)));
+      discard_all();
       return;
     case StepKind::listen:
     case StepKind::unlisten:
@@ -162,10 +164,46 @@ void SessionChanges::apply(const SessionStep& step) {
   }
 }
 
+// Who the session is stays.
+void SessionChanges::reset_all() {
+  ParameterSetRef settings = client_.startup != nullptr ? client_.startup : sets_.empty();
+  for (const Bytes name : {kAuthorization, kRole}) {
+    if (const std::string* value = client_.settings->find(name)) {
+      settings = sets_.with(*settings, name, *value);
+    }
+  }
+  change(std::move(settings));
+  if ((client_.pins & bit(PinReason::setting)) != 0 && !client_.hidden_identity) {
+    undo().resets_all = true;
+  }
+  if (client_.undo != nullptr && client_.undo->local != nullptr) hide_local();
+}
+
+void SessionChanges::discard_all() {
+  change(sets_.empty());
+  client_.discarded = client_.startup != nullptr && !client_.startup->entries().empty();
+  client_.undo.reset();
+  if (client_.listening != nullptr) client_.listening->channels.clear();
+  client_.pins &=
+      static_cast<Pins>(~(kVisiblePins | bit(PinReason::sequence) | bit(PinReason::setting)));
+  client_.hidden_identity = false;
+}
+
+void SessionChanges::savepoint(const std::string& name) {
+  SessionUndo& undo = this->undo();
+  if (undo.savepoints.size() * client_.settings->bytes() > kUndoMax ||
+      undo.savepoints.size() >= kSavepointsMax) {
+    pin_setting({});  // too much to remember: the link is this session's from here on
+    return;
+  }
+  undo.savepoints.push_back(
+      {name, client_.settings, client_.pins, undo.listens.size(), undo.local, undo.hidden_local});
+}
+
 // A text that nobody understood: its tag says what kind of statement it was.
 void SessionChanges::apply_tag(Bytes tag) {
   if (tag == "SET" || tag == "RESET") {
-    pin(PinReason::setting);
+    pin_setting({});
   } else if (tag == "LISTEN") {
     pin(PinReason::listen);
   } else if (tag == "LOAD") {
@@ -184,7 +222,7 @@ void SessionChanges::apply_tag(Bytes tag) {
 void SessionChanges::change(ParameterSetRef settings) {
   if (settings == client_.settings) return;
   if (settings->bytes() > kSettingsMax) {
-    pin(PinReason::setting);
+    pin_setting({});
     return;
   }
   undo();
@@ -193,11 +231,42 @@ void SessionChanges::change(ParameterSetRef settings) {
   link_.settings = client_.settings;
 }
 
+void SessionChanges::set_local(const SessionStep& step) {
+  if (!step.known) {
+    hide_local();
+    return;
+  }
+  const ParameterSetRef& before = undo().local;
+  undo().local = sets_.with(before != nullptr ? *before : *sets_.empty(), parameter_name(step.name),
+                            step.value);
+  if (undo().local->bytes() > kSettingsMax) hide_local();
+}
+
+// By which settings texts are parsed, nobody knows until the transaction is over.
+void SessionChanges::hide_local() {
+  undo().hidden_local = true;
+  undo().local = nullptr;
+  ++client_.hidden_parsing;
+}
+
 void SessionChanges::set(Bytes name, Bytes value) {
   ParameterSetRef settings = sets_.with(*client_.settings, name, value);
   // Another session user is no longer in the role that the old one was in.
   if (name == kAuthorization) settings = sets_.without(*settings, kRole);
   change(std::move(settings));
+  end_local(name);
+  // What it is then, with the half that it was before, the server says.
+  constexpr Bytes kReportedName = "DateStyle";
+  if (!is_half_a_date_style(name, value)) return;
+  const bool noted = std::ranges::find(link_.changed, kReportedName) != link_.changed.end();
+  if (!noted) link_.changed.emplace_back(kReportedName);
+}
+
+// What the session has a new value of.
+void SessionChanges::end_local(Bytes name) {
+  if (client_.undo != nullptr && client_.undo->local != nullptr) {
+    client_.undo->local = sets_.without(*client_.undo->local, name);
+  }
 }
 
 void SessionChanges::reset(Bytes name) {
@@ -206,11 +275,20 @@ void SessionChanges::reset(Bytes name) {
                                               : sets_.without(*client_.settings, name);
   if (name == kAuthorization) settings = sets_.without(*settings, kRole);
   change(std::move(settings));
+  end_local(name);
 }
 
 void SessionChanges::pin(PinReason reason) {
   undo();
   client_.pin(reason);
+}
+
+// A setting with this name, empty for any, has a value that nobody knows.
+void SessionChanges::pin_setting(Bytes name) {
+  pin(PinReason::setting);
+  ++client_.hidden_parsing;
+  if (name.empty() || name == kRole || name == kAuthorization) client_.hidden_identity = true;
+  undo().resets_all = false;
 }
 
 SessionUndo& SessionChanges::undo() {
@@ -230,7 +308,7 @@ void SessionChanges::listen(const SessionStep& step) {
       client_.listening != nullptr && (!listens || client_.listening->is_told(step.name));
   const bool bound = (client_.pins & bit(PinReason::listen)) != 0;
   if (listens && !shared) pin(PinReason::listen);
-  if (!listens && (!shared || bound)) client_.look = true;
+  if (!listens && bound) client_.look = true;
   if (!shared) return;
   if (undo().listens.size() >= kListensMax) {
     pin(PinReason::unknown);
@@ -244,6 +322,7 @@ void SessionChanges::listen(const SessionStep& step) {
 
 void SessionChanges::committed() {
   const std::unique_ptr<SessionUndo> undo = std::move(client_.undo);
+  if (undo->resets_all) client_.unpin(PinReason::setting);
   if (client_.listening == nullptr) return;
   auto& channels = client_.listening->channels;
   for (ListenChange& change : undo->listens) {
@@ -274,9 +353,15 @@ void SessionChanges::back_to_savepoint(const std::string& name) {
   SessionUndo& undo = this->undo();
   const std::size_t found = find_savepoint(name);
   undo.failed = false;
-  if (found >= undo.savepoints.size()) return;
+  undo.resets_all = false;
+  if (found >= undo.savepoints.size()) {
+    if (undo.local != nullptr) hide_local();
+    return;
+  }
   back_to(undo.savepoints[found].settings, undo.savepoints[found].pins);
   undo.listens.resize(undo.savepoints[found].listens);
+  undo.local = undo.savepoints[found].local;
+  undo.hidden_local = undo.savepoints[found].hidden_local;
   undo.savepoints.resize(found + 1);
 }
 

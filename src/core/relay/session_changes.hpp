@@ -25,12 +25,17 @@ struct SessionUndo {
     ParameterSetRef settings;
     Pins pins;
     std::size_t listens;  ///< of the changes below
+    ParameterSetRef local;
+    bool hidden_local;
   };
   ParameterSetRef settings;
   Pins pins = 0;
+  ParameterSetRef local;      ///< SET LOCAL, as far as texts may be parsed by it; null for nothing
+  bool hidden_local = false;  ///< ... and more, that nobody knows
   std::vector<Savepoint> savepoints;
   std::vector<ListenChange> listens;  ///< take effect with the transaction
   bool failed = false;                ///< a statement failed, and nothing was rolled back since
+  bool resets_all = false;            ///< RESET ALL came, and no hidden setting since
 };
 
 /// Follows what a session does to itself, while a client is linked: settings and pins change when
@@ -60,7 +65,14 @@ class SessionChanges {
   void change(ParameterSetRef settings);
   void set(Bytes name, Bytes value);
   void reset(Bytes name);
+  void reset_all();
+  void discard_all();
+  void savepoint(const std::string& name);
   void pin(PinReason reason);
+  void pin_setting(Bytes name);
+  void set_local(const SessionStep& step);
+  void hide_local();
+  void end_local(Bytes name);
   SessionUndo& undo();
   void listen(const SessionStep& step);
   void committed();

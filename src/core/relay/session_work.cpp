@@ -7,7 +7,6 @@
 
 #include "core/relay/block_text.hpp"
 #include "core/relay/parameter_set.hpp"
-#include "forebay/protocol/postgres/reader.hpp"
 
 namespace forebay::core {
 namespace {
@@ -31,11 +30,11 @@ struct Lasting {
 constexpr Lasting kLasting[] = {
     {"pg_advisory_lock", StepKind::hold, PinReason::advisory_lock},
     {"pg_advisory_lock_shared", StepKind::hold, PinReason::advisory_lock},
-    {"pg_try_advisory_lock", StepKind::hold, PinReason::advisory_lock},
-    {"pg_try_advisory_lock_shared", StepKind::hold, PinReason::advisory_lock},
-    {"pg_advisory_unlock", StepKind::look, PinReason::none},
-    {"pg_advisory_unlock_shared", StepKind::look, PinReason::none},
-    {"pg_advisory_unlock_all", StepKind::look, PinReason::none},
+    {"pg_try_advisory_lock", StepKind::look, PinReason::advisory_lock},
+    {"pg_try_advisory_lock_shared", StepKind::look, PinReason::advisory_lock},
+    {"pg_advisory_unlock", StepKind::let_go, PinReason::none},
+    {"pg_advisory_unlock_shared", StepKind::let_go, PinReason::none},
+    {"pg_advisory_unlock_all", StepKind::let_go, PinReason::none},
     {"currval", StepKind::hold, PinReason::sequence},
     {"lastval", StepKind::hold, PinReason::sequence},
     {"setseed", StepKind::hold, PinReason::unknown},
@@ -50,12 +49,6 @@ constexpr std::string_view kIdentifierLists[] = {
     "search_path",      "session_preload_libraries", "shared_preload_libraries",
     "temp_tablespaces", "local_preload_libraries",   "unix_socket_directories"};
 
-/// Parameters that are the transaction's, or no settings at all: gone before another link comes.
-bool lasts(std::string_view name) {
-  return name != "transaction_isolation" && name != "transaction_read_only" &&
-         name != "transaction_deferrable" && name != "seed";
-}
-
 std::string quoted_identifier(const std::string& name) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
   const auto digit = [](char c) { return (c >= '0' && c <= '9') || c == '$'; };
@@ -69,15 +62,6 @@ std::string quoted_identifier(const std::string& name) {
     quoted += c;
   }
   return quoted + '"';
-}
-
-bool is_true(std::string_view text) {
-  const auto begins = [&](std::string_view word) {
-    if (text.empty() || text.size() > word.size()) return false;
-    return std::equal(text.begin(), text.end(), word.begin(),
-                      [](char a, char b) { return (a | 0x20) == b; });
-  };
-  return text == "1" || begins("true") || begins("yes") || (text.size() == 2 && begins("on"));
 }
 
 class Builder {
@@ -100,7 +84,9 @@ class Builder {
     made.name = std::move(name);
     return made;
   }
-  void hold(PinReason reason) { step(StepKind::hold).reason = reason; }
+  void hold(PinReason reason, std::string name = {}) {
+    step(StepKind::hold, std::move(name)).reason = reason;
+  }
 
   void add(const sql::Statement& statement);
   void add_named(const sql::Statement& statement);
@@ -109,6 +95,7 @@ class Builder {
   void add_setting(const sql::Setting& setting, const sql::TransactionModes& modes);
   void add_modes(const sql::TransactionModes& modes);
   void add_call(const sql::Setting& setting);
+  void add_local(std::string name, const std::optional<std::string>& value, bool call = false);
   [[nodiscard]] std::optional<std::string> text_of(const Value& value) const;
   [[nodiscard]] std::optional<std::string> flat(const sql::Setting& setting) const;
 
@@ -157,7 +144,7 @@ void Builder::add_named(const sql::Statement& statement) {
       hold(PinReason::library);
       break;
     case sql::Kind::discard:
-      step(statement.discard == sql::DiscardWhat::all ? StepKind::discard_all : StepKind::look);
+      step(statement.discard == sql::DiscardWhat::all ? StepKind::discard_all : StepKind::let_go);
       break;
     case sql::Kind::prepare:
       add_prepare(statement);
@@ -194,6 +181,8 @@ void Builder::add_named(const sql::Statement& statement) {
       step(StepKind::look);
       break;
     case sql::Kind::close:
+      step(StepKind::let_go);
+      break;
     case sql::Kind::call:
       step(StepKind::look);
       break;
@@ -232,10 +221,11 @@ void Builder::add_setting(const sql::Setting& setting, const sql::TransactionMod
   if (!lasts(setting.name)) return;
   switch (setting.action) {
     case Action::assign: {
-      if (local) return;
       const auto value = flat(setting);
-      if (!value) {
-        hold(PinReason::setting);
+      if (local) {
+        add_local(setting.name, value);
+      } else if (!value) {
+        hold(PinReason::setting, setting.name);
       } else if (setting.name == "session_authorization" && *value == "default") {
         step(StepKind::reset, setting.name);
       } else {
@@ -274,13 +264,19 @@ void Builder::add_modes(const sql::TransactionModes& modes) {
   choose(modes.deferrable, "default_transaction_deferrable");
 }
 
+// An empty name is not known, either.
+void Builder::add_local(std::string name, const std::optional<std::string>& value, bool call) {
+  if (is_harmless_to_parsing(parameter_name(name))) return;
+  SessionStep& made = step(StepKind::local, std::move(name));
+  made.call = call;
+  made.known = value.has_value() && !made.name.empty();
+  if (value) made.value = *value;
+}
+
 // set_config(name, value, is_local), of which each may be a parameter.
 void Builder::add_call(const sql::Setting& setting) {
-  if (setting.local == sql::Truth::yes || !lasts(setting.name)) return;
-  if (!setting.sure) {
-    hold(PinReason::setting);
-    return;
-  }
+  if (!lasts(setting.name)) return;
+  bool is_local = setting.local == sql::Truth::yes;
   SessionStep made;
   made.kind = StepKind::set;
   made.call = true;
@@ -300,22 +296,39 @@ void Builder::add_call(const sql::Setting& setting) {
   } else {
     made.name = setting.name;
   }
+  if (!setting.sure) {
+    if (is_local) {
+      add_local(std::move(made.name), std::nullopt, true);
+    } else {
+      hold(PinReason::setting, std::move(made.name));
+    }
+    return;
+  }
   if (setting.local == sql::Truth::by_value) {
     std::string local;
     known = known && take(setting.local_value, local, made.local_parameter);
-    if (known && made.local_parameter == 0 && is_true(local)) return;
+    is_local = known && made.local_parameter == 0 && is_true(local);
   }
   const bool null = setting.values.size() == 1 &&
                     setting.values.front().kind == Value::Kind::word &&
                     setting.values.front().text == "null";
-  if (null || setting.action == sql::Setting::Action::to_default) {
+  if (null && is_local) {
+    known = false;
+  } else if (null || setting.action == sql::Setting::Action::to_default) {
     made.kind = StepKind::reset;
   } else {
     known = known && setting.values.size() == 1 &&
             take(setting.values.front(), made.value, made.value_parameter);
   }
-  if (!known) {
-    hold(PinReason::setting);
+  if (is_local) {
+    if (!known || made.name_parameter + made.value_parameter == 0) {
+      add_local(std::move(made.name), known ? std::optional(made.value) : std::nullopt, true);
+    } else if (made.name_parameter > 0 || !is_harmless_to_parsing(parameter_name(made.name))) {
+      made.kind = StepKind::local;
+      work_.steps.push_back(std::move(made));
+    }
+  } else if (!known) {
+    hold(PinReason::setting, std::move(made.name));
   } else if (lasts(made.name)) {
     work_.steps.push_back(std::move(made));
   }
@@ -349,62 +362,6 @@ std::optional<std::string> Builder::flat(const sql::Setting& setting) const {
   return all;
 }
 
-// The parameters of a Bind, as far as they are text (or of a type whose binary form is its text).
-class Bound {
- public:
-  explicit Bound(Bytes values) : reader_(values) {
-    std::vector<std::uint16_t> formats(reader_.u16());
-    for (auto& format : formats) format = reader_.u16();
-    const std::uint16_t count = reader_.u16();
-    for (std::uint16_t i = 0; i < count && reader_.ok(); ++i) {
-      const std::int32_t size = reader_.i32();
-      std::optional<Bytes> value;
-      if (size >= 0) value = reader_.bytes(static_cast<std::size_t>(size));
-      const std::uint16_t format = formats.empty()       ? 0
-                                   : formats.size() == 1 ? formats[0]
-                                   : i < formats.size()  ? formats[i]
-                                                         : 0;
-      values_.push_back({value, format != 0});
-    }
-  }
-
-  struct Parameter {
-    std::optional<Bytes> value;  ///< nothing for NULL
-    bool binary;
-  };
-  /// Null where there is no such parameter.
-  [[nodiscard]] const Parameter* find(std::uint16_t number) const {
-    if (!reader_.ok() || number == 0 || number > values_.size()) return nullptr;
-    return &values_[number - 1];
-  }
-
- private:
-  pg::Reader reader_;
-  std::vector<Parameter> values_;
-};
-
-// Fills in one step. False when it does nothing (set_config for the transaction only).
-bool bind_step(SessionStep& step, const Bound& bound) {
-  if (const auto* local = bound.find(std::exchange(step.local_parameter, std::uint16_t{0}))) {
-    if (!local->value) return false;
-    const bool yes = local->binary ? *local->value == Bytes("\1", 1) : is_true(*local->value);
-    if (yes) return false;
-  }
-  if (const auto* name = bound.find(std::exchange(step.name_parameter, std::uint16_t{0}))) {
-    if (!name->value) return false;
-    step.name = *name->value;
-    if (!lasts(step.name)) return false;
-  }
-  if (const auto* value = bound.find(std::exchange(step.value_parameter, std::uint16_t{0}))) {
-    if (value->value) {
-      step.value = *value->value;
-    } else {
-      step.kind = StepKind::reset;
-    }
-  }
-  return true;
-}
-
 Ends judge_end(const sql::Facts& facts) {
   const bool alone = facts.statements.size() == 1;
   Ends ends = Ends::nothing;
@@ -423,6 +380,12 @@ Ends judge_end(const sql::Facts& facts) {
 bool SessionWork::has(SessionStep::Kind kind) const noexcept {
   return std::any_of(steps.begin(), steps.end(),
                      [kind](const SessionStep& step) { return step.kind == kind; });
+}
+
+bool SessionWork::keeps() const noexcept {
+  return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
+    return step.kind == StepKind::listen || step.reason != PinReason::none;
+  });
 }
 
 bool SessionWork::names_statements() const noexcept {
@@ -479,6 +442,27 @@ bool SessionWork::changes_reading() const noexcept {
   });
 }
 
+bool SessionWork::changes_parsing() const noexcept {
+  return unknown || std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
+           switch (step.kind) {
+             case StepKind::set:
+             case StepKind::reset:
+             case StepKind::local:
+               return step.name_parameter > 0 || step.name.empty() ||
+                      !is_harmless_to_parsing(parameter_name(step.name));
+             case StepKind::reset_all:
+             case StepKind::discard_all:
+             case StepKind::rollback_to:
+               return true;
+             case StepKind::hold:
+               return step.reason == PinReason::setting;
+             default:
+               return step.inner != nullptr && step.kind == StepKind::execute &&
+                      step.inner->changes_parsing();
+           }
+         });
+}
+
 bool is_identifier_list(std::string_view name) noexcept {
   return std::find(std::begin(kIdentifierLists), std::end(kIdentifierLists), name) !=
          std::end(kIdentifierLists);
@@ -498,7 +482,7 @@ SequenceUse uses_of(const sql::Facts& facts) noexcept {
 
 SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text) {
   if ((facts.memo & kNothing) != 0) return nullptr;
-  if (!facts.known) return unknown_work();
+  if (!facts.known) return unparsed_work(text);
   facts.memo = static_cast<std::uint8_t>(static_cast<int>(judge_end(facts)) << kEndsShift |
                                          sequence_use(facts) << kUsesShift);
   for (const sql::Statement& statement : facts.statements) {
@@ -513,33 +497,6 @@ SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, By
                                   [](const auto& statement) { return statement.settings.empty(); });
   if (always) facts.memo |= kNothing;
   return nullptr;
-}
-
-SessionWorkRef executed_work(const SessionWorkRef& work) {
-  if (work != nullptr && work->depth >= kExecutedMax) return unknown_work();
-  if (work == nullptr || !work->parameters()) return work;
-  auto executed = std::make_shared<SessionWork>(*work);
-  for (SessionStep& step : executed->steps) {
-    if (step.name_parameter + step.value_parameter + step.local_parameter == 0) continue;
-    SessionStep unknown;
-    unknown.kind = StepKind::hold;
-    unknown.reason = PinReason::setting;
-    step = std::move(unknown);
-  }
-  return executed;
-}
-
-SessionWorkRef unknown_work() {
-  static const SessionWorkRef unknown = std::make_shared<const SessionWork>(
-      SessionWork{.steps = {}, .statements = 0, .depth = 0, .unknown = true});
-  return unknown;
-}
-
-SessionWorkRef bound_work(const SessionWork& work, Bytes values) {
-  const Bound bound(values);
-  auto result = std::make_shared<SessionWork>(work);
-  std::erase_if(result->steps, [&](SessionStep& step) { return !bind_step(step, bound); });
-  return result;
 }
 
 }  // namespace forebay::core

@@ -29,12 +29,15 @@ struct SessionStep {
   enum class Kind : std::uint8_t {
     set,    ///< `name` = `value`
     reset,  ///< `name`, to what the session began with
+    local,  ///< `name` = `value` until the transaction ends; only if texts may be parsed by it
     reset_all,
     savepoint,    ///< `name`
     release,      ///< `name`
     rollback_to,  ///< `name`
-    hold,         ///< something that stays on the link: `reason`
-    look,         ///< what is on the link may have changed: the server is to be asked
+    hold,         ///< something that stays on the link: `reason`; of a setting `name`, if known
+    look,         ///< what is on the link may have changed, and `reason` be there: the server is
+                  ///< to be asked
+    let_go,       ///< the same, of what is known to be there
     discard_all,
     prepare,     ///< by SQL: `name`
     execute,     ///< `name`
@@ -52,6 +55,7 @@ struct SessionStep {
   bool call = false;            ///< set_config: done if the statement gave a row
   bool local = false;           ///< of reset: SET LOCAL x TO DEFAULT
   bool runs = true;             ///< of execute: no mere EXPLAIN
+  bool known = true;            ///< of local: `name` and `value` are
   std::uint16_t statement = 0;  ///< which of the text's statements
   /// set_config with parameters: n of $n, or 0 where `name` and `value` say it.
   std::uint16_t name_parameter = 0;
@@ -80,6 +84,8 @@ struct SessionWork {
   std::vector<std::pair<std::uint32_t, std::int32_t>> shifts = {};
 
   [[nodiscard]] bool has(SessionStep::Kind kind) const noexcept;
+  /// Something that keeps the link, or may.
+  [[nodiscard]] bool keeps() const noexcept;
   /// PREPARE, EXECUTE or DEALLOCATE of a name.
   [[nodiscard]] bool names_statements() const noexcept;
   /// Whether names of prepared statements mean something else behind it.
@@ -91,7 +97,15 @@ struct SessionWork {
   /// Whether texts are to be read in another way behind it: their encoding, or
   /// standard_conforming_strings.
   [[nodiscard]] bool changes_reading() const noexcept;
+  /// Whether texts may be parsed in another way behind it: search_path, TimeZone, ...
+  [[nodiscard]] bool changes_parsing() const noexcept;
 };
+
+/// Not of parameters that are the transaction's, or no settings at all: gone before another link
+/// comes.
+bool lasts(std::string_view name);
+/// As PostgreSQL reads a boolean.
+bool is_true(std::string_view text);
 
 /// Whether a parameter's value is a list of identifiers (GUC_LIST_QUOTE).
 bool is_identifier_list(std::string_view name) noexcept;
@@ -119,6 +133,8 @@ SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, By
 SessionWorkRef executed_work(const SessionWorkRef& work);
 /// Of a text that nobody looked at.
 SessionWorkRef unknown_work();
+/// Of one that is not in the grammar, where words in it may say what its command tag does not show.
+SessionWorkRef unparsed_work(Bytes text);
 /// The same work with the values that a Bind gives to its parameters; `values` as in
 /// pg::frontend::Bind.
 SessionWorkRef bound_work(const SessionWork& work, Bytes values);

@@ -95,5 +95,47 @@ TEST_F(RelayInventory, what_a_failure_leaves_is_looked_at) {
   EXPECT_FALSE(a_->state.look);
 }
 
+// As asyncpg says when a connection goes back to its pool.
+TEST_F(RelayInventory, what_can_only_go_is_looked_at_where_something_is_there) {
+  const std::string text = "select pg_advisory_unlock_all(); close all; unlisten *; reset all";
+  const std::string answer =
+      "CommandComplete \"SELECT 1\" ; CommandComplete \"CLOSE CURSOR ALL\" ; "
+      "CommandComplete \"UNLISTEN\" ; CommandComplete \"RESET\" ; ReadyForQuery I";
+  a("Query " + test::quote(text));
+  server(answer);
+  EXPECT_FALSE(a_->state.look);
+  a("Query " + test::quote(text));
+  server("ErrorResponse ERROR 57014 \"canceled\" ; ReadyForQuery I");
+  EXPECT_FALSE(a_->state.look);
+  for (const PinReason reason :
+       {PinReason::advisory_lock, PinReason::held_cursor, PinReason::listen}) {
+    a_->state.pin(reason);
+    a("Query " + test::quote(text));
+    server(answer);
+    EXPECT_TRUE(std::exchange(a_->state.look, false));
+    a_->state.unpin(reason);
+  }
+}
+
+TEST_F(RelayInventory, asks_again_when_it_was_cancelled) {
+  const auto fails = [&] {
+    a_->state.pin(PinReason::looking);
+    bench_.take_inventory(*a_, *link_);
+    server("ErrorResponse ERROR 57014 \"canceled\" ; ReadyForQuery I");
+    return std::exchange(a_->state.look, false);
+  };
+  EXPECT_TRUE(fails());   // at once
+  EXPECT_FALSE(fails());  // not for ever
+  EXPECT_EQ(a_->state.pins, bit(PinReason::looking));
+  a("Query \"select 1\"");
+  server("CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  EXPECT_TRUE(std::exchange(a_->state.look, false));
+  look(0);
+  EXPECT_EQ(a_->state.pins, 0);
+  a("Query \"select 1\"");
+  server("CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  EXPECT_FALSE(a_->state.look);
+}
+
 }  // namespace
 }  // namespace forebay::core
