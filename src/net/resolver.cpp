@@ -35,6 +35,14 @@ void Resolver::resolve(const std::string& host, Answer answer) {
   look_up_(host, [this, host](const Result<Addresses>& found) { looked_up(host, found); });
 }
 
+void Resolver::unreachable(const std::string& host) {
+  const std::lock_guard lock(mutex_);
+  const auto found = names_.find(host);
+  if (found == names_.end()) return;
+  Name& name = found->second;
+  name.good_until = std::min(name.good_until, name.good_since + kLookAgain);
+}
+
 void Resolver::refresh() {
   std::vector<std::string> due;
   {
@@ -68,6 +76,7 @@ void Resolver::looked_up(const std::string& host, const Result<Addresses>& found
     if (found && !found->empty()) {
       moved = name.good && !std::ranges::is_permutation(*name.good, *found);
       name.good = *found;
+      name.good_since = now;
       name.good_until = now + keep_;
       name.bad.clear();
       name.bad_until = {};

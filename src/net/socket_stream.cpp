@@ -233,6 +233,9 @@ void SocketStream::lose(std::string reason) {
 }
 
 void SocketStream::close() {
+  if (phase_ == Phase::connecting && reactor_->options().resolver != nullptr) {
+    reactor_->options().resolver->unreachable(connecting_->endpoint().host);
+  }
   phase_ = Phase::over;
   descriptor_.close();  // which also takes it out of epoll
   watched_ = false;

@@ -39,6 +39,10 @@ class Resolver {
   /// What changed address after it was looked up again, called by whoever answers that.
   using Moved = std::function<void(const std::string& host, const Addresses& now)>;
   void on_moved(Moved moved) { moved_ = std::move(moved); }
+  /// At none of its addresses a server could be reached: they may be others by now. What is known
+  /// is kept no longer than kLookAgain since it was asked.
+  void unreachable(const std::string& host);
+  static constexpr Duration kLookAgain = std::chrono::seconds(1);
   /// Looks up again every name of which the answer is no longer kept.
   void refresh();
 
@@ -55,6 +59,7 @@ class Resolver {
  private:
   struct Name {
     std::optional<Addresses> good;  ///< the last good answer
+    Instant good_since{};
     Instant good_until{};
     std::string bad;  ///< what the last look-up said, if that was no address
     Instant bad_until{};

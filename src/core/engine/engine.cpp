@@ -277,9 +277,11 @@ void Engine::receive(mail::Reload& reload) {
 
 // Only what leads to an address that is gone ends, and only when it is free.
 void Engine::receive(mail::HostMoved& moved) {
+  std::vector<ServerLink*> concerned;
   for (ServerLink& link : links_) {
-    if (link.host().host == moved.host) link.host_moved(moved.addresses);
+    if (link.host().host == moved.host) concerned.push_back(&link);
   }
+  for (ServerLink* link : concerned) link->host_moved(moved.addresses);
   if (monitor_ != nullptr) monitor_->host_moved(moved.host, moved.addresses);
   if (hubs_ != nullptr) hubs_->host_moved(moved.host, moved.addresses);
   look_after_links();

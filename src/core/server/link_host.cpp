@@ -23,8 +23,13 @@ void ServerLink::reconsider() noexcept {
 }
 
 void ServerLink::host_moved(const std::vector<std::string>& addresses) {
-  if (phase_ == Phase::opening || stream_ == nullptr) return;
-  moved_ = std::ranges::find(addresses, stream_->peer().address) == addresses.end();
+  if (stream_ == nullptr) return;
+  const std::string address = stream_->peer().address;
+  if (phase_ == Phase::opening && address.empty()) {
+    connect();  // it may be trying to reach an address that is gone
+    return;
+  }
+  moved_ = std::ranges::find(addresses, address) == addresses.end();
   reconsider();
 }
 

@@ -53,5 +53,34 @@ TEST_F(Moving, may_move_back_in_time) {
   EXPECT_EQ(connections(), 1u);
 }
 
+TEST(MovingAway, of_who_logs_in_there) {
+  Rig rig{plain_config(), 2};
+  rig.exchange(0, kBegin, kBegun);
+  rig.client_says(1, kBegin);
+  ASSERT_EQ(rig.io().servers.size(), 2u);
+  ASSERT_EQ(rig.counters().links_opened.value(), 1u);
+  rig.deliver(HostMoved{"db1", {"192.0.2.7"}});
+  rig.let_servers_in();
+  rig.let_servers_in();  // to another address
+  EXPECT_EQ(rig.io().servers.size(), 2u);
+  EXPECT_EQ(rig.counters().links_opened.value(), 3u);
+}
+
+TEST(MovingAway, from_an_address_that_is_not_there_any_more) {
+  World world;
+  auto reception = Reception::hang;
+  world.net.reception = [&](const Endpoint&) { return reception; };
+  FarEnd client = world.connect();
+  client.send(encode_startup(split(R"(Startup 3.0 user="u" database="app")").front()));
+  world.settle();
+  ASSERT_TRUE(world.accepted.empty());
+  reception = Reception::accept;
+  world.settle();
+  ASSERT_TRUE(world.accepted.empty());
+  world.post(0, HostMoved{"db1", {"192.0.2.7"}});
+  world.settle();
+  EXPECT_EQ(world.accepted.size(), 1u);
+}
+
 }  // namespace
 }  // namespace forebay::test

@@ -140,6 +140,26 @@ TEST(Connect, AllAddressesRefuse) {
       << reason;
 }
 
+TEST(Connect, ANameThatLeadsToNobodyIsLookedUpAgain) {
+  const RawListener listener(Family::v4);
+  int look_ups = 0;
+  Resolver resolver(
+      [&](const std::string&, const Resolver::Answer& answer) {
+        answer(Resolver::Addresses{++look_ups == 1 ? "::1" : "127.0.0.1"});
+      },
+      std::chrono::hours(1));
+  Loop loop({.resolver = &resolver});
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  Owner owner;
+  while (owner.connected == 0 && std::chrono::steady_clock::now() < until) {
+    owner.losses = 0;
+    owner.stream = loop.reactor->connect({"db.test", listener.endpoint().port}, owner);
+    ASSERT_TRUE(loop.until([&] { return owner.connected + owner.losses > 0; }));
+  }
+  EXPECT_EQ(owner.connected, 1);
+  EXPECT_EQ(look_ups, 2);
+}
+
 TEST(Connect, AnAddressThatDoesNotAnswerIsLeftForTheNext) {
   const RawListener deaf(Family::v6);
   RawPeer(::dup(deaf.socket())).go_deaf();  // drops each SYN

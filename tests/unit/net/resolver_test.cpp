@@ -109,6 +109,25 @@ TEST(Resolver, LooksUpAgainByItselfAndTellsWhatMoved) {
   EXPECT_EQ(resolver.known().front().addresses, Addresses{"192.0.2.2"});
 }
 
+TEST(Resolver, LooksUpAgainWhatCouldNotBeReachedOnceASecond) {
+  Asked asked;
+  Told told;
+  Resolver resolver(asked.look_up(), std::chrono::hours(1));
+  resolver.unreachable("db");  // of which nothing is known
+  resolver.resolve("db", told.note());
+  asked.answers.at(0)(Addresses{"192.0.2.1"});
+  const auto since = std::chrono::steady_clock::now();
+  while (asked.hosts.size() == 1) {
+    resolver.unreachable("db");
+    resolver.resolve("db", [](const Result<Addresses>&) {});
+    std::this_thread::yield();
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - since, Resolver::kLookAgain / 2);
+  asked.answers.at(1)(Addresses{"192.0.2.2"});
+  resolver.resolve("db", told.note());
+  EXPECT_EQ(told.all.back(), "192.0.2.2");
+}
+
 TEST(Resolver, LeavesAloneWhatIsStillKept) {
   Asked asked;
   Told told;
