@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <vector>
 
 #include "core/engine/engine.hpp"
 #include "core/server/server_link.hpp"
@@ -48,6 +49,20 @@ void ServerLink::give_up() {
 void ServerLink::refused_write() {
   engine_->suspect(*pool_);
   if (on_standby()) pool_->standby_refused(engine_->now());
+}
+
+// It rested, and does not answer: nor would those of its host that have not been heard from since.
+void ServerLink::close_alike() {
+  std::vector<ServerLink*> alike;
+  engine_->each_link([&](ServerLink& other) {
+    if (other.phase_ == Phase::parked && other.pool_ == pool_ && other.host_ == host_ &&
+        other.parking_.since <= parking_.since) {
+      alike.push_back(&other);
+    }
+  });
+  for (ServerLink* other : alike) {
+    if (pool_->retire(*other)) other->close();
+  }
 }
 
 bool ServerLink::on_standby() const noexcept {

@@ -492,6 +492,7 @@ void ServerLink::on_timer(void* self) {
       link.engine_->cancel(link, nullptr);
       return;
     case Phase::checking:
+      link.close_alike();
       link.lost("the server did not answer");
       return;
     case Phase::resetting:

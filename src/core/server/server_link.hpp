@@ -202,6 +202,7 @@ class ServerLink final : public StreamEvents {
   // In use.
   std::size_t relay_received(Bytes bytes);
   void refused_write();
+  void close_alike();
   [[nodiscard]] bool on_standby() const noexcept;
   [[nodiscard]] std::optional<std::size_t> take_goodbye(Bytes bytes);
   void keep_samples();
