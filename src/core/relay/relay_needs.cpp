@@ -113,8 +113,11 @@ void Relay::follow_context(ClientStatements::Named& named, LinkRelayState& link)
 
 // What the link got before the client prepared it would answer as it was then.
 Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& link) {
-  follow_context(named, link);
   const auto* held = link.statements.find(named.statement);
+  if (held == nullptr || named.passing) {
+    follow_context(named, link);
+    held = link.statements.find(named.statement);
+  }
   const std::uint64_t now = link.epoch();
   if (named.epoch != now) return need_as_told(named, link);
   if (held != nullptr && held->epoch < now) drop_older(named.statement, now, link);
