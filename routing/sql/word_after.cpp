@@ -35,12 +35,29 @@ const char* token_end(const char* at, const char* end, StandardStrings standard)
   }
 }
 
+bool is_unicode_name(const char* at, const char* end) noexcept {
+  return end - at > 2 && folded(*at) == 'u' && at[1] == '&' && at[2] == '"';
+}
+
 bool is_word(const char* at, const char* end, Bytes word) noexcept {
   if (static_cast<std::size_t>(end - at) != word.size()) return false;
   for (std::size_t i = 0; i < word.size(); ++i) {
     if (folded(at[i]) != word[i]) return false;
   }
   return true;
+}
+
+// Of U&"...", behind what UESCAPE says.
+const char* unicode_name_end(const char* at, const char* end, StandardStrings standard) noexcept {
+  const char* const name_end = quoted_end(at + 2, end);
+  if (name_end == nullptr) return nullptr;
+  const char* const word = blank_end(name_end, end);
+  if (word == nullptr || word == end || folded(*word) != 'u') return name_end;
+  const char* const behind = word_end(word, end);
+  if (!is_word(word, behind, "uescape")) return name_end;
+  const char* const escape = blank_end(behind, end);
+  if (escape == nullptr || escape == end) return nullptr;
+  return token_end(escape, end, standard);
 }
 
 }  // namespace
@@ -50,7 +67,9 @@ Span name_after(Bytes text, Span part, Bytes key_word, StandardStrings standard)
   int depth = 0;
   bool found = false;
   for (const char* at = blank_end(text.data() + part.begin, end); at != nullptr && at < end;) {
-    const char* const next = token_end(at, end, standard);
+    const bool unicode = is_unicode_name(at, end);
+    const char* const next =
+        unicode ? unicode_name_end(at, end, standard) : token_end(at, end, standard);
     if (next == nullptr) return {};
     const Class kind = class_of(*at);
     if (found) {
@@ -60,8 +79,7 @@ Span name_after(Bytes text, Span part, Bytes key_word, StandardStrings standard)
       const bool noise = key_word == "deallocate" && is_word(at, next, "prepare") &&
                          after != nullptr && after < end;
       if (!noise) {
-        const bool unicode = kind == Class::prefix && next < end && *next == '&';
-        if (!name || unicode) return {};
+        if (!name) return {};
         return {static_cast<std::uint32_t>(at - text.data()),
                 static_cast<std::uint32_t>(next - text.data())};
       }

@@ -294,6 +294,14 @@ class Relay {
                                                        const LinkRelayState& link) const;
   [[nodiscard]] std::string foreign_name(Bytes name) const;
 
+  // Names of ours.
+  void forward_named(const Item& item, LinkRelayState& link, Expected&& expected, Bytes name);
+  [[nodiscard]] bool may_edit(const SessionWork& work, const sql::Shape& shape) const;
+  [[nodiscard]] const SessionStep* bare_name(Request request, Bytes text, const SessionWork& work,
+                                             LinkRelayState& link) const;
+  bool refuses_names(const Item& item, LinkRelayState& link, Request request, Bytes text,
+                     const SessionWorkRef& work);
+
   const RelayRules& rules_;
   ClientRelayState& client_;
   Output out_;

@@ -193,15 +193,4 @@ void Relay::make_room(LinkRelayState& link) {
   }
 }
 
-// A name that no statement of this client has goes to the server as it is, which finds the words
-// for the error; unless it looks like one of ours, which some other client may have.
-std::string Relay::foreign_name(Bytes name) const {
-  std::string foreign(name);
-  const std::size_t begin = name.find_first_not_of('_');
-  if (begin != Bytes::npos && begin > 0 && name.substr(begin).starts_with("forebay_")) {
-    foreign.insert(0, "_");
-  }
-  return foreign;
-}
-
 }  // namespace forebay::core

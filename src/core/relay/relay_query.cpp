@@ -20,9 +20,6 @@ constexpr std::string_view kGone = "_forebay_gone";
 /// For statements of SQL's PREPARE: what prepares them on a link.
 constexpr std::string_view kPreparing = "_forebay_prepare";
 
-/// So many statements are put into a text to take parameters back to what the client began with.
-constexpr std::size_t kRestoredMax = 1000;
-
 /// Type and length of a message.
 constexpr std::uint32_t kHeader = 5;
 
@@ -33,22 +30,6 @@ std::string quoted_literal(Bytes text) {
     literal += c;
   }
   return literal + '\'';
-}
-
-Bytes key_word(StepKind kind) {
-  switch (kind) {
-    case StepKind::prepare:
-      return "prepare";
-    case StepKind::execute:
-      return "execute";
-    default:
-      return "deallocate";
-  }
-}
-
-bool names_statement(const SessionStep& step) {
-  return step.kind == StepKind::prepare || step.kind == StepKind::execute ||
-         step.kind == StepKind::deallocate;
 }
 
 }  // namespace
@@ -199,9 +180,7 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
                        LinkRelayState& link) {
   const sql::Shape& shape = rules_.reader->texts.shape();
   auto named = std::make_shared<SessionWork>(work);
-  if (shape.parts().size() != work.statements || restored_by(work) > kRestoredMax) {
-    // A body of BEGIN ATOMIC has semicolons of its own: nothing is put into such a text. Nor is it
-    // made many times as long.
+  if (!may_edit(work, shape)) {
     client_.pin(PinReason::unknown);
     link.settings_doubtful = true;
     expected.special->work = std::move(named);
@@ -227,7 +206,7 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
     std::vector<std::string> behind;
     for (SessionStep& step : named->steps) {
       if (step.statement != i) continue;
-      if (rules_.share_statements && names_statement(step)) {
+      if (rules_.share_statements && step.names_statement()) {
         expected.special->undecided_names = true;
         edit_name(step, prepared, edits, span, before, expected, link);
       }
@@ -256,18 +235,6 @@ sql::Span Relay::statement_span(const sql::Shape& shape, std::uint32_t& part, st
   const bool last = i + 1 == statements;
   part = last ? static_cast<std::uint32_t>(parts.size()) : part + 1;
   return {parts[first].begin, parts[part - 1].end};
-}
-
-// So many statements `restore` gives for it.
-std::size_t Relay::restored_by(const SessionWork& work) const {
-  if (client_.startup == nullptr) return 0;
-  std::size_t count = 0;
-  for (const SessionStep& step : work.steps) {
-    if (step.kind == StepKind::reset) ++count;
-    if (step.kind == StepKind::reset_all) count += client_.startup->entries().size();
-    if (step.kind == StepKind::execute && step.inner != nullptr) count += restored_by(*step.inner);
-  }
-  return count;
 }
 
 // What takes back to where the client began what RESET takes back to where the server did.
@@ -301,7 +268,7 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
                       sql::Span span, std::string& before, Expected& expected,
                       LinkRelayState& link) {
   const Bytes text = edits.original();
-  const sql::Span name = sql::name_after(text, span, key_word(step.kind), link.reading.standard);
+  const sql::Span name = sql::name_after(text, span, step.key_word(), link.reading.standard);
   if (name.empty()) {
     unseen_name(step, link);
     return;
@@ -348,18 +315,6 @@ void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, Te
     before = "PREPARE " + gone + " AS SELECT";
     edits.replace(name.begin, name.end, gone);
   }
-}
-
-// A name in U&"..." goes as it is, on this link only; one of ours, and nobody else has the link
-// after that.
-void Relay::unseen_name(const SessionStep& step, LinkRelayState& link) {
-  client_.pin(PinReason::unknown);
-  if (step.name.starts_with(StatementCatalog::kNamePrefix)) link.poisoned = true;
-}
-
-StatementRef Relay::find_statement(Bytes name) const {
-  const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
-  return known == nullptr ? StatementRef() : known->statement;
 }
 
 // What EXECUTE of a name does.
@@ -447,12 +402,13 @@ void Relay::prepare_on_link(const StatementRef& statement, Disposition dispositi
 std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape& shape,
                               LinkRelayState& link, unsigned depth) {
   if (!rules_.share_statements || work->statements != 1) return {};
-  const auto found = std::find_if(work->steps.begin(), work->steps.end(), names_statement);
+  const auto found = std::find_if(work->steps.begin(), work->steps.end(),
+                                  [](const SessionStep& step) { return step.names_statement(); });
   if (found == work->steps.end()) return {};
   renew_executed(*work, {}, link, depth);
   const sql::Span all{0, static_cast<std::uint32_t>(text.size())};
   const sql::Span part = shape.parts().empty() ? all : shape.parts().front();
-  const sql::Span name = sql::name_after(text, part, key_word(found->kind), link.reading.standard);
+  const sql::Span name = sql::name_after(text, part, found->key_word(), link.reading.standard);
   if (name.empty()) {
     unseen_name(*found, link);
     return {};
@@ -552,7 +508,7 @@ void Relay::renew_unnamed(LinkRelayState& link) {
 // What follows in its batch waits until it is known whether it has done what it says.
 void Relay::note_names(const SessionWork& work, Expected& expected, LinkRelayState& link) {
   for (const SessionStep& step : work.steps) {
-    if (names_statement(step) && step.prepared) note_name(expected, step.name, step.prepared);
+    if (step.names_statement() && step.prepared) note_name(expected, step.name, step.prepared);
   }
   expected.special->undecided_names = true;
   ++link.all_gone;
@@ -561,7 +517,7 @@ void Relay::note_names(const SessionWork& work, Expected& expected, LinkRelaySta
 // What the server must have when a statement about prepared statements is executed.
 void Relay::have_names(const SessionWork& work, LinkRelayState& link) {
   for (const SessionStep& step : work.steps) {
-    if (!names_statement(step) || !step.prepared) continue;
+    if (!step.names_statement() || !step.prepared) continue;
     switch (step.kind) {
       case StepKind::execute:  // that has been prepared (need_executed)
         if (step.runs && step.inner != nullptr) have_names(*step.inner, link);

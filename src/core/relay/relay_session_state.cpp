@@ -38,6 +38,7 @@ bool Relay::refuses(const Item& item, LinkRelayState& link, Request request, Byt
     refuse_on_replica(item, link, request);
     return true;
   }
+  if (refuses_names(item, link, request, text, understood.work)) return true;
   return link.state_rule != nullptr && refuses_state(item, link, request, understood.work);
 }
 

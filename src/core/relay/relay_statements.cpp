@@ -4,6 +4,7 @@
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
 #include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
 // Prepared statements: what becomes of Parse, Bind, Describe and Close on a link.
@@ -56,7 +57,7 @@ Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
   }
   // The server finds the words for a malformed message.
   if (!cut.well_formed || link.expected.copying_in()) {
-    forward(item, link, {.request = Request::parse});
+    forward_named(item, link, {.request = Request::parse}, cut.name);
     return Handled::yes;
   }
   NewStatement made{.name = cut.name,
@@ -98,7 +99,7 @@ Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
   }
   if (!rules_.share_statements) {
     remember_work(made);
-    forward(item, link, {.request = Request::parse});
+    forward_named(item, link, {.request = Request::parse}, made.name);
   } else if (made.name.empty()) {
     parse_unnamed(made, link);
   } else if (const StatementRef known = find_statement(made.name)) {
@@ -257,9 +258,14 @@ Relay::Handled Relay::on_bind(const Item& item, LinkRelayState& link) {
                       text_of_bound(bind->statement))) {
     return Handled::yes;
   }
+  if (!bind && !item.message.whole()) {
+    refuse(item, link, Request::bind, "the names in a large Bind message are over 1,000 bytes",
+           pg::sqlstate::kProgramLimitExceeded);
+    return Handled::yes;
+  }
   if (!rules_.share_statements || link.expected.copying_in()) {
     if (bind) open_portal(*bind, item.message, link);
-    forward(item, link, {.request = Request::bind});
+    forward_named(item, link, {.request = Request::bind}, bind ? bind->statement : Bytes());
     return Handled::yes;
   }
   const bool unnamed = bind && bind->statement.empty();
@@ -315,7 +321,7 @@ Relay::Handled Relay::on_describe(const Item& item, LinkRelayState& link) {
     return Handled::yes;
   }
   if (!rules_.share_statements || link.expected.copying_in()) {
-    forward(item, link, {.request = Request::describe_statement});
+    forward_named(item, link, {.request = Request::describe_statement}, describe->name);
     return Handled::yes;
   }
   if (describe->name.empty()) {
@@ -369,7 +375,8 @@ void Relay::on_close(const Item& item, LinkRelayState& link) {
     if (close && close->target == pg::frontend::Target::statement && client_.statements) {
       client_.statements->take(close->name);
     }
-    forward(item, link, {.request = Request::close});
+    const bool names = close && close->target == pg::frontend::Target::statement;
+    forward_named(item, link, {.request = Request::close}, names ? close->name : Bytes());
     return;
   }
   if (close->name.empty()) {

@@ -66,6 +66,15 @@ struct SessionStep {
   StatementRef prepared = {};  ///< prepare, execute: by its shared name, once that is known
   /// prepare: what executing it does. execute: what this does. Null for nothing.
   SessionWorkRef inner = {};
+
+  /// PREPARE, EXECUTE or DEALLOCATE of a name, and the word that it stands behind.
+  [[nodiscard]] bool names_statement() const noexcept {
+    return kind == Kind::prepare || kind == Kind::execute || kind == Kind::deallocate;
+  }
+  [[nodiscard]] Bytes key_word() const noexcept {
+    if (kind == Kind::prepare) return "prepare";
+    return kind == Kind::execute ? "execute" : "deallocate";
+  }
 };
 
 /// So many statements that execute one another are followed; what is behind them is unknown.

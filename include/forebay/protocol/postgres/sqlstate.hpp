@@ -21,6 +21,7 @@ inline constexpr char kStatementCompletionUnknown[] = "40003";
 inline constexpr char kTransactionResolutionUnknown[] = "08007";
 inline constexpr char kSyntaxError[] = "42601";
 inline constexpr char kDuplicatePreparedStatement[] = "42P05";
+inline constexpr char kReservedName[] = "42939";
 inline constexpr char kInsufficientPrivilege[] = "42501";
 inline constexpr char kInsufficientResources[] = "53000";
 inline constexpr char kTooManyConnections[] = "53300";

@@ -6,7 +6,7 @@ namespace forebay::sql {
 
 /// Where the name stands that follows the first of these key words ("execute", in lower case) in a
 /// part of a text, outside of parentheses: of `EXPLAIN (ANALYZE) EXECUTE "a b" (1)` it is "a b"
-/// with its quotes. Empty where there is none, and for a name with U&, which is not only its token.
+/// with its quotes, of U&"..." also what UESCAPE says. Empty where there is none.
 Span name_after(Bytes text, Span part, Bytes key_word, StandardStrings standard) noexcept;
 
 }  // namespace forebay::sql
