@@ -88,3 +88,90 @@ def an_argument_of_execute_is_checked_whatever_the_name_is(lab: Lab) -> None:
             for text in (f'execute U&"_forebay_{number}" (2)', f'execute _forebay_{number} (2)'):
                 assert told(client, m.query(text)) in ("26000 ReadyForQuery",
                                                        "42501 ReadyForQuery"), text
+
+
+# The setting of row level security, where RESET and DISCARD are said in ways of their own.
+
+@test(targets=FOREBAY)
+def the_setting_survives_any_reset(lab: Lab) -> None:
+    make_tables(lab, row_security=True)
+    target = start(lab, ROW_SECURITY, pool_size=1)
+    own = "select count(*), min(tenant_id) from orders"
+    look = (m.parse("", own), m.bind("", ""), m.execute(""))
+
+    def run(text: str, portal: str = "") -> bytes:
+        return m.parse("", text) + m.bind(portal, "") + m.execute(portal)
+
+    with target.connect() as client:
+        def all_own(*pieces: bytes) -> list[m.Message]:
+            # Where an error skips the rest, nobody knows how many answers come.
+            client.send(*pieces, m.query("rollback"), m.query("select 'the end'"))
+            answer = [client.read()]
+            while not answer[-1].body.endswith(b"the end"):
+                answer.append(client.read())
+            client.until_ready()
+            rows = [row.body for row in m.only(answer, b"D")][:-1]
+            assert not any(row.endswith(b"2") or row.endswith(b"\xff" * 4) for row in rows), answer
+            # Without the setting, the policy's cast fails.
+            assert not any(error.sqlstate == "22P02" for error in m.only(answer, b"E")), answer
+            assert client.rows(own) == [("5", "1")], pieces
+            return answer
+
+        for reset in ("discard all", "reset all"):
+            all_own(m.parse("", "select 1"), m.query(reset), m.query(own), m.sync())
+            all_own(run("select 1"), m.query(reset), m.query(own), m.sync())
+            all_own(run(reset), *look, m.sync())
+            all_own(run(reset), m.query(own), m.sync())
+            all_own(run(reset), *look, m.query(own), m.sync(), *look, m.sync())
+            answer = all_own(run(reset), m.sync(), *look, m.sync())
+            assert not m.only(answer, b"E"), answer
+        # Portals that nobody remembers any more.
+        client.run("begin")
+        client.messages(m.parse("r", "reset all"), m.parse("s", "set work_mem = '5MB'"), m.sync())
+        many = [m.bind(f"p{i}", "s") for i in range(64)]
+        all_own(*many, m.sync(), m.bind("q", "r"), m.execute("q"), *look, m.sync())
+        # A Bind fails: the portal is what it was.
+        for portal in ("p", ""):
+            for name, text in (("s1", "savepoint a"), ("s2", "rollback to a"), ("s3", own)):
+                client.messages(m.close_statement(name), m.parse(name, text), m.sync())
+            client.run("begin")
+            all_own(m.bind(portal, "r"), m.bind("b", "s1"), m.bind("c", "s2"), m.execute("b"),
+                    m.sync(), m.bind(portal, "s3" if portal else "nobody"), m.sync(),
+                    m.execute("c"), m.execute(portal), *look, m.sync())
+        # A server takes 63 bytes of a name of a portal.
+        for size in (64, 900, 5000):
+            client.run("begin")
+            all_own(m.bind("x" * 64, "r"), m.execute("x" * 63 + "y" * size), *look, m.sync())
+        # EXECUTE of EXECUTE of ...
+        client.messages(m.parse("e0", "reset all"), m.sync())
+        for i in range(12):
+            client.messages(m.parse(f"e{i + 1}", f"execute e{i}"), m.sync())
+        for i in range(1, 13):
+            all_own(m.query(f"execute e{i}; {own}"))
+            all_own(m.query(f"execute e{i}"), m.query(own))
+            all_own(m.bind("", f"e{i}"), m.execute(""), *look, m.sync())
+        all_own(m.query("reset all; " * 1001 + own))
+        # Simple ones are no tenant's loss.
+        for text in ("discard all", "reset all", "reset work_mem; reset all", "execute e1"):
+            if text == "execute e1":
+                client.messages(m.parse("e0", "reset all"), m.parse("e1", "execute e0"), m.sync())
+            client.run(text)
+            assert client.rows(own) == [("5", "1")], text
+
+
+@test(modes=("session",), targets=FOREBAY)
+def the_setting_survives_any_reset_in_session_mode(lab: Lab) -> None:
+    make_tables(lab, row_security=True)
+    target = start(lab, ROW_SECURITY, pool_size=1)
+    own = "select count(*), min(tenant_id) from orders"
+    with target.connect() as client:
+        for text in ("discard all", "reset all"):
+            client.run(text)
+            assert client.rows(own) == [("5", "1")], text
+        # A Parse that fails, a Close that is skipped: nobody knows what the name is.
+        client.messages(m.parse("s", "reset all"), m.sync())
+        client.messages(m.parse("s", "select 1"), m.sync())
+        client.messages(m.bind("", "s"), m.execute(""), m.sync())
+        assert client.rows(own) == [("5", "1")]
+        client.messages(m.query("execute s"))
+        assert client.rows(own) == [("5", "1")]

@@ -294,6 +294,15 @@ class Relay {
                                                        const LinkRelayState& link) const;
   [[nodiscard]] std::string foreign_name(Bytes name) const;
 
+  // The setting of a tenant.
+  [[nodiscard]] bool owns_setting() const;
+  [[nodiscard]] static bool executes_unknown(const SessionWork& work);
+  [[nodiscard]] bool loses_setting(Request request, const SessionWorkRef& work,
+                                   LinkRelayState& link);
+  bool refuses_loss(const Item& item, LinkRelayState& link, Request request,
+                    const SessionWorkRef& work);
+  void keep_setting(LinkRelayState& link);
+
   // Names of ours.
   void forward_named(const Item& item, LinkRelayState& link, Expected&& expected, Bytes name);
   [[nodiscard]] bool may_edit(const SessionWork& work, const sql::Shape& shape) const;

@@ -39,6 +39,7 @@ bool Relay::refuses(const Item& item, LinkRelayState& link, Request request, Byt
     return true;
   }
   if (refuses_names(item, link, request, text, understood.work)) return true;
+  if (refuses_loss(item, link, request, understood.work)) return true;
   return link.state_rule != nullptr && refuses_state(item, link, request, understood.work);
 }
 

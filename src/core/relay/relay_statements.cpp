@@ -14,8 +14,8 @@ namespace {
 
 using pg::Frontend;
 
-/// Of portals whose statement does something to the session, so many are remembered.
-constexpr std::size_t kPortalsMax = 64;
+/// A server tells names of portals apart by so many bytes (NAMEDATALEN).
+constexpr std::size_t kPortalNameMax = 63;
 /// Of so many bytes of one client's texts: what it prepares beyond that only its server keeps.
 constexpr std::size_t kKeptMax = 64 << 20;
 /// In session mode, of so many named statements.
@@ -237,8 +237,11 @@ bool Relay::refuses_bound(const Item& item, Bytes name, const ClientStatements::
     refuse_on_replica(item, link, Request::bind);
     return true;
   }
-  if (known == nullptr && !name.empty()) return false;
-  const SessionWorkRef& work = known != nullptr ? known->work : client_.unnamed.work;
+  const bool none = known == nullptr && !name.empty();
+  SessionWorkRef work;
+  if (!none) work = known != nullptr ? known->work : client_.unnamed.work;
+  if (refuses_loss(item, link, Request::bind, work)) return true;
+  if (none) return false;
   if (link.state_rule != nullptr && refuses_state(item, link, Request::bind, work)) return true;
   const SequenceUse uses = known != nullptr ? known->uses : client_.unnamed.uses;
   return refuses_to_ask(item, link, Request::bind, work, uses);
@@ -431,29 +434,33 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
   note_sequences(uses, link);  // for all that Execute will do
   auto& portals = client_.portals;
   if (work == nullptr && portals.empty()) return;
-  std::erase_if(portals, [&](const auto& portal) { return portal.name == bind.portal; });
+  const Bytes name = bind.portal.substr(0, kPortalNameMax);
+  const bool resets = work != nullptr && work->resets();
+  std::erase_if(portals, [&](const auto& portal) {
+    return portal.name == name && (resets || !portal.work->resets());  // see keep_setting
+  });
   if (work == nullptr || portals.size() >= kPortalsMax) return;
   if (work->parameters()) work = whole ? bound_work(*work, bind.values) : unknown_work();
-  portals.push_back({std::string(bind.portal), std::move(work)});
+  portals.push_back({std::string(name), std::move(work)});
 }
 
 Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
   SessionWorkRef work;
   if (client_.portal_ends != Ends::nothing) note_end();
   if (!client_.portals.empty()) {
-    if (const auto execute = pg::frontend::Execute::parse(item.message.body)) {
-      const auto found =
-          std::find_if(client_.portals.begin(), client_.portals.end(),
-                       [&](const auto& portal) { return portal.name == execute->portal; });
-      if (found != client_.portals.end()) {
-        work = found->work;
-      } else if (client_.portals.size() >= kPortalsMax) {
-        work = unknown_work();  // there was no room to remember it
-      }
+    const Bytes body = item.message.body;
+    const Bytes name = body.substr(0, std::min(body.find('\0'), kPortalNameMax));
+    const auto found = std::find_if(client_.portals.rbegin(), client_.portals.rend(),
+                                    [&](const auto& portal) { return portal.name == name; });
+    if (found != client_.portals.rend()) {
+      work = found->work;
+    } else if (client_.portals.size() >= kPortalsMax) {
+      work = unknown_work();  // there was no room to remember it
     }
   }
   if (work == nullptr) {
     forward(item, link, {.request = Request::execute, .ends = client_.portal_ends});
+    if (!client_.portals.empty()) keep_setting(link);
     return Handled::yes;
   }
   if (awaits_hub(work, link) || awaits_names(work, link)) return Handled::wait;
@@ -470,6 +477,7 @@ Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
   note_parsing(*work);
   forward(item, link, std::move(expected));
   restore_startup(*work, link);
+  if (!work->resets()) keep_setting(link);
   if (names) pg::write_empty(out_.to_server.insert(), Frontend::Flush);  // what names it waits
   if (work->has(SessionStep::Kind::discard_all) && client_.startup != nullptr &&
       !client_.startup->entries().empty()) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/relay/relay.hpp"
@@ -122,6 +123,75 @@ void Relay::audit_refusal(const tenant::Violation& objection) {
   }
   rules_.measures->audit.fresh().push_back(std::move(record));
 }
+
+// ---------------------------------------------------------------- the setting that we own
+
+// Whether RESET ALL and DISCARD ALL would take it away.
+bool Relay::owns_setting() const {
+  return client_.tenant != nullptr && !client_.tenant->policy->setting.empty() &&
+         client_.startup != nullptr && !client_.startup->entries().empty();
+}
+
+// Executes what nobody follows any more: see kExecutedMax.
+bool Relay::executes_unknown(const SessionWork& work) {
+  return work.unknown ||
+         std::any_of(work.steps.begin(), work.steps.end(), [](const SessionStep& step) {
+           return step.inner != nullptr && executes_unknown(*step.inner);
+         });
+}
+
+// What takes it away must stand where it is put back before anything else of the client's is done.
+bool Relay::loses_setting(Request request, const SessionWorkRef& work, LinkRelayState& link) {
+  if (!owns_setting()) return false;
+  if (client_.discards) return true;
+  if (work == nullptr) return false;
+  const bool resets = work->resets();
+  switch (request) {
+    case Request::query: {
+      if (resets && !may_edit(*work, rules_.reader->texts.shape())) return true;
+      if (work->has(SessionStep::Kind::discard_all) && link.expected.batch_open()) return true;
+      if (!rules_.share_statements || !work->names_statements()) return false;
+      renew_executed(*work, {}, link);
+      return std::any_of(work->steps.begin(), work->steps.end(), [&](const SessionStep& step) {
+        if (step.kind != SessionStep::Kind::execute) return false;
+        const SessionWorkRef inner = work_of_name(step.name);
+        return inner != nullptr && executes_unknown(*inner);
+      });
+    }
+    case Request::parse:
+      return resets && !rules_.share_statements;  // what a name means there, nobody follows
+    default:
+      return executes_unknown(*work) || (resets && client_.portals.size() >= kPortalsMax);
+  }
+}
+
+bool Relay::refuses_loss(const Item& item, LinkRelayState& link, Request request,
+                         const SessionWorkRef& work) {
+  if (!loses_setting(request, work, link)) return false;
+  tenant::Violation objection{tenant::Mode::enforce,
+                              "statement refused for tenants: RESET ALL or DISCARD ALL may undo "
+                              "the setting \"" +
+                                  client_.tenant->policy->setting +
+                                  "\" here: send it in a Query of its own, behind a Sync"};
+  static_cast<void>(refused(objection));
+  refuse(item, link, request, std::move(objection.message));
+  return true;
+}
+
+// Behind an Execute, in a transaction in which a portal is there that takes it away: a portal may
+// be another one than its name says, where a Bind has failed.
+void Relay::keep_setting(LinkRelayState& link) {
+  if (!owns_setting() || std::none_of(client_.portals.begin(), client_.portals.end(),
+                                      [](const auto& portal) { return portal.work->resets(); })) {
+    return;
+  }
+  const std::string& name = client_.tenant->policy->setting;
+  if (const std::string* value = client_.startup->find(name)) {
+    change_settings({{name, *value}}, link, Disposition::precede);
+  }
+}
+
+// ---------------------------------------------------------------- instead
 
 void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std::string why,
                    Bytes sqlstate, std::string hint) {

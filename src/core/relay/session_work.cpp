@@ -393,6 +393,13 @@ bool SessionWork::names_statements() const noexcept {
          has(SessionStep::Kind::deallocate);
 }
 
+bool SessionWork::resets() const noexcept {
+  return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
+    return step.kind == StepKind::reset_all || step.kind == StepKind::discard_all ||
+           (step.inner != nullptr && step.kind == StepKind::execute && step.inner->resets());
+  });
+}
+
 bool SessionWork::changes_names() const noexcept {
   return std::any_of(steps.begin(), steps.end(), [](const SessionStep& step) {
     switch (step.kind) {

@@ -80,6 +80,9 @@ struct SessionStep {
 /// So many statements that execute one another are followed; what is behind them is unknown.
 inline constexpr unsigned kExecutedMax = 8;
 
+/// Of portals whose statement does something to the session, so many are remembered.
+inline constexpr std::size_t kPortalsMax = 64;
+
 /// All that a text does to its session. Immutable.
 struct SessionWork {
   std::vector<SessionStep> steps;
@@ -99,6 +102,8 @@ struct SessionWork {
   [[nodiscard]] bool names_statements() const noexcept;
   /// Whether names of prepared statements mean something else behind it.
   [[nodiscard]] bool changes_names() const noexcept;
+  /// RESET ALL, DISCARD ALL, or EXECUTE of such a statement.
+  [[nodiscard]] bool resets() const noexcept;
   /// NOTIFY, or a call of pg_notify.
   [[nodiscard]] bool notifies() const noexcept;
   /// Whether a value depends on what is bound.
