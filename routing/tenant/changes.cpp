@@ -11,7 +11,70 @@ using sql::bytes_or_empty;
 
 namespace {
 
-bool is_star(Node* value) noexcept {
+/// `table.column`.
+bool is_column(Node* value, Bytes table, Bytes column) noexcept {
+  if (value == nullptr || nodeTag(value) != T_ColumnRef) return false;
+  List* const fields = as<ColumnRef>(value)->fields;
+  return list_length(fields) == 2 && nodeTag(static_cast<Node*>(llast(fields))) == T_String &&
+         table == strVal(linitial(fields)) && column == strVal(llast(fields));
+}
+
+/// Which column of `AS alias (names)` this is, alone or behind the alias; -1 for none, or for more
+/// than one.
+int column_among(Node* value, Alias* alias) noexcept {
+  if (value == nullptr || alias == nullptr || nodeTag(value) != T_ColumnRef) return -1;
+  List* const fields = as<ColumnRef>(value)->fields;
+  const int count = list_length(fields);
+  if (nodeTag(static_cast<Node*>(llast(fields))) != T_String) return -1;
+  if (count > 2 || (count == 2 && Bytes(strVal(linitial(fields))) != alias->aliasname)) return -1;
+  int found = -1;
+  for (int i = 0; i < list_length(alias->colnames); ++i) {
+    if (Bytes(strVal(list_nth(alias->colnames, i))) != strVal(llast(fields))) continue;
+    if (found >= 0) return -1;
+    found = i;
+  }
+  return found;
+}
+
+/// SELECT * and nothing else.
+bool is_all(List* targets) noexcept {
+  if (list_length(targets) != 1) return false;
+  auto* target = static_cast<ResTarget*>(linitial(targets));
+  if (target->val == nullptr || nodeTag(target->val) != T_ColumnRef) return false;
+  List* const fields = as<ColumnRef>(target->val)->fields;
+  return list_length(fields) == 1 && nodeTag(static_cast<Node*>(linitial(fields))) == T_A_Star;
+}
+
+/// unnest(a, b ...), of which each argument is a column.
+FuncCall* unnested(RangeFunction* function) noexcept {
+  if (function->lateral || function->ordinality || function->is_rowsfrom ||
+      function->coldeflist != nullptr || list_length(function->functions) != 1) {
+    return nullptr;
+  }
+  auto* first = static_cast<Node*>(linitial(static_cast<List*>(linitial(function->functions))));
+  if (nodeTag(first) != T_FuncCall) return nullptr;
+  auto* call = as<FuncCall>(first);
+  const bool plain = call->agg_order == nullptr && call->agg_filter == nullptr &&
+                     call->over == nullptr && !call->agg_within_group && !call->agg_star &&
+                     !call->agg_distinct && !call->func_variadic;
+  const bool named =
+      list_length(call->funcname) == 1 && Bytes(strVal(linitial(call->funcname))) == "unnest";
+  return plain && named ? call : nullptr;
+}
+
+/// Types of one column each, as the grammar or PostgreSQL calls them.
+bool is_scalar(const TypeName* type) noexcept {
+  const int parts = list_length(type->names);
+  if (parts == 2) return Bytes(strVal(linitial(type->names))) == "pg_catalog";
+  constexpr Bytes kNames[] = {"text", "uuid", "json", "jsonb", "date", "bytea", "inet", "cidr"};
+  return parts == 1 && std::find(std::begin(kNames), std::end(kNames),
+                                 Bytes(strVal(linitial(type->names)))) != std::end(kNames);
+}
+
+}  // namespace
+
+/// Stands for any number of columns.
+bool Judge::is_star(Node* value) noexcept {
   if (value == nullptr) return false;
   List* fields = nodeTag(value) == T_ColumnRef       ? as<ColumnRef>(value)->fields
                  : nodeTag(value) == T_A_Indirection ? as<A_Indirection>(value)->indirection
@@ -19,7 +82,12 @@ bool is_star(Node* value) noexcept {
   return fields != nullptr && nodeTag(static_cast<Node*>(llast(fields))) == T_A_Star;
 }
 
-}  // namespace
+bool Judge::has_star(List* values) noexcept {
+  for (int i = 0; i < list_length(values); ++i) {
+    if (is_star(static_cast<Node*>(list_nth(values, i)))) return true;
+  }
+  return false;
+}
 
 Judge::Level& Judge::target_level(RangeVar* range, const Names* inside, const Item& item) {
   Level& level = new_level(item);
@@ -68,12 +136,17 @@ void Judge::conflict(OnConflictClause* clause, Level& level) {
   Node* const infer = reinterpret_cast<Node*>(clause->infer);
   push(infer, level.names, &level);
   if (clause->action != ONCONFLICT_UPDATE) return;
-  level.leaves.push_back({.name = "excluded", .schema = {}, .table = {}});
+  // The row that was to be put in: its values are looked at elsewhere.
+  Leaf row = level.leaves.front();
+  row.name = "excluded";
+  row.schema = {};
+  row.bound = true;
+  level.leaves.push_back(row);
   push(clause->targetList, level.names, &level);
   push(clause->whereClause, level.names, &level);
   Leaf& target = level.leaves.front();
   if (target.mode == Mode::off) return;
-  assigned(clause->targetList, target);
+  assigned(clause->targetList, target, &row);
   for (int i = 0; infer != nullptr && i < list_length(clause->infer->indexElems); ++i) {
     auto* element = static_cast<IndexElem*>(list_nth(clause->infer->indexElems, i));
     if (policy_.column == bytes_or_empty(element->name)) return;
@@ -81,7 +154,9 @@ void Judge::conflict(OnConflictClause* clause, Level& level) {
   target.bound = false;
   const Range first{0, 1};
   conditions(clause->whereClause, level, {0, level.leaves.size()}, first, {});
-  if (!target.bound) {
+  const bool same = std::any_of(level.edges.begin(), level.edges.end(),
+                                [](const auto& edge) { return edge.from == 1 && edge.to == 0; });
+  if (!target.bound && !same) {
     finding(target.mode, target.table,
             "ON CONFLICT DO UPDATE may find another tenant's row: name \"" + policy_.column +
                 "\" among the columns of the conflict, or compare it in WHERE");
@@ -92,16 +167,59 @@ void Judge::conflict(OnConflictClause* clause, Level& level) {
 void Judge::rows(List* lists, const Wanted& wanted) {
   for (int i = 0; i < list_length(lists); ++i) {
     auto* row = static_cast<List*>(list_nth(lists, i));
-    if (static_cast<std::size_t>(list_length(row)) <= wanted.column) {
+    if (static_cast<std::size_t>(list_length(row)) <= wanted.column || has_star(row)) {
       finding(wanted.mode, wanted.table, "a row gives no \"" + policy_.column + "\"");
       continue;
     }
-    cell(static_cast<Node*>(list_nth(row, static_cast<int>(wanted.column))), wanted.column,
-         wanted.table, wanted.mode);
+    cell(static_cast<Node*>(list_nth(row, static_cast<int>(wanted.column))), wanted);
   }
 }
 
+/// Rows that stand in FROM, alone: (VALUES ...) AS alias (names), or unnest of arrays.
+bool Judge::made_here(SelectStmt* select, const Wanted& wanted) {
+  if (list_length(select->fromClause) != 1) return false;
+  auto* source = static_cast<Node*>(linitial(select->fromClause));
+  if (nodeTag(source) == T_RangeFunction) {
+    FuncCall* const call = unnested(as<RangeFunction>(source));
+    if (call == nullptr || !is_all(select->targetList) ||
+        static_cast<std::size_t>(list_length(call->args)) <= wanted.column) {
+      return false;
+    }
+    for (std::size_t i = 0; i < wanted.column; ++i) {
+      auto* before = static_cast<Node*>(list_nth(call->args, static_cast<int>(i)));
+      if (nodeTag(before) != T_TypeCast || !is_scalar(as<TypeCast>(before)->typeName)) return false;
+    }
+    std::vector<Place> places;
+    auto* array = static_cast<Node*>(list_nth(call->args, static_cast<int>(wanted.column)));
+    if (nodeTag(array) != T_TypeCast || !array_places(array, places)) return false;
+    for (const Place& place : places) add_place(place, wanted.table, wanted.mode);
+    return true;
+  }
+  if (nodeTag(source) != T_RangeSubselect || as<RangeSubselect>(source)->lateral) return false;
+  auto* query = as<SelectStmt>(as<RangeSubselect>(source)->subquery);
+  if (query->op != SETOP_NONE || query->valuesLists == nullptr) return false;
+  if (static_cast<std::size_t>(list_length(select->targetList)) <= wanted.column) return false;
+  for (std::size_t i = 0; i < wanted.column; ++i) {
+    auto* before = static_cast<ResTarget*>(list_nth(select->targetList, static_cast<int>(i)));
+    if (is_star(before->val)) return false;
+  }
+  Node* value =
+      static_cast<ResTarget*>(list_nth(select->targetList, static_cast<int>(wanted.column)))->val;
+  if (value != nullptr && nodeTag(value) == T_TypeCast) {
+    if (!keeps_value(as<TypeCast>(value)->typeName)) return false;
+    value = as<TypeCast>(value)->arg;
+  }
+  const int column = column_among(value, as<RangeSubselect>(source)->alias);
+  if (column < 0) return false;
+  Wanted inside = wanted;
+  inside.column = static_cast<std::size_t>(column);
+  inside.rule = Place::Rule::text;
+  rows(query->valuesLists, inside);
+  return true;
+}
+
 void Judge::selected(SelectStmt* select, const Level& level, const Wanted& wanted) {
+  if (made_here(select, wanted)) return;
   List* const targets = select->targetList;
   const auto not_shown = [&] {
     finding(wanted.mode, wanted.table,
@@ -118,6 +236,10 @@ void Judge::selected(SelectStmt* select, const Level& level, const Wanted& wante
     add_place(place, wanted.table, wanted.mode);
     return;
   }
+  // Merged by an outer join, it may be the other side's.
+  const bool qualified =
+      nodeTag(value) == T_ColumnRef && list_length(as<ColumnRef>(value)->fields) > 1;
+  if (level.merged && !qualified) return not_shown();
   const auto columns = columns_of(value, level, {0, level.leaves.size()});
   const bool bound = std::all_of(columns.begin(), columns.end(),
                                  [&](std::size_t i) { return level.leaves[i].bound; });
@@ -127,13 +249,17 @@ void Judge::selected(SelectStmt* select, const Level& level, const Wanted& wante
 // ---------------------------------------------------------------- UPDATE, DELETE, MERGE
 
 /// SET: the tenant column may only be given the value that it has.
-void Judge::assigned(List* targets, const Leaf& target) {
+void Judge::assigned(List* targets, const Leaf& target, const Leaf* excluded) {
   if (target.mode == Mode::off) return;
   for (int i = 0; i < list_length(targets); ++i) {
     auto* column = static_cast<ResTarget*>(list_nth(targets, i));
     if (policy_.column != bytes_or_empty(column->name)) continue;
     Place place;
-    if (column->indirection == nullptr && place_of(column->val, place)) {
+    if (column->indirection != nullptr) {
+      finding(target.mode, target.table, "\"" + policy_.column + "\" may not be changed");
+    } else if (excluded != nullptr && is_column(column->val, excluded->name, policy_.column)) {
+      continue;
+    } else if (place_of(column->val, place)) {
       add_place(place, target.table, target.mode);
     } else {
       finding(target.mode, target.table, "\"" + policy_.column + "\" may not be changed");
@@ -178,12 +304,12 @@ void Judge::merge(MergeStmt* merge, const Item& item) {
     if (when->commandType != CMD_INSERT || target.mode == Mode::off) continue;
     std::size_t column = 0;
     if (!column_place(when->targetList, target, column)) continue;
-    if (static_cast<std::size_t>(list_length(when->values)) <= column) {
+    if (static_cast<std::size_t>(list_length(when->values)) <= column || has_star(when->values)) {
       finding(target.mode, target.table, "INSERT gives no \"" + policy_.column + "\"");
       continue;
     }
-    cell(static_cast<Node*>(list_nth(when->values, static_cast<int>(column))), column, target.table,
-         target.mode);
+    cell(static_cast<Node*>(list_nth(when->values, static_cast<int>(column))),
+         {true, column, target.table, target.mode});
   }
   children(reinterpret_cast<Node*>(merge), inside, &level,
            {merge->relation, merge->sourceRelation});

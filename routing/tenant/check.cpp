@@ -17,8 +17,14 @@ enum Oid : std::uint32_t {
   kInt4 = 23,
   kText = 25,
   kUnknown = 705,
+  kInt2Array = 1005,
+  kInt4Array = 1007,
+  kTextArray = 1009,
+  kVarcharArray = 1015,
+  kInt8Array = 1016,
   kVarchar = 1043,
-  kUuid = 2950
+  kUuid = 2950,
+  kUuidArray = 2951
 };
 
 /// A longer value might be cut somewhere, as names are.
@@ -74,6 +80,67 @@ bool same_binary(ColumnType type, Bytes tenant, Bytes value) {
   return tenant == text;
 }
 
+bool is_of_type(ColumnType type, std::uint32_t oid) noexcept {
+  switch (type) {
+    case ColumnType::integer:
+      return oid == kInt2 || oid == kInt4 || oid == kInt8;
+    case ColumnType::uuid:
+      return oid == kUuid;
+    default:
+      return oid == kText || oid == kVarchar;
+  }
+}
+
+bool readable_type(ColumnType type, std::uint32_t oid, bool array) noexcept {
+  if (oid == kUndeclared || oid == kUnknown) return true;
+  if (!array) return is_of_type(type, oid);
+  switch (type) {
+    case ColumnType::integer:
+      return oid == kInt2Array || oid == kInt4Array || oid == kInt8Array;
+    case ColumnType::uuid:
+      return oid == kUuidArray;
+    default:
+      return oid == kTextArray || oid == kVarcharArray;
+  }
+}
+
+/// An array as it is written: {1,1} or {"1"}, without anything that would have to be understood.
+bool same_elements(ColumnType type, Bytes tenant, Bytes value) {
+  if (value.size() < 2 || value.front() != '{' || value.back() != '}') return false;
+  if (tenant.find_first_of("{}\"\\, ") != Bytes::npos || lower(tenant) == "null") return false;
+  Bytes rest = value.substr(1, value.size() - 2);
+  while (!rest.empty()) {
+    const std::size_t comma = rest.find(',');
+    Bytes element = rest.substr(0, comma);
+    if (element.size() >= 2 && element.front() == '"' && element.back() == '"') {
+      element = element.substr(1, element.size() - 2);
+    }
+    if (!same(type, tenant, element)) return false;
+    if (comma == Bytes::npos) break;
+    rest.remove_prefix(comma + 1);
+    if (rest.empty()) return false;
+  }
+  return true;
+}
+
+/// An array in binary format, of one dimension.
+bool same_elements_binary(ColumnType type, Bytes tenant, Bytes value) {
+  if (value.size() < 12) return false;
+  const std::uint32_t dimensions = load_u32(value.data());
+  if (!is_of_type(type, load_u32(value.data() + 8))) return false;
+  if (dimensions == 0) return value.size() == 12;
+  if (dimensions != 1 || value.size() < 20) return false;
+  std::uint32_t count = load_u32(value.data() + 12);
+  for (value.remove_prefix(20); count > 0; --count) {
+    if (value.size() < 4) return false;
+    const std::uint32_t size = load_u32(value.data());
+    value.remove_prefix(4);
+    if (size > value.size() || !same_binary(type, tenant, value.substr(0, size))) return false;
+    value.remove_prefix(size);
+  }
+  return value.empty();
+}
+
 Violation violation(const Finding& finding) {
   std::string message = finding.table.empty()
                             ? "statement refused for tenants: "
@@ -101,7 +168,7 @@ class Values {
   bool right(const Place& place) {
     switch (place.kind) {
       case Place::Kind::parameter:
-        parameters_.push_back(place.index);
+        parameters_.push_back(place.index | flag(place.rule));
         return true;
       case Place::Kind::list:
         return right_list(place);
@@ -111,6 +178,11 @@ class Values {
   }
 
  private:
+  static std::uint32_t flag(Place::Rule rule) noexcept {
+    if (rule == Place::Rule::elements) return kArrayParameter;
+    return rule == Place::Rule::text ? kTextParameter : 0;
+  }
+
   bool right_literal(const sql::Literal& literal, Place::Rule rule, bool negative) {
     // Most are plain: nothing is copied.
     const Bytes written = literal.span.of(text_);
@@ -129,9 +201,15 @@ class Values {
       }
       case Place::Rule::encoding:
         return sql::lexable_encoding(value);
+      case Place::Rule::elements:
+        return literal.kind != sql::LiteralKind::number && !negative &&
+               same_elements(policy_.type, tenant_, value);
       default:
         break;
     }
+    // The server writes a number in its own way where it makes a text of it.
+    const bool number = literal.kind == sql::LiteralKind::number;
+    if (number && policy_.type != ColumnType::integer && !is_integer(value)) return false;
     if (!negative) return same(policy_.type, tenant_, value);
     return tenant_.starts_with('-') && same(policy_.type, tenant_.substr(1), value);
   }
@@ -151,7 +229,7 @@ class Values {
       if (place.column != Place::kEveryColumn && element.column != place.column) continue;
       seen = true;
       if (element.parameter != 0) {
-        parameters_.push_back(element.parameter);
+        parameters_.push_back(element.parameter | flag(place.rule));
       } else if (!element.literal) {
         return false;
       } else if (!right_literal({element.span, element.kind}, place.rule, false)) {
@@ -205,26 +283,22 @@ std::vector<std::uint32_t> count_parameters(Bytes text) {
   return counts;
 }
 
-/// The same for the parameters that are in a list.
-std::vector<std::uint32_t> count_listed(const std::vector<std::uint32_t>& parameters) {
-  std::vector<std::uint32_t> counts(1);
-  for (const std::uint32_t number : parameters) {
-    if (number >= counts.size()) counts.resize(number + 1);
-    ++counts[number];
-  }
-  return counts;
-}
+constexpr std::uint32_t kFlags = kArrayParameter | kTextParameter;
 
-bool readable_type(ColumnType type, std::uint32_t oid) noexcept {
-  if (oid == kUndeclared || oid == kUnknown) return true;
-  switch (type) {
-    case ColumnType::integer:
-      return oid == kInt2 || oid == kInt4 || oid == kInt8;
-    case ColumnType::uuid:
-      return oid == kUuid;
-    default:
-      return oid == kText || oid == kVarchar;
+/// The same for the parameters that are in a list, and what they are.
+struct Listed {
+  std::uint32_t count = 0;
+  std::uint32_t flags = 0;
+};
+std::vector<Listed> count_listed(const std::vector<std::uint32_t>& parameters) {
+  std::vector<Listed> all(1);
+  for (const std::uint32_t each : parameters) {
+    const std::uint32_t number = each & ~kFlags;
+    if (number >= all.size()) all.resize(number + 1);
+    ++all[number].count;
+    all[number].flags |= each & kFlags;
   }
+  return all;
 }
 
 /// A Bind's formats and values.
@@ -274,6 +348,18 @@ class BoundValues {
   std::uint32_t index_ = 0;
   bool good_ = true;
 };
+
+bool bound_text(ColumnType type, Bytes tenant, Bytes value, std::uint32_t flags) {
+  return (flags & kArrayParameter) != 0 ? same_elements(type, tenant, value)
+                                        : same(type, tenant, value);
+}
+
+bool bound_binary(ColumnType type, Bytes tenant, Bytes value, std::uint32_t flags) {
+  if ((flags & kArrayParameter) != 0) return same_elements_binary(type, tenant, value);
+  // The text "12" is a number in binary, too.
+  if ((flags & kTextParameter) != 0 && type != ColumnType::text) return false;
+  return same_binary(type, tenant, value);
+}
 
 }  // namespace
 
@@ -333,19 +419,21 @@ std::optional<Violation> check_text(const Policy& policy, Bytes tenant, Bytes te
 std::optional<Violation> check_types(const Policy& policy, const sql::Facts& facts, Bytes text,
                                      const std::vector<std::uint32_t>& parameters, Bytes types) {
   const Verdict& verdict = *facts.verdict;
-  const std::vector<std::uint32_t> uses = count_listed(parameters);
+  const std::vector<Listed> uses = count_listed(parameters);
   std::vector<std::uint32_t> all;
-  for (const std::uint32_t number : parameters) {
+  for (const std::uint32_t each : parameters) {
+    const std::uint32_t number = each & ~kFlags;
+    const bool array = (each & kArrayParameter) != 0;
     const std::size_t at = std::size_t{4} * (number - 1);
     const std::uint32_t type = at + 4 <= types.size() ? load_u32(types.data() + at) : kUndeclared;
     const std::string name = "$" + std::to_string(number);
-    if (!readable_type(policy.type, type)) {
+    if (!readable_type(policy.type, type, array)) {
       return violation({verdict.places_mode, verdict.places_table,
                         "the type of " + name + " is not that of \"" + policy.column + "\""});
     }
     if (type != kUndeclared && type != kUnknown) continue;
     if (all.empty()) all = count_parameters(text);
-    if (number < all.size() && all[number] > uses[number]) {
+    if (number < all.size() && all[number] > uses[number].count) {
       return violation({verdict.places_mode, verdict.places_table,
                         name + " stands for \"" + policy.column +
                             "\" and for something else: declare its type, or use two parameters"});
@@ -357,16 +445,17 @@ std::optional<Violation> check_types(const Policy& policy, const sql::Facts& fac
 std::optional<Violation> check_values(const Policy& policy, Bytes tenant, const sql::Facts& facts,
                                       const std::vector<std::uint32_t>& parameters, Bytes values) {
   if (parameters.empty()) return std::nullopt;
-  const std::vector<std::uint32_t> uses = count_listed(parameters);
+  const std::vector<Listed> uses = count_listed(parameters);
   BoundValues bound(values);
   for (std::uint32_t number = 1; number < uses.size(); ++number) {
     Bytes value;
     bool binary = false;
     bool null = true;
     if (!bound.next(value, binary, null)) return other_value(policy, *facts.verdict);
-    if (uses[number] == 0) continue;
-    const bool right = !null && (binary ? same_binary(policy.type, tenant, value)
-                                        : same(policy.type, tenant, value));
+    if (uses[number].count == 0) continue;
+    const bool right =
+        !null && (binary ? bound_binary(policy.type, tenant, value, uses[number].flags)
+                         : bound_text(policy.type, tenant, value, uses[number].flags));
     if (!right) return other_value(policy, *facts.verdict);
   }
   return std::nullopt;

@@ -54,6 +54,7 @@ void Judge::statement(Node* node, const sql::Statement& facts) {
       statement(as<PrepareStmt>(node)->query, facts.inner.front());
       return;
     case T_ExplainStmt:
+      counts_ = facts.analyze;
       statement(as<ExplainStmt>(node)->query, facts.inner.front());
       return;
     case T_DeclareCursorStmt:
@@ -65,6 +66,7 @@ void Judge::statement(Node* node, const sql::Statement& facts) {
       copy(as<CopyStmt>(node));
       return;
     case T_ExecuteStmt:
+      if (counts_) refuse("EXPLAIN ANALYZE of EXECUTE counts rows that nobody may see");
       if (as<ExecuteStmt>(node)->params == nullptr) return;
       verdict_.executes.emplace_back(facts.name);
       push(as<ExecuteStmt>(node)->params, nullptr, nullptr);

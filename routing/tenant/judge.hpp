@@ -38,8 +38,9 @@ class Judge {
   };
   /// Something in FROM.
   struct Leaf {
-    Bytes name;    ///< by which columns are qualified
-    Bytes schema;  ///< where that is the table's own name
+    Bytes name;             ///< by which columns are qualified
+    bool any_name = false;  ///< nobody knows it
+    Bytes schema;           ///< where that is the table's own name
     Bytes table;
     Mode mode = Mode::off;  ///< off: not protected
     bool visible = true;    ///< not behind the alias of a join
@@ -56,6 +57,7 @@ class Judge {
       std::size_t to;
     };
     std::vector<Edge> edges;
+    bool merged = false;  ///< an outer join may have the tenant column of either side
   };
   /// Leaves [begin, end) of a level.
   struct Range {
@@ -64,12 +66,22 @@ class Judge {
     bool plain = true;  ///< tables and inner joins of these
     [[nodiscard]] bool has(std::size_t leaf) const noexcept { return leaf >= begin && leaf < end; }
   };
+  /// Names are those of `seen`; who is in `first` or `second` is restricted.
+  struct Sides {
+    Range seen;
+    Range first;
+    Range second;
+    [[nodiscard]] bool restricts(std::size_t leaf) const noexcept {
+      return first.has(leaf) || second.has(leaf);
+    }
+  };
   /// A SELECT is the source of an INSERT: this column of it must be the tenant's value.
   struct Wanted {
     bool is;
     std::size_t column;
     Bytes table;
     Mode mode;
+    Place::Rule rule;  ///< of a parameter
   };
   struct Item {
     Node* node;
@@ -106,11 +118,16 @@ class Judge {
   Range relation(RangeVar* range, Level& level);
   Range join(JoinExpr* join, Level& level, std::size_t depth);
   static void join_using(JoinExpr* join, Level& level, const Range& left, const Range& right);
+  static void name_after_function(RangeFunction* function, Leaf& leaf);
   static Range derived(Alias* alias, Bytes otherwise, Level& level);
   void conditions(Node* node, Level& level, const Range& seen, const Range& first,
                   const Range& second);
-  void comparison(Node* one, Node* other, Level& level, const Range& seen, const Range& first,
-                  const Range& second);
+  void condition(A_Expr* expression, Level& level, const Sides& sides);
+  void comparison(Node* one, Node* other, Level& level, const Sides& sides);
+  void in_list(Node* left, List* values, Level& level, const Sides& sides);
+  void one_of(Node* node, const std::vector<Place>& places, Level& level, const Sides& sides);
+  bool places_of(List* values, std::vector<Place>& places) const;
+  bool array_places(Node* array, std::vector<Place>& places) const;
   void settle(Level& level);
   [[nodiscard]] std::vector<std::size_t> columns_of(Node* node, const Level& level,
                                                     const Range& seen) const;
@@ -118,10 +135,8 @@ class Judge {
   [[nodiscard]] bool bound_outside(Node* node, const Level& level) const;
   [[nodiscard]] bool place_of(Node* node, Place& place) const;
   [[nodiscard]] bool list_at(int location, std::uint32_t& index) const noexcept;
-  [[nodiscard]] bool keeps_value(const TypeName* type) const noexcept;
+  [[nodiscard]] bool keeps_value(const TypeName* type, bool array = false) const noexcept;
   void add_place(const Place& place, Bytes table, Mode mode);
-  void one_of(Node* node, List* values, Level& level, const Range& seen, const Range& first,
-              const Range& second);
 
   // changes.cpp: INSERT, UPDATE, DELETE, MERGE, COPY
   void insert(InsertStmt* insert, const Item& item);
@@ -131,13 +146,16 @@ class Judge {
   void update(UpdateStmt* update, const Item& item);
   void remove(DeleteStmt* remove, const Item& item);
   void merge(MergeStmt* merge, const Item& item);
-  void assigned(List* targets, const Leaf& target);
+  bool made_here(SelectStmt* select, const Wanted& wanted);
+  void assigned(List* targets, const Leaf& target, const Leaf* excluded = nullptr);
   bool column_place(List* columns, const Leaf& target, std::size_t& place);
-  void cell(Node* value, std::size_t column, Bytes table, Mode mode);
+  void cell(Node* value, const Wanted& wanted);
+  static bool is_star(Node* value) noexcept;
+  static bool has_star(List* values) noexcept;
   void copy(CopyStmt* copy);
   Level& target_level(RangeVar* range, const Names* inside, const Item& item);
   Level& new_level(const Item& item) {
-    levels_.push_back({item.level, item.names, {}, {}});
+    levels_.push_back({item.level, item.names, {}, {}, false});
     return levels_.back();
   }
 
@@ -149,6 +167,7 @@ class Judge {
   std::deque<Level> levels_;
   std::vector<Item> todo_;
   Mode strictest_ = Mode::off;  // of all tables
+  bool counts_ = false;         // EXPLAIN ANALYZE
   // for push_child
   const Names* inside_ = nullptr;
   const Level* level_ = nullptr;

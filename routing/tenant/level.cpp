@@ -102,10 +102,9 @@ Judge::Range Judge::source(Node* node, Level& level, std::size_t depth) {
     case T_RangeFunction: {
       auto* function = as<RangeFunction>(node);
       children(node, level.names, &level);
-      Bytes name;
-      auto* first = static_cast<Node*>(linitial(static_cast<List*>(linitial(function->functions))));
-      if (nodeTag(first) == T_FuncCall) name = strVal(llast(as<FuncCall>(first)->funcname));
-      return derived(function->alias, name, level);
+      const Range range = derived(function->alias, {}, level);
+      if (function->alias == nullptr) name_after_function(function, level.leaves.back());
+      return range;
     }
     case T_RangeTableFunc:
       children(node, level.names, &level);
@@ -134,6 +133,10 @@ Judge::Range Judge::relation(RangeVar* range, Level& level) {
     leaf.name = leaf.table;
     leaf.schema = bytes_or_empty(range->schemaname);
   }
+  if (counts_) {
+    finding(leaf.mode, leaf.table,
+            "EXPLAIN ANALYZE counts the rows of other tenants that its conditions drop");
+  }
   strictest_ = std::max(strictest_, leaf.mode);
   level.leaves.push_back(leaf);
   return {level.leaves.size() - 1, level.leaves.size()};
@@ -145,6 +148,17 @@ Judge::Range Judge::derived(Alias* alias, Bytes otherwise, Level& level) {
   leaf.name = alias == nullptr ? otherwise : bytes_or_empty(alias->aliasname);
   level.leaves.push_back(leaf);
   return {level.leaves.size() - 1, level.leaves.size(), false};
+}
+
+/// Without an alias it is called as its function is; what the grammar makes of COALESCE and its
+/// like has names that hang on the server's version.
+void Judge::name_after_function(RangeFunction* function, Leaf& leaf) {
+  auto* first = static_cast<Node*>(linitial(static_cast<List*>(linitial(function->functions))));
+  if (nodeTag(first) == T_FuncCall && as<FuncCall>(first)->funcformat == COERCE_EXPLICIT_CALL) {
+    leaf.name = strVal(llast(as<FuncCall>(first)->funcname));
+  } else {
+    leaf.any_name = true;
+  }
 }
 
 Judge::Range Judge::join(JoinExpr* join, Level& level, std::size_t depth) {
@@ -167,6 +181,8 @@ Judge::Range Judge::join(JoinExpr* join, Level& level, std::size_t depth) {
       break;
   }
   push(join->quals, level.names, &level);
+  const bool merges = join->isNatural || names_column(join->usingClause, policy_.column);
+  if (merges && join->jointype != JOIN_INNER) level.merged = true;
   if (names_column(join->usingClause, policy_.column)) join_using(join, level, left, right);
   if (join->alias != nullptr) {
     for (std::size_t i = both.begin; i < both.end; ++i) level.leaves[i].visible = false;
@@ -210,26 +226,117 @@ void Judge::conditions(Node* node, Level& level, const Range& seen, const Range&
     }
     if (nodeTag(each) != T_A_Expr) continue;
     auto* expression = as<A_Expr>(each);
-    if (!is_equals(expression)) continue;
-    if (expression->kind == AEXPR_OP) {
-      comparison(expression->lexpr, expression->rexpr, level, seen, first, second);
-      comparison(expression->rexpr, expression->lexpr, level, seen, first, second);
-    } else if (expression->kind == AEXPR_IN && nodeTag(expression->rexpr) == T_List) {
-      one_of(expression->lexpr, as<List>(expression->rexpr), level, seen, first, second);
-    }
+    if (is_equals(expression)) condition(expression, level, {seen, first, second});
   }
 }
 
-void Judge::comparison(Node* one, Node* other, Level& level, const Range& seen, const Range& first,
-                       const Range& second) {
-  const auto restricted = columns_of(one, level, seen);
+/// One comparison by "=". Rows are compared column by column.
+void Judge::condition(A_Expr* expression, Level& level, const Sides& sides) {
+  Node* const left = expression->lexpr;
+  Node* const right = expression->rexpr;
+  const auto both_ways = [&](Node* one, Node* other) {
+    comparison(one, other, level, sides);
+    comparison(other, one, level, sides);
+  };
+  switch (expression->kind) {
+    case AEXPR_OP: {
+      if (nodeTag(left) != T_RowExpr || nodeTag(right) != T_RowExpr) {
+        return both_ways(left, right);
+      }
+      List* const these = as<RowExpr>(left)->args;
+      List* const those = as<RowExpr>(right)->args;
+      if (has_star(these) || has_star(those)) return;
+      for (int i = 0; i < std::min(list_length(these), list_length(those)); ++i) {
+        both_ways(static_cast<Node*>(list_nth(these, i)), static_cast<Node*>(list_nth(those, i)));
+      }
+      return;
+    }
+    case AEXPR_NOT_DISTINCT: {
+      // Of columns, both may be null: then it says nothing of the row.
+      Place place;
+      if (place_of(right, place)) return comparison(left, right, level, sides);
+      if (place_of(left, place)) comparison(right, left, level, sides);
+      return;
+    }
+    case AEXPR_IN:
+      if (nodeTag(right) == T_List) in_list(left, as<List>(right), level, sides);
+      return;
+    case AEXPR_OP_ANY: {
+      std::vector<Place> places;
+      if (array_places(right, places)) one_of(left, places, level, sides);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void Judge::in_list(Node* left, List* values, Level& level, const Sides& sides) {
+  if (nodeTag(left) != T_RowExpr) {
+    std::vector<Place> places;
+    if (places_of(values, places)) one_of(left, places, level, sides);
+    return;
+  }
+  List* const names = as<RowExpr>(left)->args;
+  if (has_star(names)) return;
+  for (int i = 0; i < list_length(names); ++i) {
+    auto* name = static_cast<Node*>(list_nth(names, i));
+    if (columns_of(name, level, sides.seen).empty()) continue;
+    std::vector<Place> places;
+    for (int j = 0; j < list_length(values); ++j) {
+      auto* row = static_cast<Node*>(list_nth(values, j));
+      List* const cells = nodeTag(row) == T_RowExpr ? as<RowExpr>(row)->args : nullptr;
+      Place place;
+      if (list_length(cells) <= i || has_star(cells) ||
+          !place_of(static_cast<Node*>(list_nth(cells, i)), place)) {
+        return;
+      }
+      places.push_back(place);
+    }
+    one_of(name, places, level, sides);
+  }
+}
+
+bool Judge::places_of(List* values, std::vector<Place>& places) const {
+  for (int i = 0; i < list_length(values); ++i) {
+    auto* value = static_cast<Node*>(list_nth(values, i));
+    Place place;
+    if (list_at(location_of(value), place.index)) {
+      place.kind = Place::Kind::list;
+    } else if (!place_of(value, place)) {
+      return false;
+    }
+    places.push_back(place);
+  }
+  return true;
+}
+
+/// The elements of ARRAY[...], or of a literal or parameter; perhaps cast to an array of the
+/// column's type.
+bool Judge::array_places(Node* array, std::vector<Place>& places) const {
+  if (nodeTag(array) == T_TypeCast) {
+    if (!keeps_value(as<TypeCast>(array)->typeName, true)) return false;
+    array = as<TypeCast>(array)->arg;
+  }
+  if (array != nullptr && nodeTag(array) == T_A_ArrayExpr) {
+    return places_of(as<A_ArrayExpr>(array)->elements, places);
+  }
+  Place place;
+  if (array == nullptr || nodeTag(array) == T_TypeCast || !place_of(array, place)) return false;
+  place.rule = Place::Rule::elements;
+  places.push_back(place);
+  return true;
+}
+
+void Judge::comparison(Node* one, Node* other, Level& level, const Sides& sides) {
+  const auto restricted = columns_of(one, level, sides.seen);
   if (restricted.empty()) return;
   Place place;
   const bool value = place_of(other, place);
-  const auto sources = value ? std::vector<std::size_t>() : columns_of(other, level, seen);
+  const auto sources = value ? std::vector<std::size_t>() : columns_of(other, level, sides.seen);
   const bool outside = !value && sources.empty() && bound_outside(other, level);
   for (const std::size_t i : restricted) {
-    if (!first.has(i) && !second.has(i)) continue;
+    if (!sides.restricts(i)) continue;
     Leaf& leaf = level.leaves[i];
     if (value) add_place(place, leaf.table, leaf.mode);
     if (value || outside) leaf.bound = true;
@@ -237,25 +344,13 @@ void Judge::comparison(Node* one, Node* other, Level& level, const Range& seen, 
   }
 }
 
-/// tenant_id IN (...): each value must be the tenant's.
-void Judge::one_of(Node* node, List* values, Level& level, const Range& seen, const Range& first,
-                   const Range& second) {
-  for (const std::size_t i : columns_of(node, level, seen)) {
-    if (!first.has(i) && !second.has(i)) continue;
+/// tenant_id IN (...), = ANY (...): each value must be the tenant's.
+void Judge::one_of(Node* node, const std::vector<Place>& places, Level& level, const Sides& sides) {
+  for (const std::size_t i : columns_of(node, level, sides.seen)) {
+    if (!sides.restricts(i)) continue;
     Leaf& leaf = level.leaves[i];
-    std::vector<Place> places;
-    for (int j = 0; j < list_length(values); ++j) {
-      auto* value = static_cast<Node*>(list_nth(values, j));
-      Place place;
-      if (list_at(location_of(value), place.index)) {
-        place.kind = Place::Kind::list;
-      } else if (!place_of(value, place)) {
-        return;
-      }
-      places.push_back(place);
-    }
     for (const Place& place : places) add_place(place, leaf.table, leaf.mode);
-    leaf.bound = !places.empty();
+    leaf.bound = leaf.bound || !places.empty();
   }
 }
 
@@ -288,7 +383,7 @@ std::vector<std::size_t> Judge::columns_of(Node* node, const Level& level,
   for (std::size_t i = seen.begin; i < seen.end; ++i) {
     const Leaf& leaf = level.leaves[i];
     if (!leaf.visible) continue;
-    if (count == 2 && leaf.name != names[0]) continue;
+    if (count == 2 && leaf.name != names[0] && !leaf.any_name) continue;
     if (count == 3 && (leaf.schema != names[0] || leaf.name != names[1])) continue;
     ++named;
     if (leaf.mode != Mode::off) found.push_back(i);
@@ -309,15 +404,21 @@ std::vector<std::size_t> Judge::columns_of(Node* node, const Level& level,
 bool Judge::bound_outside(Node* node, const Level& level) const {
   if (nodeTag(node) != T_ColumnRef) return false;
   List* const fields = as<ColumnRef>(node)->fields;
-  if (list_length(fields) != 2 || nodeTag(static_cast<Node*>(llast(fields))) != T_String) {
+  const int count = list_length(fields);
+  if (count < 2 || count > 3 || nodeTag(static_cast<Node*>(llast(fields))) != T_String) {
     return false;
   }
-  const Bytes name = strVal(linitial(fields));
+  const Bytes name = strVal(list_nth(fields, count - 2));
+  const Bytes schema = count == 3 ? strVal(linitial(fields)) : Bytes();
   if (policy_.column != strVal(llast(fields))) return false;
+  const auto may_be = [&](const Leaf& leaf) {
+    if (count == 2) return leaf.name == name || leaf.any_name;
+    return leaf.name == name && (leaf.schema.empty() || leaf.schema == schema);
+  };
   bool found = false;
   for (const Level* each = &level; each != nullptr; each = each->outer) {
     for (const Leaf& leaf : each->leaves) {
-      if (leaf.name != name) continue;
+      if (!may_be(leaf)) continue;
       if (each == &level || leaf.mode == Mode::off || !leaf.bound) return false;
       found = true;
     }
@@ -345,9 +446,10 @@ void Judge::settle(Level& level) {
 
 // ---------------------------------------------------------------- values
 
-bool Judge::keeps_value(const TypeName* type) const noexcept {
-  if (list_length(type->typmods) != 0 || list_length(type->arrayBounds) != 0 || type->setof ||
-      type->pct_type || list_length(type->names) > 2) {
+bool Judge::keeps_value(const TypeName* type, bool array) const noexcept {
+  if (list_length(type->typmods) != 0 || (list_length(type->arrayBounds) == 1) != array ||
+      list_length(type->arrayBounds) > 1 || type->setof || type->pct_type ||
+      list_length(type->names) > 2) {
     return false;
   }
   if (list_length(type->names) == 2 && Bytes(strVal(linitial(type->names))) != "pg_catalog") {
@@ -414,16 +516,18 @@ void Judge::add_place(const Place& place, Bytes table, Mode mode) {
 }
 
 /// A value for the tenant column, in a row that is put into a table.
-void Judge::cell(Node* value, std::size_t column, Bytes table, Mode mode) {
+void Judge::cell(Node* value, const Wanted& wanted) {
   Place place;
   if (list_at(location_of(value), place.index)) {
     place.kind = Place::Kind::list;
-    place.column = static_cast<std::uint32_t>(column);
+    place.column = static_cast<std::uint32_t>(wanted.column);
   } else if (!place_of(value, place)) {
-    finding(mode, table, "the value for \"" + policy_.column + "\" is no literal or parameter");
+    finding(wanted.mode, wanted.table,
+            "the value for \"" + policy_.column + "\" is no literal or parameter");
     return;
   }
-  add_place(place, table, mode);
+  if (nodeTag(value) != T_TypeCast) place.rule = wanted.rule;
+  add_place(place, wanted.table, wanted.mode);
 }
 
 }  // namespace forebay::tenant

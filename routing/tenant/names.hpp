@@ -8,6 +8,9 @@ namespace forebay::tenant {
 /// read what no statement names: tables as XML, files, large objects, other servers, sessions.
 bool hides_what_it_reads(Bytes function) noexcept;
 
+/// PostgreSQL's own: one that is named without schema is in pg_catalog, before any other.
+bool is_catalog(Bytes schema, Bytes relation) noexcept;
+
 /// Catalogs and views that show rows of tables (pg_stats), or what other sessions do and hold.
 bool shows_others(Bytes relation) noexcept;
 

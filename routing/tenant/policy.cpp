@@ -4,14 +4,10 @@
 
 #include "forebay/routing/tenant/check.hpp"
 #include "routing/tenant/named.hpp"
+#include "routing/tenant/names.hpp"
 
 namespace forebay::tenant {
 namespace {
-
-bool is_catalog(Bytes schema, Bytes table) noexcept {
-  if (schema.empty()) return table.starts_with("pg_");
-  return schema == "pg_catalog" || schema == "information_schema";
-}
 
 bool is_all(const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), "*") != names.end();

@@ -143,6 +143,52 @@ TEST_F(Firewall, ParametersInBinaryFormat) {
   EXPECT_TRUE(bind(text, bytes({0, 1, 0, 1, 0, 1, 0, 0, 0, 2, 255, 254, 0, 0}), "-2"));
 }
 
+TEST_F(Firewall, ParametersThatAreArrays) {
+  const Bytes text = "SELECT * FROM orders WHERE tenant_id = ANY ($1)";
+  const auto written = [&](const std::string& value) {
+    std::string all = bytes({0, 0, 0, 1, 0, 0, 0, static_cast<int>(value.size())}) + value;
+    return bind(text, all + bytes({0, 0}));
+  };
+  for (const char* right : {"{1}", "{1,1}", "{\"1\",1}", "{}"})
+    EXPECT_TRUE(written(right)) << right;
+  for (const char* wrong : {"{2}", "{1,2}", "{1,NULL,2}", "1", "{ 1}", "{1,}", "[0:0]={1}", "{01}",
+                            "{{1}}", "", "{", "{1"}) {
+    EXPECT_FALSE(written(wrong)) << wrong;
+  }
+  // Dimensions, flags, type, and of each dimension its size and lower bound.
+  const auto binary = [&](int dimensions, int type, std::initializer_list<int> elements) {
+    std::string value = bytes({0, 0, 0, dimensions, 0, 0, 0, 0, 0, 0, 0, type});
+    if (dimensions > 0) {
+      value += bytes({0, 0, 0, static_cast<int>(elements.size()), 0, 0, 0, 1});
+      for (const int each : elements) value += bytes({0, 0, 0, 4, 0, 0, 0, each});
+    }
+    std::string all = bytes({0, 1, 0, 1, 0, 1, 0, 0, 0, static_cast<int>(value.size())}) + value;
+    return bind(text, all + bytes({0, 0}));
+  };
+  EXPECT_TRUE(binary(1, 23, {1, 1}));
+  EXPECT_TRUE(binary(0, 23, {}));
+  EXPECT_FALSE(binary(1, 23, {1, 2}));
+  EXPECT_FALSE(binary(1, 25, {1}));
+  EXPECT_FALSE(binary(2, 23, {1}));
+  const sql::Facts& facts = cache_.facts(text, sql::StandardStrings::on, shape_);
+  ASSERT_FALSE(check(text));
+  EXPECT_FALSE(check_types(*policy_, facts, text, parameters_, bytes({0, 0, 3, 239})));  // int4[]
+  EXPECT_TRUE(check_types(*policy_, facts, text, parameters_, bytes({0, 0, 0, 23})));
+}
+
+/// In VALUES in FROM a parameter without a declared type is a text: "12" is 12594 in binary.
+TEST_F(Firewall, ParametersThatAreTexts) {
+  const std::string from =
+      "INSERT INTO orders (tenant_id, id) SELECT p0::INTEGER, 5 FROM (VALUES (";
+  const std::string bare = from + "$1)) AS v (p0)";
+  const std::string cast = from + "$1::INTEGER)) AS v (p0)";
+  const std::string digits = bytes({0, 1, 0, 1, 0, 1, 0, 0, 0, 2, '1', '2', 0, 0});
+  const std::string written = bytes({0, 0, 0, 1, 0, 0, 0, 5, '1', '2', '5', '9', '4', 0, 0});
+  EXPECT_FALSE(bind(bare, digits, "12594"));
+  EXPECT_TRUE(bind(bare, written, "12594"));
+  EXPECT_TRUE(bind(cast, digits, "12594"));
+}
+
 TEST_F(Firewall, ParametersInListsAreFound) {
   EXPECT_FALSE(check("INSERT INTO orders (id, tenant_id) VALUES ($1, $2), ($3, $4)"));
   EXPECT_EQ(parameters_, (std::vector<std::uint32_t>{2, 4}));
@@ -182,6 +228,32 @@ TEST_F(TextFirewall, ValuesAreTheirBytes) {
                             "'acme' COLLATE x", "lower('ACME')", "'ac' || 'me'"}) {
     EXPECT_TRUE(check("SELECT * FROM orders WHERE tenant_id = " + std::string(value), "acme"))
         << value;
+  }
+}
+
+/// The server writes a number in its own way.
+TEST_F(TextFirewall, NumbersAreNoTexts) {
+  EXPECT_TRUE(check("INSERT INTO orders (tenant_id, id) VALUES (007, 5)", "007"));
+  EXPECT_TRUE(check("INSERT INTO orders (tenant_id, id) VALUES (1_0, 5)", "1_0"));
+  EXPECT_TRUE(check("INSERT INTO orders (tenant_id, id) VALUES (1e2, 5)", "1e2"));
+  EXPECT_TRUE(check("INSERT INTO orders (tenant_id, id) VALUES (7.0, 5)", "7.0"));
+  EXPECT_FALSE(check("INSERT INTO orders (tenant_id, id) VALUES (7, 5)", "7"));
+  EXPECT_FALSE(check("INSERT INTO orders (tenant_id, id) VALUES ('007', 5)", "007"));
+}
+
+TEST_F(TextFirewall, ElementsOfArraysNeedNoUnderstanding) {
+  EXPECT_FALSE(check("SELECT * FROM orders WHERE tenant_id = ANY ('{acme,\"acme\"}')", "acme"));
+  for (const auto& [array, tenant] : {std::pair{"{a,b}", "a,b"},
+                                      {"{\"a,b\"}", "a,b"},
+                                      {"{null}", "null"},
+                                      {"{a b}", "a b"},
+                                      {"{a\\b}", "a\\b"},
+                                      {"{acme,}", "acme"},
+                                      {"{{acme}}", "acme"},
+                                      {"acme", "acme"}}) {
+    EXPECT_TRUE(check("SELECT * FROM orders WHERE tenant_id = ANY ($$" + std::string(array) + "$$)",
+                      tenant))
+        << array;
   }
 }
 

@@ -31,6 +31,10 @@ std::optional<std::string> tenant_of(const config::TenantSettings& settings, Byt
 /// without leading zeros, a UUID in lower case, printable ASCII of at most 63 bytes.
 std::optional<std::string> normal_value(ColumnType type, Bytes value);
 
+/// In a list of parameters: this one is an array, or may be a text whatever the column's type is.
+inline constexpr std::uint32_t kArrayParameter = 0x80000000;
+inline constexpr std::uint32_t kTextParameter = 0x40000000;
+
 /// A text whose facts are `facts`, and its literals. Nothing: it may run, once its parameters are
 /// checked, too. `parameters` gets those that must be the tenant's value.
 std::optional<Violation> check_text(const Policy& policy, Bytes tenant, Bytes text,

@@ -43,6 +43,8 @@ struct Place {
   };
   enum class Rule : std::uint8_t {
     tenant,        ///< the session's tenant
+    text,          ///< the same; a parameter without a declared type is a text
+    elements,      ///< an array, of which each element is the session's tenant
     setting_name,  ///< no run-time parameter that a client may not change
     encoding,      ///< a client_encoding whose texts can be read
   };
