@@ -175,3 +175,24 @@ def the_setting_survives_any_reset_in_session_mode(lab: Lab) -> None:
         assert client.rows(own) == [("5", "1")]
         client.messages(m.query("execute s"))
         assert client.rows(own) == [("5", "1")]
+
+
+# Names of tables in another encoding than the configuration's.
+
+@test(targets=FOREBAY)
+def names_in_other_encodings(lab: Lab) -> None:
+    make_tables(lab)
+    with lab.direct().connect() as owner:
+        owner.run("create table aufträge as select * from orders")
+    target = start(lab, {**FIREWALL, "tables": ["aufträge"]}, pool_size=1)
+    with target.connect() as client:
+        assert client.error(m.query("select * from aufträge")).sqlstate == "42501"
+        assert len(client.rows("select * from aufträge where tenant_id = 1")) == 5
+        for encoding in ("LATIN1", "latin9", "WIN1252"):
+            client.run(f"set client_encoding = '{encoding}'")
+            for text in ("select * from auftr\xe4ge", 'select * from "auftr\xe4ge"',
+                         'select * from U&"auftr\\00e4ge"'):
+                answer = client.messages(m.query(text.encode("latin-1")))
+                assert m.only(answer, b"E")[0].sqlstate == "42501", (encoding, text, answer)
+            assert client.value("select 1 from countries limit 1") == "1"
+            client.run("set client_encoding = 'UTF8'")

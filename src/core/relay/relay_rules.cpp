@@ -2,6 +2,7 @@
 #include <bit>
 #include <utility>
 
+#include "core/relay/converted_names.hpp"
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
@@ -48,6 +49,13 @@ Mask Relay::rules_unread() const {
 Mask Relay::rules_of(Bytes text, const Reading& how, const sql::Facts& facts,
                      const sql::Shape& shape, unsigned depth) const {
   const SessionRules& session = *client_.rules;
+  if (names_are_converted(client_, shape.key())) {
+    // Which of the rules it would match, nobody can say.
+    for (Mask left = session.mine; left != 0; left &= left - 1) {
+      const config::Rule& rule = (*session.set)[static_cast<std::size_t>(std::countr_zero(left))];
+      if (beyond_ascii(rule.tables) || beyond_ascii(rule.functions)) return rules_unread();
+    }
+  }
   std::vector<std::string> names;
   for (const sql::Statement& statement : facts.statements) executed(statement, names);
   Mask mask = session.set->of_shape(text, how.standard, shape, facts) & session.mine;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/relay/converted_names.hpp"
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
@@ -46,8 +47,16 @@ std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading
   const SessionTenant& tenant = *client_.tenant;
   const tenant::Policy& policy = *tenant.policy;
   std::vector<std::uint32_t> parameters;
-  auto found = tenant::check_text(policy, tenant.value, text, reading.standard, facts,
-                                  rules_.reader->texts.shape(), parameters);
+  const sql::Shape& shape = rules_.reader->texts.shape();
+  if (names_are_converted(client_, shape.key()) &&
+      (beyond_ascii(policy.column) || beyond_ascii(policy.tables) ||
+       beyond_ascii(policy.report_tables) || beyond_ascii(policy.shared_tables))) {
+    return tenant::Violation{policy.firewall,
+                             "statement refused for tenants: names with letters beyond ASCII need "
+                             "client_encoding UTF8, and a database in UTF8"};
+  }
+  auto found =
+      tenant::check_text(policy, tenant.value, text, reading.standard, facts, shape, parameters);
   if ((found && found->mode == tenant::Mode::enforce) || facts.verdict == nullptr) return found;
   if (types && !parameters.empty()) {
     if (auto wrong = tenant::check_types(policy, facts, text, parameters, *types)) return wrong;
