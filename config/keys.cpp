@@ -471,6 +471,9 @@ Keys<Database> make_database_keys() {
                      &D::max_db_client_connections, Count{0, 1'000'000},
                      "The most clients of this database at a time; 0 for no limit. With \"*\", of "
                      "each database that it serves."));
+  keys.push_back(key("", "max_pool_client_connections", Effect::new_clients,
+                     &D::max_pool_client_connections, Count{0, 1'000'000},
+                     "The most clients of each user in this database at a time; 0 for no limit."));
   append(keys, within("", &D::addresses, address_keys()));
   append(keys, within("", &D::lookup, lookup_keys()));
   append(keys, within("", &D::statements, statement_limit_keys()));

@@ -88,6 +88,8 @@ constexpr CounterLine kCounters[] = {
      "max_db_client_connections"},
     {"clients_refused_total", kRefusals, &core::Counters::refused_user_clients, "limit",
      "max_user_client_connections"},
+    {"clients_refused_total", kRefusals, &core::Counters::refused_pool_clients, "limit",
+     "max_pool_client_connections"},
     {"clients_refused_total", kRefusals, &core::Counters::refused_tenant_clients, "limit",
      "max_tenant_client_connections"},
     {"clients_refused_total", kRefusals, &core::Counters::refused_logins, "limit",

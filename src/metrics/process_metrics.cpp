@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -70,7 +71,8 @@ void add_quota(Limits& limits, const core::Quota& quota) {
 
 void add_client_limits(Limits& limits, const core::ClientLimits& clients,
                        const config::Config& config) {
-  std::uint32_t most = 0;  // no address is a label
+  std::uint32_t most = 0;                      // no address is a label
+  std::map<std::string, std::uint32_t> pools;  // of each database, the one that has most
   std::vector<std::pair<std::string, std::uint32_t>> tenants;
   clients.each([&](const core::ClientLimits::Place& place, std::uint32_t count) {
     if (place.group == core::ClientGroup::address) {
@@ -79,6 +81,9 @@ void add_client_limits(Limits& limits, const core::ClientLimits& clients,
       const config::Database* database = config.find_database(place.name);
       const std::uint32_t max = database == nullptr ? 0 : database->max_db_client_connections;
       limits.add("max_db_client_connections", place.name, count, max);
+    } else if (place.group == core::ClientGroup::pool) {
+      std::uint32_t& count_of_most = pools[place.name];
+      count_of_most = std::max(count_of_most, count);
     } else if (place.group == core::ClientGroup::tenant) {
       tenants.emplace_back(place.name, count);
     } else {
@@ -89,6 +94,11 @@ void add_client_limits(Limits& limits, const core::ClientLimits& clients,
   });
   limits.add("max_address_client_connections", "the address that has most", most,
              config.max_address_client_connections);
+  for (const auto& [name, count] : pools) {
+    const config::Database* database = config.find_database(name);
+    const std::uint32_t max = database == nullptr ? 0 : database->max_pool_client_connections;
+    limits.add("max_pool_client_connections", name, count, max);
+  }
   // There may be many of them, and there is no room for all: behind what there are few of.
   for (const auto& [tenant, count] : tenants) {
     limits.add("max_tenant_client_connections", tenant, count,

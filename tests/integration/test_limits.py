@@ -295,9 +295,9 @@ def clients_of_a_user(lab: Lab) -> None:
     second.close()
 
 
-def comes_in(target: Target) -> bool:
+def comes_in(target: Target, database: str = "app") -> bool:
     try:
-        target.connect().close()
+        target.connect(database=database).close()
     except ServerError:
         return False
     return True
@@ -313,6 +313,40 @@ def clients_of_a_database(lab: Lab) -> None:
         "[databases.small])")
     with target.connect() as other:
         assert other.value("select 1") == only.value("select 1") == "1"
+
+
+@test(targets=FOREBAY)
+def clients_of_a_user_in_a_database(lab: Lab) -> None:
+    """Neither the same user elsewhere nor somebody else there counts."""
+    port = ports.claim()
+    small = Database(dbname="app", options={"max_pool_client_connections": 1})
+    target = lab.target(databases={"app": Database(), "small": small},
+                        options={"http": f"127.0.0.1:{port}"})
+    only = lab.keep(target.connect(database="small"))
+    assert refusal(lab, lambda: target.connect(database="small")) == (
+        'too many connections for role "app" in database "small" (max_pool_client_connections = 1, '
+        "set in [databases.small])")
+    with target.connect() as elsewhere, target.connect("other", "small") as other:
+        assert elsewhere.value("select 1") == other.value("select 1") == only.value("select 1")
+    assert Scrape(port).sum("clients_refused_total", limit="max_pool_client_connections") == 1
+    only.close()
+    wait_until(lambda: comes_in(target, "small"), "a place is free")
+
+
+@test(targets=FOREBAY)
+def clients_that_are_logging_in(lab: Lab) -> None:
+    """Who has a password to give has a place until it is given; who comes behind is told."""
+    port = ports.claim()
+    target = lab.target(options={"max_authenticating_clients": 2, "http": f"127.0.0.1:{port}"})
+    slow = [lab.keep(target.open()) for _ in range(2)]
+    for connection in slow:
+        connection.send(m.startup({"user": "app", "database": "app"}))
+        assert connection.read().type == b"R"
+    assert refusal(lab, target.connect) == (
+        "too many clients are logging in (max_authenticating_clients = 2, set in [forebay])")
+    assert Scrape(port).sum("clients_refused_total", limit="max_authenticating_clients") == 1
+    slow[0].close()
+    wait_until(lambda: comes_in(target), "a place is free")
 
 
 @test(targets=FOREBAY)
@@ -358,11 +392,13 @@ def addresses_that_may_not_come_in(lab: Lab) -> None:
         assert local.value("select 1") == "1"
 
 
-@test(targets=FOREBAY)
-def rates_of_logins(lab: Lab) -> None:
+@test(targets=FOREBAY, params=("max_logins_per_second", "max_address_logins_per_second"))
+def rates_of_logins(lab: Lab, key: str) -> None:
     """One login a second: the second one comes too early, whatever the machine does, because a
     refused one takes nothing and time is the only thing that helps."""
-    target = lab.target(options={"max_address_logins_per_second": 1})
+    port = ports.claim()
+    target = lab.target(options={key: 1, "http": f"127.0.0.1:{port}"})
+    whose = " from address 127.0.0.1" if "address" in key else ""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
@@ -370,9 +406,9 @@ def rates_of_logins(lab: Lab) -> None:
         except ServerError as error:
             assert error.sqlstate == "53300", error
             assert error.error.fields()["M"] == (
-                "too many logins per second from address 127.0.0.1 "
-                "(max_address_logins_per_second = 1, set in [forebay])"), error
+                f"too many logins per second{whose} ({key} = 1, set in [forebay])"), error
             break
     else:
         raise AssertionError("nobody was refused")
+    assert Scrape(port).sum("clients_refused_total", limit=key) == 1
     wait_until(lambda: comes_in(target), "there is room again after a second")

@@ -190,7 +190,8 @@ struct Database {
   std::optional<TlsSettings> server_tls;
   PoolOverrides pool;
   std::uint32_t max_db_connections = 0;  ///< server connections of this database; 0: no limit
-  std::uint32_t max_db_client_connections = 0;  ///< clients of each database; 0: no limit
+  std::uint32_t max_db_client_connections = 0;    ///< clients of each database; 0: no limit
+  std::uint32_t max_pool_client_connections = 0;  ///< of each user in each database; 0: no limit
   AddressRules addresses;
   AuthQuery lookup;
   StatementLimits statements;  ///< of each database

@@ -129,7 +129,7 @@ bool ClientSession::admitted() {
   }
   counted_ = true;
   if (!network_) return true;
-  return take_place(ClientGroup::address, stream_->peer().address,
+  return take_place({ClientGroup::address, stream_->peer().address},
                     engine_.config().max_address_client_connections);
 }
 
@@ -141,18 +141,18 @@ bool ClientSession::admitted_by_name() {
   const std::string& user = login_->facts.user;
   if (const config::Database* entry = config.find_database(database);
       entry != nullptr &&
-      !take_place(ClientGroup::database, database, entry->max_db_client_connections)) {
+      (!take_place({ClientGroup::database, database}, entry->max_db_client_connections) ||
+       !take_place({ClientGroup::pool, database, user}, entry->max_pool_client_connections))) {
     return false;
   }
   const config::User* entry = config.find_user(user);
   return entry == nullptr ||
-         take_place(ClientGroup::user, user, entry->max_user_client_connections);
+         take_place({ClientGroup::user, user}, entry->max_user_client_connections);
 }
 
 // False when all places are taken, and the client has been told.
-bool ClientSession::take_place(ClientGroup group, const std::string& name, std::uint32_t max) {
+bool ClientSession::take_place(ClientLimits::Place place, std::uint32_t max) {
   if (max == 0) return true;
-  ClientLimits::Place place{group, name};
   if (engine_.shared().client_limits.enter(place, max)) {
     if (places_ == nullptr) places_ = std::make_unique<std::vector<ClientLimits::Place>>();
     places_->push_back(std::move(place));
@@ -166,13 +166,18 @@ bool ClientSession::take_place(ClientGroup group, const std::string& name, std::
     return false;
   };
   Counters& counters = engine_.counters();
-  switch (group) {
+  const std::string& name = place.name;
+  switch (place.group) {
     case ClientGroup::address:
       return refuse(counters.refused_address_clients, "from address " + name,
                     "max_address_client_connections", "[forebay]");
     case ClientGroup::database:
       return refuse(counters.refused_db_clients, "for database \"" + name + "\"",
                     "max_db_client_connections", engine_.config().label_of_database(name));
+    case ClientGroup::pool:
+      return refuse(counters.refused_pool_clients,
+                    "for role \"" + place.user + "\" in database \"" + name + "\"",
+                    "max_pool_client_connections", engine_.config().label_of_database(name));
     case ClientGroup::tenant:
       return refuse(counters.refused_tenant_clients, "for tenant \"" + name + "\"",
                     "max_tenant_client_connections",

@@ -210,7 +210,7 @@ class ClientSession final : public StreamEvents {
   bool admitted_at_this_rate();
   bool admitted_to_authenticate();
   bool admitted_by_name();
-  bool take_place(ClientGroup group, const std::string& name, std::uint32_t max);
+  bool take_place(ClientLimits::Place place, std::uint32_t max);
   void leave_places();
   [[nodiscard]] config::AuthMethod method() const;
   void authenticate();

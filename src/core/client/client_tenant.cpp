@@ -61,7 +61,7 @@ bool ClientSession::take_tenant() {
            "the setting \"" + name + "\" is not for tenants to change"});
     return false;
   }
-  if (!take_place(ClientGroup::tenant, *value, tenants.max_clients_of(*value))) return false;
+  if (!take_place({ClientGroup::tenant, *value}, tenants.max_clients_of(*value))) return false;
   be_tenant(*value, std::move(policy));
   return true;
 }

@@ -14,15 +14,16 @@
 namespace forebay::core {
 
 /// Of what a client is one of so many.
-enum class ClientGroup : std::uint8_t { address, database, user, tenant };
+enum class ClientGroup : std::uint8_t { address, database, user, pool, tenant };
 
-/// Clients by source address, by database, by user and by tenant, where these have a limit: asked
-/// at login and at the end only. Thread-safe and exact.
+/// Clients by source address, by database, by user, by both and by tenant, where these have a
+/// limit: asked at login and at the end only. Thread-safe and exact.
 class ClientLimits {
  public:
   struct Place {
     ClientGroup group;
     std::string name;
+    std::string user = {};  ///< of a pool, whose database is `name`
     auto operator<=>(const Place&) const = default;
   };
 

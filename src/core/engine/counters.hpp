@@ -37,6 +37,7 @@ struct alignas(64) Counters {
   Counter refused_max_client_conn;  ///< clients, for the limit of that name
   Counter refused_address_clients;
   Counter refused_db_clients;
+  Counter refused_pool_clients;
   Counter refused_user_clients;
   Counter refused_tenant_clients;
   Counter refused_logins;

@@ -375,7 +375,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
       kTimeouts + kReplicas + kReservePool + kStatementLimits + kPatroni +
-      "max_db_connections = 6\nmax_db_client_connections = 9\nallow_from = [\"10.0.0.0/8\"]\n"
+      "max_db_connections = 6\nmax_db_client_connections = 9\nmax_pool_client_connections = 8\n"
+      "allow_from = [\"10.0.0.0/8\"]\n"
       "deny_from = [\"::1\"]\nauth_user = \"asker\"\nauth_query = \"SELECT $1\"\n"
       "auth_dbname = \"app\"\nmonitor_user = "
       "\"m\"\nmonitor_password = \"seen\"\n";
@@ -410,6 +411,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    true};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
+  expected.max_pool_client_connections = 8;
   expected.addresses = some_addresses();
   expected.lookup = {"asker", "SELECT $1", "app"};
   expected.statements = some_limits();
