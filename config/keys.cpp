@@ -52,6 +52,9 @@ Keys<PoolOverrides> reserve_keys() {
       pool_key("reserve_pool_timeout", Effect::at_once, &O::reserve_pool_timeout,
                &S::reserve_pool_timeout, Time{},
                "How long a client waits before the reserve is used; 0 for never."),
+      pool_key("pool_weight", Effect::at_once, &O::pool_weight, &S::pool_weight, Count{1, 1000},
+               "Where pools share a limit, such as max_host_connections, and clients of several "
+               "wait: so many server connections for each one of a pool with 1."),
   };
 }
 

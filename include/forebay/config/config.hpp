@@ -100,6 +100,7 @@ struct PoolOverrides {
   std::optional<milliseconds> reserve_pool_timeout;
   std::optional<OnSessionState> on_session_state;
   std::optional<bool> shared_listen;
+  std::optional<std::uint32_t> pool_weight;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -135,6 +136,8 @@ struct PoolSettings {
   }
   OnSessionState on_session_state = OnSessionState::pin;
   bool shared_listen = false;  ///< LISTEN takes a connection that all clients share
+  /// Where pools share a limit and clients wait: so many connections for each of a pool with 1.
+  std::uint32_t pool_weight = 1;
   bool operator==(const PoolSettings&) const = default;
 };
 

@@ -194,8 +194,7 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
 bool Pool::claimed(const ServerLink& link, bool has_waiter, Instant now) const {
   const auto claims = [&](const Quota& quota) {
     if (!quota.any_starved()) return false;
-    const Instant since = has_waiter ? waiters_.oldest().since : kNever;
-    return quota.claims_link({weak_from_this(), since, total_}, now);
+    return quota.claims_link(needy(has_waiter ? waiters_.oldest().since : kNever), now);
   };
   for (const auto& quota : terms_->quotas) {
     if (claims(*quota)) return true;
@@ -376,14 +375,18 @@ bool Pool::reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by) {
   return true;
 }
 
+Quota::Needy Pool::needy(Instant since) const {
+  return {weak_from_this(), since, total_, terms_->settings.pool_weight};
+}
+
 void Pool::starve(const std::shared_ptr<Quota>& quota, std::shared_ptr<Quota>* starved_by) {
-  quota->add_starved({weak_from_this(), waiters_.oldest().since, total_});
+  quota->add_starved(needy(waiters_.oldest().since));
   if (starved_by != nullptr) *starved_by = quota;
 }
 
 void Pool::starved_by(Quota& quota) {
   const std::lock_guard lock(mutex_);
-  if (!waiters_.empty()) quota.add_starved({weak_from_this(), waiters_.oldest().since, total_});
+  if (!waiters_.empty()) quota.add_starved(needy(waiters_.oldest().since));
 }
 
 void Pool::release_quotas() {

@@ -355,6 +355,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void forget_servers(const PoolTarget& before, const PoolTarget& after);
   std::uint32_t plan_locked(Instant now, bool refill, std::shared_ptr<Quota>* starved_by);
   bool reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by);
+  [[nodiscard]] Quota::Needy needy(Instant since) const;
   void starve(const std::shared_ptr<Quota>& quota, std::shared_ptr<Quota>* starved_by);
   [[nodiscard]] bool claimed(const ServerLink& link, bool has_waiter, Instant now) const;
   [[nodiscard]] Parking* longest_idle(const Quota& quota) const;

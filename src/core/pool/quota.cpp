@@ -43,11 +43,15 @@ std::vector<std::shared_ptr<Pool>> Quota::take_starved() {
 bool Quota::claims_link(const Needy& holder, Instant now) const {
   if (!any_starved()) return false;
   const std::lock_guard lock(mutex_);
+  const auto fewer_all_the_same = [&](const Needy& other) {
+    return std::uint64_t{other.links + 1} * holder.weight <=
+           std::uint64_t{holder.links - 1} * other.weight;
+  };
   return std::ranges::any_of(starved_, [&](const Needy& other) {
     if (other.pool.expired() || same(other.pool, holder.pool)) return false;
     if (holder.since == kNever) return true;
     return other.since < holder.since && now - other.since >= kPatience &&
-           (other.links == 0 || other.links + 1 < holder.links);
+           (other.links == 0 || (holder.links > 0 && fewer_all_the_same(other)));
   });
 }
 

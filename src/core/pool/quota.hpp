@@ -59,6 +59,7 @@ class Quota {
     std::weak_ptr<const Pool> pool;
     Instant since;        ///< its first waiter waits; kNever: nobody does
     std::uint32_t links;  ///< that it has
+    std::uint32_t weight = 1;
   };
   /// It has waiters and got nothing here: it wants to hear when something is free.
   void add_starved(Needy needy);
@@ -71,7 +72,8 @@ class Quota {
   /// it: opening another one costs far more than using this one.
   static constexpr std::chrono::milliseconds kPatience{100};
   /// Whether the link that `holder` has to spare is to be closed for the sake of another pool: one
-  /// that waits for longer, and has none or so few that it would not have more than the holder.
+  /// that waits for longer, and has none or so few that it would not have more than the holder, by
+  /// their weights.
   [[nodiscard]] bool claims_link(const Needy& holder, Instant now) const;
 
  private:

@@ -74,6 +74,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.min_pool_size", "2"},
     {"pool.reserve_pool_size", "23"},
     {"pool.reserve_pool_timeout", R"("24s")"},
+    {"pool.pool_weight", "26"},
     {"pool.server_round_robin", "true"},
     {"pool.query_wait_timeout", R"("500ms")"},
     {"pool.server_idle_timeout", R"("7d")"},
@@ -156,6 +157,7 @@ PoolOverrides other_pool() {
   pool.reserve_pool_timeout = seconds(24);
   pool.on_session_state = OnSessionState::warn;
   pool.shared_listen = true;
+  pool.pool_weight = 26;
   return pool;
 }
 
@@ -353,7 +355,8 @@ const std::string kPatroni =
 const std::string kPatroniRest =
     "[databases.app]\nhosts = [\"db1\", \"db2\"]\npatroni = [\"https://db1\"]\n"
     "patroni_ca_file = \"/ca\"\n";
-const std::string kReservePool = "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\n";
+const std::string kReservePool =
+    "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\npool_weight = 27\n";
 
 TEST(LoadConfig, sets_the_keys_of_patronis_rest_api) {
   const auto loaded = load_text(kPatroniRest, with_certificates());
@@ -408,7 +411,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    3,
                    seconds(10),
                    OnSessionState::error,
-                   true};
+                   true,
+                   27};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.max_pool_client_connections = 8;
@@ -464,7 +468,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    3,
                    seconds(10),
                    OnSessionState::error,
-                   true};
+                   true,
+                   27};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();

@@ -23,6 +23,7 @@ PoolOverrides all_said(int seed) {
   said.slow_query_threshold = milliseconds(8000 + seed);
   said.reserve_pool_size = 9 + seed;
   said.reserve_pool_timeout = milliseconds(9000 + seed);
+  said.pool_weight = 30 + seed;
   return said;
 }
 
@@ -36,6 +37,7 @@ PoolSettings as_settings(const PoolOverrides& said) {
                            *said.slow_query_threshold};
   settings.reserve_pool_size = *said.reserve_pool_size;
   settings.reserve_pool_timeout = *said.reserve_pool_timeout;
+  settings.pool_weight = *said.pool_weight;
   return settings;
 }
 

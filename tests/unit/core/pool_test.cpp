@@ -383,10 +383,11 @@ TEST_F(Reserve, is_not_used_without_a_timeout) {
 class SharedLimit : public PoolTest {
  protected:
   std::shared_ptr<Quota> quota_ = std::make_shared<Quota>("max_db_connections of app", 2);
-  std::shared_ptr<Pool> limited(std::uint32_t min = 0) {
+  std::shared_ptr<Pool> limited(std::uint32_t min = 0, std::uint32_t weight = 1) {
     Pool::Setup setup = PoolBench::setup(5);
     setup.quotas = {quota_};
     setup.settings.min_pool_size = min;
+    setup.settings.pool_weight = weight;
     return bench_.pool(setup);
   }
 };
@@ -468,6 +469,33 @@ TEST_F(SharedLimit, a_pool_that_has_as_many_waits_for_its_own) {
   bench_.now += seconds(10);
   EXPECT_EQ(release(*a, link), Released::give);
   b->withdraw(tickets_[0]);
+}
+
+// A pool of weight 2 has two of three.
+TEST_F(SharedLimit, is_shared_by_weight) {
+  quota_->set_max(3);
+  const auto heavy = limited(0, 2);
+  const auto light = limited();
+  ASSERT_TRUE(heavy->reserve_login() && light->reserve_login() && light->reserve_login());
+  ServerLink& first = bench_.opened(light);
+  bench_.opened(light);
+  ServerLink& of_heavy = bench_.opened(heavy);
+  heavy->acquire(tickets_[0], bench_.now);
+  heavy->acquire(tickets_[1], bench_.now);
+  light->acquire(tickets_[2], bench_.now + milliseconds(1));
+  light->acquire(tickets_[3], bench_.now + milliseconds(1));
+  bench_.now += seconds(10);
+  EXPECT_EQ(release(*light, first), Released::close)
+      << "1 and 1 of 3 are too few for the heavy one";
+  light->closed(true);
+  ASSERT_EQ(quota_->take_starved().front(), heavy);
+  EXPECT_EQ(heavy->plan(bench_.now, true), 1u);
+  ServerLink& second = bench_.opened(heavy);
+  bench_.now += seconds(10);
+  EXPECT_EQ(release(*heavy, second), Released::give) << "2 and 1 are as it should be";
+  EXPECT_EQ(release(*heavy, of_heavy), Released::give);
+  light->withdraw(tickets_[2]);
+  light->withdraw(tickets_[3]);
 }
 
 TEST_F(SharedLimit, of_several_starved_pools_that_of_the_oldest_waiter_is_fed_first) {
