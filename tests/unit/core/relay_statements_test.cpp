@@ -240,9 +240,14 @@ TEST_F(RelayStatements, passes_untouched_in_session_mode) {
   bench_.rules.share_statements = false;
   const std::string all =
       "Parse \"s\" \"select $1\" ; Bind \"p\" \"s\" \"1\" ; Describe S \"s\" ; Describe P \"p\" ; "
-      "Execute \"p\" 5 ; Close S \"s\" ; Close P \"p\" ; Parse \"_forebay_1\" \"select\" ; Flush ; "
-      "Sync";
+      "Execute \"p\" 5 ; Close S \"s\" ; Close P \"p\" ; Parse \"t\" \"select\" ; Flush ; Sync";
   EXPECT_EQ(a(all).server, all);
+}
+
+TEST_F(RelayStatements, names_of_ours_are_others_in_session_mode_too) {
+  bench_.rules.share_statements = false;
+  EXPECT_EQ(a("Parse \"_forebay_set\" \"select\" ; Bind \"\" \"_forebay_set\" ; Sync").server,
+            "Parse \"__forebay_set\" \"select\" ; Bind \"\" \"__forebay_set\" ; Sync");
 }
 
 // ---------------------------------------------------------------- what is not decided yet
