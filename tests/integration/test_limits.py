@@ -156,7 +156,8 @@ def more_clients_than_descriptors_are_refused_at_the_start(lab: Lab) -> None:
 @test(modes=("transaction",), targets=FOREBAY)
 def clients_beyond_the_limit_are_told(lab: Lab) -> None:
     """53300 in PostgreSQL's words, after their start-up packet, so that they show it."""
-    target = lab.target(options={"max_client_conn": 2})
+    port = ports.claim()
+    target = lab.target(options={"max_client_conn": 2, "http": f"127.0.0.1:{port}"})
     clients = [lab.keep(target.connect()) for _ in range(2)]
     for _ in range(20):
         try:
@@ -164,6 +165,8 @@ def clients_beyond_the_limit_are_told(lab: Lab) -> None:
                 raise LabError("was let in")
         except ServerError as error:
             assert error.sqlstate == "53300" and error.error.fields()["S"] == "FATAL", error
+            assert error.error.fields()["D"] == "The limit is max_client_conn = 2.", error
+    assert Scrape(port).sum("clients_refused_total", limit="max_client_conn") == 20
     for client in clients:
         assert client.value("select 1") == "1"
 
@@ -187,6 +190,7 @@ def statements_at_a_time(lab: Lab) -> None:
         assert "max_statements = 1, set in [users.app]" in error.fields()["M"], error
         error = refused.error(m.parse("", "select 3"), m.bind("", ""), m.execute(""), m.sync())
         assert error.fields()["C"] == "53400", error
+        assert Scrape(port).sum("statements_refused_total", limit="max_statements") == 2 * turn + 2
         assert holder.value("select 4") == "4"
         holder.run("commit")
         assert m.only(waiting.until_ready(), b"D")[0].columns() == [b"2"]
@@ -198,7 +202,8 @@ def statements_at_a_time(lab: Lab) -> None:
 @test(modes=("transaction",), targets=FOREBAY)
 def statements_per_second(lab: Lab) -> None:
     """What comes too fast waits, and is refused where too much waits."""
-    target = lab.target(databases={
+    port = ports.claim()
+    target = lab.target(options={"http": f"127.0.0.1:{port}"}, databases={
         "app": Database(options={"max_statements_per_second": 1, "max_waiting_statements": 0}),
         "other": Database(options={"max_statements_per_second": 100, "statement_burst": 1})})
     with target.connect() as client:
@@ -209,6 +214,8 @@ def statements_per_second(lab: Lab) -> None:
         assert error.fields()["C"] == "53400", error
         assert "max_statements_per_second = 1, set in [databases.app]" in error.fields()["M"], error
         assert client.error(m.query("select 2")).fields()["C"] == "53400"
+        found = Scrape(port)
+        assert found.sum("statements_refused_total", limit="max_statements_per_second") == 2
     with target.connect("other", "other") as other:
         began = time.monotonic()
         for _ in range(20):
@@ -269,6 +276,23 @@ def statement_names_and_texts_without_end(lab: Lab) -> None:
         assert held <= 51, f"{held} statements are on the server connection"
 
 
+@test(targets=FOREBAY)
+def waits_for_a_server(lab: Lab) -> None:
+    """Who waits for query_wait_timeout is told why, and what to do."""
+    port = ports.claim()
+    target = lab.target(pool_size=1, options={"query_wait_timeout": "500ms",
+                                              "http": f"127.0.0.1:{port}"})
+    holder = lab.keep(target.connect())
+    holder.run("begin")
+    with target.connect() as waiting:
+        error = waiting.error(m.query("select 1")).fields()
+        assert error["C"] == "57014" and "query_wait_timeout (500 ms)" in error["M"], error
+        assert "raise pool_size" in error["H"], error
+        assert Scrape(port).sum("waits_failed_total") == 1
+        holder.run("commit")
+        assert waiting.value("select 1") == "1"
+
+
 # Limits on clients.
 
 def refusal(lab: Lab, connect: Callable[[], Client]) -> str:
@@ -305,12 +329,15 @@ def comes_in(target: Target, database: str = "app") -> bool:
 
 @test(targets=FOREBAY)
 def clients_of_a_database(lab: Lab) -> None:
+    port = ports.claim()
     small = Database(dbname="app", options={"max_db_client_connections": 1})
-    target = lab.target(databases={"app": Database(), "small": small})
+    target = lab.target(databases={"app": Database(), "small": small},
+                        options={"http": f"127.0.0.1:{port}"})
     only = lab.keep(target.connect(database="small"))
     assert refusal(lab, lambda: target.connect(database="small")) == (
         'too many connections for database "small" (max_db_client_connections = 1, set in '
         "[databases.small])")
+    assert Scrape(port).sum("clients_refused_total", limit="max_db_client_connections") == 1
     with target.connect() as other:
         assert other.value("select 1") == only.value("select 1") == "1"
 
@@ -352,13 +379,15 @@ def clients_that_are_logging_in(lab: Lab) -> None:
 @test(targets=FOREBAY)
 def clients_of_an_address(lab: Lab) -> None:
     """Before anybody has to show who they are; those through a Unix socket do not count."""
-    path = f"{lab.folder}/.s.PGSQL.6432"
-    target = lab.target(listen=[path], options={"max_address_client_connections": 2})
+    path, port = f"{lab.folder}/.s.PGSQL.6432", ports.claim()
+    target = lab.target(listen=[path], options={"max_address_client_connections": 2,
+                                                "http": f"127.0.0.1:{port}"})
     for _ in range(2):
         lab.keep(target.connect())
     assert refusal(lab, target.connect) == (
         "too many connections from address 127.0.0.1 (max_address_client_connections = 2, set in "
         "[forebay])")
+    assert Scrape(port).sum("clients_refused_total", limit="max_address_client_connections") == 1
     with target.connect(address=path) as local:
         assert local.value("select 1") == "1"
 
