@@ -293,6 +293,20 @@ def waits_for_a_server(lab: Lab) -> None:
         assert waiting.value("select 1") == "1"
 
 
+@test(modes=("session",), targets=FOREBAY, params=("query_wait_timeout", "client_login_timeout"))
+def logins_that_wait_for_a_server(lab: Lab, key: str) -> None:
+    """In session mode they do so, and are told what it was that took so long."""
+    port = ports.claim()
+    target = lab.target(pool_size=1, options={key: "500ms", "http": f"127.0.0.1:{port}"})
+    holder = lab.keep(target.connect())
+    error = refused(target.connect).fields()
+    assert error["S"] == "FATAL" and error["C"] == "53300", error
+    assert error["M"] == f"no server connection became free within {key} (500 ms)", error
+    assert Scrape(port).sum("waits_failed_total") == 1
+    holder.close()
+    wait_until(lambda: comes_in(target), "there is room again")
+
+
 # Limits on clients.
 
 def refusal(lab: Lab, connect: Callable[[], Client]) -> str:

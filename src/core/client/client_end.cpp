@@ -1,3 +1,4 @@
+#include <string>
 #include <utility>
 
 #include "core/client/client_session.hpp"
@@ -22,6 +23,15 @@ constexpr std::uint8_t kResendMax = 2;
 constexpr milliseconds kResendWithin{1000};
 /// So long a client may take to read the last words and hang up.
 constexpr milliseconds kLinger{2000};
+
+constexpr const char* kInUse =
+    "All connections of the pool are in use: raise pool_size, or look for transactions that stay "
+    "open.";
+
+std::string none_free_within(const char* key, milliseconds time) {
+  return std::string("no server connection became free within ") + key + " (" +
+         std::to_string(time.count()) + " ms)";
+}
 
 }  // namespace
 
@@ -114,15 +124,25 @@ void ClientSession::on_timer(void* self) {
   switch (session.phase_) {
     case Phase::waiting:
       session.engine_.counters().waits_failed.add();
-      session.reject({pg::sqlstate::kQueryCanceled,
-                      "canceling statement: no server connection became free within "
-                      "query_wait_timeout (" +
-                          std::to_string(session.pool_->settings().query_wait_timeout.count()) +
-                          " ms)",
-                      {},
-                      "All connections of the pool are in use: raise pool_size, or look for "
-                      "transactions that stay open."});
+      session.reject(
+          {pg::sqlstate::kQueryCanceled,
+           "canceling statement: " +
+               none_free_within("query_wait_timeout", session.pool_->settings().query_wait_timeout),
+           {},
+           kInUse});
       return;
+    case Phase::awaiting_server: {
+      session.engine_.counters().waits_failed.add();
+      const milliseconds wait = session.pool_->settings().query_wait_timeout;
+      const milliseconds login = session.engine_.config().client_login_timeout;
+      const bool shorter = wait.count() > 0 && (login.count() == 0 || wait < login);
+      session.fatal({pg::sqlstate::kTooManyConnections,
+                     shorter ? none_free_within("query_wait_timeout", wait)
+                             : none_free_within("client_login_timeout", login),
+                     {},
+                     kInUse});
+      return;
+    }
     case Phase::held:
     case Phase::linked:
       if (session.throttle_ != nullptr && session.throttle_->held) {

@@ -443,7 +443,14 @@ void ClientSession::meet_server() {
     return;
   }
   send_own();
-  if (ServerLink* link = engine_.acquire(*this)) meet(*link);
+  if (ServerLink* link = engine_.acquire(*this)) {
+    meet(*link);
+    return;
+  }
+  // Who waits at its login does so no longer than a statement would.
+  const auto wait = pool_->settings().query_wait_timeout;
+  const auto login = engine_.config().client_login_timeout;
+  if (wait.count() > 0 && (login.count() == 0 || wait < login)) arm(wait);
 }
 
 void ClientSession::meet(ServerLink& link) {

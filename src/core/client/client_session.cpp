@@ -452,6 +452,7 @@ void ClientSession::take_link(ServerLink& link) {
   if (link_ != nullptr && link_ != &link) link_->forget_client();
   link_ = nullptr;
   if (phase_ == Phase::awaiting_server) {
+    arm(engine_.config().client_login_timeout);
     meet(link);
     return;
   }

@@ -6,6 +6,7 @@
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/session_work.hpp"
 #include "forebay/protocol/postgres/reader.hpp"
+#include "forebay/routing/sql/shape.hpp"
 
 // What a text does to its session, once the values of its parameters are known; and what it may do
 // where nobody knows.
@@ -126,6 +127,8 @@ SessionWorkRef unparsed_work(Bytes text) {
                              {"set_config", StepKind::hold, PinReason::setting},
                              {"currval", StepKind::hold, PinReason::sequence},
                              {"lastval", StepKind::hold, PinReason::sequence}};
+  // Of a longer text only a part may be at hand, and what it says must not hang on that.
+  if (text.size() > sql::kTextMax) return unknown_work();
   const std::string folded = lower(text);
   std::shared_ptr<SessionWork> work;
   for (const Word& word : kWords) {

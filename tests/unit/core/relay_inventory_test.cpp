@@ -95,6 +95,19 @@ TEST_F(RelayInventory, what_a_failure_leaves_is_looked_at) {
   EXPECT_FALSE(a_->state.look);
 }
 
+// Whether a long text came in one piece or in several makes no difference.
+TEST_F(RelayInventory, words_of_texts_that_nobody_reads_count_in_short_ones_only) {
+  for (const bool shorter : {true, false}) {
+    const std::string text = "select pg_advisory_lock(1) from (select 1) /* " +
+                             std::string(shorter ? 1000 : 70'000, 'x') + " */";
+    const sql::Facts& facts = reader_.texts.facts(text, Reading{}.standard);
+    const SessionWorkRef work = session_work(facts, reader_.texts.shape(), text);
+    ASSERT_NE(work, nullptr);
+    EXPECT_TRUE(work->unknown);
+    EXPECT_EQ(work->steps.empty(), !shorter);
+  }
+}
+
 // As asyncpg says when a connection goes back to its pool.
 TEST_F(RelayInventory, what_can_only_go_is_looked_at_where_something_is_there) {
   const std::string text = "select pg_advisory_unlock_all(); close all; unlisten *; reset all";
