@@ -514,7 +514,7 @@ void ClientSession::complete_date_style(const Welcome& welcome, const Pool::Repo
   const std::string* half = relay_.settings->find(kDateStyle);
   if (half == nullptr || !is_half_a_date_style(kDateStyle, *half)) return;
   const auto found = std::find_if(reported.begin(), reported.end(),
-                                  [](const auto& entry) { return entry.first == kReportedName; });
+                                  [&](const auto& entry) { return entry.first == kReportedName; });
   const std::string* told = found != reported.end() ? &found->second : welcome.find(kReportedName);
   if (told == nullptr) return;
   relay_.settings = engine_.shared().parameter_sets.with(*relay_.settings, kDateStyle, *told);
