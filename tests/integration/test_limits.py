@@ -293,6 +293,20 @@ def waits_for_a_server(lab: Lab) -> None:
         assert waiting.value("select 1") == "1"
 
 
+@test(targets=FOREBAY)
+def passwords_that_do_not_come(lab: Lab) -> None:
+    """client_login_timeout, of somebody who is asked for a password."""
+    port = ports.claim()
+    target = lab.target(options={"client_login_timeout": "500ms", "http": f"127.0.0.1:{port}"})
+    with target.open() as slow:
+        slow.send(m.startup({"user": "app", "database": "app"}))
+        assert slow.read().type == b"R"
+        told = slow.read().fields()
+        assert told["S"] == "FATAL" and told["C"] == "28000", told
+        assert told["M"] == "canceling authentication due to timeout (client_login_timeout)", told
+    assert Scrape(port).sum("client_logins_failed_total") == 1
+
+
 @test(modes=("session",), targets=FOREBAY, params=("query_wait_timeout", "client_login_timeout"))
 def logins_that_wait_for_a_server(lab: Lab, key: str) -> None:
     """In session mode they do so, and are told what it was that took so long."""
@@ -418,9 +432,10 @@ def who_cannot_log_in_takes_no_place_of_a_user(lab: Lab) -> None:
 @test(targets=FOREBAY)
 def addresses_that_may_not_come_in(lab: Lab) -> None:
     """In general (the console, too), of a database, of a user; Unix sockets are not concerned."""
-    path = f"{lab.folder}/.s.PGSQL.6432"
+    path, port = f"{lab.folder}/.s.PGSQL.6432", ports.claim()
     inside = Database(dbname="app", options={"allow_from": ["10.0.0.0/8", "192.0.2.1"]})
     target = lab.target(listen=[path], databases={"app": Database(), "inside": inside},
+                        options={"http": f"127.0.0.1:{port}"},
                         user_options={"other": {"deny_from": ["127.0.0.0/8"]}})
     with target.connect() as client:
         assert client.value("select 1") == "1"
@@ -431,6 +446,7 @@ def addresses_that_may_not_come_in(lab: Lab) -> None:
         fields = refused(refuse).fields()
         assert fields["C"] == "28000", fields
         assert fields["M"] == f"connections from address 127.0.0.1 are not allowed ({why})", fields
+    assert Scrape(port).sum("clients_refused_total", limit="allow_from") == 2
     with target.connect(address=path, database="inside") as local:
         assert local.value("select 1") == "1"
 
