@@ -64,7 +64,7 @@ bool is_number(const std::string& text) {
 
 /// What the name of a key below the prefix begins with is what matters.
 bool matters(std::string_view name) {
-  return name == "leader" || name == "config" || name.starts_with(kMembers);
+  return name == "leader" || name == "config" || name == "failover" || name.starts_with(kMembers);
 }
 
 std::string prefix_end(std::string prefix) {
@@ -103,6 +103,19 @@ Result<Values> values_of(const boost::json::object& said, std::string_view prefi
   return values;
 }
 
+// Neither a leader nor a candidate: one was asked for, and is over.
+std::optional<PatroniSwitchover> switchover_of(std::string_view value) {
+  const auto said = parse_json_object(value);
+  if (!said) return std::nullopt;
+  PatroniSwitchover asked{short_text(*said, "leader"), short_text(*said, "member"), {}};
+  if (asked.from.empty() && asked.to.empty()) return std::nullopt;
+  if (const std::string at = short_text(*said, "scheduled_at"); !at.empty()) {
+    asked.at = parse_moment(at);
+    if (!asked.at) return std::nullopt;
+  }
+  return asked;
+}
+
 // A lock that nobody's key belongs to leads nowhere.
 Result<PatroniCluster> cluster_of(const Values& values) {
   PatroniCluster cluster;
@@ -111,6 +124,7 @@ Result<PatroniCluster> cluster_of(const Values& values) {
     if (name == "config") {
       if (const auto said = parse_json_object(value)) cluster.paused = flag(*said, "pause");
     }
+    if (name == "failover") cluster.switchover = switchover_of(value);
     if (!name.starts_with(kMembers)) continue;
     const auto said = parse_json_object(value);
     if (!said)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <charconv>
+#include <chrono>
 #include <utility>
 
 #include "routing/cluster/json.hpp"
@@ -28,6 +30,42 @@ Result<PatroniMember> read_member(const boost::json::object& said) {
   return member;
 }
 
+std::optional<PatroniSwitchover> scheduled(const boost::json::object& said) {
+  const auto* scheduled = object_in(said, "scheduled_switchover");
+  if (scheduled == nullptr) return std::nullopt;
+  const auto at = parse_moment(short_text(*scheduled, "at"));
+  if (!at) return std::nullopt;
+  return PatroniSwitchover{short_text(*scheduled, "from"), short_text(*scheduled, "to"), at};
+}
+
+// One to the host that leads is none.
+std::optional<std::size_t> leaving(const PatroniSwitchover& asked, const PatroniWord& word) {
+  const auto leads = [&](const PatroniHost& host) { return host.known && host.name == asked.from; };
+  auto host = word.leader;
+  if (!asked.from.empty()) {
+    const auto named = std::ranges::find_if(word.hosts, leads);
+    if (named == word.hosts.end()) return std::nullopt;
+    host = static_cast<std::size_t>(named - word.hosts.begin());
+  }
+  return host && word.hosts[*host].name != asked.to ? host : std::nullopt;
+}
+
+/// Takes digits of `text`; nothing where there are fewer.
+std::optional<int> digits(std::string_view& text, std::size_t count) {
+  int number = 0;
+  const char* end = text.data() + std::min(count, text.size());
+  const auto [stopped, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stopped != text.data() + count || number < 0) return std::nullopt;
+  text.remove_prefix(count);
+  return number;
+}
+
+bool take(std::string_view& text, char letter) {
+  if (!text.starts_with(letter)) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
 std::string text_of(const PatroniHost& host) {
   return host.known ? to_string(host) : "not a member";
 }
@@ -44,6 +82,7 @@ Result<PatroniCluster> parse_patroni_cluster(std::string_view json) {
   }
   PatroniCluster cluster;
   cluster.paused = flag(*said, "pause");
+  cluster.switchover = scheduled(*said);
   for (const boost::json::value& each : *members) {
     const auto* object = each.if_object();
     if (object == nullptr) return failure("a member is no object");
@@ -54,6 +93,45 @@ Result<PatroniCluster> parse_patroni_cluster(std::string_view json) {
   const auto leads = [](const PatroniMember& member) { return member.leads; };
   if (std::ranges::count_if(cluster.members, leads) > 1) return failure("it has two leaders");
   return cluster;
+}
+
+std::optional<std::chrono::system_clock::time_point> parse_moment(std::string_view text) {
+  using namespace std::chrono;
+  const auto year = digits(text, 4);
+  const bool day_follows = take(text, '-');
+  const auto month = digits(text, 2);
+  const bool days = take(text, '-');
+  const auto day = digits(text, 2);
+  const bool time = take(text, 'T') || take(text, ' ');
+  const auto hour = digits(text, 2);
+  const bool minutes = take(text, ':');
+  const auto minute = digits(text, 2);
+  if (!year || !day_follows || !month || !days || !day || !time || !hour || !minutes || !minute) {
+    return std::nullopt;
+  }
+  const year_month_day date{std::chrono::year(*year), std::chrono::month(unsigned(*month)),
+                            std::chrono::day(unsigned(*day))};
+  if (!date.ok()) return std::nullopt;
+  std::optional<int> second = 0;
+  if (take(text, ':') && !(second = digits(text, 2))) return std::nullopt;
+  milliseconds part{0};
+  if (take(text, '.')) {
+    for (int unit = 100; !text.empty() && text.front() >= '0' && text.front() <= '9'; unit /= 10) {
+      part += milliseconds(unit * (text.front() - '0'));
+      text.remove_prefix(1);
+    }
+  }
+  const auto local =
+      sys_days(date) + hours(*hour) + std::chrono::minutes(*minute) + seconds(*second) + part;
+  if (text == "Z") return local;
+  const bool east = take(text, '+');
+  if (!east && !take(text, '-')) return std::nullopt;
+  const auto hours_off = digits(text, 2);
+  take(text, ':');
+  const auto minutes_off = text.empty() ? 0 : digits(text, 2);
+  if (!hours_off || !minutes_off || !text.empty()) return std::nullopt;
+  const auto off = hours(*hours_off) + std::chrono::minutes(*minutes_off);
+  return east ? local - off : local + off;
 }
 
 std::string to_string(const PatroniHost& host) {
@@ -90,6 +168,7 @@ PatroniWord patroni_word(const PatroniCluster& cluster, const std::vector<Endpoi
                      member.state, member.timeline, member.no_reads};
     if (member.leads) word.leader = i;
   }
+  if (cluster.switchover) word.leaving = leaving(*cluster.switchover, word);
   return word;
 }
 
@@ -106,6 +185,11 @@ std::vector<std::string> patroni_news(const PatroniWord* before, const PatroniWo
     news.emplace_back("no host has the leader's lock");
   if (after.leader && before != nullptr && led != after.leader) {
     news.push_back(after.hosts[*after.leader].name + " has the leader's lock");
+  }
+  if (after.leaving && (before == nullptr || before->leaving != after.leaving)) {
+    news.push_back("a switchover from " + after.hosts[*after.leaving].name + " was asked for");
+  } else if (before != nullptr && before->leaving && !after.leaving) {
+    news.emplace_back("the switchover is over");
   }
   if (after.paused != (before != nullptr && before->paused)) {
     news.emplace_back(after.paused ? "it is paused" : "it is no longer paused");

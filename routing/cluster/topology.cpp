@@ -36,6 +36,8 @@ std::string_view to_string(Why why) noexcept {
       return "there are two primaries on the same timeline";
     case Why::other_leads:
       return "fenced: another primary on the same timeline has Patroni's leader lock";
+    case Why::leaving:
+      return "Patroni was asked for a switchover: new transactions wait for the next primary";
     case Why::no_load_balance:
       return "it has Patroni's tag noloadbalance";
     case Why::replica:
@@ -115,6 +117,40 @@ void Topology::look_for_abandoned(Instant now) {
   outvoted_since_ = std::min(outvoted_since_, now);
   if (now - outvoted_since_ < kAbandonedLeases * lease_) return;
   abandoned_ = timeline_;
+  timeline_ = newest();
+}
+
+// It was made anew, by initdb or from a backup of another: most hosts say so, and none that answers
+// is of the one that we knew.
+void Topology::look_for_another_system(Instant now) {
+  std::uint64_t other = 0;
+  std::size_t count = 0;
+  for (const Facts& facts : facts_) {
+    if (!fresh(facts, now) || !facts.up || facts.refuses) continue;
+    const std::uint64_t identifier = facts.sample->system_identifier;
+    const bool same = count == 0 || identifier == other;
+    other = identifier;
+    if (identifier == system_identifier_ || !same) {
+      count = 0;
+      break;
+    }
+    ++count;
+  }
+  if (count * 2 <= facts_.size()) {
+    replaced_since_ = kNever;
+    return;
+  }
+  replaced_since_ = std::min(replaced_since_, now);
+  if (now - replaced_since_ < kAbandonedLeases * lease_) return;
+  replaced_since_ = kNever;
+  system_identifier_ = other;
+  abandoned_ = 0;
+  winner_.reset();
+  history_.clear();
+  for (Facts& facts : facts_) {
+    const bool known = facts.sample && facts.sample->system_identifier == other;
+    facts.timeline = known ? facts.sample->timeline : 0;
+  }
   timeline_ = newest();
 }
 
@@ -202,6 +238,15 @@ bool Topology::outdone(std::size_t host, std::optional<std::size_t> leader) cons
          other.sample->timeline == timeline_;
 }
 
+bool Topology::leaves(std::size_t primary, Instant now) {
+  if (word_ == nullptr || !word_->leaves(primary, now)) {
+    leaving_since_ = kNever;
+    return false;
+  }
+  leaving_since_ = std::min(leaving_since_, now);
+  return now - leaving_since_ < kLeaving;
+}
+
 // Who of those that may be it is the primary.
 void Topology::judge_primaries(Instant now, ClusterView& view) {
   std::vector<std::size_t> primaries;
@@ -225,7 +270,9 @@ void Topology::judge_primaries(Instant now, ClusterView& view) {
   } else if (primaries.size() == 1) {
     const HostSample& sample = *facts_[primaries.front()].sample;
     view.primary = primaries.front();
-    view.writable_until = facts_[primaries.front()].confirmed + lease_;
+    view.leaving = leaves(primaries.front(), now);
+    if (view.leaving) view.hosts[*view.primary].no_writes = Why::leaving;
+    view.writable_until = view.leaving ? now : facts_[primaries.front()].confirmed + lease_;
     view.insert_lsn = sample.insert_lsn;
     view.insert_asked = sample.asked;
   }
@@ -239,8 +286,10 @@ void Topology::judge_primaries(Instant now, ClusterView& view) {
 }
 
 ClusterView Topology::judge(Instant now) {
+  look_for_another_system(now);
   look_for_abandoned(now);
   ClusterView view;
+  view.system_identifier = system_identifier_;
   view.timeline = timeline_;
   view.hosts.resize(facts_.size());
   for (std::size_t i = 0; i < facts_.size(); ++i) {
@@ -258,7 +307,7 @@ ClusterView Topology::judge(Instant now) {
                              [](const Facts& facts) { return facts.sample.has_value(); }) &&
                  (view.primary || view.two_primaries || winner_ ||
                   std::none_of(view.hosts.begin(), view.hosts.end(), may_be_primary));
-  if (view.primary) {
+  if (view.primary && !view.leaving) {
     unwritable_since_ = kNever;
   } else if (unwritable_since_ == kNever) {
     unwritable_since_ = now;

@@ -84,6 +84,11 @@ class ClusterSource final : private PatroniEar {
         &strangers));
     word->asked = asked;
     word->until = asked + kHolds;
+    word->leaving_from = asked;
+    if (said.switchover && said.switchover->at) {
+      word->leaving_from += std::chrono::duration_cast<Duration>(*said.switchover->at -
+                                                                 std::chrono::system_clock::now());
+    }
     const auto before = cluster_->patroni();
     const auto news = routing::patroni_news(before.get(), *word);
     cluster_->hear(std::move(word));

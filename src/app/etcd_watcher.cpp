@@ -14,7 +14,7 @@ constexpr milliseconds kInterval{1000};
 constexpr milliseconds kFirstPause{200};
 constexpr int kMostDoublings = 4;
 /// Between two readings: however many changes etcd tells of, they come to so many.
-constexpr milliseconds kGap{100};
+constexpr milliseconds kGap{20};
 constexpr std::size_t kLineMax = std::size_t{1} << 20;
 
 }  // namespace

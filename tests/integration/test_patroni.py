@@ -3,6 +3,7 @@ the last word between two primaries, and nothing more."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from lab.declare import FOREBAY, test
@@ -11,6 +12,7 @@ from lab.lab import Lab
 from lab.postgres import Postgres
 from lab.process import holds_for, wait_until
 from lab.target import Database, Target
+from test_console import rows
 from test_failover import last_primary, promote
 
 SOURCES = ("rest", "etcd")
@@ -42,6 +44,10 @@ def shown(target: Target, command: str, server: Postgres) -> tuple[str, ...]:
     with target.connect(database="forebay") as console:
         return next((tuple(map(str, row)) for row in console.rows(command)
                      if row[0] == f"127.0.0.1:{server.port}"), ("",) * 10)
+
+
+def waits(target: Target) -> bool:
+    return any(row["cl_waiting"] == "1" for row in rows(target, "SHOW POOLS"))
 
 
 @test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=90, heavy=True)
@@ -85,6 +91,63 @@ def a_new_leader_is_asked_at_once(lab: Lab, source: str) -> None:
     wait_until(lambda: str(replica.port) in last_primary(target), "the new one is the primary")
     with target.connect() as client:
         assert client.value("show port") == str(replica.port)
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=90, heavy=True)
+def a_switchover_breaks_nothing(lab: Lab) -> None:
+    """What is open may end before the server does; what is new goes to the next primary, unseen."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    patroni = fake(lab, primary, replica)
+    patroni.say(leader="node0")
+    target = watched(lab, "etcd", patroni, primary, replica)
+    with target.connect() as client, target.connect() as other:
+        client.run("begin")
+        client.run("create table seen (port text)")
+        patroni.say(switchover={"leader": "node0", "member": "node1"})
+        wait_until(lambda: "Patroni is to make another host" in target.log, "it is known")
+        waiting = lab.in_background(lambda: other.value("show port", within=60))
+        wait_until(lambda: waits(target), "somebody waits")
+        client.run("insert into seen select setting from pg_settings where name = 'port'")
+        client.run("commit")
+        # Patroni has the replica come up to the last byte first.
+        end = primary.value("select pg_current_wal_flush_lsn()")
+        wait_until(lambda: replica.value(f"select pg_last_wal_replay_lsn() >= '{end}'") == "t",
+                   "the replica has it")
+        assert not waiting.done
+        primary.stop()
+        promote(replica)
+        patroni.say(leader="node1")
+        assert waiting.result(60) == str(replica.port)
+        assert client.value("select port from seen", within=60) == str(primary.port)
+        # The key goes when the new leader comes to it.
+        patroni.say(switchover=None)
+        assert client.value("show port") == str(replica.port)
+
+
+@test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=60, heavy=True)
+def a_switchover_that_does_not_come(lab: Lab, source: str) -> None:
+    """It is called off: who waited goes on where it was. One that is for later holds nobody."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    patroni = fake(lab, primary, replica)
+    patroni.say(leader="node0")
+    target = watched(lab, source, patroni, primary, replica)
+
+    def ask(at: datetime) -> None:
+        patroni.say(switchover={"leader": "node0", "scheduled_at": at.isoformat()})
+    now = datetime.now(timezone.utc)
+    with target.connect() as client:
+        ask(now + timedelta(hours=1))
+        wait_until(lambda: "a switchover from node0 was asked for" in target.log, "it is heard")
+        assert client.value("show port") == str(primary.port)
+        ask(now - timedelta(seconds=1))
+        wait_until(lambda: "Patroni is to make another host" in target.log, "it is time")
+        waiting = lab.in_background(lambda: client.value("show port", within=60))
+        wait_until(lambda: waits(target), "somebody waits")
+        patroni.say(switchover=None)
+        assert waiting.result(60) == str(primary.port)
+    assert "no longer the primary" not in target.log
 
 
 @test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=60, heavy=True)

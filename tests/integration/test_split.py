@@ -261,6 +261,24 @@ def replica_lost_and_back(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY, within=60)
+def a_conflict_with_recovery(lab: Lab) -> None:
+    """The standby ends the server process of a transaction that reads what is vacuumed away."""
+    both = pair(lab)
+    both.replica.rows("alter system set max_standby_streaming_delay = 0")
+    both.replica.rows("select pg_reload_conf()")
+    idle = "select count(*) from pg_stat_activity where state = 'idle in transaction'"
+    with split(lab, both).connect() as client:
+        client.run("begin isolation level repeatable read read only")
+        assert at(client, "select inet_server_port() from t limit 1") == both.replica.port
+        assert both.replica.value(idle) == "1"
+        both.primary.rows("delete from t", "app")
+        both.primary.rows("vacuum t", "app")
+        wait_until(lambda: both.replica.value(idle) == "0", "its process is ended")
+        told_to_try_again(client, m.query("select count(*) from t"))
+        assert client.value("select count(*) from t") == "0"
+
+
+@test(targets=FOREBAY, within=60)
 def replica_hangs(lab: Lab) -> None:
     """A read that it has is done by the primary when it has been silent for the lease."""
     both = pair(lab)

@@ -144,7 +144,7 @@ void ClusterWatch::judge() {
   ClusterView view = topology_.judge(engine_.now());
   // Fences are up before anybody can see the new primary.
   const bool fenced = fence(view);
-  const bool changed = view.primary != last_.primary;
+  const bool changed = view.primary != last_.primary || view.leaving != last_.leaving;
   report(view);
   last_ = view;
   cluster_->publish(std::move(view));
@@ -202,6 +202,20 @@ void ClusterWatch::report(const ClusterView& view) {
                ": statements are held until one of them is stopped or made a replica",
            i);
     }
+  }
+  if (last_.system_identifier != 0 && view.system_identifier != last_.system_identifier) {
+    note(true, "cluster_replaced",
+         "most hosts are of another cluster than before (system identifier " +
+             std::to_string(view.system_identifier) + ", it was " +
+             std::to_string(last_.system_identifier) + "), and none of it answers: this is it now",
+         view.primary.value_or(0));
+    last_timeline_ = 0;
+  }
+  if (view.leaving && !last_.leaving) {
+    note(false, "switchover",
+         "Patroni is to make another host the primary: new transactions wait until it has, for ten "
+         "seconds at most, and those that are open go on",
+         *view.primary);
   }
   if (last_.primary && !view.primary) {
     note(true, "no_primary",

@@ -29,8 +29,24 @@ void FairQueue::push(Ticket& ticket) {
 Ticket& FairQueue::pop() noexcept {
   FB_ASSERT(size_ > 0);
   TicketLane& lane = ring_.front();
-  Ticket& ticket = lane.tickets.front();
-  lane.tickets.pop_front();
+  return take(lane, lane.tickets.begin());
+}
+
+Ticket& FairQueue::pop(WorkerId here, Instant now) noexcept {
+  FB_ASSERT(size_ > 0);
+  TicketLane& lane = ring_.front();
+  const auto next = lane.tickets.begin();
+  if (now - next->since >= kOvertaken) return take(lane, next);
+  auto ticket = next;
+  for (int looked = 0; looked <= kOvertakes && ticket != lane.tickets.end(); ++looked, ++ticket) {
+    if (ticket->session.worker == here) return take(lane, ticket);
+  }
+  return take(lane, next);
+}
+
+Ticket& FairQueue::take(TicketLane& lane, WaitQueue::iterator taken) noexcept {
+  Ticket& ticket = *taken;
+  lane.tickets.erase(taken);
   --size_;
   if (--lane.turns == 0) {
     lane.turns = lane.weight;

@@ -173,7 +173,7 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
     return leave(link);
   }
   if (has_waiter) {
-    Ticket& ticket = waiters_.pop();
+    Ticket& ticket = waiters_.pop(here, now);
     ticket.waiting = false;
     return {Released::Kind::give, ticket.session};
   }

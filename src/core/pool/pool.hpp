@@ -81,7 +81,8 @@ struct PoolTarget {
 /// All links of one (database, user): accounts for them and decides who gets which. No I/O; one
 /// mutex, held for some tens of nanoseconds; used by every worker.
 ///
-/// Waiters are served strictly in order (tenants by turns), and nobody waits while a link is idle.
+/// Waiters are served in order (tenants by turns; `FairQueue` says who may overtake whom), and
+/// nobody waits while a link is idle.
 /// A link is in one of these places: *opening* (`acquire` and `plan` told somebody to open it),
 /// *parked* here, or *out* with a client. Everything counted by `total` is one of the three.
 class Pool : public std::enable_shared_from_this<Pool> {

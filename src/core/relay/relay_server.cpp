@@ -23,6 +23,12 @@ bool is_shutdown(Bytes sqlstate) {
          sqlstate == pg::sqlstate::kCannotConnectNow;
 }
 
+// What it replays was in the way of what a replica's client read, or dropped its database there.
+bool is_conflict(Bytes sqlstate) {
+  return sqlstate == pg::sqlstate::kSerializationFailure ||
+         sqlstate == pg::sqlstate::kDatabaseDropped;
+}
+
 bool in_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -281,7 +287,9 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   if (fields.fatal()) link_.unanswered = false;
   const bool untouched = client_ != nullptr && client_->attempt == Attempt::open;
   if (fields.fatal() && client_ != nullptr && client_->pins == 0 && rules_.share_statements &&
-      (untouched || is_shutdown(fields.sqlstate)) && !link_.expected.may_end_server()) {
+      (untouched || is_shutdown(fields.sqlstate) ||
+       (link_.reader && is_conflict(fields.sqlstate))) &&
+      !link_.expected.may_end_server()) {
     link_.rest = Disposition::discard;  // the client can do without this connection
     link_.last_words = fields.message;
     return verdict;

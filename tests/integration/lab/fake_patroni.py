@@ -53,6 +53,7 @@ class FakePatroni:
         self.members = {member.name: member for member in members}
         self.leader: Optional[str] = None
         self.paused = False
+        self.switchover: Optional[dict[str, str]] = None    # as its key in etcd has it
         self.lie = ""
         self.asked = 0
         self.revision = 10
@@ -130,7 +131,9 @@ class FakePatroni:
             pass            # it has heard enough
 
     def cluster(self) -> dict[str, Any]:
-        return {"members": [m.rest(m.name == self.leader) for m in self.members.values()],
+        asked = self.switchover or {}
+        scheduled = {"at": asked.get("scheduled_at"), "from": asked.get("leader")}
+        return {**({"scheduled_switchover": scheduled} if scheduled["at"] else {}), "members": [m.rest(m.name == self.leader) for m in self.members.values()],
                 "scope": "lab", **({"pause": True} if self.paused else {})}
 
     def keys(self) -> dict[str, str]:
@@ -139,6 +142,8 @@ class FakePatroni:
         keys["config"] = json.dumps({"ttl": 5, **({"pause": True} if self.paused else {})})
         if self.leader is not None:
             keys["leader"] = self.leader
+        if self.switchover is not None:
+            keys["failover"] = json.dumps(self.switchover)
         return keys
 
     def range(self) -> dict[str, Any]:

@@ -75,6 +75,24 @@ TEST_F(FairQueues, who_leaves_costs_nobody_a_turn) {
   EXPECT_EQ(serve(2), "ab");
 }
 
+TEST_F(FairQueues, a_link_stays_at_its_worker_within_bounds) {
+  const WorkerId here(0);
+  const WorkerId there(1);
+  come("----------------------------");
+  for (Ticket& ticket : tickets_) ticket.session.worker = there;
+  const auto at_place = [&](std::size_t place) -> Ticket& { return tickets_[place]; };
+  const Instant now = at_place(0).since + FairQueue::kOvertaken - milliseconds(1);
+  // Behind sixteen others, and behind seventeen.
+  at_place(FairQueue::kOvertakes).session.worker = here;
+  EXPECT_EQ(&queue_.pop(here, now), &at_place(FairQueue::kOvertakes));
+  at_place(FairQueue::kOvertakes + 2).session.worker = here;
+  EXPECT_EQ(&queue_.pop(here, now), &at_place(0));
+  // The next one is behind sixteen now; but the first has waited for long enough.
+  EXPECT_EQ(&queue_.pop(here, at_place(1).since + FairQueue::kOvertaken), &at_place(1));
+  EXPECT_EQ(&queue_.pop(here, now), &at_place(FairQueue::kOvertakes + 2));
+  EXPECT_EQ(&queue_.pop(there, now), &at_place(2));
+}
+
 TEST_F(FairQueues, the_oldest_is_told_whoever_is_next) {
   come("ab");
   EXPECT_EQ(serve(1), "a");

@@ -47,6 +47,28 @@ TEST(Etcd, says_who_leads) {
       ElementsAre(PatroniMember{"node0", {"10.0.0.1", 5433}, "leader", "running", 2, true, true}));
 }
 
+TEST(Etcd, says_that_a_switchover_was_asked_for) {
+  const auto asked = [](const std::string& base64) {
+    const auto answer = parse_etcd_range(
+        keys(kLeader + "," + kMember + R"(,{"key": "L3NlcnZpY2UvbGFiL2ZhaWxvdmVy", "value": ")" +
+             base64 + "\"}"),
+        kPrefix);
+    return answer.value().cluster.switchover;
+  };
+  // {"leader":"node0","member":"node1"}
+  EXPECT_EQ(asked("eyJsZWFkZXIiOiJub2RlMCIsIm1lbWJlciI6Im5vZGUxIn0="),
+            (PatroniSwitchover{"node0", "node1", {}}));
+  // {"leader":"node0","scheduled_at":"2023-03-01T12:30:15+00:00"}
+  const auto later =
+      asked("eyJsZWFkZXIiOiJub2RlMCIsInNjaGVkdWxlZF9hdCI6IjIwMjMtMDMtMDFUMTI6MzA6MTUrMDA6MDAifQ==");
+  ASSERT_TRUE(later && later->at);
+  EXPECT_EQ(later->at->time_since_epoch(), std::chrono::seconds(1677673815));
+  // {}, no JSON, and {"leader":"node0","scheduled_at":"soon"}
+  EXPECT_FALSE(asked("e30="));
+  EXPECT_FALSE(asked("bm9kZTA="));
+  EXPECT_FALSE(asked("eyJsZWFkZXIiOiJub2RlMCIsInNjaGVkdWxlZF9hdCI6InNvb24ifQ=="));
+}
+
 TEST(Etcd, says_that_nobody_leads) {
   const auto answer = parse_etcd_range(keys(kConfig + "," + kMember), kPrefix);
   ASSERT_TRUE(answer) << answer.error().message;
@@ -86,6 +108,7 @@ TEST(Etcd, tells_of_changes) {
       {R"({"result": {"header": {}, "created": true}})", EtcdEvent::nothing},
       {event("L3NlcnZpY2UvbGFiL2xlYWRlcg=="), EtcdEvent::news},
       {event("L3NlcnZpY2UvbGFiL21lbWJlcnMvbm9kZTA="), EtcdEvent::news},
+      {event("L3NlcnZpY2UvbGFiL2ZhaWxvdmVy"), EtcdEvent::news},
       {event("L3NlcnZpY2UvbGFiL3N0YXR1cw=="), EtcdEvent::nothing},  // written all the time
       {event("AA=="), EtcdEvent::nothing},
       {R"({"result": {"canceled": true, "compact_revision": "9"}})", EtcdEvent::ended},

@@ -111,6 +111,56 @@ TEST(Patroni, decides_nothing_when_it_is_old_or_paused) {
   EXPECT_EQ(word.arbiter(Instant(9s)), std::nullopt);
 }
 
+TEST(Patroni, says_who_is_about_to_leave) {
+  PatroniCluster cluster = parse_patroni_cluster(kThree).value();
+  const auto leaving = [&](const char* from, const char* to) {
+    cluster.switchover = PatroniSwitchover{from, to, {}};
+    return patroni_word(cluster, kHosts, equal).leaving;
+  };
+  EXPECT_EQ(patroni_word(cluster, kHosts, equal).leaving, std::nullopt);
+  EXPECT_EQ(leaving("node0", "node2"), 1u);
+  EXPECT_EQ(leaving("node0", ""), 1u);
+  EXPECT_EQ(leaving("", "node2"), 1u);
+  EXPECT_EQ(leaving("", "node0"), std::nullopt);  // it leads
+  EXPECT_EQ(leaving("node1", "node0"), std::nullopt);
+  PatroniWord word = word_of(kThree);
+  const PatroniWord before = word;
+  word.leaving = 1;
+  word.leaving_from = Instant(5s);
+  word.until = Instant(10s);
+  EXPECT_FALSE(word.leaves(1, Instant(4s)));
+  EXPECT_TRUE(word.leaves(1, Instant(5s)));
+  EXPECT_FALSE(word.leaves(0, Instant(5s)));
+  EXPECT_FALSE(word.leaves(1, Instant(10s)));
+  EXPECT_THAT(patroni_news(&before, word), ElementsAre("a switchover from node0 was asked for"));
+  EXPECT_THAT(patroni_news(&word, before), ElementsAre("the switchover is over"));
+}
+
+TEST(Patroni, says_when_a_switchover_is_to_be) {
+  const auto at = [](const char* moment) {
+    const auto cluster = parse_patroni_cluster(
+        std::string(R"({"members": [], "scheduled_switchover": {"from": "a", "at": ")") + moment +
+        "\"}}");
+    return cluster.value().switchover;
+  };
+  ASSERT_TRUE(at("2023-03-01T12:30:15+00:00"));
+  EXPECT_EQ(at("2023-03-01T12:30:15+00:00")->from, "a");
+  const std::chrono::system_clock::time_point moment(1677673815s);
+  for (const char* same : {"2023-03-01T12:30:15+00:00", "2023-03-01T12:30:15Z",
+                           "2023-03-01 14:30:15+02:00", "2023-03-01T07:00:15-0530"}) {
+    EXPECT_EQ(parse_moment(same), moment) << same;
+  }
+  EXPECT_EQ(parse_moment("2023-03-01T12:30:15.25+00"), moment + 250ms);
+  EXPECT_EQ(parse_moment("2023-03-01T12:30:15.250999Z"), moment + 250ms);
+  EXPECT_EQ(parse_moment("2023-03-01T12:30Z"), moment - 15s);
+  for (const char* wrong :
+       {"", "2023", "2023-02-30T12:30:15Z", "2023-03-01T12:30:15", "2023-03-01T12:30:15+00:00 x",
+        "2023-03-01T12:30:-1Z", "2023-03-01T12:30:15.", "tomorrow"}) {
+    EXPECT_EQ(parse_moment(wrong), std::nullopt) << wrong;
+    EXPECT_FALSE(at(wrong)) << wrong;
+  }
+}
+
 TEST(Patroni, has_news_when_something_changes) {
   const PatroniWord before = word_of(kThree);
   EXPECT_THAT(patroni_news(&before, before), IsEmpty());

@@ -119,6 +119,35 @@ TEST(Topology, FindsThePrimary) {
   }
 }
 
+// All were set up anew; then one of the old ones is switched on by mistake.
+TEST(Topology, AClusterThatWasMadeAnewIsTaken) {
+  constexpr Duration kWait = Topology::kAbandonedLeases * kLease;
+  Topology topology(3, kLease);
+  feed(topology, "p7 r7 r7", kStart);
+  EXPECT_EQ(say(topology.judge(kStart)), "0 write replica replica");
+  Instant now = kStart + 3s;
+  const auto wait = [&](const char* step) {
+    const Instant end = now + kWait;
+    for (; now < end; now += 1s) {
+      feed(topology, step, now);
+      EXPECT_FALSE(topology.judge(now).primary) << step;
+    }
+    feed(topology, step, now);
+  };
+  wait("x o9 x");  // no more than one
+  EXPECT_EQ(say(topology.judge(now)), "- down other down");
+  wait("o9 o9 r7");  // one is of ours
+  EXPECT_EQ(say(topology.judge(now)), "- other other replica");
+  now += 3s;
+  wait("o9 x x");
+  wait("x o9 o1");
+  const ClusterView view = topology.judge(now);
+  EXPECT_EQ(say(view), "1 down write fenced");
+  EXPECT_EQ(view.timeline, 9u);
+  feed(topology, "p8 o9 o1", now);
+  EXPECT_EQ(say(topology.judge(now)), "1 other write fenced");
+}
+
 // Somebody promoted host 1 by hand; its manager made a replica of it again, but did not rewind it.
 TEST(Topology, ATimelineThatOnlyAStuckReplicaKnowsIsForgotten) {
   constexpr Duration kWait = Topology::kAbandonedLeases * kLease;
@@ -380,6 +409,56 @@ TEST(Topology, PatroniAloneMakesNobodyAPrimaryOrNone) {
   feed(topology, "p1 p2 r2", kStart);
   topology.hear(word(0, kStart + 3s));
   EXPECT_EQ(say(topology.judge(kStart)), "1 fenced write replica");
+}
+
+// A switchover that was asked for: nothing new is begun where it will be broken.
+TEST(Topology, WritesWaitWhileThePrimaryIsAboutToLeave) {
+  Topology topology(2, kLease);
+  PatroniWord leaving = *word(0, kStart + 3s);
+  leaving.leaving = 0;
+  leaving.leaving_from = kStart + 1s;
+  topology.hear(std::make_shared<const PatroniWord>(leaving));
+  const auto look = [&](const char* step, Instant now) {
+    feed(topology, step, now);
+    return topology.judge(now);
+  };
+  EXPECT_EQ(look("p1 r1", kStart).writable(kStart), 0u);
+  Instant now = kStart + 1s;
+  ClusterView view = look("p1 r1", now);
+  EXPECT_TRUE(view.leaving);
+  EXPECT_TRUE(view.watched);
+  EXPECT_EQ(view.hosts[0].no_writes, Why::leaving);
+  EXPECT_EQ(view.primary, 0u);  // what is open goes on
+  EXPECT_EQ(view.writable(now), std::nullopt);
+  EXPECT_EQ(view.unwritable_since, now);
+  // The other one has it.
+  view = look("x p2", now);
+  EXPECT_EQ(view.writable(now), 1u);
+  EXPECT_EQ(view.unwritable_since, kNever);
+}
+
+TEST(Topology, WritesDoNotWaitForASwitchoverThatDoesNotCome) {
+  Topology topology(2, kLease);
+  const auto hear = [&](std::optional<std::size_t> host, Instant now) {
+    PatroniWord leaving = *word(0, now + 3s);
+    leaving.leaving = host;
+    leaving.leaving_from = now;
+    topology.hear(std::make_shared<const PatroniWord>(leaving));
+    feed(topology, "p1 r1", now);
+    return topology.judge(now).leaving;
+  };
+  EXPECT_TRUE(hear(0, kStart));
+  feed(topology, "p1 r1", kStart + 3s);
+  EXPECT_FALSE(topology.judge(kStart + 3s).leaving);  // Patroni is silent
+  EXPECT_FALSE(hear(1, kStart));                      // it leads already
+  EXPECT_TRUE(hear(0, kStart));
+  EXPECT_FALSE(hear(std::nullopt, kStart));  // refused, or over
+  Instant now = kStart;
+  for (; now < kStart + Topology::kLeaving; now += 1s) EXPECT_TRUE(hear(0, now));
+  EXPECT_FALSE(hear(0, now));
+  EXPECT_FALSE(hear(0, now + 60s));
+  EXPECT_FALSE(hear(std::nullopt, now));
+  EXPECT_TRUE(hear(0, now));
 }
 
 TEST(Topology, ATagOfPatronisKeepsReadsAway) {

@@ -57,6 +57,8 @@ class Framer {
   [[nodiscard]] std::uint32_t rest() const noexcept { return rest_; }
 
  private:
+  Item next_of_any(Bytes input, std::size_t whole_max) noexcept;
+
   std::uint32_t rest_ = 0;
   Sender sender_;
 };

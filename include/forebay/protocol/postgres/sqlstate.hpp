@@ -32,6 +32,7 @@ inline constexpr char kAdminShutdown[] = "57P01";
 inline constexpr char kReadOnlyTransaction[] = "25006";
 inline constexpr char kCrashShutdown[] = "57P02";
 inline constexpr char kCannotConnectNow[] = "57P03";
+inline constexpr char kDatabaseDropped[] = "57P04";
 inline constexpr char kIdleSessionTimeout[] = "57P05";
 inline constexpr char kConfigFileError[] = "F0000";
 inline constexpr char kObjectNotInPrerequisiteState[] = "55000";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -26,14 +27,27 @@ struct PatroniMember {
   bool operator==(const PatroniMember&) const = default;
 };
 
+/// That another member is to lead, as somebody asked Patroni for (`patronictl switchover`).
+struct PatroniSwitchover {
+  std::string from;  ///< the member that leads now; empty: whoever does
+  std::string to;    ///< empty: anybody
+  std::optional<std::chrono::system_clock::time_point> at;  ///< nothing: now
+  bool operator==(const PatroniSwitchover&) const = default;
+};
+
 struct PatroniCluster {
   std::vector<PatroniMember> members;
   bool paused = false;  ///< maintenance mode: it keeps its hands off
+  std::optional<PatroniSwitchover> switchover;
   bool operator==(const PatroniCluster&) const = default;
 };
 
 /// The answer to GET /cluster, of Patroni 2, 3 and 4. The error says what is wrong with it.
 [[nodiscard]] Result<PatroniCluster> parse_patroni_cluster(std::string_view json);
+
+/// ISO 8601 with a time zone, as Patroni writes moments: "2026-11-28T03:00:00.5+01:00".
+[[nodiscard]] std::optional<std::chrono::system_clock::time_point> parse_moment(
+    std::string_view text);
 
 /// What is said of one of our hosts.
 struct PatroniHost {
@@ -53,12 +67,18 @@ struct PatroniWord {
   std::vector<PatroniHost> hosts;     ///< as configured
   std::optional<std::size_t> leader;  ///< nothing: nobody, or none of ours
   bool paused = false;
-  Instant asked{};  ///< it is not older
-  Instant until{};  ///< it decides nothing from then on
+  /// A switchover will end what is open there; nothing: none was asked for.
+  std::optional<std::size_t> leaving;
+  Instant leaving_from{};  ///< not before
+  Instant asked{};         ///< it is not older
+  Instant until{};         ///< it decides nothing from then on
 
   /// Whom to believe of two primaries on one timeline.
   [[nodiscard]] std::optional<std::size_t> arbiter(Instant now) const noexcept {
     return now < until && !paused ? leader : std::nullopt;
+  }
+  [[nodiscard]] bool leaves(std::size_t host, Instant now) const noexcept {
+    return now < until && leaving == host && now >= leaving_from;
   }
 };
 

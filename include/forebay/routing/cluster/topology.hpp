@@ -50,6 +50,7 @@ enum class Why : std::uint8_t {
   fenced,           ///< a primary on an older timeline
   two_primaries,    ///< another one on the same timeline
   other_leads,      ///< likewise, and that one is Patroni's leader
+  leaving,          ///< the primary, until a switchover ends it
   replica,          ///< replicas take no writes
   primary,          ///< not a replica; for reads on replicas only
   behind,           ///< a replica not known to follow the newest timeline
@@ -64,7 +65,7 @@ struct HostView {
   bool up = false;      ///< it answered when last asked
   bool fenced = false;  ///< nothing that it says counts
   bool banned = false;
-  Why no_writes = Why::no_sample;  ///< `nothing`: it is the primary
+  Why no_writes = Why::no_sample;  ///< `nothing`: it is the primary, and not leaving
   Why no_reads = Why::no_sample;   ///< `nothing`: a replica that may be read from, lag aside
   std::uint32_t timeline = 0;
   Lsn lsn = 0;
@@ -91,10 +92,14 @@ struct ClusterView {
   /// logins find it, and no replica is read from.
   bool watched = false;
   std::vector<HostView> hosts;
-  std::optional<std::size_t> primary;  ///< the one that takes writes
-  Instant writable_until{};            ///< its lease: no writes from then on without a new view
-  Instant unwritable_since = kNever;   ///< since when there has been no primary; kNever: there is
+  std::optional<std::size_t> primary;   ///< the one that takes writes
+  std::uint64_t system_identifier = 0;  ///< of the cluster; 0: not known
+  Instant writable_until{};             ///< its lease: no writes from then on without a new view
+  Instant unwritable_since = kNever;    ///< since when nothing takes writes; kNever: `primary` does
   bool two_primaries = false;
+  /// Patroni was asked for a switchover away from the primary, which will end what is open there:
+  /// nothing new is begun, for Topology::kLeaving at most. It is not writable.
+  bool leaving = false;
   std::uint32_t timeline = 0;  ///< the newest that a host was seen on and is not set back from
   Lsn insert_lsn = 0;          ///< the primary's, normalized: a token for what is done by ...
   Instant insert_asked{};      ///< ... then
@@ -142,8 +147,11 @@ class Topology {
 
   static constexpr int kRefusedLeases = 5;
   /// So long the cluster goes on elsewhere before a timeline that only stuck replicas know is
-  /// forgotten.
+  /// forgotten; and so long most hosts are of another cluster, and none of ours, before it is ours.
   static constexpr int kAbandonedLeases = 5;
+  /// Before it stops the server, Patroni has it write a checkpoint: minutes, where much is to be
+  /// written. Until then transactions are better begun, and broken, than kept waiting.
+  static constexpr std::chrono::seconds kLeaving{10};
 
  private:
   struct Facts {
@@ -166,13 +174,16 @@ class Topology {
   void note_timeline(Facts& facts, const HostSample& sample);
   [[nodiscard]] std::uint32_t newest() const noexcept;
   void look_for_abandoned(Instant now);
+  void look_for_another_system(Instant now);
   [[nodiscard]] bool outdone(std::size_t host, std::optional<std::size_t> leader) const noexcept;
   void judge_primaries(Instant now, ClusterView& view);
+  [[nodiscard]] bool leaves(std::size_t primary, Instant now);
   static void note_return(Facts& facts, Instant now, HostView& view);
 
   std::vector<Facts> facts_;
   Duration lease_;
   std::uint64_t system_identifier_ = 0;
+  Instant replaced_since_ = kNever;  ///< that all who answer are of another cluster
   std::uint32_t timeline_ = 0;
   std::uint32_t abandoned_ = 0;      ///< counts no more, nor do those before it, without a primary
   Instant outvoted_since_ = kNever;  ///< that one is about to be
@@ -181,6 +192,7 @@ class Topology {
   LsnHistory history_;
   std::uint32_t history_timeline_ = 0;
   Instant unwritable_since_ = kNever;
+  Instant leaving_since_ = kNever;  ///< what the last word about a switchover came to
 };
 
 }  // namespace forebay::routing
