@@ -29,6 +29,13 @@ bool is_conflict(Bytes sqlstate) {
          sqlstate == pg::sqlstate::kDatabaseDropped;
 }
 
+// Whether the client can do without the connection that the server ends.
+bool may_be_lost(const LinkRelayState& link, const ClientRelayState& client, Bytes sqlstate) {
+  const bool nobodys = client.attempt == Attempt::open || is_shutdown(sqlstate) ||
+                       (link.reader && is_conflict(sqlstate));
+  return nobodys && client.pins == 0 && !link.expected.may_end_server();
+}
+
 bool in_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -286,10 +293,8 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   const Verdict verdict = fields.fatal() ? Verdict::ending : Verdict::fine;
   if (fields.fatal()) link_.unanswered = false;
   const bool untouched = client_ != nullptr && client_->attempt == Attempt::open;
-  if (fields.fatal() && client_ != nullptr && client_->pins == 0 && rules_.share_statements &&
-      (untouched || is_shutdown(fields.sqlstate) ||
-       (link_.reader && is_conflict(fields.sqlstate))) &&
-      !link_.expected.may_end_server()) {
+  if (fields.fatal() && client_ != nullptr && rules_.share_statements &&
+      may_be_lost(link_, *client_, fields.sqlstate)) {
     link_.rest = Disposition::discard;  // the client can do without this connection
     link_.last_words = fields.message;
     return verdict;

@@ -91,6 +91,7 @@ TEST_F(FairQueues, a_link_stays_at_its_worker_within_bounds) {
   EXPECT_EQ(&queue_.pop(here, at_place(1).since + FairQueue::kOvertaken), &at_place(1));
   EXPECT_EQ(&queue_.pop(here, now), &at_place(FairQueue::kOvertakes + 2));
   EXPECT_EQ(&queue_.pop(there, now), &at_place(2));
+  while (!queue_.empty()) queue_.pop();
 }
 
 TEST_F(FairQueues, the_oldest_is_told_whoever_is_next) {
