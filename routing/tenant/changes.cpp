@@ -134,7 +134,7 @@ bool Judge::column_place(List* columns, const Leaf& target, std::size_t& place) 
 /// The row in the way may be another tenant's, unless the index has the tenant in it.
 void Judge::conflict(OnConflictClause* clause, Level& level) {
   Node* const infer = reinterpret_cast<Node*>(clause->infer);
-  push(infer, level.names, &level);
+  push_condition(infer, level.names, &level);
   if (clause->action != ONCONFLICT_UPDATE) return;
   // The row that was to be put in: its values are looked at elsewhere.
   Leaf row = level.leaves.front();
@@ -143,7 +143,7 @@ void Judge::conflict(OnConflictClause* clause, Level& level) {
   row.bound = true;
   level.leaves.push_back(row);
   push(clause->targetList, level.names, &level);
-  push(clause->whereClause, level.names, &level);
+  push_condition(clause->whereClause, level.names, &level);
   Leaf& target = level.leaves.front();
   if (target.mode == Mode::off) return;
   assigned(clause->targetList, target, &row);
@@ -275,7 +275,9 @@ void Judge::update(UpdateStmt* update, const Item& item) {
   conditions(update->whereClause, level, all, all, {});
   settle(level);
   assigned(update->targetList, level.leaves.front());
-  children(reinterpret_cast<Node*>(update), inside, &level, {update->relation, update->fromClause});
+  push_condition(update->whereClause, inside, &level);
+  children(reinterpret_cast<Node*>(update), inside, &level,
+           {update->relation, update->fromClause, update->whereClause});
 }
 
 void Judge::remove(DeleteStmt* remove, const Item& item) {
@@ -285,8 +287,9 @@ void Judge::remove(DeleteStmt* remove, const Item& item) {
   const Range all{0, level.leaves.size()};
   conditions(remove->whereClause, level, all, all, {});
   settle(level);
+  push_condition(remove->whereClause, inside, &level);
   children(reinterpret_cast<Node*>(remove), inside, &level,
-           {remove->relation, remove->usingClause});
+           {remove->relation, remove->usingClause, remove->whereClause});
 }
 
 /// Rows of the source come out also where the condition finds no row of the target.
@@ -311,8 +314,9 @@ void Judge::merge(MergeStmt* merge, const Item& item) {
     cell(static_cast<Node*>(list_nth(when->values, static_cast<int>(column))),
          {true, column, target.table, target.mode});
   }
+  push_condition(merge->joinCondition, inside, &level);
   children(reinterpret_cast<Node*>(merge), inside, &level,
-           {merge->relation, merge->sourceRelation});
+           {merge->relation, merge->sourceRelation, merge->joinCondition});
 }
 
 // ---------------------------------------------------------------- COPY

@@ -23,6 +23,12 @@ void Judge::run(Node* node, const sql::Statement& facts) {
   settings(facts);
   statement(node, facts);
   walk();
+  if (!effect_.empty()) {
+    finding(strictest_, {},
+            "the function \"" + std::string(effect_) +
+                "\" in a condition may be called for rows of other tenants: call it in the select "
+                "list, or in a statement of its own");
+  }
   // A value for one table may be what restricts another.
   if (!verdict_.places.empty()) {
     verdict_.places_mode = std::max(verdict_.places_mode, strictest_);
@@ -163,6 +169,7 @@ void Judge::walk() {
 
 void Judge::visit(const Item& item) {
   Node* const node = item.node;
+  filters_ = item.filters;
   switch (nodeTag(node)) {
     case T_SelectStmt:
       return select(as<SelectStmt>(node), item);
@@ -181,6 +188,9 @@ void Judge::visit(const Item& item) {
     case T_ParamRef:
     case T_TypeName:
       return;
+    case T_MergeWhenClause:
+      push_condition(as<MergeWhenClause>(node)->condition, item.names, item.level);
+      return children(node, item.names, item.level, {as<MergeWhenClause>(node)->condition});
     case T_FuncCall:
       call(as<FuncCall>(node));
       break;
@@ -210,6 +220,13 @@ void Judge::called(Bytes name) {
   if (hides_what_it_reads(name)) {
     refuse("the function \"" + std::string(name) + "\" hides what it reads");
   }
+  if (filters_ && effect_.empty() && leaves_something(name)) effect_ = name;
+}
+
+void Judge::push_condition(void* node, const Names* names, const Level* level) {
+  const bool before = std::exchange(filters_, true);
+  push(node, names, level);
+  filters_ = before;
 }
 
 /// x.f and (x).f are f(x), too ("Using Composite Types in Queries").

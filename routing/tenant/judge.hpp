@@ -88,6 +88,7 @@ class Judge {
     const Names* names;
     const Level* level;
     Wanted wanted = {};
+    bool filters = false;
   };
 
   // judge.cpp
@@ -99,12 +100,15 @@ class Judge {
   void visit(const Item& item);
   void call(FuncCall* call);
   void called(Bytes name);
+  void push_condition(void* node, const Names* names, const Level* level);
   void attribute(List* names, int first);
   void children(Node* node, const Names* names, const Level* level,
                 std::initializer_list<const void*> skip = {});
   static bool push_child(Node* node, Judge* self);
   void push(void* node, const Names* names, const Level* level, Wanted wanted = {}) {
-    if (node != nullptr) todo_.push_back({static_cast<Node*>(node), names, level, wanted});
+    if (node != nullptr) {
+      todo_.push_back({static_cast<Node*>(node), names, level, wanted, filters_});
+    }
   }
   const Names* open_with(WithClause* with, const Names* names, const Level* level);
   void finding(Mode mode, Bytes table, std::string why);
@@ -168,6 +172,10 @@ class Judge {
   std::vector<Item> todo_;
   Mode strictest_ = Mode::off;  // of all tables
   bool counts_ = false;         // EXPLAIN ANALYZE
+  /// What is at hand may be evaluated for rows that are not shown to be the tenant's: a condition
+  /// before the one that binds them, or a row of FROM before it is joined.
+  bool filters_ = false;
+  Bytes effect_;  // the first function that leaves something behind there
   // for push_child
   const Names* inside_ = nullptr;
   const Level* level_ = nullptr;

@@ -40,6 +40,21 @@ bool names_column(List* columns, const std::string& column) noexcept {
   return false;
 }
 
+/// Functions of literals and parameters.
+bool has_values_only(RangeFunction* function) noexcept {
+  for (int i = 0; i < list_length(function->functions); ++i) {
+    auto* each = static_cast<Node*>(linitial(static_cast<List*>(list_nth(function->functions, i))));
+    if (nodeTag(each) != T_FuncCall) return false;
+    List* const values = as<FuncCall>(each)->args;
+    for (int j = 0; j < list_length(values); ++j) {
+      auto* value = static_cast<Node*>(list_nth(values, j));
+      if (nodeTag(value) == T_TypeCast) value = as<TypeCast>(value)->arg;
+      if (nodeTag(value) != T_A_Const && nodeTag(value) != T_ParamRef) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 void Judge::select(SelectStmt* select, const Item& item) {
@@ -65,7 +80,13 @@ void Judge::select(SelectStmt* select, const Item& item) {
       selected(select, level, item.wanted);
     }
   }
-  children(reinterpret_cast<Node*>(select), inside, &level, {select->fromClause});
+  // Without FROM there are no rows of others.
+  if (!level.leaves.empty() || item.level != nullptr) filters_ = true;
+  push(select->whereClause, inside, &level);
+  push(select->havingClause, inside, &level);
+  filters_ = item.filters;
+  children(reinterpret_cast<Node*>(select), inside, &level,
+           {select->fromClause, select->whereClause, select->havingClause});
 }
 
 // ---------------------------------------------------------------- FROM
@@ -90,24 +111,31 @@ Judge::Range Judge::source(Node* node, Level& level, std::size_t depth) {
       return relation(as<RangeVar>(node), level);
     case T_RangeTableSample: {
       auto* sample = as<RangeTableSample>(node);
-      push(sample->args, level.names, &level);
-      push(sample->repeatable, level.names, &level);
+      push_condition(sample->args, level.names, &level);
+      push_condition(sample->repeatable, level.names, &level);
       return source(sample->relation, level, depth + 1);
     }
     case T_RangeSubselect: {
       auto* query = as<RangeSubselect>(node);
-      push(query->subquery, level.names, query->lateral ? &level : level.outer);
+      if (query->lateral) {
+        push_condition(query->subquery, level.names, &level);
+      } else {
+        push(query->subquery, level.names, level.outer);
+      }
       return derived(query->alias, {}, level);
     }
     case T_RangeFunction: {
       auto* function = as<RangeFunction>(node);
+      const bool before = std::exchange(filters_, filters_ || !has_values_only(function));
       children(node, level.names, &level);
+      filters_ = before;
       const Range range = derived(function->alias, {}, level);
       if (function->alias == nullptr) name_after_function(function, level.leaves.back());
       return range;
     }
     case T_RangeTableFunc:
-      children(node, level.names, &level);
+      push_condition(as<RangeTableFunc>(node)->docexpr, level.names, &level);
+      children(node, level.names, &level, {as<RangeTableFunc>(node)->docexpr});
       return derived(as<RangeTableFunc>(node)->alias, "xmltable", level);
     case T_JoinExpr:
       return join(as<JoinExpr>(node), level, depth);
@@ -180,7 +208,7 @@ Judge::Range Judge::join(JoinExpr* join, Level& level, std::size_t depth) {
     default:
       break;
   }
-  push(join->quals, level.names, &level);
+  push_condition(join->quals, level.names, &level);
   const bool merges = join->isNatural || names_column(join->usingClause, policy_.column);
   if (merges && join->jointype != JOIN_INNER) level.merged = true;
   if (names_column(join->usingClause, policy_.column)) join_using(join, level, left, right);

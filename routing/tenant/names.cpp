@@ -35,6 +35,30 @@ constexpr std::array<Bytes, 20> kFunctions = {"connectby",
                                               "ts_rewrite",
                                               "ts_stat",
                                               "pg_promote"};
+/// The same of those that leave something behind which can be seen later, or delay who calls them.
+/// Those that only tell (random, clock_timestamp, currval, pg_table_size) are VOLATILE, too.
+constexpr std::array<Bytes, 14> kEffectFamilies = {
+    "binary_upgrade_", "brin_",     "gin_clean_",    "pg_advisory_",   "pg_backup_",
+    "pg_clear_",       "pg_copy_",  "pg_restore_",   "pg_set_",        "pg_sleep",
+    "pg_stat_",        "pg_start_", "pg_wal_replay", "pg_try_advisory"};
+constexpr std::array<Bytes, 18> kEffects = {"nextval",
+                                            "pg_current_xact_id",
+                                            "pg_extension_config_dump",
+                                            "pg_import_system_collations",
+                                            "pg_log_backend_memory_contexts",
+                                            "pg_log_standby_snapshot",
+                                            "pg_nextoid",
+                                            "pg_notify",
+                                            "pg_rotate_logfile_old",
+                                            "pg_stop_backup",
+                                            "pg_stop_making_pinned_objects",
+                                            "pg_switch_wal",
+                                            "pg_switch_xlog",
+                                            "pg_sync_replication_slots",
+                                            "set_config",
+                                            "setseed",
+                                            "setval",
+                                            "txid_current"};
 constexpr std::array<Bytes, 17> kRelations = {"pg_authid",
                                               "pg_cursors",
                                               "pg_file_settings",
@@ -58,6 +82,12 @@ constexpr std::array<Bytes, 17> kRelations = {"pg_authid",
 bool hides_what_it_reads(Bytes function) noexcept {
   return std::find(kFunctions.begin(), kFunctions.end(), function) != kFunctions.end() ||
          std::any_of(kFamilies.begin(), kFamilies.end(),
+                     [&](Bytes family) { return function.starts_with(family); });
+}
+
+bool leaves_something(Bytes function) noexcept {
+  return std::find(kEffects.begin(), kEffects.end(), function) != kEffects.end() ||
+         std::any_of(kEffectFamilies.begin(), kEffectFamilies.end(),
                      [&](Bytes family) { return function.starts_with(family); });
 }
 

@@ -8,6 +8,9 @@ namespace forebay::tenant {
 /// read what no statement names: tables as XML, files, large objects, other servers, sessions.
 bool hides_what_it_reads(Bytes function) noexcept;
 
+/// Functions of PostgreSQL's that change what outlives their call: a setting, a sequence, a lock.
+bool leaves_something(Bytes function) noexcept;
+
 /// PostgreSQL's own: one that is named without schema is in pg_catalog, before any other.
 bool is_catalog(Bytes schema, Bytes relation) noexcept;
 
