@@ -44,6 +44,7 @@ constexpr ActionLine kActions[] = {
     {"SET TIMEZONE", Action::nothing, Role::stats, Argument::anything},
     {"SET TRANSACTION", Action::nothing, Role::stats, Argument::anything},
     {"SET", Action::set, Role::admin, Argument::setting},
+    {"RESET STATEMENTS", Action::reset_statements, Role::admin},
     {"RESET", Action::nothing, Role::stats, Argument::anything},
     {"DISCARD", Action::nothing, Role::stats, Argument::anything},
     {"DEALLOCATE", Action::nothing, Role::stats, Argument::anything},

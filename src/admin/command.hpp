@@ -14,7 +14,7 @@ namespace forebay::admin {
 /// Who may do what: each role may do what the ones before it may.
 enum class Role : std::uint8_t { nobody, stats, admin };
 
-/// Besides SHOW. The words are PgBouncer's.
+/// Besides SHOW. The words are PgBouncer's, but for RESET STATEMENTS.
 enum class Action : std::uint8_t {
   pause,
   resume,
@@ -30,6 +30,7 @@ enum class Action : std::uint8_t {
   shutdown_wait_for_servers,
   shutdown_wait_for_clients,
   set,
+  reset_statements,
   nothing,  ///< what drivers say to a session, and what means nothing here
   begin,
   commit,

@@ -6,6 +6,7 @@
 #include "admin/consoles.hpp"
 #include "core/console/routes.hpp"
 #include "core/engine/engine.hpp"
+#include "core/statistics/report.hpp"
 #include "forebay/config/difference.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 
@@ -191,6 +192,9 @@ void ConsoleSession::act(const Command& command) {
       return request(ControlRequest::shutdown_wait_for_clients);
     case Action::set:
       return set(command);
+    case Action::reset_statements:
+      core::reset_statements(engine_.shared());
+      return done("RESET");
     case Action::nothing:
       return done(command.action->words.substr(0, command.action->words.find(' ')));
     case Action::begin:

@@ -35,14 +35,16 @@ constexpr Column kConnections[] = {{"type"},
                                    {"id", kInt}};
 constexpr std::size_t kWidth = std::size(kConnections);
 
-constexpr auto extended(std::array<Column, 3> more) {
-  std::array<Column, kWidth + 3> all{};
+template <std::size_t size>
+constexpr auto extended(const Column (&more)[size]) {
+  std::array<Column, kWidth + size> all{};
   for (std::size_t i = 0; i < kWidth; ++i) all[i] = kConnections[i];
-  for (std::size_t i = 0; i < 3; ++i) all[kWidth + i] = more[i];
+  for (std::size_t i = 0; i < size; ++i) all[kWidth + i] = more[i];
   return all;
 }
-constexpr auto kClientsExtended = extended({{{"worker", kInt}, {"pins"}, {"pinned", kInt}}});
-constexpr auto kServersExtended = extended({{{"worker", kInt}, {"host"}, {"client_id", kInt}}});
+constexpr auto kClientsExtended =
+    extended({Column{"worker", kInt}, {"pins"}, {"pinned", kInt}, {"tenant"}});
+constexpr auto kServersExtended = extended({Column{"worker", kInt}, {"host"}, {"client_id", kInt}});
 
 std::string pins(core::Pins pinned) {
   std::string text;
@@ -149,6 +151,7 @@ Rows clients_extended(const View& view) {
       row.emplace_back(report->worker.value());
       row.emplace_back(pins(client.pins));
       row.emplace_back(client.pins == 0 ? 0 : 1);
+      row.emplace_back(client.tenant);
       rows.push_back(std::move(row));
     }
   }

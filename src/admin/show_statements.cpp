@@ -38,9 +38,10 @@ constexpr Column kSlow[] = {{"ended"},
                             {"traceparent"},
                             {"statement"}};
 
+template <core::StatementOrder order>
 Rows statements(const View& view) {
   core::StatementReport report = core::statement_report(view.shared);
-  core::order_rows(report.rows, core::StatementOrder::total_time, kMost);
+  core::order_rows(report.rows, order, kMost);
   Rows rows;
   for (const core::StatementRow& row : report.rows) {
     const core::StatementCounts& counts = row.counts;
@@ -69,9 +70,25 @@ Rows slow(const View& view) {
 
 // Texts are other users' business.
 std::vector<ShowLine> show_statements() {
-  constexpr bool kAdminOnly = true;
-  return {{"STATEMENTS", kStatements, statements, false, kAdminOnly},
-          {"SLOW", kSlow, slow, false, kAdminOnly}};
+  using Order = core::StatementOrder;
+  std::vector<ShowLine> lines;
+  const auto add = [&lines](std::string_view name, std::span<const Column> columns,
+                            Rows (*rows)(const View&)) {
+    constexpr bool kAdminOnly = true;
+    lines.push_back({name, columns, rows, false, kAdminOnly});
+  };
+  add("STATEMENTS", kStatements, statements<Order::total_time>);
+  add("STATEMENTS ORDER BY TOTAL_TIME", kStatements, statements<Order::total_time>);
+  add("STATEMENTS ORDER BY MEAN_TIME", kStatements, statements<Order::mean_time>);
+  add("STATEMENTS ORDER BY P99_TIME", kStatements, statements<Order::p99_time>);
+  add("STATEMENTS ORDER BY SERVER_TIME", kStatements, statements<Order::server_time>);
+  add("STATEMENTS ORDER BY WAIT_TIME", kStatements, statements<Order::wait_time>);
+  add("STATEMENTS ORDER BY TRANSFER_TIME", kStatements, statements<Order::transfer_time>);
+  add("STATEMENTS ORDER BY CALLS", kStatements, statements<Order::calls>);
+  add("STATEMENTS ORDER BY ROWS", kStatements, statements<Order::rows>);
+  add("STATEMENTS ORDER BY ERRORS", kStatements, statements<Order::errors>);
+  add("SLOW", kSlow, slow);
+  return lines;
 }
 
 }  // namespace forebay::admin

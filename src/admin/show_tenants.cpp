@@ -1,10 +1,12 @@
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 
 #include "admin/show.hpp"
 
 // SHOW TENANTS: who they are, what they have, what they did and were refused. Times are
-// microseconds, as in SHOW STATS.
+// microseconds, as in SHOW STATS. SHOW TENANTS EXTENDED: the limits of each, too; 0 is none.
 namespace forebay::admin {
 namespace {
 
@@ -15,6 +17,18 @@ constexpr Column kTenants[] = {{"tenant"},          {"clients", kInt},     {"act
                                {"refused", kSum},   {"statements", kSum},  {"errors", kSum},
                                {"wait_time", kSum}, {"server_time", kSum}, {"received", kSum},
                                {"sent", kSum}};
+
+constexpr Column kLimits[] = {{"max_clients", kInt},
+                              {"max_statements", kInt},
+                              {"max_statements_per_second", kInt},
+                              {"max_bytes_per_second", kSum},
+                              {"statement_timeout_ms", kSum},
+                              {"weight", kInt}};
+constexpr auto kExtended = [] {
+  std::array<Column, std::size(kTenants) + std::size(kLimits)> all{};
+  std::ranges::copy(kLimits, std::ranges::copy(kTenants, all.begin()).out);
+  return all;
+}();
 
 struct Use {
   std::int64_t clients = 0;
@@ -54,11 +68,26 @@ Rows tenants(const View& view) {
   return rows;
 }
 
+Rows tenants_extended(const View& view) {
+  Rows rows = tenants(view);
+  const config::TenantSettings& settings = view.config.tenants;
+  for (Row& row : rows) {
+    const std::string tenant = row.front().text;
+    const config::StatementLimits statements = settings.statements_of(tenant);
+    row.insert(row.end(),
+               {settings.max_clients_of(tenant), statements.max_statements,
+                statements.max_statements_per_second, statements.max_bytes_per_second.value(),
+                settings.statement_timeout_of(tenant).count(), settings.weight(tenant)});
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::vector<ShowLine> show_tenants() {
   constexpr bool kAsks = true;
-  return {{"TENANTS", kTenants, tenants, kAsks}};
+  return {{"TENANTS", kTenants, tenants, kAsks},
+          {"TENANTS EXTENDED", kExtended, tenants_extended, kAsks}};
 }
 
 }  // namespace forebay::admin

@@ -81,11 +81,10 @@ void append_json(std::string& line, std::string_view value) {
 }
 
 using Member = std::pair<std::string_view, std::string_view core::Fact::*>;
-constexpr Member kMembers[] = {{"database", &core::Fact::database},
-                               {"user", &core::Fact::user},
-                               {"client", &core::Fact::peer},
-                               {"server", &core::Fact::host},
-                               {"sqlstate", &core::Fact::sqlstate}};
+constexpr Member kMembers[] = {
+    {"database", &core::Fact::database}, {"user", &core::Fact::user},
+    {"tenant", &core::Fact::tenant},     {"client", &core::Fact::peer},
+    {"server", &core::Fact::host},       {"sqlstate", &core::Fact::sqlstate}};
 
 }  // namespace
 

@@ -100,8 +100,9 @@ def a_switchover_breaks_nothing(lab: Lab) -> None:
     replica = lab.replica_of(primary)
     patroni = fake(lab, primary, replica)
     patroni.say(leader="node0")
-    target = watched(lab, "etcd", patroni, primary, replica)
-    with target.connect() as client, target.connect() as other:
+    target = watched(lab, "etcd", patroni, primary, replica, shared_listen=True)
+    with target.connect() as client, target.connect() as other, target.connect() as listener:
+        listener.run("listen told")
         client.run("begin")
         client.run("create table seen (port text)")
         patroni.say(switchover={"leader": "node0", "member": "node1"})
@@ -109,7 +110,9 @@ def a_switchover_breaks_nothing(lab: Lab) -> None:
         waiting = lab.in_background(lambda: other.value("show port", within=60))
         wait_until(lambda: waits(target), "somebody waits")
         client.run("insert into seen select setting from pg_settings where name = 'port'")
+        client.run("notify told")
         client.run("commit")
+        assert listener.read_until(b"A", within=30)[-1].body[4:].startswith(b"told\0")
         # Patroni has the replica come up to the last byte first.
         end = primary.value("select pg_current_wal_flush_lsn()")
         wait_until(lambda: replica.value(f"select pg_last_wal_replay_lsn() >= '{end}'") == "t",

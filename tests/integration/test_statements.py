@@ -110,7 +110,7 @@ def the_console_shows_them_to_administrators(lab: Lab) -> None:
         client.run("select pg_sleep(0.1), 'a literal'")
     shows = "SHOW STATEMENTS;\nSHOW SLOW;\n"
 
-    def asked(user: str) -> Finished:
+    def asked(user: str, shows: str = shows) -> Finished:
         return run(["psql", "-XAtq", "-v", "VERBOSITY=verbose"], given=shows,
                    env=target.environment(user, "forebay"))
     statements, slow = [line.split("|") for line in asked("app").out.splitlines()]
@@ -121,6 +121,15 @@ def the_console_shows_them_to_administrators(lab: Lab) -> None:
         assert line[-1].replace(" ", "") == "selectpg_sleep(?),?", line
     refused = asked("other")
     assert refused.err.count("42501") == 2 and not refused.out, refused
+
+    with target.connect() as client:
+        client.run("select 2 as fast")
+        client.run("select 3 as fast")
+    assert "pg_sleep" in asked("app").out.splitlines()[0]
+    by_calls = asked("app", "show statements order by calls")
+    assert by_calls.out.splitlines()[0].split("|")[2] == "2", by_calls
+    assert "42501" in asked("other", "reset statements").err
+    assert not asked("app", "reset statements;\n" + shows).out
 
 
 @test(targets=FOREBAY)

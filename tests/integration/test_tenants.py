@@ -17,6 +17,8 @@ from lab.process import LabError, run, wait_until
 from lab.target import Database, Target
 from lab.wire import Client, ServerError, refused
 
+from test_console import rows as console_rows
+
 CORPUS = Path(__file__).parents[1] / "unit/routing/corpus/firewall.txt"
 
 # Whatever is tenant 2's has this in it.
@@ -481,6 +483,26 @@ def some_have_limits_of_their_own(lab: Lab) -> None:
         return True
 
     wait_until(may_come_again, "the place of who left is free")
+
+
+@test(targets=FOREBAY)
+def operators_see_whose_clients_they_are(lab: Lab) -> None:
+    """With the limits that each has, and in the log."""
+    target = start(lab, {"databases": ["app"], "users": {"app": "acme", "other": "b"},
+                         "max_tenant_client_connections": 7, "weights": {"acme": 3},
+                         "statement_timeout": "2s",
+                         "limits": {"acme": {"max_tenant_client_connections": 4}}},
+                   stats_users="app")
+
+    def shown(command: str, key: str) -> dict[str, dict[str, str]]:
+        return {row[key]: row for row in console_rows(target, command)}
+    with target.connect(), target.connect("other"):
+        assert shown("show clients extended", "user")["other"]["tenant"] == "b"
+        limits = ("max_clients", "max_statements", "statement_timeout_ms", "weight")
+        tenants = shown("show tenants extended", "tenant")
+        assert [tenants["acme"][limit] for limit in limits] == ["4", "0", "2000", "3"], tenants
+        assert [tenants["b"][limit] for limit in limits] == ["7", "0", "2000", "1"], tenants
+    wait_until(lambda: "user=other tenant=b" in target.log, "the log has it")
 
 
 @test(targets=FOREBAY)

@@ -399,6 +399,7 @@ void ClientSession::note(Weight weight, std::string_view event, std::string text
                 .text = std::move(text),
                 .database = database,
                 .user = user,
+                .tenant = relay_.tenant == nullptr ? std::string_view() : relay_.tenant->value,
                 .peer = address});
 }
 

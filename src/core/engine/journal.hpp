@@ -16,6 +16,7 @@ struct Fact {
   std::string text;        ///< for people
   std::string_view database = {};
   std::string_view user = {};
+  std::string_view tenant = {};
   std::string_view peer = {};  ///< "192.0.2.1:4711"
   std::string_view host = {};  ///< the server, "db1:5432"
   std::string_view sqlstate = {};

@@ -108,12 +108,14 @@ void ListenHub::answer(const SessionKey& session, bool listening) {
 
 // ---------------------------------------------------------------- the connection
 
-// Where to listen: at the primary. Nothing while nobody knows which that is.
+// Where to listen: at the primary, until its last transaction is over. Nothing while nobody knows
+// which that is.
 std::optional<std::size_t> ListenHub::host_now() const {
   const PoolTarget& target = pool().target();
   if (target.cluster == nullptr) return 0;
   const auto view = target.cluster->view();
-  return view->watched ? view->writable(engine_.now()) : std::nullopt;
+  if (!view->watched) return std::nullopt;
+  return view->leaving ? view->primary : view->writable(engine_.now());
 }
 
 // False when that cannot be tried.
