@@ -44,9 +44,11 @@ Keys<TenantSettings> tenant_keys() {
           "not listed by its name, joins and sub-selects must say whose column it is "
           "(o.tenant_id)."),
       key("", "report_tables", Effect::at_once, &T::report_tables, Texts{"[\"orders\"]"},
-          "Those of which violations are only reported."),
+          "Those of which violations are only reported. A name without schema in a statement is "
+          "only that of an entry without schema."),
       key("", "shared_tables", Effect::at_once, &T::shared_tables, Texts{"[\"countries\"]"},
-          "With \"*\": tables without the column, which all tenants may use."),
+          "With \"*\": tables without the column, which all tenants may use; \"public.countries\" "
+          "only where statements say so, since search_path may find another one."),
       key("", "learn", Effect::new_clients, &T::learn, Texts{"[\"acme\"]"},
           "Tenants of which learn_file tells what they do, or \"*\": what all do, together. Costs "
           "their statements a lock, while it is on."),

@@ -65,10 +65,16 @@ FuncCall* unnested(RangeFunction* function) noexcept {
 /// Types of one column each, as the grammar or PostgreSQL calls them.
 bool is_scalar(const TypeName* type) noexcept {
   const int parts = list_length(type->names);
-  if (parts == 2) return Bytes(strVal(linitial(type->names))) == "pg_catalog";
+  if (parts == 2 && Bytes(strVal(linitial(type->names))) != "pg_catalog") return false;
   constexpr Bytes kNames[] = {"text", "uuid", "json", "jsonb", "date", "bytea", "inet", "cidr"};
-  return parts == 1 && std::find(std::begin(kNames), std::end(kNames),
-                                 Bytes(strVal(linitial(type->names)))) != std::end(kNames);
+  // What the grammar has words for; every relation of pg_catalog is a type there, too.
+  constexpr Bytes kWords[] = {"bit",         "bool",   "bpchar",   "float4",  "float8", "int2",
+                              "int4",        "int8",   "interval", "numeric", "time",   "timestamp",
+                              "timestamptz", "timetz", "varbit",   "varchar"};
+  const auto has = [name = Bytes(strVal(llast(type->names)))](const auto& names) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
+  };
+  return (parts <= 2 && has(kNames)) || (parts == 2 && has(kWords));
 }
 
 }  // namespace

@@ -153,6 +153,11 @@ Violation other_value(const Policy& policy, const Verdict& verdict) {
                     "a value for \"" + policy.column + "\" is not the session's tenant"});
 }
 
+/// Its value is the tenant's; the other rules are about settings.
+bool is_of_tenant(Place::Rule rule) noexcept {
+  return rule == Place::Rule::tenant || rule == Place::Rule::text || rule == Place::Rule::elements;
+}
+
 /// One text's values.
 class Values {
  public:
@@ -401,7 +406,7 @@ std::optional<Violation> check_text(const Policy& policy, Bytes tenant, Bytes te
   for (const Place& place : verdict.places) {
     if (values.right(place)) continue;
     Violation wrong =
-        place.rule == Place::Rule::tenant
+        is_of_tenant(place.rule)
             ? other_value(policy, verdict)
             : violation({policy.of_statements(), {}, "this setting is not for tenants to change"});
     if (wrong.mode == Mode::enforce) return wrong;

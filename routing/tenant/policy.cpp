@@ -13,6 +13,12 @@ bool is_all(const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), "*") != names.end();
 }
 
+/// Whichever schema a name without schema is found in.
+bool is_certainly_named(const std::vector<std::string>& names, Bytes schema, Bytes table) {
+  if (!schema.empty()) return is_named(names, schema, table);
+  return std::find(names.begin(), names.end(), table) != names.end();
+}
+
 /// What {tenant} stands for in a name; nothing where the pattern does not fit.
 std::optional<std::string> matched(Bytes pattern, Bytes name) {
   const std::size_t mark = pattern.find(config::kTenantMark);
@@ -63,15 +69,16 @@ std::optional<std::string> tenant_of(const config::TenantSettings& settings, Byt
   return std::nullopt;
 }
 
+/// In doubt a table is protected: search_path is the client's.
 Mode Policy::mode_of(Bytes schema, Bytes table) const {
   if (firewall == Mode::off) return Mode::off;
-  const bool reports = is_named(report_tables, schema, table);
-  if (!reports && !is_named(tables, schema, table)) {
-    if (!is_all(tables) || is_catalog(schema, table) || is_named(shared_tables, schema, table)) {
-      return Mode::off;
-    }
+  if (is_certainly_named(report_tables, schema, table)) return Mode::report;
+  if (is_named(tables, schema, table)) return firewall;
+  if (is_all(tables) && !is_catalog(schema, table) &&
+      !is_certainly_named(shared_tables, schema, table)) {
+    return firewall;
   }
-  return reports ? Mode::report : firewall;
+  return is_named(report_tables, schema, table) ? Mode::report : Mode::off;
 }
 
 std::size_t Verdict::bytes() const noexcept {

@@ -177,6 +177,26 @@ def the_setting_survives_any_reset_in_session_mode(lab: Lab) -> None:
         assert client.rows(own) == [("5", "1")]
 
 
+# Tables of the same name in other schemas.
+
+@test(targets=FOREBAY)
+def tables_that_search_path_finds(lab: Lab) -> None:
+    """An exception for a table of one schema is none for those of its name in others."""
+    make_tables(lab)
+    with lab.direct().connect() as owner:
+        owner.run("create schema shop")
+        owner.run("create table shop.plans as select tenant_id, id, secret from orders")
+    target = start(lab, FIREWALL)
+    with target.connect() as client:
+        assert len(client.rows("select * from public.plans")) == 4
+        client.run("set search_path to shop")
+        for text in ("select * from plans", "update plans set secret = 'x'", "copy plans to stdout",
+                     "select * from shop.plans", "select * from plans p, public.plans q"):
+            assert told(client, m.query(text)) == "42501 ReadyForQuery", text
+        assert len(client.rows("select * from plans where tenant_id = 1")) == 5
+        assert len(client.rows("select * from public.plans")) == 4
+
+
 # Names of tables in another encoding than the configuration's.
 
 @test(targets=FOREBAY)

@@ -309,6 +309,59 @@ TEST_F(ReportingFirewall, TablesHaveTheirModes) {
             Mode::enforce);
 }
 
+class WholeReportingFirewall : public Firewall {
+ protected:
+  static std::shared_ptr<Policy> rules() {
+    auto rules = policy();
+    rules->firewall = Mode::report;
+    return rules;
+  }
+  WholeReportingFirewall() : Firewall(rules()) {}
+};
+
+/// Also with a setting, whose rules are not only reported.
+TEST_F(WholeReportingFirewall, ValuesAreOnlyReported) {
+  for (const char* text :
+       {"SELECT * FROM orders WHERE tenant_id = 2",
+        "SELECT * FROM orders WHERE tenant_id = ANY ('{2}')",
+        "INSERT INTO orders (tenant_id) SELECT p0::int FROM (VALUES (2)) AS v (p0)"}) {
+    const auto found = check(text);
+    ASSERT_TRUE(found) << text;
+    EXPECT_EQ(found->mode, Mode::report) << text;
+    EXPECT_EQ(
+        found->message,
+        "table \"orders\" refused for tenants: a value for \"tenant_id\" is not the session's "
+        "tenant");
+  }
+  EXPECT_EQ(check("SELECT set_config('app.tenant_id', '2', false)")->mode, Mode::enforce);
+}
+
+class SchemaFirewall : public Firewall {
+ protected:
+  static std::shared_ptr<Policy> rules(std::vector<std::string> tables) {
+    auto rules = policy();
+    rules->tables = std::move(tables);
+    rules->report_tables = {"archive.orders", "notes"};
+    rules->shared_tables = {"public.plans"};
+    return rules;
+  }
+  SchemaFirewall() : Firewall(rules({"*"})) {}
+};
+
+/// Exceptions hold for certain tables only; what search_path finds may be another one.
+TEST_F(SchemaFirewall, NamesWithoutSchemaAreNoExceptions) {
+  EXPECT_EQ(check("SELECT * FROM archive.orders")->mode, Mode::report);
+  EXPECT_EQ(check("SELECT * FROM orders")->mode, Mode::enforce);
+  EXPECT_EQ(check("SELECT * FROM notes")->mode, Mode::report);
+  EXPECT_EQ(check("SELECT * FROM x.notes")->mode, Mode::report);
+  EXPECT_FALSE(check("SELECT * FROM public.plans"));
+  EXPECT_EQ(check("SELECT * FROM plans")->mode, Mode::enforce);
+  EXPECT_EQ(check("SELECT * FROM shop.plans")->mode, Mode::enforce);
+  const auto listed = rules({});
+  EXPECT_EQ(listed->mode_of("", "orders"), Mode::report);
+  EXPECT_EQ(listed->mode_of("shop", "orders"), Mode::off);
+}
+
 TEST(Tenant, NormalValues) {
   EXPECT_FALSE(normal_value(ColumnType::text, "caf\xc3\xa9"));
   EXPECT_EQ(normal_value(ColumnType::integer, "12"), "12");
