@@ -51,7 +51,7 @@ std::string_view state_of(ServerLink::Phase phase) {
 ClientFacts ClientSession::facts() const {
   ClientFacts facts;
   facts.database = login_ != nullptr ? login_->facts.database : pool_->key().database;
-  facts.user = login_ != nullptr ? login_->facts.user : pool_->key().user;
+  facts.user = login_ != nullptr ? login_->facts.user : user();
   facts.state = state_of(phase_);
   if (relay_.settings != nullptr) {
     const std::string* name = relay_.settings->find(kApplicationName);
