@@ -9,6 +9,7 @@
 
 #include "core/engine/shared.hpp"
 #include "core/statistics/report.hpp"
+#include "metrics/utf8.hpp"
 
 namespace forebay::metrics {
 namespace {
@@ -16,27 +17,6 @@ namespace {
 using core::FineHistogram;
 using core::PoolCounters;
 using core::StatementCounts;
-
-// How many bytes the character at the front has; 0 where it is no UTF-8.
-std::size_t character_size(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const std::size_t size = first < 0x80   ? 1
-                           : first < 0xc2 ? 0
-                           : first < 0xe0 ? 2
-                           : first < 0xf0 ? 3
-                           : first < 0xf5 ? 4
-                                          : 0;
-  if (size == 0 || size > text.size()) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  if (first == 0xe0 && byte(1) < 0xa0) return 0;
-  if (first == 0xed && byte(1) > 0x9f) return 0;
-  if (first == 0xf0 && byte(1) < 0x90) return 0;
-  if (first == 0xf4 && byte(1) > 0x8f) return 0;
-  return size;
-}
 
 /// Builds one object.
 class Object {

@@ -13,6 +13,7 @@
 #include "core/statistics/report.hpp"
 #include "metrics/families.hpp"
 #include "metrics/open_metrics.hpp"
+#include "metrics/utf8.hpp"
 
 namespace forebay::metrics {
 namespace {
@@ -181,6 +182,15 @@ void add_reloads(const core::ReloadCounters& reloads, std::vector<MetricFamily>&
       MetricType::Gauge, static_cast<double>(reloads.last_time.load()));
 }
 
+// One label that is no UTF-8, and Prometheus drops the whole scrape.
+void make_valid(std::vector<MetricFamily>& families) {
+  for (MetricFamily& made : families) {
+    for (ClientMetric& metric : made.metric) {
+      for (ClientMetric::Label& label : metric.label) label.value = valid_utf8(label.value);
+    }
+  }
+}
+
 }  // namespace
 
 std::string render(core::Shared& shared, const Process& process, Format format) {
@@ -204,6 +214,7 @@ std::string render(core::Shared& shared, const Process& process, Format format) 
     add_rules(*process.runtime, families);
     if (config.pgbouncer_metrics) add_pgbouncer(shared, *process.runtime, families);
   }
+  make_valid(families);
   std::string text = prometheus::TextSerializer().Serialize(families);
   return format == Format::text ? text : open_metrics(text, core::slow_report(shared));
 }

@@ -7,6 +7,8 @@
 #include <functional>
 #include <map>
 
+#include "metrics/utf8.hpp"
+
 namespace forebay::metrics {
 namespace {
 
@@ -18,7 +20,7 @@ using Samples = std::vector<const core::SlowSample*>;
 // As labels have it.
 std::string escaped(std::string_view value) {
   std::string out;
-  for (const char c : value) {
+  for (const char c : valid_utf8(value)) {
     if (c == '\\' || c == '"') out += '\\';
     out += c == '\n' ? std::string("\\n") : std::string(1, c);
   }

@@ -89,6 +89,7 @@ void add_pool_gauges(const core::Shared& shared, std::vector<MetricFamily>& fami
   std::map<std::pair<std::string, std::string>, std::array<double, kNames.size()>> pools;
   for (const auto& pool : shared.pools.all()) {
     const core::Pool::Counts counts = pool->counts();
+    if (counts.waiting == 0 && pool->statistics().blank()) continue;  // perhaps a made-up name
     if (counts.clients + counts.total + counts.waiting == 0) continue;
     const std::pair name{pool->key().database, pool->key().user};
     if (pools.size() >= kPoolsMax && !pools.contains(name)) continue;

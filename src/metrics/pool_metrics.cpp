@@ -193,7 +193,8 @@ void add_gauges(const core::Shared& shared, std::vector<MetricFamily>& families)
   std::size_t shown = 0;
   for (const auto& pool : shared.pools.all()) {
     const core::Pool::Counts counts = pool->counts();
-    if (counts.clients + counts.total + counts.waiting == 0) continue;  // perhaps a made-up name
+    if (counts.waiting == 0 && pool->statistics().blank()) continue;  // perhaps a made-up name
+    if (counts.clients + counts.total + counts.waiting == 0) continue;
     if (++shown > kPoolsMax) break;
     const Labels labels = labels_of(pool->key());
     const std::uint32_t active = counts.total - counts.opening - counts.parked;

@@ -14,7 +14,7 @@ from lab.declare import FOREBAY, test
 from lab.fake_patroni import FakePatroni
 from lab.lab import Lab
 from lab.process import run, wait_until
-from lab.scrape import get, get_json
+from lab.scrape import Scrape, get, get_json
 from lab.target import Database
 from lab.wire import refused
 
@@ -96,6 +96,35 @@ def every_expression_finds_something(lab: Lab) -> None:
         groups = get_json(prometheus.port, "/api/v1/rules")["data"]["groups"]
         return [rule for group in groups for rule in group["rules"] if rule["health"] != "ok"]
     wait_until(lambda: not unhealthy(), "every rule was evaluated")
+
+
+@test(targets=FOREBAY)
+def made_up_names_do_not_end_scraping(lab: Lab) -> None:
+    """Whoever is let in by the server has named its pool before that: any bytes."""
+    port = ports.claim()
+    target = lab.target(auth="server", users={}, wildcard=True,
+                        options={"http": f"127.0.0.1:{port}", "pgbouncer_metrics": True})
+    with target.connect() as client:
+        client.run("select 1")
+    prometheus = Prometheus(lab, port)
+    evil = "evil\udcff".encode("utf-8", "surrogateescape")
+    for user, database in ((evil, b"app"), (b"app", evil), (b"made_up", b"app")):
+        with target.open() as connection:
+            body = (b"\0\3\0\0user\0" + user + b"\0database\0" + database + b"\0\0")
+            connection.send((len(body) + 4).to_bytes(4, "big") + body)
+            connection.read()       # asked for a password, or refused
+            seen = Scrape(port)
+            assert not seen.samples_with("evil"), seen.text
+            assert not seen.samples_with("made_up"), seen.text
+        refused(lambda: target.connect("made_up", password="wrong"))
+    assert not Scrape(port).samples_with("made_up")
+    assert Scrape(port).samples_with("app")
+
+    def scrapes() -> int:
+        return int(prometheus.query("count_over_time(up[1h])")[0]["value"][1])
+    seen = scrapes()
+    wait_until(lambda: scrapes() > seen + 1, "Prometheus scrapes again")
+    assert not prometheus.query("min_over_time(up[1h]) == 0")
 
 
 @test(targets=FOREBAY)

@@ -488,6 +488,7 @@ Pool::Counts Pool::counts() const {
 }
 
 void Pool::client_came() {
+  statistics_->note_client();
   const std::lock_guard lock(mutex_);
   ++clients_;
 }

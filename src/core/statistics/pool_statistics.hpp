@@ -145,9 +145,12 @@ class PoolStatistics {
       if (const auto* counters = counters_[i].load(std::memory_order_acquire)) look(*counters);
     }
   }
-  /// Whether nothing was ever done: no client got further than its login.
+  /// A client has logged in. Any thread.
+  void note_client() noexcept { had_client_.store(true, std::memory_order_relaxed); }
+  /// Whether no client got further than its login: perhaps somebody made its names up. What servers
+  /// say to such logins is no sign of use.
   [[nodiscard]] bool blank() const noexcept {
-    return sum(&PoolCounters::client_bytes) == 0 && sum(&PoolCounters::server_bytes) == 0;
+    return !had_client_.load(std::memory_order_relaxed) && sum(&PoolCounters::assignments) == 0;
   }
 
  private:
@@ -155,6 +158,7 @@ class PoolStatistics {
 
   const std::size_t workers_;
   const std::unique_ptr<Place[]> counters_;
+  std::atomic<bool> had_client_{false};
 };
 
 }  // namespace forebay::core

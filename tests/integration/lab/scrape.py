@@ -38,5 +38,10 @@ class Scrape:
         return sum(value for known, its, value in self.samples if known == "forebay_" + name
                    and all(its.get(key) == wanted for key, wanted in labels.items()))
 
+    def samples_with(self, value: str) -> list[tuple[str, dict[str, str], float]]:
+        """Those of which some label has this in its value."""
+        return [sample for sample in self.samples
+                if any(value in each for each in sample[1].values())]
+
     def series(self, name: str) -> list[dict[str, str]]:
         return [its for known, its, _ in self.samples if known == "forebay_" + name]

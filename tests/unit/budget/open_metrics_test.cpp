@@ -23,6 +23,12 @@ std::string bucket(const std::string& user, const std::string& bound) {
          bound + "\"} 3";
 }
 
+TEST(OpenMetrics, an_exemplar_finds_a_name_that_is_no_utf8) {
+  const std::string text = bucket("u\\\\xff", "5") + '\n';
+  EXPECT_NE(open_metrics(text, {sample("u\xff", 2'000'000, 'b', '1')}).find(" # {trace_id="),
+            std::string::npos);
+}
+
 TEST(OpenMetrics, counters_are_named_without_total) {
   EXPECT_EQ(open_metrics("# HELP x_total Some x.\n# TYPE x_total counter\nx_total{a=\"b\"} 1\n"
                          "# HELP y Some y.\n# TYPE y gauge\ny 2\n"

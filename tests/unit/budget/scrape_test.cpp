@@ -32,5 +32,13 @@ TEST(Scrape, asks_no_worker_for_anything) {
   EXPECT_LT(first.size(), 100'000u);
 }
 
+TEST(Scrape, every_label_is_utf8) {
+  ListJournal journal;
+  core::Shared shared(1, journal);
+  shared.tenants.find_or_make("a\xff\"\xc3\xa9\xc3")->of(core::WorkerId(0)).statements.add();
+  const std::string line = "tenant_statements_total{tenant=\"a\\\\xff\\\"\xc3\xa9\\\\xc3\"} 1\n";
+  EXPECT_NE(metrics::render(shared, {}).find(line), std::string::npos);
+}
+
 }  // namespace
 }  // namespace forebay::test

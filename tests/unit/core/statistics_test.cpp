@@ -51,11 +51,20 @@ TEST(ErrorCounters, a_code_shows_nothing_but_letters_and_digits) {
 
 TEST(PoolStatistics, workers_are_summed_up) {
   PoolStatistics statistics(3);
-  EXPECT_TRUE(statistics.blank());
   statistics.of(WorkerId(0)).client_bytes.add(1);
   statistics.of(WorkerId(2)).client_bytes.add(2);
   EXPECT_EQ(statistics.sum(&PoolCounters::client_bytes), 3u);
-  EXPECT_FALSE(statistics.blank());
+}
+
+TEST(PoolStatistics, are_blank_until_a_client_has_logged_in_or_was_given_a_link) {
+  PoolStatistics logged_in(1);
+  logged_in.of(WorkerId(0)).server_bytes.add(100);  // a server refused a login
+  EXPECT_TRUE(logged_in.blank());
+  logged_in.note_client();
+  EXPECT_FALSE(logged_in.blank());
+  PoolStatistics reader(1);
+  reader.of(WorkerId(0)).assignments.add();
+  EXPECT_FALSE(reader.blank());
 }
 
 class Meter : public testing::Test {
