@@ -197,6 +197,56 @@ def tables_that_search_path_finds(lab: Lab) -> None:
         assert len(client.rows("select * from public.plans")) == 4
 
 
+# What an error quotes.
+
+EARLY = {
+    "secret::int = 0": "22P02", "secret::uuid is not null": "22P02",
+    "secret::json is not null": "22P02",
+    "split_part(secret, ' ', 1)::regclass is not null": "42P01",
+    "split_part(secret, ' ', 1)::regnamespace is not null": "3F000",
+    "secret::tsquery is not null": "42601",
+    "('_forebay_1 ' || secret)::tsquery is not null": "42601",
+    "current_setting(secret) is not null": "42704",
+    "date_trunc(secret, now()) is not null": "22023",
+    "secret::inet is not null": "22P02",
+}
+
+
+@test(targets=FOREBAY)
+def errors_show_no_rows(lab: Lab) -> None:
+    """The server evaluates a client's condition for rows that the tenant's drops."""
+    make_tables(lab)
+    with lab.direct().connect() as owner:
+        owner.run("create table slots (tenant_id int, during int4range, "
+                  "exclude using gist (during with &&))")
+        owner.run("insert into slots values (2, '[42,43)')")
+    target = start(lab, FIREWALL)
+    with target.connect() as client:
+        for condition, state in EARLY.items():
+            text = (f"select id from orders where id = 22 and {condition} and "
+                    f"tenant_id in ({', '.join('1' * 8)})")
+            answer = told(client, m.query(text))
+            assert answer == f"RowDescription {state} ReadyForQuery", (condition, answer)
+            answer = told(client, m.parse("", text), m.bind("", ""), m.execute(""), m.sync())
+            assert answer == f"ParseComplete BindComplete {state} ReadyForQuery", condition
+        error = client.error(m.query("select id from orders where id = 22 and secret::int = 0 and "
+                                     "tenant_id in (1, 1, 1, 1, 1, 1, 1, 1)"))
+        assert error.text == "invalid input syntax for type integer", error
+        error = client.error(m.query("insert into slots (tenant_id, during) values (1, '[1,99)')"))
+        assert error.sqlstate == "23P01" and b"42" not in error.body, error
+        # What a client has written itself, it may read.
+        for text, words in (("select * from nowhere", '"nowhere"'), ("select 'abc'::int", '"abc"'),
+                            ("select * from orders where tenant_id = 1 and id = 'abc'", '"abc"'),
+                            ("insert into orders (tenant_id, id) values (1, 11)", "11"),
+                            ("select 1 / 0", "division by zero")):
+            assert words.encode() in client.error(m.query(text)).body, text
+        error = client.error(m.parse("", "select $1::int"), m.bind("", "", ["abc"]), m.sync())
+        assert b'"abc"' in error.body, error
+        answer = client.messages(m.query("copy countries from stdin"), m.copy_data(b"abc\n"),
+                                 m.copy_done())
+        assert b'"abc"' in m.only(answer, b"E")[0].body, answer
+
+
 # Names of tables in another encoding than the configuration's.
 
 @test(targets=FOREBAY)

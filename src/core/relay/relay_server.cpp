@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/relay/relay.hpp"
+#include "core/relay/withheld.hpp"
 #include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
@@ -433,6 +434,7 @@ bool ServerRelay::refuse_changed() {
 // Errors about prepared statements name them as the server knows them; the client is told its own
 // name. Gives false when there is nothing to rewrite.
 bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
+  if (tell_without_values(client_, link_, item.message.body, to_client_)) return true;
   if (sqlstate != pg::sqlstate::kInvalidStatementName &&
       sqlstate != pg::sqlstate::kDuplicatePreparedStatement &&
       sqlstate != pg::sqlstate::kProtocolViolation && sqlstate != pg::sqlstate::kSyntaxError) {

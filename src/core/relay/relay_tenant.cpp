@@ -4,6 +4,7 @@
 #include "core/relay/converted_names.hpp"
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
+#include "core/relay/withheld.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
@@ -20,6 +21,31 @@ using pg::Frontend;
 constexpr std::string_view kRefusedText = "refused_by_forebay";
 /// No statement has this name.
 constexpr std::string_view kRefusedName = "_forebay_refused";
+/// Its detail has the row in the way.
+constexpr Bytes kExclusionViolation = "23P01";
+
+/// SQLSTATEs of errors that speak of the session, of locks, of what the statement itself writes, or
+/// in words of the operator's own (RAISE).
+bool tells_of_no_row(Bytes sqlstate) noexcept {
+  constexpr Bytes kClasses[] = {"08", "23", "25", "26", "28", "34", "38", "39",
+                                "3B", "40", "53", "55", "57", "58", "HV", "P0"};
+  return std::find(std::begin(kClasses), std::end(kClasses), sqlstate.substr(0, 2)) !=
+             std::end(kClasses) ||
+         sqlstate == pg::sqlstate::kInsufficientPrivilege ||
+         sqlstate == pg::sqlstate::kDuplicatePreparedStatement;
+}
+
+/// Up to the first that may be a value.
+Bytes without_quotes(Bytes message) noexcept {
+  const auto* end = std::find_if(message.begin(), message.end(), [](char c) {
+    return c == '"' || c == '\'' || c == ':' || (c >= '0' && c <= '9') || (c & 0x80) != 0;
+  });
+  message = message.substr(0, static_cast<std::size_t>(end - message.begin()));
+  while (!message.empty() && (message.back() == ' ' || message.back() == '(')) {
+    message.remove_suffix(1);
+  }
+  return message;
+}
 
 }  // namespace
 
@@ -224,6 +250,40 @@ void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std:
       expected.unnamed_change = link.unnamed_change;
   }
   push(link, std::move(expected));
+}
+
+bool tell_without_values(const ClientRelayState* client, LinkRelayState& link, Bytes error,
+                         Conduit& to_client) {
+  if (client == nullptr || client->tenant == nullptr ||
+      client->tenant->policy->firewall != tenant::Mode::enforce) {
+    return false;
+  }
+  const auto fields = pg::backend::Fields::parse(error);
+  const bool excludes = fields.sqlstate == kExclusionViolation;
+  if (fields.fatal() || (tells_of_no_row(fields.sqlstate) && !excludes)) return false;
+  // No row is read yet.
+  const Request request = link.expected.head_request();
+  if (request == Request::parse || request == Request::bind) return false;
+  bool of_rows = !fields.detail.empty() || !fields.hint.empty();
+  for (std::size_t at = 0; at < error.size() && error[at] != '\0';) {
+    const std::size_t end = std::min(error.find('\0', at), error.size());
+    const Bytes value = error.substr(at + 1, end - at - 1);
+    // With a position it is about the text; of what a client copies in, it is the client's.
+    if (error[at] == 'P' || (error[at] == 'W' && value.starts_with("COPY "))) return false;
+    of_rows = of_rows || error[at] == 'W';
+    at = end + 1;
+  }
+  const Bytes words = excludes ? fields.message : without_quotes(fields.message);
+  if (!of_rows && words == fields.message) return false;
+  pg::write_error(to_client.insert(),
+                  {"ERROR",
+                   fields.sqlstate,
+                   words.find(' ') == Bytes::npos ? Bytes("an error about a value") : words,
+                   {},
+                   "What it is about is not told, since it may be of another tenant's "
+                   "row: the server's log has it."});
+  link.rest = Disposition::discard;
+  return true;
 }
 
 bool ServerRelay::tell_refusal(const SpecialReply* special) {
