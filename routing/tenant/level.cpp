@@ -102,6 +102,7 @@ Judge::Range Judge::from(List* clause, Level& level) {
 
 Judge::Range Judge::source(Node* node, Level& level, std::size_t depth) {
   const Range none{level.leaves.size(), level.leaves.size(), false};
+  const bool before = filters_;
   if (depth > kJoinDepthMax || level.leaves.size() > kLeavesMax) {
     refuse("it has more joins than are looked at");
     return none;
@@ -126,7 +127,7 @@ Judge::Range Judge::source(Node* node, Level& level, std::size_t depth) {
     }
     case T_RangeFunction: {
       auto* function = as<RangeFunction>(node);
-      const bool before = std::exchange(filters_, filters_ || !has_values_only(function));
+      filters_ = filters_ || !has_values_only(function);
       children(node, level.names, &level);
       filters_ = before;
       const Range range = derived(function->alias, {}, level);
@@ -134,8 +135,9 @@ Judge::Range Judge::source(Node* node, Level& level, std::size_t depth) {
       return range;
     }
     case T_RangeTableFunc:
-      push_condition(as<RangeTableFunc>(node)->docexpr, level.names, &level);
-      children(node, level.names, &level, {as<RangeTableFunc>(node)->docexpr});
+      filters_ = true;
+      children(node, level.names, &level);
+      filters_ = before;
       return derived(as<RangeTableFunc>(node)->alias, "xmltable", level);
     case T_JoinExpr:
       return join(as<JoinExpr>(node), level, depth);
