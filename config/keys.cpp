@@ -299,8 +299,8 @@ Keys<Config> forebay_keys() {
       key(kSection, "statement_statistics", Effect::restart, &C::statement_statistics,
           Count{0, 100'000},
           "Statements that each worker counts one by one, by their text without literals; the "
-          "others are summed up. 0 for none; slow statements then are shown without text, unless "
-          "slow_query_text says full."),
+          "others are summed up. 0 for none; slow statements then are shown with their text only "
+          "where they came first in a transaction, unless slow_query_text says full."),
   };
 }
 

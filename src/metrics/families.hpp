@@ -44,8 +44,7 @@ void add_pgbouncer(const core::Shared& shared, const core::Runtime& runtime,
                    std::vector<MetricFamily>& families);
 
 /// So many statements, those that took most time, by their shapes.
-void add_statements(const core::Shared& shared, std::size_t limit,
-                    std::vector<MetricFamily>& families);
+void add_statements(core::Shared& shared, std::size_t limit, std::vector<MetricFamily>& families);
 
 /// What the tenants did that use most, and the others together; nothing without tenants.
 void add_tenants(core::Shared& shared, std::vector<MetricFamily>& families);

@@ -119,6 +119,10 @@ constexpr CounterLine kCounters[] = {
      "idle_transaction_timeout"},
     {"timeouts_total", kTimeouts, &core::Counters::client_idle_timeouts, "kind",
      "client_idle_timeout"},
+    {"timeouts_total", kTimeouts, &core::Counters::query_wait_timeouts, "kind",
+     "query_wait_timeout"},
+    {"timeouts_total", kTimeouts, &core::Counters::client_login_timeouts, "kind",
+     "client_login_timeout"},
 };
 
 void add_counters(const std::vector<core::Counters>& workers, std::vector<MetricFamily>& families) {

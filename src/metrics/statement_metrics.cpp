@@ -1,5 +1,6 @@
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 #include "core/engine/shared.hpp"
 #include "core/statistics/report.hpp"
@@ -8,18 +9,17 @@
 
 namespace forebay::metrics {
 
-void add_statements(const core::Shared& shared, std::size_t limit,
-                    std::vector<MetricFamily>& families) {
+void add_statements(core::Shared& shared, std::size_t limit, std::vector<MetricFamily>& families) {
   using Type = MetricType;
-  core::StatementReport report = core::statement_report(shared);
-  core::order_rows(report.rows, core::StatementOrder::total_time, limit);
+  const std::vector<core::StatementRow> leaders =
+      shared.statement_leaders.follow(core::statement_report(shared).rows, limit);
   MetricFamily calls = family("top_statement_calls_total",
                               "Executions of the statements that take most time.", Type::Counter);
   MetricFamily errors = family("top_statement_errors_total", "Those that failed.", Type::Counter);
   MetricFamily rows = family("top_statement_rows_total", "Their rows.", Type::Counter);
   MetricFamily seconds =
       family("top_statement_seconds_total", "Where their time went.", Type::Counter);
-  for (const core::StatementRow& row : report.rows) {
+  for (const core::StatementRow& row : leaders) {
     const Labels labels = {
         {"shape", hexadecimal(row.shape)}, {"database", row.database}, {"user", row.user}};
     add(calls, static_cast<double>(row.counts.calls), labels);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any, Optional
 
 from lab import messages as m
@@ -10,8 +11,9 @@ from lab import ports
 from lab.declare import FOREBAY, test
 from lab.lab import Lab
 from lab.process import run, wait_until
-from lab.scrape import Scrape, get
+from lab.scrape import Scrape, get, get_json
 from lab.target import Target
+from lab.wire import Connection
 
 
 class Observed:
@@ -165,3 +167,123 @@ def errors_are_told_apart(lab: Lab) -> None:
     assert seen.sum("errors_total", source="server") == 102, seen.text
     assert seen.sum("errors_total", source="forebay") == 1, seen.text
     assert len(seen.series("errors_total")) <= 70, len(seen.series("errors_total"))
+
+
+@test(targets=FOREBAY)
+def each_transaction_of_a_pipeline_counts(lab: Lab) -> None:
+    observed = Observed(lab)
+    batch = [m.parse("", "select 1"), m.bind("", ""), m.execute(""), m.sync()]
+    with observed.target.connect() as client:
+        client.run("select 1")
+        before = observed.scrape().sum("transactions_total")
+        client.messages(*[m.query("select 1")] * 4, readies=4)
+        assert observed.scrape().sum("transactions_total") == before + 4
+        for _ in range(10):
+            client.messages(*batch * 10, readies=10)
+    seen = observed.scrape()
+    assert seen.sum("transactions_total") == before + 104, seen.text
+    assert seen.sum("transaction_duration_seconds_count") == before + 104, seen.text
+
+
+@test(targets=FOREBAY)
+def errors_of_ours_are_told_apart(lab: Lab) -> None:
+    """By the code that the client was told: of rules, of timeouts, of lost connections."""
+    port = ports.claim()
+    rules = [{"name": "no_do", "kinds": ["do"], "error": "no"},
+             {"name": "fast", "functions": ["pg_sleep"], "statement_timeout": "100ms"}]
+    target = lab.target(rules=rules, options={"http": f"127.0.0.1:{port}",
+                                              "statement_statistics": 100})
+    mine = "datname = 'app' and query like '%the_lost_one%' and pid <> pg_backend_pid()"
+    with target.connect() as client:
+        client.error(m.query("do $$ begin end $$"))
+        client.error(m.query("select pg_sleep(10)"))
+        client.run("begin")
+        client.send(m.query("select pg_advisory_xact_lock(1) as the_lost_one, "
+                            "count(*) from generate_series(1, 1e10)"))
+        wait_until(lambda: lab.postgres.rows(
+            f"select pg_terminate_backend(pid) from pg_stat_activity where {mine}") != [], "it")
+        answer = client.until_ready()
+        lost = m.only(answer, b"E")[0].fields()["C"]
+        client.error(m.query("select 1"))
+        client.run("rollback")
+    seen = Scrape(port)
+    codes = {code: seen.sum("errors_total", source="forebay", sqlstate=code)
+             for code in ("42501", "57014", lost, "25P02")}
+    assert lost == "40001" and set(codes.values()) == {1}, (codes, seen.text)
+    assert seen.sum("errors_total", source="server") == 0, seen.text
+    rows = get_json(port, "/statements?limit=100")["statements"]
+    row = [row for row in rows if "the_lost_one" in row["text"]]
+    assert [(one["calls"], one["errors"]) for one in row] == [(1, 1)], rows
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def a_wait_that_fails_is_seen(lab: Lab) -> None:
+    observed = Observed(lab, pool_size=1, options={
+        "query_wait_timeout": "300ms", "slow_query_threshold": "200ms",
+        "statement_statistics": 100})
+    batch = [m.parse("", "select 1 as in_vain"), m.bind("", ""), m.execute(""), m.sync()]
+    with observed.target.connect() as client, observed.target.connect() as other:
+        client.run("begin")
+        before = observed.scrape().sum("client_wait_seconds_sum")
+        other.error(m.query("select 1 as in_vain"))
+        other.error(*batch)
+        client.run("rollback")
+    seen = observed.scrape()
+    assert seen.sum("client_wait_seconds_sum") - before >= 0.6, seen.text
+    assert seen.sum("timeouts_total", kind="query_wait_timeout") == 2, seen.text
+    slow = get_json(observed.port, "/slow")["slow"]
+    assert [sample["sqlstate"] for sample in slow] == ["57014"] * 2, slow
+    assert all(sample["wait_seconds"] >= 0.3 and "in_vain" in sample["text"] for sample in slow)
+    rows = get_json(observed.port, "/statements")["statements"]
+    row = [row for row in rows if "in_vain" in row["text"]]
+    assert [(one["calls"], one["errors"]) for one in row] == [(2, 2)], rows
+
+
+@test(targets=FOREBAY)
+def a_login_that_takes_too_long_is_counted(lab: Lab) -> None:
+    observed = Observed(lab, options={"client_login_timeout": "200ms"})
+    with Connection(observed.target.address) as silent:
+        silent.until_end()
+    assert observed.scrape().sum("timeouts_total", kind="client_login_timeout") == 1
+
+
+@test(targets=FOREBAY)
+def a_slow_trigger_is_the_servers(lab: Lab) -> None:
+    """The client sends what is copied as fast as it is taken."""
+    with lab.postgres.admin("app") as admin:
+        admin.run("drop table if exists slowly")
+        admin.run("create table slowly (a text)")
+        admin.run("create or replace function sleeps() returns trigger language plpgsql as "
+                  "$$ begin perform pg_sleep(0.02); return null; end $$")
+        admin.run("create trigger sleeps before insert on slowly for each row "
+                  "execute function sleeps()")
+        admin.run("grant all on slowly to app")
+    observed = Observed(lab)
+    row = b"x" * 200_000 + b"\n"
+    with observed.target.connect() as client:
+        client.send(m.query("copy slowly from stdin"))
+        client.read_until(b"G")
+        for _ in range(100):
+            client.send(m.copy_data(row))
+        client.send(m.copy_done())
+        client.until_ready()
+    wait, server, transfer = blame(observed.scrape())
+    assert server >= 1 and server > wait and server > transfer, (wait, server, transfer)
+
+
+@test(targets=FOREBAY)
+def a_silent_client_holds_its_copy_up(lab: Lab) -> None:
+    observed = Observed(lab)
+    with observed.target.connect() as client:
+        client.run("begin; create temporary table copied (a int)")
+        client.send(m.query("copy copied from stdin"))
+        client.read_until(b"G")
+        client.send(m.copy_data(b"1\n"))
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began >= 0.4, "some time")
+        client.send(m.copy_data(b"2\n"), m.copy_done())
+        client.until_ready()
+        client.run("rollback")
+    wait, server, transfer = blame(observed.scrape())
+    assert transfer >= 0.3 and transfer > wait and transfer > server, (wait, server, transfer)

@@ -137,9 +137,15 @@ def statements_are_counted_only_where_it_was_asked_for(lab: Lab) -> None:
     port = ports.claim()
     target = lab.target(options={"http": f"127.0.0.1:{port}", "slow_query_threshold": "1ms"})
     with target.connect() as client:
-        client.run("select pg_sleep(0.01)")
+        for n in range(10):
+            client.run(f"select pg_sleep(0.01) as at_{n}")
+            client.messages(m.parse("", f"select pg_sleep($1) as unnamed_{n}"),
+                            m.bind("", "", ["0.01"]), m.execute(""), m.sync())
     assert get_json(port, "/statements")["statements"] == []
-    assert [sample["text"] for sample in get_json(port, "/slow")["slow"]] == [""]
+    texts = {sample["text"].replace(" ", "") for sample in get_json(port, "/slow")["slow"]}
+    wanted = {f"selectpg_sleep(?)asat_{n}" for n in range(10)}
+    wanted |= {f"selectpg_sleep($1)asunnamed_{n}" for n in range(10)}
+    assert texts == wanted, texts
     ports.release(port)
 
 
@@ -170,6 +176,38 @@ def a_flood_of_statements_pushes_nothing_out(lab: Lab) -> None:
     everything = sum(row["calls"] for row in report["statements"]) + report["other"]["calls"]
     assert everything == 2100, everything
     assert "noise" not in get(port, "/metrics") and "xxxx" not in get(port, "/metrics")
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def noise_pushes_out_nothing_that_takes_time(lab: Lab) -> None:
+    port = ports.claim()
+    target = observed(lab, port, {"statement_statistics": 50, "statement_metrics": 1,
+                                  "workers": 1})
+    with target.connect() as client:
+        for n in range(2):
+            client.run("select pg_sleep(0.5)")
+            for i in range(1500):
+                client.run(f"select 1 as noise_{n}_{i}")
+    assert statement(port, "select pg_sleep(?)")["calls"] == 2
+    assert Scrape(port).sum("top_statement_calls_total") == 2
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def a_portal_read_in_parts_is_one_call(lab: Lab) -> None:
+    port = ports.claim()
+    target = observed(lab, port)
+    with target.connect() as client:
+        client.run("begin")
+        client.messages(m.parse("", "select 1 as part from generate_series(1, 5)"),
+                        m.bind("c", ""), m.execute("c", 2), m.sync())
+        client.run("select 2")
+        client.messages(m.execute("c", 2), m.sync())
+        client.messages(m.execute("c", 2), m.sync())
+        client.run("commit")
+    row = statement(port, "select ? as part from generate_series(?,?)")
+    assert (row["calls"], row["rows"]) == (1, 5), row
     ports.release(port)
 
 

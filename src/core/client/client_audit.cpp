@@ -2,6 +2,7 @@
 
 #include "core/client/client_session.hpp"
 #include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
 #include "core/server/server_link.hpp"
 
 // The audit log: whose a statement was, and what is never answered.
@@ -18,6 +19,24 @@ void ClientSession::keep_audit(const ServerLink* link) {
     audit.add(std::move(record));
   }
   audit.fresh().clear();
+}
+
+void ClientSession::keep_samples(const ServerLink* link) {
+  std::vector<SlowSample>& fresh = engine_.measures().fresh;
+  for (SlowSample& sample : fresh) {
+    if (link != nullptr) sample.host = to_string(link->host());
+    describe(sample);
+    engine_.measures().slow.add(std::move(sample));
+  }
+  fresh.clear();
+}
+
+// The statement at the front of the stash is answered with an error, after it waited so long.
+void ClientSession::measure_refused(const Refused& reason, Duration waited) {
+  const Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+  relay.measure_refused(stash_.view(), pool_->statistics().of(engine_.id()),
+                        pool_->settings().slow_query_threshold, reason.sqlstate, waited);
+  if (!engine_.measures().fresh.empty()) keep_samples(nullptr);
 }
 
 // The client or its server connection goes: what it asked for may have been done or not.

@@ -124,6 +124,7 @@ void ClientSession::on_timer(void* self) {
   switch (session.phase_) {
     case Phase::waiting:
       session.engine_.counters().waits_failed.add();
+      session.engine_.counters().query_wait_timeouts.add();
       session.reject(
           {pg::sqlstate::kQueryCanceled,
            "canceling statement: " +
@@ -136,6 +137,9 @@ void ClientSession::on_timer(void* self) {
       const milliseconds wait = session.pool_->settings().query_wait_timeout;
       const milliseconds login = session.engine_.config().client_login_timeout;
       const bool shorter = wait.count() > 0 && (login.count() == 0 || wait < login);
+      (shorter ? session.engine_.counters().query_wait_timeouts
+               : session.engine_.counters().client_login_timeouts)
+          .add();
       session.fatal({pg::sqlstate::kTooManyConnections,
                      shorter ? none_free_within("query_wait_timeout", wait)
                              : none_free_within("client_login_timeout", login),
@@ -161,6 +165,7 @@ void ClientSession::on_timer(void* self) {
       session.close("the client did not hang up");
       return;
     default:
+      session.engine_.counters().client_login_timeouts.add();
       session.note(Weight::warning, "login_timeout", "login took longer than client_login_timeout");
       session.fatal({pg::sqlstate::kInvalidAuthorization,
                      "canceling authentication due to timeout (client_login_timeout)"});
@@ -310,6 +315,7 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     note(Weight::warning, "server_connection_lost", reason);
     Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
         .on_link_lost(link.relay(), reason);
+    if (!engine_.measures().fresh.empty()) keep_samples(&link);
     send_own();
     holds_ready();  // it may have been lost behind the answer
     if (link.relay().settings_refused && !stash_.empty() && relay_.lost == nullptr &&
@@ -332,8 +338,10 @@ void ClientSession::link_lost(ServerLink& link, const std::string& reason, bool 
     stream_->reset();
     close("the server connection was lost in the middle of a message: " + reason);
   } else {
-    fatal(Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
-              .what_is_lost(link.relay(), reason));
+    const Refused why = Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+                            .what_is_lost(link.relay(), reason);
+    if (!engine_.measures().fresh.empty()) keep_samples(&link);
+    fatal(why);
   }
 }
 

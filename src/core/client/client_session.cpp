@@ -176,6 +176,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (phase_ == Phase::linked) {
       link_->relay().meter.pool->client_bytes.add(consumed);
       if (relay_.tenant != nullptr) relay_.tenant->client.counters()->received_bytes.add(consumed);
+      if (link_->relay().expected.copying_in()) follow_copy();
     }
     pace(consumed);
     return consumed;
@@ -313,7 +314,19 @@ void ClientSession::on_writable() {
 
 void ClientSession::link_writable() {
   continue_input();
+  if (phase_ == Phase::linked && link_->relay().expected.copying_in()) follow_copy();
   settle();
+}
+
+// In a COPY FROM the server waits for its client only when it has taken all that there is.
+void ClientSession::follow_copy() {
+  if (link_->relay().streaming) return;
+  StatementMeter& meter = link_->relay().meter;
+  if (link_->sent_all()) {
+    meter.hold(engine_.now());
+  } else {
+    meter.let_go(engine_.now());
+  }
 }
 
 void ClientSession::server_done() {
@@ -480,6 +493,7 @@ void ClientSession::wait_failed(const Refused& reason) {
     const Pool::Counts counts = pool_->counts();
     const bool hopeless = !counts.reopens && counts.total == 0;
     if (hopeless) {
+      measure_refused(reason, engine_.now() - waiting_since_);
       fatal(reason);
     } else {
       reject(reason);
@@ -505,13 +519,13 @@ void ClientSession::reject(const Refused& reason) {
   timer_.cancel();
   enter(Phase::idle);
   if (throttle_ != nullptr) leave_limits();
-  refuse_statement(reason);
+  refuse_statement(reason, engine_.now() - waiting_since_);
 }
 
 // The statement at the front of the stash is answered with an error.
-void ClientSession::refuse_statement(const Refused& reason) {
+void ClientSession::refuse_statement(const Refused& reason, Duration waited) {
   pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
-  if (relay_.tenant != nullptr) relay_.tenant->client.counters()->errors.add();
+  measure_refused(reason, waited);
   std::string& out = engine_.to_client().insert();
   pg::write_error(out, reason.report("ERROR"));
   Stash input = std::move(stash_);

@@ -134,6 +134,8 @@ class ClientSession final : public StreamEvents {
   void describe(SlowSample& sample) const;
   /// The same of what the audit log has to say of this event; `link` may be null.
   void keep_audit(const ServerLink* link);
+  /// The same for slow statements; null: no server was asked.
+  void keep_samples(const ServerLink* link);
   /// Everything that the server said was handled: is the transaction over?
   void server_done();
   /// The link takes bytes again.
@@ -276,6 +278,7 @@ class ClientSession final : public StreamEvents {
   void hold_over();
   void end_hold();
   void reject_held(const Refused& reason);
+  void measure_refused(const Refused& reason, Duration waited);
   void leave_limits();
   void pace(std::size_t bytes);
   static void on_pace(void* self);
@@ -302,7 +305,7 @@ class ClientSession final : public StreamEvents {
   void ask_over();
   void count_pins(Pins pins);
   void reject(const Refused& reason);
-  void refuse_statement(const Refused& reason);
+  void refuse_statement(const Refused& reason, Duration waited = {});
   void stop_waiting();
   void update_reading();
   [[nodiscard]] bool suspendable() const noexcept;
@@ -311,6 +314,7 @@ class ClientSession final : public StreamEvents {
   void leave();
   void send_both();
   void send_own();
+  void follow_copy();
   void probe();
   void close_after_sending();
   void finish();

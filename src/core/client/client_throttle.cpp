@@ -190,6 +190,7 @@ void ClientSession::hold_over() {
     end_hold();
   } else {
     engine_.counters().waits_failed.add();
+    engine_.counters().query_wait_timeouts.add();
     if (throttle.indebted) {
       reject_held(indebtedness());
       return;
@@ -296,9 +297,10 @@ bool ClientSession::admit(const StatementLimit& limit) {
 }
 
 void ClientSession::reject_held(const Refused& reason) {
+  const Duration waited = engine_.now() - throttle_->since;
   leave_limits();
   if (phase_ == Phase::held) enter(Phase::idle);
-  refuse_statement(reason);
+  refuse_statement(reason, waited);
 }
 
 // The transaction, or the statement, is over, or will not be.

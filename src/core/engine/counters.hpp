@@ -54,6 +54,8 @@ struct alignas(64) Counters {
   Counter transaction_timeouts;
   Counter idle_transaction_timeouts;
   Counter client_idle_timeouts;
+  Counter query_wait_timeouts;
+  Counter client_login_timeouts;
   Counter auth_lookups;  ///< users that auth_query was asked for
   Counter auth_lookups_failed;
   Counter replica_batches;        ///< sent to a replica, for it only reads

@@ -16,6 +16,7 @@
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/statement_catalog.hpp"
 #include "core/statistics/measures.hpp"
+#include "core/statistics/statement_leaders.hpp"
 #include "core/statistics/tenant_learning.hpp"
 #include "core/statistics/tenant_statistics.hpp"
 #include "forebay/base/endpoint.hpp"
@@ -83,6 +84,7 @@ struct Shared {
   ListenerNames listeners;
   TenantDirectory tenants;
   TenantLearnings learning;
+  StatementLeaders statement_leaders;
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;
   /// The console whose order it is that nothing is read, or is about to be; 0: none.

@@ -195,6 +195,16 @@ bool ExpectedReplies::owes_earlier_batch() const noexcept {
   return false;
 }
 
+bool ExpectedReplies::owes_statement() const noexcept {
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Expected& expected = at(i);
+    if (expected.disposition != Disposition::forward) continue;
+    if (is_statement(expected.request)) return true;
+    if (expected.request == Request::sync) return false;
+  }
+  return false;
+}
+
 bool ExpectedReplies::may_end_server() const noexcept {
   bool may = false;
   each([&may](const Expected& expected) {

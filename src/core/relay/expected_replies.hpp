@@ -35,6 +35,12 @@ constexpr bool ends_with_ready(Request request) noexcept {
   return request == Request::query || request == Request::function_call || request == Request::sync;
 }
 
+/// These run something of the client's.
+constexpr bool is_statement(Request request) noexcept {
+  return request == Request::query || request == Request::execute ||
+         request == Request::function_call;
+}
+
 /// What to do with the reply.
 enum class Disposition : std::uint8_t {
   forward,  ///< to the client: it asked
@@ -209,6 +215,8 @@ class ExpectedReplies {
   /// Whether the last thing asked was the client's own, is complete, and is not answered to its
   /// end.
   [[nodiscard]] bool owes_client() const noexcept;
+  /// Whether there is a statement in what the client asked next: a batch, or a Query.
+  [[nodiscard]] bool owes_statement() const noexcept;
   /// Whether the last request that was pushed leaves a batch open: its Sync is still to come.
   [[nodiscard]] bool batch_open() const noexcept { return batch_open_; }
   /// Whether a batch failed whose Sync is still to come: the server skips everything until then.

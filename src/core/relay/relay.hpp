@@ -80,6 +80,10 @@ class Relay {
   /// The link is taken from the client and its transaction rolled back. Nothing is owed. `told`:
   /// the client has been told why.
   void give_up_transaction(LinkRelayState& link, const Refused& why, bool told);
+  /// No server was asked for the statement with which this begins: it waited in vain, or was not
+  /// let in. Counts it, with the error that is its answer.
+  void measure_refused(Bytes said, PoolCounters& pool, Duration slow_after, Bytes sqlstate,
+                       Duration waited) const;
   /// In which the client sends and gets texts; empty where nobody has said.
   [[nodiscard]] std::string encoding() const;
   /// Asks what the link holds of the session; the answer unpins.
@@ -290,8 +294,10 @@ class Relay {
   void supply(LinkRelayState& link, Request request, NameChange change);
   void push(LinkRelayState& link, Expected&& expected);
   void measure(LinkRelayState& link, Expected& expected);
-  [[nodiscard]] std::unique_ptr<StatementNote> note_of(Bytes text,
-                                                       const LinkRelayState& link) const;
+  void measure_part(const pg::Message& message, StatementMeter& meter) const;
+  [[nodiscard]] std::unique_ptr<StatementNote> note_of(Bytes text, Duration slow_after) const;
+  [[nodiscard]] bool measure_loss(LinkRelayState& link, Bytes sqlstate);
+  void measure_lost(LinkRelayState& link, StatementSent&& sent, Bytes sqlstate);
   [[nodiscard]] std::string foreign_name(Bytes name) const;
 
   // The setting of a tenant.
@@ -354,16 +360,17 @@ class ServerRelay {
   Verdict on_error(const Item& item);
   void on_done(const Expected& expected);
   void on_described(const Item& item, const NameChange& change);
-  bool refuse_changed();
+  /// What the client is told of an error.
+  struct Told {
+    Bytes sqlstate;
+    bool ours = false;  ///< not what the server said
+  };
+  bool refuse_changed(Told& told);
   bool run_again(const SpecialReply* special);
   [[nodiscard]] bool measured() const noexcept;
   void measure(pg::Backend type, const ExpectedReplies::Taken& taken);
-  void measure_error(Bytes sqlstate, const ExpectedReplies::Taken& taken);
+  void measure_error(const Told& told, const ExpectedReplies::Taken& taken);
   void close_statement();
-  [[nodiscard]] SlowSample sample_of(const StatementMeter::Open& open,
-                                     const TimeSplit& split) const;
-  void take_sample(const StatementMeter::Open& open, const TimeSplit& split);
-  void take_record(const StatementMeter::Open& open, const TimeSplit& split);
   void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
   void on_suspended(Disposition disposition, const SpecialReply* special);
   void on_command(Bytes tag, const SpecialReply* special);
@@ -379,12 +386,12 @@ class ServerRelay {
   void on_notice(const Item& item);
   void on_notification(const Item& item);
   void pass(const Item& item, Disposition disposition);
-  bool tell_overrun(Bytes sqlstate);
+  bool tell_overrun(Told& told);
   void pass_to_client(Bytes bytes, char type);
   void note_refusal(const pg::backend::Fields& fields);
-  bool tell_replica_refuses(const pg::backend::Fields& fields);
+  bool tell_replica_refuses(const pg::backend::Fields& fields, Told& told);
   bool rewrite_error(const Item& item, Bytes sqlstate);
-  bool tell_refusal(const SpecialReply* special);
+  bool tell_refusal(const SpecialReply* special, Told& told);
   void warn_of_pins(Pins before);
   [[nodiscard]] bool told_by_hub(Bytes channel) const;
   bool holds_ready();

@@ -120,7 +120,7 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
 }
 
 Refused Relay::what_is_lost(LinkRelayState& link, const std::string& reason) {
-  const std::vector<Expected> owed = link.expected.give_up();
+  std::vector<Expected> owed = link.expected.give_up();
   const bool commits = std::any_of(owed.begin(), owed.end(), [](const Expected& expected) {
     return expected.ends == Ends::commits;
   });
@@ -129,6 +129,13 @@ Refused Relay::what_is_lost(LinkRelayState& link, const std::string& reason) {
     const Loss loss = loss_of(true, true, false);
     why.sqlstate = loss.sqlstate;
     why.detail = loss.detail;
+  }
+  bool blames = measure_loss(link, why.sqlstate);
+  for (Expected& expected : owed) {
+    if (!blames) break;
+    if (expected.disposition != Disposition::forward || !is_statement(expected.request)) continue;
+    measure_lost(link, std::move(expected.sent), why.sqlstate);
+    blames = false;
   }
   return why;
 }
@@ -149,28 +156,33 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   std::string& out = out_.to_client.insert();
   bool failed = skipping;  // the batch at hand
   bool skipped = skipping;
-  bool ended = false;  // the transaction, as far as the client knows
-  for (const Expected& expected : owed) {
+  bool ended = false;   // the transaction, as far as the client knows
+  bool blames = false;  // the next statement, for the error
+  const auto tell = [&] {
+    pg::write_error(out, report);
+    failed = told = true;
+    if (link.meter.pool != nullptr) link.meter.pool->own_errors.add(report.sqlstate);
+    blames = measure_loss(link, report.sqlstate);
+  };
+  for (Expected& expected : owed) {
     if (!is_clients(expected)) continue;
     // PostgreSQL, too, is out of a transaction when its COMMIT has failed, and drivers know it.
     const bool ends = expected.ends == Ends::commits || expected.ends == Ends::rolls_back;
     ended = ended || (ends && !skipped);
     const bool ready = ends_with_ready(expected.request);
-    if (!failed) {  // a Sync, too: what was answered before it is not committed
-      pg::write_error(out, report);
-      failed = told = true;
+    if (!failed) tell();  // a Sync, too: what was answered before it is not committed
+    if (blames && is_statement(expected.request)) {
+      measure_lost(link, std::move(expected.sent), report.sqlstate);
+      blames = false;
     }
     const bool withheld = expected.special != nullptr && expected.special->withhold_ready;
     if (!ready || withheld) continue;
     out += std::exchange(reports, {});
     pg::write_ready_for_query(
         out, in_transaction && !ended ? TransactionStatus::failed : TransactionStatus::idle);
-    failed = skipped = false;
+    failed = skipped = blames = false;
   }
-  if (batch_open && !failed) {
-    pg::write_error(out, report);
-    failed = told = true;
-  }
+  if (batch_open && !failed) tell();
   ServerRelay::undo(owed, link, &client_);
   client_.skip_to_sync = failed || (batch_open && skipping);
   client_.drop_rest = client_.framer.rest() > 0;
@@ -186,6 +198,7 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
   client_.lost->told = told;
   client_.lost->failed = told || skipping || link.status == TransactionStatus::failed;
   client_.lost->reports = std::move(reports);
+  client_.lost->counters = link.meter.pool;
 }
 
 // ---------------------------------------------------------------- what may be sent again
@@ -416,13 +429,17 @@ void Relay::ready_lost(TransactionStatus status) {
 void Relay::refuse_lost() {
   std::string& out = out_.to_client.insert();
   client_.lost->failed = true;
-  if (std::exchange(client_.lost->told, true)) {
-    pg::write_error(out, {"ERROR", pg::sqlstate::kInFailedTransaction,
-                          "current transaction is aborted, commands ignored until end of "
-                          "transaction block"});
-    return;
+  const bool again = std::exchange(client_.lost->told, true);
+  const pg::Report report =
+      again ? pg::Report{"ERROR", pg::sqlstate::kInFailedTransaction,
+                         "current transaction is aborted, commands ignored until end of "
+                         "transaction block"}
+            : client_.lost->why.report("ERROR");
+  pg::write_error(out, report);
+  if (client_.lost->counters != nullptr) client_.lost->counters->own_errors.add(report.sqlstate);
+  if (client_.tenant != nullptr && client_.tenant->client.counters() != nullptr) {
+    client_.tenant->client.counters()->errors.add();
   }
-  pg::write_error(out, client_.lost->why.report("ERROR"));
 }
 
 }  // namespace forebay::core

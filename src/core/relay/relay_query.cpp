@@ -137,7 +137,7 @@ void Relay::send_query(const Item& item, Bytes text, Understood& understood, Lin
   expected.sent.bytes = item.message.body_size + kHeader;
   expected.sent.entry = std::move(understood.entry);
   if (item.message.whole()) {
-    expected.sent.note = note_of(text, link);
+    expected.sent.note = note_of(text, link.meter.slow_after);
     if (rules_.share_statements && understood.forgets_names) {
       ++link.all_gone;
       expected.change =

@@ -344,15 +344,15 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
         .failed(special == nullptr ? nullptr : special->work.get());
   }
   if (untouched && disposition == Disposition::forward) note_refusal(fields);
-  // Looked up before what it names is undone.
+  Told told{fields.sqlstate};  // looked up before what it names is undone
   const bool rewritten =
       disposition == Disposition::forward &&
-      (tell_overrun(fields.sqlstate) || (changed_result && refuse_changed()) ||
-       (!fields.fatal() && (tell_refusal(special) || tell_replica_refuses(fields))) ||
+      (tell_overrun(told) || (changed_result && refuse_changed(told)) ||
+       (!fields.fatal() && (tell_refusal(special, told) || tell_replica_refuses(fields, told))) ||
        rewrite_error(item, fields.sqlstate) ||
        (special != nullptr && shift_position(item, *special)));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
-  if (measured() && disposition == Disposition::forward) measure_error(fields.sqlstate, taken);
+  if (measured() && disposition == Disposition::forward) measure_error(told, taken);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
   if (disposition == Disposition::forward) link_.unanswered = false;
   if (!rewritten) pass(item, disposition);
@@ -361,12 +361,14 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
 }
 
 // What was cancelled because it took too long: the client is told so. False for another error.
-bool ServerRelay::tell_overrun(Bytes sqlstate) {
-  if (link_.overrun == nullptr || client_ == nullptr || sqlstate != pg::sqlstate::kQueryCanceled) {
+bool ServerRelay::tell_overrun(Told& told) {
+  if (link_.overrun == nullptr || client_ == nullptr ||
+      told.sqlstate != pg::sqlstate::kQueryCanceled) {
     return false;
   }
   if (link_.overrun->told && !link_.overrun->transaction) return false;
   pg::write_error(to_client_.insert(), link_.overrun->reason.report("ERROR"));
+  told = {link_.overrun->reason.sqlstate, true};
   // It stays until ReadyForQuery: the statement is not to be cancelled once more before that.
   link_.overrun->told = true;
   link_.rest = Disposition::discard;
@@ -417,12 +419,13 @@ void ServerRelay::pass(const Item& item, Disposition disposition) {
 
 // As PostgreSQL would, if this server had had the statement from when the client prepared it, with
 // the routine: by that pgjdbc and postgres.js know that they are to prepare it anew.
-bool ServerRelay::refuse_changed() {
+bool ServerRelay::refuse_changed(Told& told) {
   if (client_ == nullptr) return false;
   const bool failed = link_.status == pg::backend::TransactionStatus::failed;
   pg::MessageWriter error(to_client_.insert(), pg::Backend::ErrorResponse);
   error.u8('S').text("ERROR").u8('V').text("ERROR").u8('C');
-  error.text(failed ? pg::sqlstate::kInFailedTransaction : pg::sqlstate::kFeatureNotSupported);
+  told = {failed ? pg::sqlstate::kInFailedTransaction : pg::sqlstate::kFeatureNotSupported, true};
+  error.text(told.sqlstate);
   error.u8('M').text(failed ? "current transaction is aborted, commands ignored until end of "
                               "transaction block"
                             : "cached plan must not change result type");

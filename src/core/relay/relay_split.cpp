@@ -255,7 +255,7 @@ void ServerRelay::note_refusal(const pg::backend::Fields& fields) {
 
 // What only a primary can do, in the middle of a READ ONLY transaction: the client may try it again
 // there. An error that the primary would give as well, it gets then.
-bool ServerRelay::tell_replica_refuses(const pg::backend::Fields& fields) {
+bool ServerRelay::tell_replica_refuses(const pg::backend::Fields& fields, Told& told) {
   if (!link_.reader || client_ == nullptr || client_->attempt == Attempt::open) return false;
   if (client_->attempt == Attempt::refused || client_->attempt == Attempt::refused_always) {
     return false;
@@ -265,6 +265,7 @@ bool ServerRelay::tell_replica_refuses(const pg::backend::Fields& fields) {
                            !fields.message.starts_with("cached plan"));
   if (!only_there) return false;
   client_->begins_on_primary = true;
+  told = {pg::sqlstate::kSerializationFailure, true};
   pg::write_error(to_client_.insert(),
                   {"ERROR",
                    pg::sqlstate::kSerializationFailure,

@@ -192,6 +192,7 @@ struct ClientRelayState {
     bool failed = false;  ///< as the client knows it
     bool ends = false;    ///< a portal of ours that ends it
     bool over = false;    ///< ended, in the open batch
+    PoolCounters* counters = nullptr;
   };
   std::unique_ptr<LostTransaction> lost;
   /// Portals whose statement does something to the session.

@@ -411,6 +411,7 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
   SessionWorkRef work;
   SequenceUse uses = kTakes;
   link.meter.portal = {nullptr, message.body_size};
+  if (link.meter.parts != nullptr) link.meter.parts->forget(bind.portal);
   client_.portal_ends = Ends::perhaps;
   if (client_.statements != nullptr && client_.statements->untold.open &&
       client_.statements->untold.portal == bind.portal) {
@@ -446,6 +447,7 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
 
 Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
   SessionWorkRef work;
+  measure_part(item.message, link.meter);
   if (client_.portal_ends != Ends::nothing) note_end();
   if (!client_.portals.empty()) {
     const Bytes body = item.message.body;

@@ -286,12 +286,13 @@ bool tell_without_values(const ClientRelayState* client, LinkRelayState& link, B
   return true;
 }
 
-bool ServerRelay::tell_refusal(const SpecialReply* special) {
+bool ServerRelay::tell_refusal(const SpecialReply* special, Told& told) {
   if (client_ == nullptr || special == nullptr || special->refusal.empty()) return false;
   const Bytes sqlstate = special->refused_as.empty() ? Bytes(pg::sqlstate::kInsufficientPrivilege)
                                                      : Bytes(special->refused_as);
   pg::write_error(to_client_.insert(),
                   {"ERROR", sqlstate, special->refusal, {}, special->refusal_hint});
+  told = {sqlstate, true};
   link_.rest = Disposition::discard;
   return true;
 }

@@ -21,7 +21,7 @@ constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1240);
+static_assert(sizeof(ServerLink) <= 1248);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -216,7 +216,7 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
     client->relay().tenant->client.counters()->sent_bytes.add(progress.consumed);
   }
   if (progress.verdict == ServerRelay::Verdict::ending) ended_ = true;
-  if (!engine_->measures().fresh.empty()) keep_samples();
+  if (client != nullptr && !engine_->measures().fresh.empty()) client->keep_samples(this);
   if (client != nullptr && !engine_->measures().audit.fresh().empty()) client->keep_audit(this);
   if (std::exchange(relay_.says_read_only, false)) refused_write();
   if (client != nullptr) client->server_spoke(progress.consumed);
@@ -256,16 +256,6 @@ std::optional<std::size_t> ServerLink::take_goodbye(Bytes bytes) {
       return std::nullopt;
   }
   return std::nullopt;
-}
-
-// What was slow is this client's, and came from this host.
-void ServerLink::keep_samples() {
-  for (SlowSample& sample : engine_->measures().fresh) {
-    sample.host = to_string(host_);
-    if (client_ != nullptr) client_->describe(sample);
-    engine_->measures().slow.add(std::move(sample));
-  }
-  engine_->measures().fresh.clear();
 }
 
 // Every byte in hand was handled: what does the link's phase make of that?

@@ -205,7 +205,6 @@ class ServerLink final : public StreamEvents {
   void close_alike();
   [[nodiscard]] bool on_standby() const noexcept;
   [[nodiscard]] std::optional<std::size_t> take_goodbye(Bytes bytes);
-  void keep_samples();
   void after_relay();
   void tried(void (*tell)(ClientSession&, ServerLink&));
   void recovered();

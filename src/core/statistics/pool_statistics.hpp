@@ -77,7 +77,7 @@ class PoolStatistics;
 struct alignas(64) PoolCounters {
   const PoolStatistics* owner = nullptr;
 
-  Counter statements;    ///< Query, Execute and FunctionCall that a server answered
+  Counter statements;    ///< Query, Execute and FunctionCall, with those that were refused
   Counter transactions;  ///< that servers ended
   Counter client_bytes;  ///< received from clients that are logged in
   Counter server_bytes;  ///< received from servers
@@ -89,7 +89,7 @@ struct alignas(64) PoolCounters {
   Counter binds;
   Counter transfer_time;  ///< in which a client did not take what the server had for it
 
-  TimeHistogram wait;              ///< of each assignment
+  TimeHistogram wait;              ///< of each assignment, and those in vain
   TimeHistogram statement_server;  ///< what PostgreSQL took for each statement
   TimeHistogram statement_total;   ///< with the wait, and with the transfer
   TimeHistogram transaction_server;

@@ -3,6 +3,14 @@
 #include <utility>
 
 namespace forebay::core {
+namespace {
+
+// Which statement it was may not be known: then it is not like any other.
+bool alike(const SlowSample& one, const SlowSample& other) {
+  return one.shape == other.shape && one.shape != 0;
+}
+
+}  // namespace
 
 void SlowSamples::add(SlowSample sample) {
   const std::lock_guard lock(mutex_);
@@ -27,7 +35,7 @@ std::size_t SlowSamples::place_for(const SlowSample& sample) const {
   std::size_t same = 0;
   std::size_t slowest = kMax;
   for (std::size_t i = 0; i < samples_.size(); ++i) {
-    if (samples_[i].shape != sample.shape) continue;
+    if (!alike(samples_[i], sample)) continue;
     ++same;
     if (slowest == kMax || samples_[i].time.total() > samples_[slowest].time.total()) slowest = i;
   }
@@ -35,7 +43,7 @@ std::size_t SlowSamples::place_for(const SlowSample& sample) const {
   if (!enough && samples_.size() < kMax) return samples_.size();
   std::size_t oldest = kMax;
   for (std::size_t i = 0; i < samples_.size(); ++i) {
-    if (enough && (samples_[i].shape != sample.shape || i == slowest)) continue;
+    if (enough && (!alike(samples_[i], sample) || i == slowest)) continue;
     if (oldest == kMax || samples_[i].ended < samples_[oldest].ended) oldest = i;
   }
   return oldest;

@@ -28,6 +28,7 @@ struct StatementAnswer {
   std::uint64_t bytes = 0;
   std::uint64_t rows = 0;
   bool failed = false;
+  bool part = false;  ///< more of what was counted before: the next rows of a portal
   std::array<char, 5> sqlstate{};
 
   void fail(std::string_view code) noexcept {
@@ -74,6 +75,8 @@ struct StatementCounts {
 
   [[nodiscard]] std::uint64_t total() const noexcept { return wait + server + transfer; }
   void add(const StatementCounts& other) noexcept;
+  /// All but the histogram.
+  static std::array<std::uint64_t StatementCounts::*, 8> members() noexcept;
 };
 
 /// The same, counted by one thread and read by any.
@@ -106,9 +109,8 @@ class StatementEntry
   std::string database;
   std::string user;
   bool listed = false;        ///< in the table
-  std::uint8_t heat = 0;      ///< how much it takes to lose its place
+  std::uint64_t weight = 0;   ///< the lightest loses its place
   audit::Events audited = 0;  ///< for these it is written to the audit log
-  std::size_t place = 0;
   StatementCounters counters;
   std::atomic<Instant> first_seen{Instant{}};
   std::atomic<Instant> last_seen{Instant{}};
@@ -126,7 +128,9 @@ struct StatementSent {
   Instant began{};  ///< when it was sent
   StatementEntryRef entry;
   std::unique_ptr<StatementNote> note;
-  std::uint32_t bytes = 0;  ///< that the client sent for it
+  std::uint32_t bytes = 0;       ///< that the client sent for it
+  std::uint32_t limit : 31 = 0;  ///< so many rows at most; 0: all
+  std::uint32_t again : 1 = 0;   ///< it goes on with a portal that was executed before
 };
 
 /// A line of a report.

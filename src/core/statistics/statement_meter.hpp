@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/statistics/pool_statistics.hpp"
 #include "core/statistics/statement_entry.hpp"
@@ -26,22 +30,25 @@ class StatementMeter {
     pool->wait.add(wait_);
     answered_ = now;
     count_ = 0;
-    holding_ = false;
+    holding_ = quiet_ = false;
+    first_ = true;
     held_ = Duration{};
-    transaction_ = now - waited;
-    transaction_server_ = 0;
     forget();
     current = {};
-    in_transaction_ = true;
+    begin_transaction(now - waited);
   }
 
   /// A statement was sent.
   void sent(Instant now) noexcept {
-    if (in_transaction_) return;
-    in_transaction_ = true;
-    transaction_ = now;
-    transaction_server_ = 0;
+    if (std::exchange(quiet_, false)) {
+      held_ = Duration{};
+      held_since_ = now;
+    }
+    if (!in_transaction_) begin_transaction(now);
   }
+
+  /// The server owes nothing: who holds it up between two statements delays none of them.
+  void quiet() noexcept { quiet_ = true; }
 
   /// From now on the server waits for the client, or not any more.
   void hold(Instant now) noexcept {
@@ -61,6 +68,7 @@ class StatementMeter {
   /// ReadyForQuery, since the server may have to commit between the two.
   struct Open {
     bool exists = false;
+    bool first = false;  ///< of the client's on this link, once it is closed
     Instant ended{};
     StatementAnswer answer;
     StatementSent sent;
@@ -73,6 +81,7 @@ class StatementMeter {
     open_.exists = true;
     open_.ended = now;
     open_.answer = std::exchange(current, {});
+    open_.answer.part = sent.again;
     open_.sent = std::move(sent);
   }
   /// ReadyForQuery: what the server did for the open statement, it has done now.
@@ -87,6 +96,7 @@ class StatementMeter {
   TimeSplit close() noexcept {
     TimeSplit split;
     open_.exists = false;
+    open_.first = std::exchange(first_, false);
     const Instant began = std::max(open_.sent.began, answered_);
     const Duration linked = std::max(open_.ended - began, Duration{});
     Duration held = held_;
@@ -116,28 +126,51 @@ class StatementMeter {
   void forget() noexcept {
     open_ = {};
     portal = {};
+    parts.reset();
     in_transaction_ = false;
   }
 
-  void transaction_over(Instant now) noexcept {
+  /// `another`: the server has its first statement already, and turns to that.
+  void transaction_over(Instant now, bool another = false) noexcept {
     portal = {};
-    if (!in_transaction_) return;
+    parts.reset();
+    if (in_transaction_) {
+      pool->transactions.add();
+      pool->transaction_server.add(transaction_server_);
+      pool->transaction_total.add(microseconds_of(now - transaction_));
+    }
     in_transaction_ = false;
-    pool->transactions.add();
-    pool->transaction_server.add(transaction_server_);
-    pool->transaction_total.add(microseconds_of(now - transaction_));
+    if (another) begin_transaction(now);
   }
 
   /// What the portal bound last would run.
   struct Portal {
     StatementEntryRef entry;
-    std::uint32_t bytes = 0;  ///< of its Bind
+    std::uint32_t bytes = 0;       ///< of its Bind
+    std::uint32_t limit : 31 = 0;  ///< of its Execute: so many rows at most; 0: all
+    std::uint32_t again : 1 = 0;   ///< ... which goes on with it
   };
   Portal portal;
+  /// Portals that are read in parts, whichever was bound last.
+  struct Parts {
+    static constexpr std::size_t kMax = 16;
+    std::vector<std::pair<std::string, StatementEntryRef>> portals;
+    /// The name is another portal's.
+    void forget(std::string_view name) {
+      std::erase_if(portals, [&](const auto& portal) { return portal.first == name; });
+    }
+  };
+  std::unique_ptr<Parts> parts;  ///< null: none
   /// What takes so long is a sample; zero: nothing is.
   Duration slow_after{};
 
  private:
+  void begin_transaction(Instant now) noexcept {
+    in_transaction_ = true;
+    transaction_ = now;
+    transaction_server_ = 0;
+  }
+
   Instant answered_{};
   Instant held_since_{};
   Instant transaction_{};
@@ -147,6 +180,8 @@ class StatementMeter {
   Open open_;
   std::uint32_t count_ = 0;
   bool holding_ = false;
+  bool quiet_ = false;
+  bool first_ = false;
   bool in_transaction_ = false;
 };
 

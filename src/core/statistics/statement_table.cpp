@@ -10,17 +10,9 @@ namespace {
 
 /// No longer text is kept; the rest is cut off.
 constexpr std::size_t kShownMax = 1000;
-/// The most rounds of grace.
-constexpr std::uint8_t kHeatMax = 60;
 
 void bump(std::atomic<std::uint64_t>& number, std::uint64_t more) noexcept {
   number.store(number.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
-}
-
-std::array<std::uint64_t StatementCounts::*, 8> members() noexcept {
-  using C = StatementCounts;
-  return {&C::calls,      &C::errors, &C::rows,   &C::received_bytes,
-          &C::sent_bytes, &C::wait,   &C::server, &C::transfer};
 }
 
 // Cut where a character begins.
@@ -77,6 +69,12 @@ void FineHistogram::set(const Values& values) noexcept {
 
 // ---------------------------------------------------------------- counts
 
+std::array<std::uint64_t StatementCounts::*, 8> StatementCounts::members() noexcept {
+  using C = StatementCounts;
+  return {&C::calls,      &C::errors, &C::rows,   &C::received_bytes,
+          &C::sent_bytes, &C::wait,   &C::server, &C::transfer};
+}
+
 void StatementCounts::add(const StatementCounts& other) noexcept {
   for (const auto member : members()) this->*member += other.*member;
   for (std::size_t i = 0; i < histogram.size(); ++i) histogram[i] += other.histogram[i];
@@ -84,7 +82,7 @@ void StatementCounts::add(const StatementCounts& other) noexcept {
 
 void StatementCounters::add(const TimeSplit& split, const StatementAnswer& answer,
                             std::uint64_t received) noexcept {
-  bump(numbers_[0], 1);
+  if (!answer.part) bump(numbers_[0], 1);
   if (answer.failed) bump(numbers_[1], 1);
   bump(numbers_[2], answer.rows);
   bump(numbers_[3], received);
@@ -92,13 +90,13 @@ void StatementCounters::add(const TimeSplit& split, const StatementAnswer& answe
   if (split.wait > 0) bump(numbers_[5], split.wait);
   bump(numbers_[6], split.server);
   if (split.transfer > 0) bump(numbers_[7], split.transfer);
-  histogram_.add(split.total());
+  if (!answer.part) histogram_.add(split.total());
 }
 
 void StatementCounters::add(const StatementCounts& counts) noexcept {
   StatementCounts sum = counts;
   add_to(sum);
-  const auto names = members();
+  const auto names = StatementCounts::members();
   for (std::size_t i = 0; i < names.size(); ++i) {
     numbers_[i].store(sum.*names[i], std::memory_order_relaxed);
   }
@@ -106,7 +104,7 @@ void StatementCounters::add(const StatementCounts& counts) noexcept {
 }
 
 void StatementCounters::add_to(StatementCounts& counts) const noexcept {
-  const auto names = members();
+  const auto names = StatementCounts::members();
   for (std::size_t i = 0; i < names.size(); ++i) {
     counts.*names[i] += numbers_[i].load(std::memory_order_relaxed);
   }
@@ -162,51 +160,55 @@ void StatementTable::count(StatementEntry* entry, const TimeSplit& split,
   }
   entry->counters.add(split, answer, received);
   entry->last_seen.store(now, std::memory_order_relaxed);
-  // What comes once earns nothing by that, only by its time.
-  const bool again = entry->first_seen.load(std::memory_order_relaxed) != Instant{};
-  const auto weight = (again ? 2 : 0) + std::bit_width(split.total() / 1024);
-  entry->heat = static_cast<std::uint8_t>(
-      std::min<unsigned>(kHeatMax, entry->heat + static_cast<unsigned>(weight)));
-  if (!again) entry->first_seen.store(now, std::memory_order_relaxed);
+  if (entry->first_seen.load(std::memory_order_relaxed) == Instant{}) {
+    entry->first_seen.store(now, std::memory_order_relaxed);
+    entry->weight = std::max(entry->weight, split.total() + 1);
+  } else {
+    entry->weight += split.total() + 1;
+  }
+}
+
+// The order of the heap.
+bool StatementTable::heavier(const Place& one, const Place& other) noexcept {
+  if (one.weight != other.weight) return one.weight > other.weight;
+  return one.since > other.since;
 }
 
 void StatementTable::admit(const StatementEntryRef& entry) noexcept {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock()) return;  // somebody reads: this one counts with the others
-  entry->heat = 0;
-  if (list_.size() < max_) {
-    entry->place = list_.size();
-    list_.push_back(entry);
-  } else {
-    entry->place = make_room();
-    list_[entry->place] = entry;
-  }
+  entry->weight = list_.size() < max_ ? 0 : make_room();
+  list_.push_back({entry->weight, ++admitted_, entry});
+  std::push_heap(list_.begin(), list_.end(), heavier);
   entry->listed = true;
   by_key_.emplace(entry->key, entry.get());
 }
 
-// One loses its place: the first without grace, or where the hand stops after a whole round.
-std::size_t StatementTable::make_room() noexcept {
-  for (std::size_t i = 0; i < max_; ++i) {
-    hand_ = (hand_ + 1) % max_;
-    if (list_[hand_]->heat == 0) break;
-    --list_[hand_]->heat;
+// The lightest loses its place. Gives what it weighed.
+std::uint64_t StatementTable::make_room() noexcept {
+  for (;;) {
+    std::pop_heap(list_.begin(), list_.end(), heavier);
+    Place& last = list_.back();
+    if (last.weight == last.entry->weight) break;
+    last.weight = last.entry->weight;
+    std::push_heap(list_.begin(), list_.end(), heavier);
   }
-  StatementEntry& leaving = *list_[hand_];
+  const StatementEntryRef leaving = std::move(list_.back().entry);
+  list_.pop_back();
   StatementCounts counts;
-  leaving.counters.add_to(counts);
+  leaving->counters.add_to(counts);
   other_.add(counts);
-  leaving.counters.clear();
-  leaving.first_seen.store(Instant{}, std::memory_order_relaxed);
-  leaving.listed = false;
-  by_key_.erase(leaving.key);
-  return hand_;
+  leaving->counters.clear();
+  leaving->first_seen.store(Instant{}, std::memory_order_relaxed);
+  leaving->listed = false;
+  by_key_.erase(leaving->key);
+  return leaving->weight;
 }
 
 void StatementTable::clear() noexcept {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock()) return;  // with the next statement
-  for (const StatementEntryRef& entry : list_) {
+  for (const auto& [weight, since, entry] : list_) {
     entry->listed = false;
     entry->counters.clear();
     entry->first_seen.store(Instant{}, std::memory_order_relaxed);
@@ -214,14 +216,13 @@ void StatementTable::clear() noexcept {
   list_.clear();
   by_key_.clear();
   other_.clear();
-  hand_ = 0;
   reset_.store(false, std::memory_order_relaxed);
 }
 
 void StatementTable::report(std::vector<StatementRow>& rows, StatementCounts& other) const {
   const std::lock_guard lock(mutex_);
   if (reset_.load(std::memory_order_relaxed)) return;
-  for (const StatementEntryRef& entry : list_) {
+  for (const auto& [weight, since, entry] : list_) {
     StatementRow row{entry->shape,
                      entry->text,
                      entry->database,

@@ -17,9 +17,10 @@ namespace forebay::core {
 std::uint64_t shape_number(const sql::Shape& shape);
 std::string shape_text(const sql::Shape& shape);
 
-/// The statements of one worker that matter: so many, and the sum of all others. What is called
-/// often or takes long keeps its place against any number of statements that come once (a clock
-/// algorithm: what was used more gets more rounds of grace). What loses it is added to the others,
+/// The statements of one worker that matter: so many, and the sum of all others. What takes long,
+/// at once or by and by, keeps its place against any number of statements that come once: a new one
+/// takes the place of the lightest, and weighs as much, or as much as its own time if that is more.
+/// So the least weight grows only by what comes again. What loses its place is added to the others,
 /// so that the sum is always right.
 class StatementTable {
  public:
@@ -54,17 +55,25 @@ class StatementTable {
     }
   };
 
+  /// In a heap, the lightest first. Entries gain weight after they were put where they are.
+  struct Place {
+    std::uint64_t weight = 0;
+    std::uint64_t since = 0;  ///< numbers those that came; of two of a weight the older one goes
+    StatementEntryRef entry;
+  };
+
+  static bool heavier(const Place& one, const Place& other) noexcept;
   void admit(const StatementEntryRef& entry) noexcept;
-  std::size_t make_room() noexcept;
+  std::uint64_t make_room() noexcept;
   void clear() noexcept;
 
   /// Held for changes of the list, and by those who read it. The worker does not wait for it.
   mutable std::mutex mutex_;
-  std::vector<StatementEntryRef> list_;
+  std::vector<Place> list_;
   boost::unordered_flat_map<StatementEntry::Key, StatementEntry*, KeyHash> by_key_;
   StatementCounters other_;
   std::size_t max_ = 0;
-  std::size_t hand_ = 0;
+  std::uint64_t admitted_ = 0;
   std::atomic<bool> reset_{false};
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/statistics/slow_samples.hpp"
+#include "core/statistics/statement_leaders.hpp"
 
 namespace forebay::core {
 namespace {
@@ -106,6 +107,44 @@ TEST_F(Table, what_is_used_keeps_its_place_against_any_number_that_come_once) {
   EXPECT_EQ(seen.calls(), 100u + 1 + 20'000 + 1000 + 200);
 }
 
+TEST_F(Table, what_takes_most_time_stays_however_many_come_once) {
+  table.set_max(50);
+  run("select slow", 500'000);
+  for (int i = 0; i < 20'000; ++i) run("select noise_" + std::to_string(i), 100);
+  for (int i = 0; i < 60; ++i) run("select by_and_by", 9'000);
+  for (int i = 0; i < 20'000; ++i) run("select more_" + std::to_string(i), 8'000);
+  run("select slow", 500'000);
+  const Report seen = report();
+  ASSERT_NE(seen.row("select slow"), nullptr);
+  EXPECT_EQ(seen.row("select slow")->counts.calls, 2u);
+  ASSERT_NE(seen.row("select by_and_by"), nullptr);
+  EXPECT_EQ(seen.row("select by_and_by")->counts.calls, 60u);
+}
+
+// Each is as heavy as the noise, and comes again before all places are taken.
+TEST_F(Table, what_comes_again_gets_a_place_among_what_comes_once) {
+  table.set_max(20);
+  for (int i = 0; i < 2'000; ++i) {
+    run("select noise_" + std::to_string(i), 100);
+    if (i % 10 == 0) run("select again", 100);
+  }
+  ASSERT_NE(report().row("select again"), nullptr);
+  EXPECT_EQ(report().row("select again")->counts.calls, 200u);
+}
+
+// Places are not kept for ever by what came twice, long ago.
+TEST_F(Table, what_is_heavy_now_takes_the_place_of_what_was_light) {
+  table.set_max(20);
+  for (int i = 0; i < 20; ++i) {
+    run("select old_" + std::to_string(i), 1'000);
+    run("select old_" + std::to_string(i), 1'000);
+  }
+  for (int i = 0; i < 10; ++i) run("select now", 1'000);
+  ASSERT_NE(report().row("select now"), nullptr);
+  EXPECT_EQ(report().row("select now")->counts.calls, 10u);
+  EXPECT_EQ(report().rows.size(), 20u);
+}
+
 TEST_F(Table, one_that_lost_its_place_comes_back_through_a_reference) {
   table.set_max(1);
   const StatementEntryRef kept = find("select kept");
@@ -140,6 +179,38 @@ TEST_F(Table, a_long_text_is_cut) {
   EXPECT_LE(report().rows[0].text.size(), 1010u);
 }
 
+StatementRow leader(std::uint64_t shape, std::uint64_t calls, std::uint64_t server) {
+  StatementRow row{shape, "t", "app", "u", {}, {}, {}};
+  row.counts.calls = calls;
+  row.counts.server = server;
+  return row;
+}
+
+TEST(StatementLeaders, no_number_goes_back_whatever_the_tables_forget) {
+  StatementLeaders leaders;
+  leaders.follow({leader(1, 10, 1000), leader(2, 1, 10)}, 1);
+  // One worker's part of the first is gone, then all; the second takes more for now.
+  leaders.follow({leader(1, 4, 400), leader(2, 2, 500)}, 1);
+  leaders.follow({leader(2, 2, 500)}, 1);
+  std::vector<StatementRow> seen = leaders.follow({leader(1, 3, 300), leader(2, 2, 600)}, 1);
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].shape, 1u);
+  EXPECT_EQ(seen[0].counts.calls, 13u);
+  seen = leaders.follow({leader(1, 5, 500), leader(2, 2, 600)}, 1);
+  EXPECT_EQ(seen[0].counts.calls, 15u);
+  EXPECT_EQ(seen[0].counts.server, 1500u);
+}
+
+TEST(StatementLeaders, are_no_more_than_some) {
+  StatementLeaders leaders;
+  for (std::uint64_t i = 1; i < 100; ++i) leaders.follow({leader(i, 1, 1000 - i)}, 2);
+  // The tenth was not followed any more: it begins anew, and stands behind the others.
+  const auto seen = leaders.follow({leader(10, 1, 990), leader(1, 3, 2000)}, 2);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0].counts.calls, 4u);
+  EXPECT_EQ(seen[1].shape, 2u);
+}
+
 SlowSample sample(std::uint64_t shape, std::uint64_t took, int at) {
   SlowSample made;
   made.shape = shape;
@@ -163,6 +234,15 @@ TEST(SlowSamples, one_noisy_statement_pushes_out_no_other) {
   EXPECT_EQ(noisy, SlowSamples::kShapeMax);
   EXPECT_EQ(seen.size(), noisy + 1);
   EXPECT_TRUE(slowest);
+}
+
+// Nobody knows whether they are the same statement.
+TEST(SlowSamples, without_a_shape_push_out_none) {
+  SlowSamples samples;
+  for (int i = 0; i < 20; ++i) samples.add(sample(0, 10, i));
+  std::vector<SlowSample> seen;
+  samples.report(seen);
+  EXPECT_EQ(seen.size(), 20u);
 }
 
 TEST(SlowSamples, are_so_many_at_most_and_the_oldest_goes) {

@@ -127,6 +127,23 @@ TEST_F(Meter, one_that_is_still_held_up_counts_until_now) {
   EXPECT_EQ(meter.close().transfer, ms(90));
 }
 
+TEST_F(Meter, what_was_held_up_between_two_statements_is_nobodys) {
+  meter.linked(at(0), {});
+  query(0, 10);
+  meter.quiet();
+  meter.hold(at(20));  // the rest of the result
+  meter.let_go(at(700));
+  EXPECT_EQ(query(800, 1500).transfer, 0u);
+  meter.quiet();
+  meter.hold(at(1600));
+  meter.sent(at(2000));
+  meter.let_go(at(2100));
+  meter.answered({.began = at(2000)}, at(2500));
+  const TimeSplit split = meter.close();
+  EXPECT_EQ(split.transfer, ms(100));
+  EXPECT_EQ(split.server, ms(400));
+}
+
 TEST_F(Meter, in_a_pipeline_each_begins_where_the_one_before_ended) {
   meter.linked(at(0), {});
   meter.sent(at(0));
