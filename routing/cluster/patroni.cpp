@@ -109,11 +109,13 @@ std::optional<std::chrono::system_clock::time_point> parse_moment(std::string_vi
   if (!year || !day_follows || !month || !days || !day || !time || !hour || !minutes || !minute) {
     return std::nullopt;
   }
+  constexpr int kYearMax = 2200;  // what counts nanoseconds goes little further
+  if (*year > kYearMax || *hour > 23 || *minute > 59) return std::nullopt;
   const year_month_day date{std::chrono::year(*year), std::chrono::month(unsigned(*month)),
                             std::chrono::day(unsigned(*day))};
   if (!date.ok()) return std::nullopt;
   std::optional<int> second = 0;
-  if (take(text, ':') && !(second = digits(text, 2))) return std::nullopt;
+  if (take(text, ':') && (!(second = digits(text, 2)) || *second > 60)) return std::nullopt;
   milliseconds part{0};
   if (take(text, '.')) {
     for (int unit = 100; !text.empty() && text.front() >= '0' && text.front() <= '9'; unit /= 10) {
@@ -129,7 +131,7 @@ std::optional<std::chrono::system_clock::time_point> parse_moment(std::string_vi
   const auto hours_off = digits(text, 2);
   take(text, ':');
   const auto minutes_off = text.empty() ? 0 : digits(text, 2);
-  if (!hours_off || !minutes_off || !text.empty()) return std::nullopt;
+  if (!hours_off || !minutes_off || *hours_off > 23 || !text.empty()) return std::nullopt;
   const auto off = hours(*hours_off) + std::chrono::minutes(*minutes_off);
   return east ? local - off : local + off;
 }
@@ -168,7 +170,10 @@ PatroniWord patroni_word(const PatroniCluster& cluster, const std::vector<Endpoi
                      member.state, member.timeline, member.no_reads};
     if (member.leads) word.leader = i;
   }
-  if (cluster.switchover) word.leaving = leaving(*cluster.switchover, word);
+  // While it is paused, nothing that was scheduled is done.
+  if (cluster.switchover && !(cluster.paused && cluster.switchover->at)) {
+    word.leaving = leaving(*cluster.switchover, word);
+  }
   return word;
 }
 

@@ -62,6 +62,7 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
   facts.error.clear();
   if (system_identifier_ == 0) system_identifier_ = sample.system_identifier;
   if (sample.system_identifier != system_identifier_) return;
+  facts.was_ours = true;
   note_timeline(facts, sample);
   if (sample.role != Role::primary || sample.timeline != timeline_) return;
   // Positions of two timelines cannot be compared.
@@ -85,8 +86,9 @@ void Topology::note_timeline(Facts& facts, const HostSample& sample) {
 std::uint32_t Topology::newest() const noexcept {
   std::uint32_t timeline = 0;
   for (const Facts& facts : facts_) {
+    if (facts.timeline == 0) continue;
     const bool counts = facts.timeline > abandoned_ || facts.sample->role == Role::primary;
-    if (facts.timeline != 0 && counts) timeline = std::max(timeline, facts.timeline);
+    if (counts) timeline = std::max(timeline, facts.timeline);
   }
   return timeline;
 }
@@ -120,14 +122,15 @@ void Topology::look_for_abandoned(Instant now) {
   timeline_ = newest();
 }
 
-// It was made anew, by initdb or from a backup of another: most hosts say so, and none that answers
-// is of the one that we knew.
+// It was made anew, by initdb or from a backup of another: most hosts, that were of the one that we
+// knew, say so, and none that answers is of that. What never was of ours is there by mistake.
 void Topology::look_for_another_system(Instant now) {
   std::uint64_t other = 0;
   std::size_t count = 0;
   for (const Facts& facts : facts_) {
     if (!fresh(facts, now) || !facts.up || facts.refuses) continue;
     const std::uint64_t identifier = facts.sample->system_identifier;
+    if (identifier != system_identifier_ && !facts.was_ours) continue;
     const bool same = count == 0 || identifier == other;
     other = identifier;
     if (identifier == system_identifier_ || !same) {
@@ -150,6 +153,7 @@ void Topology::look_for_another_system(Instant now) {
   for (Facts& facts : facts_) {
     const bool known = facts.sample && facts.sample->system_identifier == other;
     facts.timeline = known ? facts.sample->timeline : 0;
+    facts.was_ours = known;
   }
   timeline_ = newest();
 }
@@ -239,12 +243,17 @@ bool Topology::outdone(std::size_t host, std::optional<std::size_t> leader) cons
 }
 
 bool Topology::leaves(std::size_t primary, Instant now) {
-  if (word_ == nullptr || !word_->leaves(primary, now)) {
-    leaving_since_ = kNever;
-    return false;
+  if (word_ == nullptr || !word_->leaves(primary, now)) return leaving_held_ = false;
+  const bool anew =
+      leaving_ != primary || leaving_seen_ == kNever || now - leaving_seen_ >= kLeavingForgotten;
+  if (anew) {
+    leaving_spent_ = {};
+  } else if (leaving_held_) {
+    leaving_spent_ += now - leaving_seen_;
   }
-  leaving_since_ = std::min(leaving_since_, now);
-  return now - leaving_since_ < kLeaving;
+  leaving_ = primary;
+  leaving_seen_ = now;
+  return leaving_held_ = leaving_spent_ < std::min<Duration>(kLeaving, hold_ / 2);
 }
 
 // Who of those that may be it is the primary.

@@ -20,6 +20,8 @@ constexpr milliseconds kAskAbsent{1000};
 /// How often one is asked that is to be the primary any moment, and for how long.
 constexpr milliseconds kAskExpected{20};
 constexpr milliseconds kExpect{5000};
+/// While a switchover is to come: nobody else notices when the wait for it is over.
+constexpr milliseconds kJudgeLeaving{100};
 
 bool can_log_in(const Pool& pool) {
   return pool.target().monitor_credential.has_value() || pool.credential().has_value();
@@ -93,6 +95,9 @@ void ClusterWatch::look() {
   if (interval.count() == 0) return;
   const auto expected = expected_primary();
   if (expected) interval = std::min(interval, kAskExpected);
+  if (const auto word = cluster_->patroni(); word != nullptr && word->leaving) {
+    interval = std::min(interval, kJudgeLeaving);
+  }
   engine_.timers().arm(timer_, engine_.now() + interval);
   if (expected) ask(*expected);
   for (std::size_t i = 0; i < probes_.size(); ++i) {
@@ -139,6 +144,7 @@ void ClusterWatch::on_no_answer(std::size_t host, const std::string& why, bool s
 
 void ClusterWatch::judge() {
   topology_.set_lease(engine_.config().primary_lease);
+  topology_.set_hold(engine_.config().failover_hold);
   for (std::size_t i = 0; i < probes_.size(); ++i) topology_.ban(i, cluster_->banned(i));
   topology_.hear(cluster_->patroni());
   ClusterView view = topology_.judge(engine_.now());
@@ -212,10 +218,11 @@ void ClusterWatch::report(const ClusterView& view) {
     last_timeline_ = 0;
   }
   if (view.leaving && !last_.leaving) {
-    note(false, "switchover",
-         "Patroni is to make another host the primary: new transactions wait until it has, for ten "
-         "seconds at most, and those that are open go on",
-         *view.primary);
+    note(
+        false, "switchover",
+        "Patroni is to make another host the primary: new transactions wait until it has, for some "
+        "seconds at most, and those that are open go on",
+        *view.primary);
   }
   if (last_.primary && !view.primary) {
     note(true, "no_primary",

@@ -32,7 +32,7 @@ ServerLink* Pool::take_for_waiter(WorkerId here, Instant now) {
 std::vector<SessionKey> Pool::overdue(Instant now, Duration hold) {
   const std::lock_guard lock(mutex_);
   std::vector<SessionKey> told;
-  if (has_primary(now)) return told;
+  if (paused_ || has_primary(now)) return told;
   const Instant since = hosts_.look(*terms_->target.cluster).unwritable_since;
   if (since == kNever || now - since < hold) return told;
   while (!waiters_.empty() && now - waiters_.oldest().since >= hold) {

@@ -123,6 +123,14 @@ TEST(Patroni, says_who_is_about_to_leave) {
   EXPECT_EQ(leaving("", "node2"), 1u);
   EXPECT_EQ(leaving("", "node0"), std::nullopt);  // it leads
   EXPECT_EQ(leaving("node1", "node0"), std::nullopt);
+  cluster.switchover->at = std::chrono::system_clock::time_point();
+  EXPECT_EQ(patroni_word(cluster, kHosts, equal).leaving, std::nullopt);
+  cluster.switchover->from = "node0";
+  EXPECT_EQ(patroni_word(cluster, kHosts, equal).leaving, std::nullopt);  // to itself
+  cluster.switchover->to = "";
+  EXPECT_EQ(patroni_word(cluster, kHosts, equal).leaving, 1u);
+  cluster.paused = true;
+  EXPECT_EQ(patroni_word(cluster, kHosts, equal).leaving, std::nullopt);
   PatroniWord word = word_of(kThree);
   const PatroniWord before = word;
   word.leaving = 1;
@@ -155,7 +163,8 @@ TEST(Patroni, says_when_a_switchover_is_to_be) {
   EXPECT_EQ(parse_moment("2023-03-01T12:30Z"), moment - 15s);
   for (const char* wrong :
        {"", "2023", "2023-02-30T12:30:15Z", "2023-03-01T12:30:15", "2023-03-01T12:30:15+00:00 x",
-        "2023-03-01T12:30:-1Z", "2023-03-01T12:30:15.", "tomorrow"}) {
+        "2023-03-01T12:30:-1Z", "2023-03-01T12:30:15.", "9999-03-01T12:30:15Z",
+        "2023-03-01T24:30:15Z", "2023-03-01T12:60:15Z", "tomorrow"}) {
     EXPECT_EQ(parse_moment(wrong), std::nullopt) << wrong;
     EXPECT_FALSE(at(wrong)) << wrong;
   }

@@ -148,6 +148,20 @@ TEST(Topology, AClusterThatWasMadeAnewIsTaken) {
   EXPECT_EQ(say(topology.judge(now)), "1 other write fenced");
 }
 
+// Names that lead elsewhere by mistake: they are never taken for ours.
+TEST(Topology, AClusterThatNeverWasOursIsNotTaken) {
+  Topology topology(3, kLease);
+  feed(topology, "p7 o9 o1", kStart);
+  EXPECT_EQ(say(topology.judge(kStart)), "0 write other other");
+  Instant now = kStart;
+  for (; now < kStart + 3 * Topology::kAbandonedLeases * kLease; now += 1s) {
+    feed(topology, "x o9 o1", now);
+    EXPECT_FALSE(topology.judge(now).primary && now > kStart + kLease);
+  }
+  feed(topology, "p7 o9 o1", now);
+  EXPECT_EQ(say(topology.judge(now)), "0 write other other");
+}
+
 // Somebody promoted host 1 by hand; its manager made a replica of it again, but did not rewind it.
 TEST(Topology, ATimelineThatOnlyAStuckReplicaKnowsIsForgotten) {
   constexpr Duration kWait = Topology::kAbandonedLeases * kLease;
@@ -453,12 +467,22 @@ TEST(Topology, WritesDoNotWaitForASwitchoverThatDoesNotCome) {
   EXPECT_FALSE(hear(1, kStart));                      // it leads already
   EXPECT_TRUE(hear(0, kStart));
   EXPECT_FALSE(hear(std::nullopt, kStart));  // refused, or over
-  Instant now = kStart;
-  for (; now < kStart + Topology::kLeaving; now += 1s) EXPECT_TRUE(hear(0, now));
-  EXPECT_FALSE(hear(0, now));
-  EXPECT_FALSE(hear(0, now + 60s));
-  EXPECT_FALSE(hear(std::nullopt, now));
+  Instant now = kStart + 1s;
   EXPECT_TRUE(hear(0, now));
+  // However often it is asked for and called off.
+  for (; now < kStart + 1s + Topology::kLeaving; now += 1s) EXPECT_TRUE(hear(0, now));
+  EXPECT_FALSE(hear(0, now));
+  EXPECT_FALSE(hear(std::nullopt, now + 1s));
+  EXPECT_FALSE(hear(0, now + 2s));
+  EXPECT_FALSE(hear(0, now + 59s));
+  EXPECT_FALSE(hear(0, now + 118s));
+  now += 118s + Topology::kLeavingForgotten;
+  EXPECT_TRUE(hear(0, now));
+  topology.set_hold(0s);  // who may not wait is not made to
+  EXPECT_FALSE(hear(0, now));
+  topology.set_hold(4s);
+  EXPECT_TRUE(hear(0, now + 1s));
+  EXPECT_FALSE(hear(0, now + 3s));
 }
 
 TEST(Topology, ATagOfPatronisKeepsReadsAway) {

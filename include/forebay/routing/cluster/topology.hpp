@@ -140,6 +140,8 @@ class Topology {
   void spoke(std::size_t host, Instant at, std::string error);
   void ban(std::size_t host, bool banned) { facts_[host].banned = banned; }
   void set_lease(Duration lease) noexcept { lease_ = lease; }
+  /// For so long statements wait for a primary; half of it, at most, for one that is leaving.
+  void set_hold(Duration hold) noexcept { hold_ = hold; }
   /// What Patroni said last; null: nothing.
   void hear(std::shared_ptr<const PatroniWord> word) noexcept { word_ = std::move(word); }
 
@@ -150,8 +152,11 @@ class Topology {
   /// forgotten; and so long most hosts are of another cluster, and none of ours, before it is ours.
   static constexpr int kAbandonedLeases = 5;
   /// Before it stops the server, Patroni has it write a checkpoint: minutes, where much is to be
-  /// written. Until then transactions are better begun, and broken, than kept waiting.
+  /// written. Until then transactions are better begun, and broken, than kept waiting. So long do
+  /// they wait for one primary to leave, however often somebody asks for that ...
   static constexpr std::chrono::seconds kLeaving{10};
+  /// ... until nobody has for so long.
+  static constexpr std::chrono::seconds kLeavingForgotten{60};
 
  private:
   struct Facts {
@@ -163,6 +168,7 @@ class Topology {
     bool refuses = false;            ///< to answer the last question
     Instant refused_since = kNever;  ///< the first of these questions since it answered one
     std::string error;
+    bool was_ours = false;        ///< it has answered as a host of this cluster
     bool was_unreadable = false;  ///< known, and not to be read from
     std::optional<Instant> reads_again_since;
   };
@@ -192,7 +198,12 @@ class Topology {
   LsnHistory history_;
   std::uint32_t history_timeline_ = 0;
   Instant unwritable_since_ = kNever;
-  Instant leaving_since_ = kNever;  ///< what the last word about a switchover came to
+  Duration hold_ = 2 * kLeaving;
+  // The last primary that was asked to leave; when that was said last, and what it has cost.
+  std::size_t leaving_ = 0;
+  Instant leaving_seen_ = kNever;
+  Duration leaving_spent_{};
+  bool leaving_held_ = false;  ///< then
 };
 
 }  // namespace forebay::routing
