@@ -88,27 +88,29 @@ STATEMENTS: list[Panel] = [
     ("Timeouts and cancel requests", "ops", [
         (rate("timeouts_total", "kind"), "{{kind}}"), (rate("cancels_total"), "cancel requests")]),
 ]
+HOST = "cluster, host"
 REPLICATION: list[Panel] = [
-    ("Hosts that may get statements", "short", [(gauge("host_writable", "host"), "{{host}}")]),
-    ("Hosts that answer", "short", [(gauge("host_up", "host"), "{{host}}")]),
-    ("Primary", "short", [(gauge("host_role", "host", ',role="primary"'), "{{host}}")]),
+    ("Hosts that may get statements", "short", [
+        (gauge("host_writable", HOST), "{{host}} {{cluster}}")]),
+    ("Hosts that answer", "short", [(gauge("host_up", HOST), "{{host}} {{cluster}}")]),
+    ("Primary", "short", [(gauge("host_role", HOST, ',role="primary"'), "{{host}} {{cluster}}")]),
     ("Replication lag (upper bound)", "s", [
-        (gauge("host_replication_lag_seconds", "host", how="max"), "{{host}}")]),
-    ("Timeline", "short", [(gauge("host_timeline", "host", how="max"), "{{host}}")]),
+        (gauge("host_replication_lag_seconds", HOST, how="max"), "{{host}} {{cluster}}")]),
+    ("Timeline", "short", [(gauge("host_timeline", HOST, how="max"), "{{host}} {{cluster}}")]),
     ("Failovers", "short", [
         (f"increase(forebay_failovers_total{{{I}}}[$__range])", "{{instance}} {{cluster}}")]),
     ("Reads sent to replicas", "ops", [(rate("replica_reads_total"), "sent"),
                                        (rate("replica_reads_retried_total"),
                                         "done by the primary in the end")]),
-    ("Questions to hosts that failed", "ops", [(rate("host_probes_failed_total", "host"),
-                                                "{{host}}")]),
+    ("Questions to hosts that failed", "ops", [(rate("host_probes_failed_total", HOST),
+                                                "{{host}} {{cluster}}")]),
     ("Server connections opened, closed, lost", "ops", [
         (rate("server_connections_opened_total"), "opened"),
         (rate("server_connections_closed_total"), "closed"),
         (rate("server_connections_lost_total"), "lost"),
         (rate("server_connections_failed_total"), "failed")]),
-    ("Patroni and etcd that answer", "short", [(gauge("cluster_source_up", "source"),
-                                                "{{source}}")]),
+    ("Patroni and etcd that answer", "short", [(gauge("cluster_source_up", "cluster, source"),
+                                                "{{source}} {{cluster}}")]),
 ]
 CAPACITY: list[Panel] = [
     ("Use of limits", "percentunit", [
@@ -148,13 +150,17 @@ CAPACITY: list[Panel] = [
 ]
 
 
+BELOW_ZERO = {"Certificates: time left"}    # those that have expired, too, are to be seen
+
+
 def panel(number: int, made: Panel) -> dict[str, Any]:
     title, unit, queries = made
+    least = {} if title in BELOW_ZERO else {"min": 0}
     source = {"type": "prometheus", "uid": "${datasource}"}
     return {
         "id": number + 1, "title": title, "type": "timeseries", "datasource": source,
         "gridPos": {"x": number % 2 * 12, "y": number // 2 * 8, "w": 12, "h": 8},
-        "fieldConfig": {"defaults": {"unit": unit, "min": 0, "custom": {
+        "fieldConfig": {"defaults": {"unit": unit, **least, "custom": {
             "drawStyle": "line", "fillOpacity": 10, "lineWidth": 1, "showPoints": "never"}},
             "overrides": []},
         "options": {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},

@@ -64,6 +64,7 @@ let token = sessionStorage.getItem("token"), before = null;
 const number = new Intl.NumberFormat("en", {maximumFractionDigits: 1});
 const time = s => s >= 1 ? number.format(s) + " s" : s >= 1e-3 ? number.format(s * 1e3) + " ms"
   : Math.round(s * 1e6) + " µs";
+const key = p => [p.database, p.user, p.replica].join("\0");
 function cell(row, content, kind) {
   const td = row.insertCell();
   if (kind) td.className = kind;
@@ -111,14 +112,14 @@ async function get(path) {
 }
 function pools(all) {
   const now = performance.now() / 1e3, was = before;
-  before = {now, at: new Map(all.pools.map(p => [p.database + "\0" + p.user, p]))};
+  before = {now, at: new Map(all.pools.map(p => [key(p), p]))};
   document.getElementById("version").textContent = all.version;
   document.getElementById("sum").textContent = all.clients + " clients, " +
     all.pools.reduce((n, p) => n + p.waiting, 0) + " waiting";
   fill("pools", [["database", "t"], ["user", "t"], ["hosts", "t"], ["clients"], ["waiting"],
     ["oldest"], ["active"], ["idle"], ["login"], ["size"], ["tx/s"], ["mean"]],
     all.pools, (r, p) => {
-    const old = was && was.at.get(p.database + "\0" + p.user), d = old ? now - was.now : 0;
+    const old = was && was.at.get(key(p)), d = old ? now - was.now : 0;
     const full = p.active + p.login >= p.pool_size;
     cell(r, p.database, "t"); cell(r, p.user, "t"); cell(r, p.hosts, "t soft");
     cell(r, p.clients); cell(r, p.waiting, p.waiting ? "bad" : "");

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <chrono>
+#include <string>
 
+#include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "metrics/families.hpp"
 
@@ -17,9 +19,26 @@ Instant newest_sample(const core::Cluster::View& view) {
   return newest;
 }
 
+// The hosts as the configuration lists them: databases with other hosts, or with the same in
+// another order, have clusters of their own.
+std::string name_of(const core::Cluster& cluster) {
+  std::string name;
+  for (const Endpoint& host : cluster.hosts()) name += (name.empty() ? "" : ",") + to_string(host);
+  return name;
+}
+
+// The directory keeps those that no database has any more; nobody asks their hosts.
+bool in_use(const core::Cluster& cluster, const core::Runtime* runtime) {
+  if (runtime == nullptr) return true;
+  const auto& databases = runtime->config.databases;
+  return std::any_of(databases.begin(), databases.end(),
+                     [&](const auto& entry) { return entry.second.hosts == cluster.hosts(); });
+}
+
 }  // namespace
 
-void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& families) {
+void add_clusters(const core::Shared& shared, const core::Runtime* runtime,
+                  std::vector<MetricFamily>& families) {
   using Type = MetricType;
   MetricFamily up = family("host_up", "Whether the host answered when last asked.", Type::Gauge);
   MetricFamily role = family("host_role", "1 for the role that the host has.", Type::Gauge);
@@ -37,19 +56,19 @@ void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& familie
   MetricFamily source = family(
       "cluster_source_up", "Whether Patroni or its etcd answered when last asked.", Type::Gauge);
   for (const auto& cluster : shared.pools.clusters()) {
+    if (!in_use(*cluster, runtime)) continue;
+    const std::string name = name_of(*cluster);
     for (const auto& each : cluster->sources()) {
       if (each.up) {
-        add(source, *each.up ? 1 : 0,
-            {{"cluster", to_string(cluster->hosts().front())}, {"source", each.name}});
+        add(source, *each.up ? 1 : 0, {{"cluster", name}, {"source", each.name}});
       }
     }
     const auto view = cluster->view();
     const Instant now = newest_sample(*view);
-    add(failovers, static_cast<double>(cluster->failovers.load()),
-        {{"cluster", to_string(cluster->hosts().front())}});
+    add(failovers, static_cast<double>(cluster->failovers.load()), {{"cluster", name}});
     for (std::size_t i = 0; i < view->hosts.size(); ++i) {
       const HostView& host = view->hosts[i];
-      const Labels labels = {{"host", to_string(cluster->hosts()[i])}};
+      const Labels labels = {{"cluster", name}, {"host", to_string(cluster->hosts()[i])}};
       add(up, host.up ? 1 : 0, labels);
       for (const Role each : {Role::primary, Role::replica, Role::unknown}) {
         add(role, host.role == each ? 1 : 0,

@@ -52,7 +52,9 @@ void add_tenants(core::Shared& shared, std::vector<MetricFamily>& families);
 /// How often rules for single statements were the ones; nothing where there are none.
 void add_rules(const core::Runtime& runtime, std::vector<MetricFamily>& families);
 
-/// What the monitor knows of hosts; nothing where every database has one host.
-void add_clusters(const core::Shared& shared, std::vector<MetricFamily>& families);
+/// What the monitor knows of hosts, for each cluster that `runtime` has (null: for all); nothing
+/// where every database has one host.
+void add_clusters(const core::Shared& shared, const core::Runtime* runtime,
+                  std::vector<MetricFamily>& families);
 
 }  // namespace forebay::metrics

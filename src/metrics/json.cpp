@@ -128,6 +128,7 @@ std::string pools_json(const core::Shared& shared, const std::string& version) {
     Object object;
     object.text("database", pool->key().database)
         .text("user", pool->key().user)
+        .number("replica", pool->key().reader)
         .text("hosts", hosts)
         .number("clients", counts.clients)
         .number("waiting", counts.waiting)

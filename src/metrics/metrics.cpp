@@ -210,7 +210,7 @@ std::string render(core::Shared& shared, const Process& process, Format format) 
   add_reloads(shared.reloads, families);
   add_process(shared, process, families);
   add_pools(shared, families);
-  add_clusters(shared, families);
+  add_clusters(shared, process.runtime, families);
   add_tenants(shared, families);
   if (process.runtime != nullptr) {
     const config::Config& config = process.runtime->config;

@@ -17,6 +17,7 @@ struct Process {
   std::int64_t started = 0;                ///< in Unix time
   std::uint64_t lost_log_lines = 0;
   std::uint64_t lost_audit_records = 0;
+  std::uint64_t lost_slow_statements = 0;
 };
 
 /// Prometheus' text format, or OpenMetrics, which has exemplars.

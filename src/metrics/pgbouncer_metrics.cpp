@@ -95,16 +95,18 @@ void add_pool_gauges(const core::Shared& shared, std::vector<MetricFamily>& fami
     if (pools.size() >= kPoolsMax && !pools.contains(name)) continue;
     const bool waits = counts.waiting > 0 && counts.oldest_wait != kNever;
     const Duration oldest = waits ? std::max(now - counts.oldest_wait, Duration{}) : Duration{};
-    const std::uint32_t waiting = std::min(counts.clients, counts.waiting);
     auto& values = pools[name];
-    values[0] += counts.clients - waiting;  // PgBouncer's active clients are all that do not wait
-    values[1] += waiting;
+    values[0] += counts.clients;
+    values[1] += counts.waiting;
     values[2] += counts.total - counts.opening - counts.parked;
     values[3] += counts.parked;
     values[4] += counts.opening;
     values[7] = std::max(values[7], std::chrono::duration<double>(oldest).count());
   }
-  for (const auto& [name, values] : pools) {
+  for (auto& [name, values] : pools) {
+    // PgBouncer's active clients are all that do not wait; who waits for a replica is the
+    // primary's.
+    values[0] = std::max(values[0] - values[1], 0.0);
     const Labels labels = {{"database", name.first}, {"user", name.second}};
     for (std::size_t i = 0; i < values.size(); ++i) add(families[first + i], values[i], labels);
   }

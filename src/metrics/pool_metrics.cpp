@@ -178,6 +178,31 @@ void add_counts(const std::vector<Line>& lines, std::vector<MetricFamily>& famil
   families.push_back(std::move(errors));
 }
 
+struct Clients {
+  std::uint32_t active = 0;
+  std::uint32_t waiting = 0;
+  std::uint32_t idle = 0;
+};
+
+// A client is of one pool, and reads by that pool's readers: there it has a link or waits, but is
+// not counted as theirs. Counted at slightly different moments: never below zero.
+Clients clients_of(const core::Pool& pool, const core::Pool::Counts& counts) {
+  const std::uint32_t out = counts.total - counts.opening - counts.parked;
+  Clients clients{.waiting = counts.waiting};
+  if (pool.is_reader()) {
+    clients.active = out;
+    return clients;
+  }
+  clients.active = std::min(counts.clients, out);
+  std::uint32_t busy = clients.active + clients.waiting;
+  for (const auto& reader : pool.readers()) {
+    const core::Pool::Counts its = reader->counts();
+    busy += its.waiting + its.total - its.opening - its.parked;
+  }
+  clients.idle = counts.clients > busy ? counts.clients - busy : 0;
+  return clients;
+}
+
 void add_gauges(const core::Shared& shared, std::vector<MetricFamily>& families) {
   MetricFamily links =
       family("server_connections", "Server connections, by state.", MetricType::Gauge);
@@ -198,14 +223,13 @@ void add_gauges(const core::Shared& shared, std::vector<MetricFamily>& families)
     if (++shown > kPoolsMax) break;
     const Labels labels = labels_of(pool->key());
     const std::uint32_t active = counts.total - counts.opening - counts.parked;
-    const std::uint32_t linked = std::min(counts.clients, active);
-    const std::uint32_t waiting = std::min(counts.clients - linked, counts.waiting);
+    const Clients of = clients_of(*pool, counts);
     add(links, counts.parked, with(labels, "state", "idle"));
     add(links, counts.opening, with(labels, "state", "login"));
     add(links, active, with(labels, "state", "active"));
-    add(clients, linked, with(labels, "state", "active"));
-    add(clients, waiting, with(labels, "state", "waiting"));
-    add(clients, counts.clients - linked - waiting, with(labels, "state", "idle"));
+    add(clients, of.active, with(labels, "state", "active"));
+    add(clients, of.waiting, with(labels, "state", "waiting"));
+    add(clients, of.idle, with(labels, "state", "idle"));
     add(limit, pool->settings().pool_size, labels);
     const bool somebody = counts.waiting > 0 && counts.oldest_wait != kNever;
     const Duration wait = somebody ? std::max(now - counts.oldest_wait, Duration{}) : Duration{};

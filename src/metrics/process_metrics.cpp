@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <string>
@@ -21,7 +22,8 @@ namespace {
 
 using Type = MetricType;
 
-/// So many names have series of their own: with "*" clients choose the names of databases.
+/// So many names have series of their own, for each kind of limit: with "*" clients choose the
+/// names of databases.
 constexpr std::size_t kNamesMax = 500;
 
 double seconds_of(const timeval& time) {
@@ -45,7 +47,7 @@ double open_descriptors() {
 class Limits {
  public:
   void add(const std::string& limit, const std::string& of, double used, double max) {
-    if (max == 0 || used_.metric.size() > kNamesMax) return;
+    if (max == 0 || ++shown_[limit] > kNamesMax) return;
     const Labels labels = {{"limit", limit}, {"of", of}};
     metrics::add(used_, used, labels);
     metrics::add(max_, max, labels);
@@ -56,6 +58,7 @@ class Limits {
   }
 
  private:
+  std::map<std::string, std::size_t> shown_;  ///< of each kind: none crowds another out
   MetricFamily used_ = family("limit_used", "How much of a limit is in use.", Type::Gauge);
   MetricFamily max_ = family("limit_max", "The limit.", Type::Gauge);
 };
@@ -113,7 +116,10 @@ void add_limits(const core::Shared& shared, const core::Runtime* runtime, double
   if (runtime != nullptr) {
     limits.add("max_client_conn", "", shared.clients.load(), runtime->max_client_conn);
   }
-  for (const auto& quota : shared.pools.quotas()) add_quota(limits, *quota);
+  auto quotas = shared.pools.quotas();
+  std::ranges::stable_sort(quotas, std::greater(),
+                           [](const auto& quota) { return quota->count(); });
+  for (const auto& quota : quotas) add_quota(limits, *quota);
   for (const auto& limit : shared.statement_limits.all()) {
     limits.add("max_statements", limit->name(), limit->counts().running,
                limit->terms().max_statements);
@@ -158,6 +164,9 @@ void add_process(const core::Shared& shared, const Process& process,
   families.push_back(single("audit_records_lost_total",
                             "Records of the audit log that were not written.", Type::Counter,
                             static_cast<double>(process.lost_audit_records)));
+  families.push_back(single("slow_statements_lost_total",
+                            "Slow statements that are not in slow_query_log.", Type::Counter,
+                            static_cast<double>(process.lost_slow_statements)));
   add_limits(shared, process.runtime, descriptors, descriptors_max, families);
   MetricFamily expiry = family("certificate_expiry_timestamp_seconds",
                                "When a certificate of ours expires.", Type::Gauge);

@@ -154,6 +154,8 @@ def dashboards_are_as_grafana_wants_them(lab: Lab) -> None:
         for panel in whole["panels"]:
             place = panel["gridPos"]
             assert place["x"] + place["w"] <= 24, panel
+            differs = any("- time()" in aim["expr"] for aim in panel["targets"])
+            assert ("min" in panel["fieldConfig"]["defaults"]) == (not differs), panel
             for aim in panel["targets"]:
                 assert aim["datasource"]["uid"] == "${datasource}", panel
     assert len(uids) == 4, uids
