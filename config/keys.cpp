@@ -286,7 +286,7 @@ Keys<Config> forebay_keys() {
       key(kSection, "http", Effect::at_once, &C::http, HttpAddress{},
           "Where health checks and metrics are offered over HTTP, such as \"127.0.0.1:9127\"; \"\" "
           "for nowhere."),
-      key(kSection, "http_token_file", Effect::restart, &C::http_token_file,
+      key(kSection, "http_token_file", Effect::at_once, &C::http_token_file,
           Text{"/etc/forebay/http.token"},
           "A file with what HTTP clients have to show for anything but health checks, as "
           "\"Authorization: Bearer TOKEN\"; \"\" for nothing."),

@@ -21,14 +21,14 @@ net::Descriptor opened(const std::string& file) {
       ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640));
 }
 
+}  // namespace
+
 // At once, so that lines of two processes do not mix while one takes over from the other.
-bool append(const std::string& file, const std::string& lines) {
+bool append_lines(const std::string& file, const std::string& lines) {
   const net::Descriptor out = opened(file);
   return out &&
          ::write(out.get(), lines.data(), lines.size()) == static_cast<ssize_t>(lines.size());
 }
-
-}  // namespace
 
 Result<void> check_audit_log(const std::string& file) {
   if (file.empty() || opened(file)) return {};
@@ -44,7 +44,7 @@ std::uint64_t write_audit_log(core::Shared& shared, const std::string& file) {
   std::string lines;
   for (const core::AuditRecord& record : records) lines += metrics::audit_json(record) + '\n';
   if (lost > 0) lines += "{\"lost\":" + std::to_string(lost) + "}\n";
-  if (append(file, lines)) return lost;
+  if (append_lines(file, lines)) return lost;
   shared.journal.note({.weight = core::Weight::error,
                        .event = "audit_log",
                        .text = "cannot write to the audit log \"" + file +

@@ -19,4 +19,7 @@ Result<void> check_audit_log(const std::string& file);
 /// be renamed meanwhile. Called by the control thread, now and then; workers do not wait for it.
 std::uint64_t write_audit_log(core::Shared& shared, const std::string& file);
 
+/// Appends to a file that others may not read. False when not all of it is written.
+bool append_lines(const std::string& file, const std::string& lines);
+
 }  // namespace forebay::app

@@ -16,8 +16,16 @@ constexpr const char* kJson = "application/json; charset=utf-8";
 /// So many rows, unless the client says how many.
 constexpr std::size_t kRows = 50;
 
-// The value of a parameter in "a=1&b=2"; empty without. Values that we know need no escapes.
-std::string_view parameter(std::string_view query, std::string_view name) {
+std::size_t limit_of(std::string_view query) {
+  const std::string_view digits = query_parameter(query, "limit");
+  std::size_t limit = kRows;
+  std::from_chars(digits.data(), digits.data() + digits.size(), limit);
+  return limit;
+}
+
+}  // namespace
+
+std::string_view query_parameter(std::string_view query, std::string_view name) {
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
@@ -27,15 +35,6 @@ std::string_view parameter(std::string_view query, std::string_view name) {
   }
   return {};
 }
-
-std::size_t limit_of(std::string_view query) {
-  const std::string_view digits = parameter(query, "limit");
-  std::size_t limit = kRows;
-  std::from_chars(digits.data(), digits.data() + digits.size(), limit);
-  return limit;
-}
-
-}  // namespace
 
 Result<config::Secret> read_http_token(const std::string& file) {
   std::string token;
@@ -63,7 +62,8 @@ std::optional<HttpPage> page_of(core::Shared& shared, const metrics::Process& pr
   if (path == "/pools") return HttpPage{kJson, metrics::pools_json(shared, process.version)};
   if (path == "/slow") return HttpPage{kJson, metrics::slow_json(shared, limit_of(query))};
   if (path == "/statements") {
-    std::string body = metrics::statements_json(shared, parameter(query, "order"), limit_of(query));
+    std::string body =
+        metrics::statements_json(shared, query_parameter(query, "order"), limit_of(query));
     if (!body.empty()) return HttpPage{kJson, std::move(body)};
   }
   return std::nullopt;

@@ -17,6 +17,9 @@ namespace forebay::app {
 /// The page at "/": live, with no assets but itself.
 extern const std::string_view kStatusPage;
 
+/// The value of a parameter in "a=1&b=2", as it stands there; empty without.
+std::string_view query_parameter(std::string_view query, std::string_view name);
+
 /// The first line of the file `http_token_file`; empty for no file.
 Result<config::Secret> read_http_token(const std::string& file);
 

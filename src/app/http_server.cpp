@@ -39,6 +39,17 @@ bool allowed(const Request& request, const std::string& token) {
   return value.starts_with(kScheme) && equal_in_constant_time(value.substr(kScheme.size()), token);
 }
 
+http::status status_of(Readiness::Kind kind) {
+  switch (kind) {
+    case Readiness::Kind::ready:
+      return http::status::ok;
+    case Readiness::Kind::unknown_database:
+      return http::status::not_found;
+    default:
+      return http::status::service_unavailable;
+  }
+}
+
 Response answer(const Request& request, const HttpPages& pages) {
   Response response{http::status::ok, request.version()};
   response.set(http::field::content_type, "text/plain; charset=utf-8");
@@ -47,23 +58,28 @@ Response answer(const Request& request, const HttpPages& pages) {
   const std::string_view target = text_of(request.target());
   const std::size_t mark = target.find('?');
   const std::string_view path = target.substr(0, mark);
+  const std::string_view query =
+      mark == std::string_view::npos ? target.substr(0, 0) : target.substr(mark + 1);
+  const std::string token = pages.token ? pages.token() : std::string();
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     response.result(http::status::method_not_allowed);
     response.set(http::field::allow, "GET, HEAD");
   } else if (path == "/livez") {
     response.body() = "ok\n";
   } else if (path == "/readyz") {
-    const std::string reason = pages.not_ready();
-    if (!reason.empty()) response.result(http::status::service_unavailable);
-    response.body() = reason.empty() ? "ok\n" : reason + "\n";
-  } else if (path != "/" && !allowed(request, pages.token)) {
+    const Readiness readiness = pages.readiness(query);
+    response.result(status_of(readiness.kind));
+    // Strangers need not know which databases there are, and where.
+    const bool ready = readiness.kind == Readiness::Kind::ready;
+    response.body() = (ready                     ? "ok"
+                       : allowed(request, token) ? readiness.reason
+                                                 : "not ready") +
+                      "\n";
+  } else if (path != "/" && !allowed(request, token)) {
     response.result(http::status::unauthorized);
     response.set(http::field::www_authenticate, "Bearer");
     response.body() = "The token of http_token_file is needed: Authorization: Bearer TOKEN\n";
-  } else if (auto page = pages.page(
-                 path,
-                 mark == std::string_view::npos ? target.substr(0, 0) : target.substr(mark + 1),
-                 text_of(request[http::field::accept]))) {
+  } else if (auto page = pages.page(path, query, text_of(request[http::field::accept]))) {
     response.set(http::field::content_type, page->content_type);
     response.body() = std::move(page->body);
   } else {

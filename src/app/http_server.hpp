@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,11 @@ struct HttpPage {
   std::string body;
 };
 
+struct Readiness {
+  enum class Kind : std::uint8_t { ready, not_ready, unknown_database } kind = Kind::ready;
+  std::string reason = {};  ///< unless it is ready
+};
+
 /// What there is to answer, each as a whole page. Called on the control thread.
 struct HttpPages {
   /// Every page but the health checks; nothing where there is none. `query` is what stands behind
@@ -25,11 +31,11 @@ struct HttpPages {
   std::function<std::optional<HttpPage>(std::string_view path, std::string_view query,
                                         std::string_view accepted)>
       page;
-  /// Empty: ready. Else why not.
-  std::function<std::string()> not_ready;
+  /// For /readyz, with what stands behind the question mark.
+  std::function<Readiness(std::string_view query)> readiness;
   /// What has to be shown for anything but the health checks and the page at "/", which has no
-  /// data of its own; empty: nothing.
-  std::string token;
+  /// data of its own; empty: nothing. May change.
+  std::function<std::string()> token;
 };
 
 /// GET /livez, /readyz and further pages, on the control thread.

@@ -12,6 +12,7 @@
 #include "app/audit_log.hpp"
 #include "app/descriptors.hpp"
 #include "app/http_pages.hpp"
+#include "app/readiness.hpp"
 #include "app/runtime_factory.hpp"
 #include "app/service_manager.hpp"
 #include "app/slow_log.hpp"
@@ -116,6 +117,9 @@ Result<void> Lifecycle::start() {
   }
   for (const Place& place : listeners_) workers_->listen(place.listener, place.id);
   if (config_.http) {
+    auto token = read_http_token(config_.http_token_file);
+    if (token.has_error()) return token.error();
+    http_token_ = std::move(token.value());
     auto http = open_http(*config_.http);
     if (http.has_error()) return http.error();
     http_ = std::move(http.value());
@@ -166,8 +170,6 @@ Result<std::shared_ptr<const net::Listener>> Lifecycle::open_listener(const Endp
 }
 
 Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoint) {
-  auto token = read_http_token(config_.http_token_file);
-  if (token.has_error()) return token.error();
   auto handed = handed_for_http(endpoint);
   return HttpServer::listen(
       control_, endpoint,
@@ -175,13 +177,18 @@ Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoin
            [this](std::string_view path, std::string_view query, std::string_view accepted) {
              return page_of(*shared_, process(), path, query, accepted);
            },
-       .not_ready = [this] { return std::string(draining_ ? "draining" : ""); },
-       .token = token.value().reveal()},
+       .readiness =
+           [this](std::string_view query) {
+             if (draining_) return Readiness{Readiness::Kind::not_ready, "draining"};
+             return readiness_of(*shared_, config_, query);
+           },
+       .token = [this] { return std::string(http_token_.reveal()); }},
       handed.empty() ? net::Descriptor() : std::move(handed.front()));
 }
 
 metrics::Process Lifecycle::process() const {
-  return {FOREBAY_VERSION, runtime_.get(), started_, journal_->lost(), lost_audit_records_};
+  return {FOREBAY_VERSION,  runtime_.get(),      started_,
+          journal_->lost(), lost_audit_records_, lost_slow_statements_};
 }
 
 // ---------------------------------------------------------------- what the operator is told
@@ -354,7 +361,9 @@ void Lifecycle::wait_for_clients() {
 }
 
 void Lifecycle::write_records() {
-  if (!config_.slow_query_log.empty()) write_slow_log(*shared_, config_.slow_query_log);
+  if (!config_.slow_query_log.empty()) {
+    lost_slow_statements_ += write_slow_log(*shared_, config_.slow_query_log);
+  }
   if (!config_.audit.file.empty()) {
     lost_audit_records_ += write_audit_log(*shared_, config_.audit.file);
   }

@@ -63,6 +63,7 @@ class Lifecycle final : private core::Control {
     std::vector<Place> opened;
     std::unique_ptr<HttpServer> http;
     bool http_changes = false;
+    config::Secret http_token;
     std::vector<std::string> notes;
   };
 
@@ -95,6 +96,7 @@ class Lifecycle final : private core::Control {
   void replace(config::LoadedConfig loaded, config::Reloaded& reloaded);
   Result<Prepared> prepare(config::LoadedConfig loaded);
   void apply(Prepared prepared);
+  void reopen_log();
   void watch_files(std::string looks);
   void look_at_files();
   void tell_reloaded(const config::Reloaded& reloaded);
@@ -131,6 +133,7 @@ class Lifecycle final : private core::Control {
   std::string files_seen_;  ///< and a second ago
   boost::asio::steady_timer records_timer_{control_};
   std::uint64_t lost_audit_records_ = 0;
+  std::uint64_t lost_slow_statements_ = 0;
   LearnFile learn_file_;
   boost::asio::steady_timer names_timer_{control_};
   boost::asio::steady_timer workers_timer_{control_};
@@ -151,6 +154,7 @@ class Lifecycle final : private core::Control {
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<ClusterSources> cluster_sources_;
   std::unique_ptr<HttpServer> http_;
+  config::Secret http_token_;         ///< empty: none is asked for
   HandedSockets handed_;              ///< until the start
   std::optional<Takeover> takeover_;  ///< likewise
   std::unique_ptr<TakeoverHost> host_;

@@ -9,6 +9,7 @@
 
 #include "app/audit_log.hpp"
 #include "app/descriptors.hpp"
+#include "app/http_pages.hpp"
 #include "app/lifecycle.hpp"
 #include "app/runtime_factory.hpp"
 #include "app/service_manager.hpp"
@@ -59,6 +60,7 @@ config::Reloaded Lifecycle::reload_now() {
     looks.clear();  // nobody looked at all of these before: they are read once more
   }
   replace(std::move(loaded), reloaded);
+  if (!reloaded.applied) reopen_log();
   (reloaded.applied ? shared_->reloads.applied : shared_->reloads.failed).add();
   shared_->reloads.last_applied = reloaded.applied;
   if (reloaded.applied) shared_->reloads.last_time = std::time(nullptr);
@@ -66,6 +68,16 @@ config::Reloaded Lifecycle::reload_now() {
   watch_files(std::move(looks));
   if (!draining_) tell_service_manager("READY=1");
   return reloaded;
+}
+
+// Whoever has moved the file away wants it anew, whatever became of the configuration.
+void Lifecycle::reopen_log() {
+  auto log = LogJournal::open_output(config_);
+  if (log.has_error()) {
+    say(core::Weight::error, "log", log.error().message);
+  } else {
+    journal_->use(std::move(log.value()));
+  }
 }
 
 // The next reload reads the file, and what it says holds again.
@@ -132,6 +144,11 @@ Result<Lifecycle::Prepared> Lifecycle::prepare(config::LoadedConfig loaded) {
   auto opened = open_listeners(config);
   if (opened.has_error()) return opened.error();
   prepared.opened = std::move(opened.value());
+  if (config.http) {
+    auto token = read_http_token(config.http_token_file);
+    if (token.has_error()) return token.error();
+    prepared.http_token = std::move(token.value());
+  }
   prepared.http_changes = config.http != config_.http;
   if (prepared.http_changes && config.http) {
     auto http = open_http(*config.http);
@@ -165,6 +182,7 @@ void Lifecycle::apply(Prepared prepared) {
     workers_->listen(place.listener, place.id);
     listeners_.push_back(std::move(place));
   }
+  http_token_ = std::move(prepared.http_token);
   if (prepared.http_changes) http_ = std::move(prepared.http);
   write_records();  // where they belonged until now
   config_ = std::move(prepared.config);

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import signal
 import time
+import urllib.error
 import urllib.request
 from typing import Any
 
 from lab import messages as m
+from lab import ports
 from lab.declare import ENTRIES, FOREBAY, MODES, TLS, test
 from lab.forebay import Forebay, binary
 from lab.lab import Lab
 from lab.process import LabError, holds_for, run, wait_until
 from lab.target import Database, Target
-from lab.wire import Client, Connection, Ended, ServerError
+from lab.wire import Client, Connection, Ended, ServerError, refused
 
 
 def accepts(target: Target) -> bool:
@@ -31,6 +33,43 @@ def drained(target: Target, within: float = 10) -> None:
     assert isinstance(target, Forebay)
     target.started = False
     target.check_ended_well(code)
+
+
+def ready(port: int, query: str = "") -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz{query}", timeout=10) as page:
+            return page.status, page.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@test(targets=FOREBAY)
+def readiness_is_that_of_databases(lab: Lab) -> None:
+    """Of one, where it is named; else it takes one that can be used."""
+    port = ports.claim()
+    databases = {"app": Database(), "a b": Database(dbname="nowhere")}
+    target = lab.target(databases=databases, options={"http": f"127.0.0.1:{port}",
+                                                      "admin_users": "app"})
+    assert ready(port) == (200, "ok\n")
+    assert ready(port, "?database=app") == ready(port, "?x=1&database=a%20b") == (200, "ok\n")
+    assert ready(port, "?database=other") == (404, 'there is no database "other"\n')
+    refused(lambda: target.connect(database="a b"))
+    status, text = ready(port, "?database=a+b")
+    assert status == 503 and 'database "nowhere" does not exist' in text, (status, text)
+    assert ready(port) == ready(port, "?database=app") == (200, "ok\n")
+    with target.connect("app", "forebay") as console:
+        console.run("pause app")
+        paused = 'database "app": it is paused\n'
+        assert ready(port, "?database=app") == (503, paused)
+        refused(lambda: target.connect(database="a b"))
+        status, text = ready(port)
+        assert status == 503 and paused in text and "nowhere" in text, (status, text)
+        console.run("resume app")
+        console.run("disable app")
+        assert ready(port, "?database=app") == (503, 'database "app": it is disabled\n')
+        console.run("enable app")
+    assert ready(port) == (200, "ok\n")
+    ports.release(port)
 
 
 # Drain.

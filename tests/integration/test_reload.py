@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -224,6 +225,50 @@ def a_log_file_that_was_moved_is_opened_anew(lab: Lab) -> None:
     target.running.send_signal(signal.SIGHUP)
     wait_until(lambda: path.exists() and "reloaded" in path.read_text(), "it writes to a new one")
     assert moved.read_text().count("reloaded") == 1
+    moved = path.rename(lab.folder / "own.log.2")
+    file_of(target).write_text(with_file + "\nno such key")    # the file is opened all the same
+    target.running.send_signal(signal.SIGHUP)
+    wait_until(lambda: path.exists() and "nothing was changed" in path.read_text(), "a third one")
+    file_of(target).write_text(with_file)
+    assert "reload_failed" not in moved.read_text()
+    with target.connect() as client:
+        client.run("begin")
+        target.running.send_signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in path.read_text(), "it drains")
+        path.rename(lab.folder / "own.log.3")
+        target.running.send_signal(signal.SIGHUP)
+        wait_until(lambda: path.exists() and "shutting down" in path.read_text(), "a fourth one")
+        client.run("commit")
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def the_token_of_http_is_read_anew(lab: Lab) -> None:
+    """It holds from the moment on in which the port is opened; a new one replaces it."""
+    port = ports.claim()
+    token = lab.folder / "token"
+    token.write_text("one\n")
+    target = lab.target()
+
+    def status(shown: str) -> int:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/pools",
+                                         headers={"Authorization": f"Bearer {shown}"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as page:
+                return int(page.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+    text = change(text_of(target), NUMBER, f'{NUMBER}\nhttp = "127.0.0.1:{port}"\n'
+                  f'http_token_file = "{token}"')
+    reload(target, text)
+    assert (status("none"), status("one")) == (401, 200)
+    token.write_text("two\n")
+    reload(target, text)
+    assert (status("one"), status("two")) == (401, 200)
+    token.write_text("\n")
+    said = reload(target, text)
+    assert "http_token_file" in said and "reload_failed" in said, said
+    assert (status(""), status("two")) == (401, 200)
+    ports.release(port)
 
 
 @test(modes=("transaction",), targets=FOREBAY)

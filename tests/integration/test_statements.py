@@ -99,6 +99,13 @@ def slow_samples_blame_the_right_one(lab: Lab) -> None:
     assert "literal" not in log.read_text()
     for line in log.read_text().splitlines():
         json.loads(line)
+    assert log.stat().st_mode & 0o007 == 0, "others may not read who did what"
+    assert Scrape(port).series("slow_statements_lost_total") == [{}]
+    log.rename(log.with_suffix(".old"))
+    log.mkdir()                                         # nobody can write to it now
+    with target.connect() as client:
+        client.run("select pg_sleep(0.3)")
+    wait_until(lambda: Scrape(port).sum("slow_statements_lost_total") == 1, "it is counted")
     ports.release(port)
 
 
