@@ -27,6 +27,13 @@ std::string clean(std::string text) {
   return text;
 }
 
+// Whether a request of a server's, a whole message, is one that a client answers.
+bool wants_answer(Bytes message) {
+  const auto request = pg::backend::Authentication::parse(message.substr(pg::kHeaderSize));
+  return request && request->code != AuthenticationCode::Ok &&
+         request->code != AuthenticationCode::SASLFinal;
+}
+
 // What clients are told about their server: mostly all the same.
 void write_welcome(const Welcome& welcome, const Pool::Reported& reported,
                    const std::string* application, std::string& out) {
@@ -323,6 +330,7 @@ void ClientSession::challenged(Bytes message, const LinkLogin& login) {
   // One exchange opens one host; which of several is the primary shows only behind the login.
   const bool may_need_another = safe && pool_->target().hosts.size() > 1 && !login_->replicates();
   if (!in_clear && !tls_on_both_sides && !may_need_another) {
+    login_->challenged = wants_answer(message);
     engine_.to_client().insert().append(message);
     send_own();
     return;
@@ -341,7 +349,9 @@ void ClientSession::challenged(Bytes message, const LinkLogin& login) {
 }
 
 void ClientSession::answer_server(Bytes whole, Bytes body) {
-  if (link_ == nullptr) {
+  // What was not asked for the server would take for something said later, by another client.
+  const bool asked = login_->asked_password || std::exchange(login_->challenged, false);
+  if (link_ == nullptr || !asked) {
     fatal({pg::sqlstate::kProtocolViolation, "password response without a request"});
     return;
   }

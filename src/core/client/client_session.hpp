@@ -190,6 +190,7 @@ class ClientSession final : public StreamEvents {
     Turnstile authenticating;     ///< against max_authenticating_clients
     ParameterSetRef checked;      ///< the settings that a server has to accept
     bool asked_password = false;  ///< in the server's place
+    bool challenged = false;      ///< by the server, which has no answer yet
     bool console = false;         ///< counted by Shared::console_clients
     bool superuser = false;       ///< console: of the server that let it in
     std::vector<std::pair<std::string, std::string>> console_settings;

@@ -442,6 +442,18 @@ void Pool::open_abandoned() {
   release_quotas();
 }
 
+std::vector<SessionKey> Pool::login_failed(const Refused& reason) {
+  const std::lock_guard lock(mutex_);
+  FB_ASSERT(opening_ > 0 && total_ > 0);
+  --opening_;
+  --total_;
+  release_quotas();
+  if (can_open() || total_ > 0) return {};
+  last_refusal_ = reason;
+  last_lasting_ = true;
+  return dismiss_waiters();
+}
+
 std::vector<SessionKey> Pool::closed(bool leaving) {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(total_ > opening_);

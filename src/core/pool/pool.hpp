@@ -261,6 +261,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// password). Gives the waiters that must be told, with the reason; none while there is hope.
   std::vector<SessionKey> open_failed(Instant now, const Refused& reason, bool lasting,
                                       double jitter);
+  /// A client could not prove who it is, which says nothing about the server. Gives the waiters
+  /// that must be told: nobody else opens anything.
+  std::vector<SessionKey> login_failed(const Refused& reason);
   /// An opening link is not wanted any more.
   void open_abandoned();
   /// A link that was out, retired or released for closing is gone. Gives the waiters that must be

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <cstdint>
 
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
@@ -10,6 +12,14 @@ namespace {
 
 using pg::Frontend;
 using ItemKind = pg::Framer::Kind;
+
+// What FunctionCall is there for. Others may change the session, as set_config or an advisory lock.
+bool is_large_object_function(Bytes body) {
+  constexpr std::array<std::uint32_t, 20> kIds{715,  764,  765,  767,  952,  953,  954,
+                                               955,  956,  957,  958,  964,  1004, 3170,
+                                               3171, 3172, 3457, 3458, 3459, 3460};
+  return body.size() >= 4 && std::ranges::binary_search(kIds, load_u32(body.data()));
+}
 
 }  // namespace
 
@@ -277,6 +287,7 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
         return Handled::yes;
       }
       note_sequences(kTakes, link);
+      if (!is_large_object_function(item.message.body)) client_.pin(PinReason::unknown);
       forward(item, link, {.request = Request::function_call, .sent = {.entry = unknown_entry()}});
       return Handled::yes;
     case Frontend::Flush:

@@ -11,6 +11,9 @@
 namespace forebay::core {
 namespace {
 
+/// Of random(): it is set for the session, but cannot be read, and put back.
+constexpr std::string_view kSeed = "seed";
+
 using StepKind = SessionStep::Kind;
 using sql::Value;
 
@@ -218,6 +221,7 @@ void Builder::add_setting(const sql::Setting& setting, const sql::TransactionMod
     return;
   }
   const bool local = setting.local == sql::Truth::yes;
+  if (setting.name == kSeed) hold(PinReason::unknown);
   if (!lasts(setting.name)) return;
   switch (setting.action) {
     case Action::assign: {
@@ -243,6 +247,9 @@ void Builder::add_setting(const sql::Setting& setting, const sql::TransactionMod
       add_modes(modes);
       return;
     case Action::from_current:
+      // The value may be one of the transaction only.
+      if (!local && lasts(setting.name)) hold(PinReason::setting, setting.name);
+      return;
     case Action::transaction:
     case Action::snapshot:
       return;
@@ -275,6 +282,7 @@ void Builder::add_local(std::string name, const std::optional<std::string>& valu
 
 // set_config(name, value, is_local), of which each may be a parameter.
 void Builder::add_call(const sql::Setting& setting) {
+  if (setting.name == kSeed) hold(PinReason::unknown);
   if (!lasts(setting.name)) return;
   bool is_local = setting.local == sql::Truth::yes;
   SessionStep made;

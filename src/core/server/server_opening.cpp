@@ -401,11 +401,16 @@ void ServerLink::open_failed(Refused reason, bool lasting) {
                  .sqlstate = reason.sqlstate});
   ClientSession* client = std::exchange(client_, nullptr);
   const bool reserved = std::exchange(opening_->reserved, false);
+  const bool clients_own =
+      relayed_ && (opening_->client_asked || reason.sqlstate.starts_with("28"));
   const std::shared_ptr<Pool> pool = pool_;
   Engine& engine = *engine_;
   close();
   if (reserved) {
-    engine.tell(pool->open_failed(engine.now(), reason, lasting, engine.random_fraction()), reason);
+    engine.tell(clients_own
+                    ? pool->login_failed(reason)
+                    : pool->open_failed(engine.now(), reason, lasting, engine.random_fraction()),
+                reason);
     engine.feed_starved(*pool);
   }
   if (client != nullptr) client->fatal(reason);
