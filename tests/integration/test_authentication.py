@@ -397,6 +397,16 @@ def password_changed_on_the_server(lab: Lab) -> None:
         assert client.value("select 1") == "1"
 
 
+@test(modes=("transaction",), targets=FOREBAY)
+def a_password_that_nobody_asked_for(lab: Lab) -> None:
+    """It would come to the server behind the login, in the midst of what another client says."""
+    target = lab.target(auth="server", users={})
+    with target.open() as connection:
+        connection.send(m.startup({"user": "app", "database": "app"}) + m.password("x"))
+        error = connection.read_until(b"E")[-1].fields()
+        assert (error["C"], error["M"]) == ("08P01", "password response without a request"), error
+
+
 REFUSALS = {
     "wrong_password": ("app", "app", "wrong"),
     "unknown_role": ("nobody", "app", "x"),

@@ -74,6 +74,16 @@ TEST_F(PoolTest, never_opens_more_than_its_size) {
   pool->open_abandoned();
 }
 
+TEST_F(PoolTest, a_login_that_a_client_fails_is_no_failure_of_the_server) {
+  const auto pool = bench_.pool(PoolBench::setup(1));
+  ASSERT_TRUE(pool->reserve_login());
+  EXPECT_EQ(pool->acquire(tickets_[0], bench_.now).kind, Acquired::wait);
+  EXPECT_TRUE(pool->login_failed(kRefused).empty());
+  EXPECT_EQ(pool->plan(bench_.now, true), 1u);  // at once
+  // Of a pool of which only clients can open links, nobody else will.
+  EXPECT_EQ(pool->open_failed(bench_.now, kRefused, true, 0.0).size(), 1u);
+}
+
 TEST_F(PoolTest, opens_so_many_at_a_time) {
   Pool::Setup setup = PoolBench::setup(5);
   setup.max_connecting = 2;
