@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from threading import Event
 from typing import Optional
 
 from lab import messages as m
 from lab.declare import FOREBAY, MODES, POOLERS, POSTGRES_LIKE, TLS, test
+from lab.fake_server import FakeConnection, FakeServer
 from lab.lab import Lab
 from lab.messages import Message
 from lab.postgres import password_of
@@ -400,9 +402,18 @@ def password_changed_on_the_server(lab: Lab) -> None:
 @test(modes=("transaction",), targets=FOREBAY)
 def a_password_that_nobody_asked_for(lab: Lab) -> None:
     """It would come to the server behind the login, in the midst of what another client says."""
-    target = lab.target(auth="server", users={})
+    connected = Event()
+
+    def hesitates(server: FakeConnection) -> None:
+        server.startup()
+        connected.set()
+        server.message()
+    server = lab.keep(FakeServer(hesitates))
+    target = lab.target(auth="server", users={}, databases={"app": Database([server.address])})
     with target.open() as connection:
-        connection.send(m.startup({"user": "app", "database": "app"}) + m.password("x"))
+        connection.send(m.startup({"user": "app", "database": "app"}))
+        assert connected.wait(20)
+        connection.send(m.password("x"))
         error = connection.read_until(b"E")[-1].fields()
         assert (error["C"], error["M"]) == ("08P01", "password response without a request"), error
 
