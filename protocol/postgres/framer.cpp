@@ -4,24 +4,7 @@
 
 namespace forebay::pg {
 
-// Most often the input begins with a small message that must be looked at and is all there.
 Framer::Item Framer::next(Bytes input, std::size_t whole_max) noexcept {
-  if (rest_ == 0 && input.size() >= kHeaderSize) {
-    const char* const here = input.data();
-    const MessageKind& kind = message_kind(sender_, *here);
-    const std::uint32_t length = load_u32(here + 1);
-    const std::size_t total = std::size_t{length} + 1;
-    const std::uint32_t body_size = length - 4;  // of less than 4 it is too large for any message
-    if (kind.look == Look::whole && body_size >= kind.body_min && body_size <= kind.body_max &&
-        total <= input.size() && total <= whole_max) {
-      return {Kind::message, Bytes(here, total),
-              Message{*here, body_size, Bytes(here + kHeaderSize, body_size)}, 0};
-    }
-  }
-  return next_of_any(input, whole_max);
-}
-
-Framer::Item Framer::next_of_any(Bytes input, std::size_t whole_max) noexcept {
   // Everything that passes untouched and stands side by side makes one run.
   std::size_t at = 0;
   const auto run_or = [&](const Item& other) {

@@ -42,9 +42,9 @@ class Framer {
 
   struct Item {
     Kind kind = Kind::need;
-    Bytes bytes;            ///< what to take off the input
-    Message message;        ///< for message and head
-    std::size_t need = 0;   ///< for need
+    Bytes bytes;           ///< what to take off the input
+    Message message;       ///< for message and head
+    std::size_t need = 0;  ///< for need
   };
 
   explicit Framer(Sender sender) noexcept : sender_(sender) {}
@@ -57,8 +57,6 @@ class Framer {
   [[nodiscard]] std::uint32_t rest() const noexcept { return rest_; }
 
  private:
-  Item next_of_any(Bytes input, std::size_t whole_max) noexcept;
-
   std::uint32_t rest_ = 0;
   Sender sender_;
 };
