@@ -80,8 +80,17 @@ TEST_F(PoolTest, a_login_that_a_client_fails_is_no_failure_of_the_server) {
   EXPECT_EQ(pool->acquire(tickets_[0], bench_.now).kind, Acquired::wait);
   EXPECT_TRUE(pool->login_failed(kRefused).empty());
   EXPECT_EQ(pool->plan(bench_.now, true), 1u);  // at once
-  // Of a pool of which only clients can open links, nobody else will.
-  EXPECT_EQ(pool->open_failed(bench_.now, kRefused, true, 0.0).size(), 1u);
+  EXPECT_TRUE(pool->withdraw(tickets_[0]));
+  pool->open_abandoned();
+}
+
+TEST_F(PoolTest, where_only_clients_open_links_the_last_login_that_fails_is_told_of) {
+  Pool::Setup setup = PoolBench::setup(1);
+  setup.credential.reset();
+  const auto pool = bench_.pool(std::move(setup));
+  ASSERT_TRUE(pool->reserve_login());
+  EXPECT_EQ(pool->acquire(tickets_[0], bench_.now).kind, Acquired::wait);
+  EXPECT_EQ(pool->login_failed(kRefused), std::vector{tickets_[0].session});
 }
 
 TEST_F(PoolTest, opens_so_many_at_a_time) {
