@@ -259,6 +259,10 @@ LinkLogin::Failed LinkLogin::lost(const std::string& why) const {
   // Some servers and proxies hang up on a minor version that they do not know.
   const bool silent = phase_ == Phase::authenticating && !answered_;
   if (silent && setup_.version != pg::kProtocol3_0) failed.retry = Retry::version_3_0;
+  // libpq's rule: where TLS need not be, a handshake that fails is no reason to give up.
+  if (phase_ == Phase::securing && setup_.tls_mode == TlsMode::prefer) {
+    failed.retry = Retry::without_tls;
+  }
   return failed;
 }
 

@@ -1,0 +1,91 @@
+"""TLS towards servers: each mode does what libpq's sslmode does, whatever the server has and whatever
+its pg_hba.conf says of either kind of connection. libpq itself, by psql, is asked first."""
+
+from __future__ import annotations
+
+from lab.declare import FOREBAY, TLS, test
+from lab.lab import Lab
+from lab.postgres import Postgres, password_of
+from lab.process import run
+from lab.target import Database, Target
+from lab.wire import ServerError
+
+SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+ASKED = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+
+# What is refused in one way may be granted in the other: by no line, by a line that rejects, or
+# because a certificate is wanted.
+HBA = """
+local   all             postgres                        trust
+host    all             postgres        samehost        trust
+hostssl all             tlsuser         samehost        scram-sha-256
+hostnossl all           other           samehost        scram-sha-256
+hostssl all             limited         samehost        reject
+host    all             limited         samehost        scram-sha-256
+hostssl all             trusted         samehost        cert
+hostnossl all           trusted         samehost        trust
+hostssl all             machine         samehost        trust
+hostnossl all           machine         samehost        reject
+host    all             app             samehost        scram-sha-256
+"""
+USERS = ("app", "tlsuser", "other", "limited", "trusted", "machine", "rejected")
+
+
+def server(lab: Lab, **settings: str) -> Postgres:
+    postgres = lab.private_postgres(**settings)
+    postgres.configure(HBA)
+    postgres.reload()
+    return postgres
+
+
+def servers(lab: Lab) -> dict[str, Postgres]:
+    """With TLS, without, and with a TLS that is too old for who insists on 1.3."""
+    return {"new": server(lab), "none": server(lab, ssl="off"),
+            "old": server(lab, ssl_max_protocol_version="TLSv1.2")}
+
+
+def outcome_of_libpq(lab: Lab, postgres: Postgres, mode: str, user: str) -> str:
+    done = run(["psql", "-XAtc", ASKED], expect=None, env={
+        "PATH": "/usr/bin:/bin", "HOME": str(lab.folder), "PGHOST": "127.0.0.1",
+        "PGPORT": str(postgres.port), "PGUSER": user, "PGPASSWORD": password_of(user),
+        "PGDATABASE": "app", "PGSSLMODE": mode, "PGGSSENCMODE": "disable",
+        "PGSSLROOTCERT": str(lab.certificates.ca), "PGSSLMINPROTOCOLVERSION": "TLSv1.3"})
+    return {"t\n": "tls", "f\n": "plain"}.get(done.out, "refused")
+
+
+def outcome(target: Target, user: str, database: str) -> str:
+    try:
+        with target.connect(user, database) as client:
+            return {"t": "tls", "f": "plain"}[str(client.value(ASKED))]
+    except ServerError as error:
+        assert error.error.fields()["S"] == "FATAL", error
+        return "refused"
+
+
+@test(targets=FOREBAY, params=SSLMODES)
+def modes_are_those_of_libpq(lab: Lab, mode: str) -> None:
+    clusters = servers(lab)
+    target = lab.target(
+        users={user: password_of(user) for user in USERS}, options={"query_wait_timeout": "2s"},
+        server_tls={"mode": mode, "ca_file": lab.certificates.ca, "minimum_version": "TLSv1.3"},
+        databases={name: Database([postgres.address], dbname="app")
+                   for name, postgres in clusters.items()})
+    cases = [(name, user) for name in clusters for user in USERS]
+    wanted = [outcome_of_libpq(lab, clusters[name], mode, user) for name, user in cases]
+    seen = lab.in_parallel(len(cases), lambda i: outcome(target, cases[i][1], cases[i][0]))
+    assert seen == wanted, [f"{case}: {ours}, libpq: {theirs}"
+                            for case, ours, theirs in zip(cases, seen, wanted) if ours != theirs]
+    assert {"refused", "plain" if mode in ("disable", "allow") else "tls"} <= set(seen), seen
+
+
+@test(targets=FOREBAY, entries=("run",), tls=TLS, params=("on", "off"))
+def without_a_configuration_file(lab: Lab, ssl: str) -> None:
+    """As with prefer; as with allow for clients that are inside TLS themselves, since SCRAM is bound
+    to one connection."""
+    postgres = server(lab, ssl=ssl)
+    target = lab.target(postgres)
+    mode = "allow" if lab.variant.tls else "prefer"
+    wanted = [outcome_of_libpq(lab, postgres, mode, user) for user in USERS]
+    seen = [outcome(target, user, "app") for user in USERS]
+    assert seen == wanted, [f"{case}: {ours}, libpq: {theirs}"
+                            for case, ours, theirs in zip(USERS, seen, wanted) if ours != theirs]
