@@ -153,7 +153,9 @@ void LookupDesk::read_row(Bytes body) {
     return;
   }
   const auto& columns = *values;
-  if (!columns[0] || *columns[0] != asked_for_.front().user) {
+  // What a function that returns no set gives for nobody.
+  if (!columns[0]) return;
+  if (*columns[0] != asked_for_.front().user) {
     trouble_ = "it gave another user's row";
     return;
   }

@@ -115,6 +115,14 @@ TEST_F(Lookups, answers_that_are_none_are_errors) {
   }
 }
 
+TEST_F(Lookups, a_row_of_nulls_is_nobody) {
+  FarEnd client = come("alice");
+  let_in();
+  question();
+  answer("DataRow null null ; ");
+  EXPECT_EQ(said_to(client), kAsked);
+}
+
 TEST_F(Lookups, without_a_server_clients_are_told_and_what_is_known_goes_on) {
   come("alice");
   let_in();
