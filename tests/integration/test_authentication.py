@@ -201,7 +201,8 @@ def shape(target: Target, user: str, password: str) -> list[tuple[str, int, str]
     finally:
         client.close()
     for message in client.login_messages:
-        text = message.body.decode(errors="replace")
+        salted = message.type == b"R" and message.body[:4] == b"\0\0\0\5"      # by random bytes
+        text = message.body[:4 if salted else None].decode(errors="replace")
         text = re.sub(r"r=[^,]*", "r=", text)
         text = re.sub(r"s=[^,]*", "s=", text).replace(user, "USER")
         result.append((message.name, len(text), text))
