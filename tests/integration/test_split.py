@@ -403,3 +403,87 @@ def drivers(lab: Lab, param: str) -> None:
     target = lab.target(servers=[lab.postgres.address, replica.address],
                         options={"split_reads": True})
     run_driver(lab, target, [sys.executable, DRIVERS / param])
+
+
+@test(targets=FOREBAY, within=60, heavy=True)
+def replicas_that_lag(lab: Lab) -> None:
+    """Who is too far behind is not read from; when all are, the primary does it, with nobody waiting
+    for them."""
+    both = pair(lab)
+    second = lab.replica_of(both.primary)
+    replicas = {both.replica.port: both.replica, second.port: second}
+    target = lab.target(servers=[both.primary.address, both.replica.address, second.address],
+                        options={"split_reads": True, "read_consistency": "none",
+                                 "max_replica_lag": "400ms", "monitor_interval": "50ms"})
+    with target.connect() as client:
+        def asked(sql: str = WHERE) -> set[int]:
+            return {at(client, sql) for _ in range(10)}
+        wait_until(lambda: asked() == set(replicas), "both are read from")
+        slow, late = (replicas[port] for port in sorted(replicas))
+        slow.value("select pg_wal_replay_pause()")
+        both.primary.rows("insert into t values (60)", "app")
+        wait_until(lambda: asked() == {late.port}, "only the other one is read from")
+        count = "select count(*) from t where id = 60"
+        assert {at(client, count) for _ in range(10)} == {1}
+        late.value("select pg_wal_replay_pause()")
+        both.primary.rows("insert into t values (61)", "app")
+        wait_until(lambda: asked() == {both.primary.port}, "the primary is read from")
+        assert {at(client, count) for _ in range(10)} == {1}
+        client.run("begin read only")
+        assert at(client) == both.primary.port
+        client.run("commit")
+        late.value("select pg_wal_replay_resume()")
+        wait_until(lambda: asked() == {late.port}, "who has caught up is read from again")
+        slow.value("select pg_wal_replay_resume()")
+        wait_until(lambda: asked() == set(replicas), "both are read from again")
+
+
+def rows_of_the_replica(both: Pair, got: list[m.Message]) -> int:
+    """How many there are: the first ones, each once."""
+    numbers = [int(message.columns()[0] or 0) for message in m.only(got, b"D")]
+    assert numbers == list(range(1, len(numbers) + 1)), (numbers[:3], numbers[-3:])
+    assert {message.columns()[1] for message in m.only(got, b"D")} == {
+        str(both.replica.port).encode()}
+    return len(numbers)
+
+
+@test(targets=FOREBAY, within=60, heavy=True, params=("simple", "extended"))
+def replica_lost_in_the_middle_of_a_result(lab: Lab, how: str) -> None:
+    """Nothing comes twice, nothing is left out unsaid. Who has half a row can be told nothing."""
+    both = pair(lab)
+    sql = "select n, inet_server_port(), repeat('x', 1000) from generate_series(1, 1000000) n"
+    target = split(lab, both)
+    with target.connect(within=40) as client:
+        client.send(*[m.query(sql)] if how == "simple" else
+                    [m.parse("", sql), m.bind("", ""), m.execute(""), m.sync()])
+        got = client.read_until(b"D")
+        both.replica.stop("immediate")
+        got += client.until_ready_or_end()
+        assert rows_of_the_replica(both, got) < 1_000_000 and not m.only(got, b"C"), got[-2:]
+        if got[-1].type == b"Z":
+            error, = m.only(got, b"E")
+            assert error.sqlstate == "40001", error
+            assert at(client) == both.primary.port
+        else:
+            assert client.buffer and not m.only(got, b"E"), got[-2:]
+    with target.connect() as client:
+        assert at(client) == both.primary.port
+
+
+@test(targets=FOREBAY, within=60)
+def replica_lost_between_two_parts_of_a_result(lab: Lab) -> None:
+    both = pair(lab)
+    with split(lab, both).connect() as client:
+        client.run("begin read only")
+        client.send(m.parse("", "select n, inet_server_port() from generate_series(1, 9) n"),
+                    m.bind("", ""), m.execute("", 3), m.flush())
+        got = client.read_until(b"s")
+        assert rows_of_the_replica(both, got) == 3
+        both.replica.stop("immediate")
+        client.send(m.execute("", 3), m.sync())
+        got += client.until_ready()
+        assert rows_of_the_replica(both, got) == 3 and not m.only(got, b"C"), got
+        error, = m.only(got, b"E")
+        assert error.sqlstate == "40001" and got[-1].body == b"E", got
+        client.run("rollback")
+        assert at(client) == both.primary.port
