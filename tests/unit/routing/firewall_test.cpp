@@ -90,6 +90,18 @@ TEST_F(Firewall, Corpus) {
   EXPECT_GE(attacks, 300);
 }
 
+/// What libraries and people say: behind ";;" are the parameters.
+TEST_F(Firewall, HonestLists) {
+  int honest = 0;
+  for (const Line& line : lines(FOREBAY_HONEST_CORPUS)) {
+    ++honest;
+    const auto found = check(Bytes(line.text).substr(0, line.text.find(" ;; ")));
+    EXPECT_FALSE(found) << line.number << ": " << line.text << "\n" << found->message;
+    EXPECT_EQ(line.sign == '?', !parameters_.empty()) << line.number << ": " << line.text;
+  }
+  EXPECT_GE(honest, 350);
+}
+
 /// Whatever text of a shape came first, the verdict is that of the text at hand.
 TEST_F(Firewall, VerdictsAreOfTheShape) {
   EXPECT_TRUE(check("SELECT * FROM orders WHERE tenant_id = 2"));
