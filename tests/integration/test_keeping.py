@@ -3,9 +3,15 @@ do it by the way, with statements that leave nothing behind."""
 
 from __future__ import annotations
 
+import re
+from typing import Union
+
 from lab import messages as m
+from lab import ports
 from lab.declare import FOREBAY, test
 from lab.lab import Lab
+from lab.process import wait_until
+from lab.scrape import Scrape
 from lab.target import Target
 from lab.wire import Client, ServerError
 
@@ -136,3 +142,61 @@ def a_large_unnamed_statement_until_a_query(lab: Lab) -> None:
         client.run("select 2")
         assert not kept(target)
         assert client.error(m.bind("", ""), m.sync()).sqlstate == "26000"
+
+
+# Each is counted, by its cause, for as long as it lasts.
+
+PINS = {
+    "temporary": ("create temp table own (a int)", "drop table own"),
+    "held_cursor": ("declare held cursor with hold for select 1", "close held"),
+    "listen": ("listen bell", "unlisten bell"),
+    "advisory_lock": ("select pg_advisory_lock(4)", "select pg_advisory_unlock(4)"),
+    "library": ("load 'plpgsql'", ""),
+    "sequence": ("create sequence if not exists own;begin;select nextval('own');"
+                 "select currval('own');commit", "discard all"),
+    "setting": ("select set_config('work_mem', '5MB', false) from generate_series(1, 2) limit 1",
+                "reset all"),
+    "large_statement": (m.parse("large", "select 1 -- " + "x" * 70_000), m.close_statement("large")),
+}
+
+
+@test(targets=FOREBAY, params=PINS)
+def counted_by_cause(lab: Lab, cause: str) -> None:
+    http = ports.claim()
+    target = lab.target(users={"postgres": "any"},
+                        options={"http": f"127.0.0.1:{http}", "admin_users": "postgres"})
+    begin, end = PINS[cause]
+
+    def seen(console: Client) -> tuple[list[str], dict[str, float], float]:
+        description, *answer = console.messages(m.query("show clients extended"))
+        names = re.findall(rb"([a-z_]+)\0", description.body)
+        listed = [row.columns()[names.index(b"pins")] for row in m.only(answer, b"D")
+                  if row.columns()[names.index(b"database")] == b"app"]
+        scrape = Scrape(http)
+        now = {its["reason"]: scrape.sum("pinned_clients", **its)
+               for its in scrape.series("pinned_clients")}
+        return ([(pins or b"").decode() for pins in listed],
+                {reason: count for reason, count in now.items() if count},
+                scrape.sum("pins_total", reason=cause))
+
+    def do(client: Client, what: Union[str, bytes]) -> None:
+        if isinstance(what, bytes):
+            client.messages(what, m.sync())
+        for text in what.split(";") if isinstance(what, str) else ():
+            client.run(text)
+
+    with target.connect("postgres", "forebay", password="any") as console, \
+            target.connect("postgres", password="any") as client:
+        client.run("select 1")
+        assert seen(console) == ([""], {}, 0.0)
+        for turn in (1.0, 2.0):
+            do(client, begin)
+            wait_until(lambda: seen(console) == ([cause], {cause: 1.0}, turn),   # type: ignore
+                       f"it is kept: {seen(console)}")
+            if not end:
+                client.close()
+                wait_until(lambda: seen(console)[1] == {}, "it is over")
+                break
+            do(client, end)
+            wait_until(lambda: seen(console) == ([""], {}, turn),               # type: ignore
+                       f"it is free: {seen(console)}")

@@ -4,16 +4,17 @@ the measure."""
 
 from __future__ import annotations
 
-import random
 import time
 from contextlib import contextmanager, suppress
 from typing import Iterator, Optional
 
 from lab import messages as m
+from lab import ports
 from lab.declare import FOREBAY, MODES, POSTGRES_LIKE, test
 from lab.lab import Lab
 from lab.load import busy
-from lab.process import LabError, wait_until
+from lab.process import wait_until
+from lab.scrape import Scrape
 from lab.target import Target
 from lab.wire import Client, ServerError
 
@@ -542,6 +543,47 @@ def notifications_come_once_and_in_order(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
+def notifications_without_end(lab: Lab) -> None:
+    """With shared_listen: what waits for one client has a bound, and what is dropped is told and
+    counted; channels of others take nothing of it."""
+    http = ports.claim()
+    target = lab.target(options={"shared_listen": True, "http": f"127.0.0.1:{http}"})
+    with target.connect() as busy, target.connect() as idle, target.connect() as noisy:
+        busy.run("listen bell")
+        idle.run("listen bell")
+        noisy.run("listen noise")
+
+        def ring(channel: str, count: int, listener: Client) -> None:
+            """One by one, and `listener` has heard it."""
+            for number in range(count):
+                text = f"{number} ".ljust(7900, "x")
+                lab.postgres.rows(f"select pg_notify('{channel}', '{text}')", "app")
+                assert told(listener)[1] == f"{channel} {text}"
+
+        busy.run("begin; set work_mem = '1MB'")
+        ring("noise", 200, noisy)
+        ring("bell", 2, idle)
+        answer = busy.messages(m.query("commit"))
+        while len(m.only(answer, b"A")) < 2:
+            answer += busy.read_until(b"A", b"N")
+            assert not m.only(answer, b"N"), answer[-1]
+        assert Scrape(http).sum("notifications_dropped_total") == 0
+        busy.run("begin")
+        ring("bell", 200, idle)
+        answer = busy.messages(m.query("commit"))
+        if not m.only(answer, b"N"):
+            answer += busy.read_until(b"N")
+        warning, = m.only(answer, b"N")
+        numbers = [int(message.body[4:].split(b"\0")[1].split()[0])
+                   for message in m.only(answer, b"A")]
+        assert numbers == list(range(len(numbers))) and 100 < len(numbers) < 140, numbers
+        lost = f"{200 - len(numbers)} notifications were lost"
+        assert warning.fields()["C"] == "01000" and lost in warning.text, warning
+        assert Scrape(http).sum("notifications_dropped_total") == 200 - len(numbers)
+        ring("bell", 1, busy)
+
+
+@test(targets=FOREBAY)
 def session_state_is_refused(lab: Lab) -> None:
     """With on_session_state: what would keep a connection does not get it; the rest is as ever."""
     target = lab.target(pool_size=1, user_options={"app": {"on_session_state": "error"}},
@@ -651,86 +693,6 @@ def databases_that_every_client_has_left_are_in_nobodys_way(lab: Lab) -> None:
             idle.run("select 1")
             assert sqlstate(owner, "drop database comes") == "55006"
             idle.run("select 1")
-
-
-# Everything at once.
-
-def live(lab: Lab, target: Target, number: int, until: float) -> int:
-    """One client that does things at random, and knows what its session must be like."""
-    choice = random.Random(number)
-    turns = 0
-    mine: dict[str, str] = {}
-    statements: dict[str, str] = {}
-    temporary = False
-    with target.connect(within=120, application_name=f"client {number}") as client:
-        while time.monotonic() < until:
-            turns += 1
-            what = choice.randrange(9)
-            if what == 0:
-                value = f"{choice.randrange(100, 1000)}kB"
-                client.run(f"set work_mem = '{value}'")
-                mine["work_mem"] = value
-            elif what == 1:
-                value = f"{number}.{choice.randrange(1000)}"
-                client.run(f"select set_config('app.v{number % 3}', '{value}', false)")
-                mine[f"app.v{number % 3}"] = value
-            elif what == 2:
-                client.run("begin")
-                client.run("set work_mem = '64kB'; set timezone = 'Asia/Tokyo'")
-                client.run(choice.choice(["rollback", "rollback", "abort"]))
-            elif what == 3 and len(statements) < 5:
-                name = f"s{turns}"
-                value = f"{number}/{turns}"
-                if choice.randrange(2):
-                    client.run(f"prepare {name} as select '{value}'")
-                else:
-                    client.messages(m.parse(name, f"select '{value}'"), m.sync())
-                statements[name] = value
-            elif what == 4 and statements:
-                name, value = choice.choice(list(statements.items()))
-                if choice.randrange(2):
-                    assert client.value(f"execute {name}") == value
-                else:
-                    answer = client.messages(m.bind("", name), m.execute(""), m.sync())
-                    assert m.only(answer, b"D")[0].columns() == [value.encode()], answer
-            elif what == 5 and statements:
-                name = choice.choice(list(statements))
-                del statements[name]
-                client.run(f"deallocate {name}")
-            elif what == 6 and not temporary and choice.randrange(4) == 0:
-                client.run(f"create temp table own as select {number} as n")
-                temporary = True
-            elif what == 7 and temporary:
-                assert client.value("select n from own") == str(number)
-                if choice.randrange(2):
-                    client.run("drop table own")
-                    temporary = False
-            elif what == 8:
-                client.run(f"select pg_advisory_lock({number}); select pg_advisory_unlock({number})")
-            rows = client.rows("select current_setting('application_name'), "
-                               "current_setting('work_mem'), current_setting('timezone'), "
-                               f"current_setting('app.v{number % 3}', true), "
-                               "to_regclass('pg_temp.own') is not null")
-            zone = client.parameters["TimeZone"]
-            expected = (f"client {number}", mine.get("work_mem", "4MB"), zone,
-                        mine.get(f"app.v{number % 3}", ""), "t" if temporary else "f")
-            got = (*rows[0][:3], rows[0][3] or "", rows[0][4])
-            if got != expected:
-                raise LabError(f"client {number}, turn {turns} ({what}): {got}, not {expected}")
-            if choice.randrange(200) == 0:
-                client.run("discard all")
-                client.run(f"set application_name = 'client {number}'")
-                mine, statements, temporary = {}, {}, False
-    return turns
-
-
-@test(targets=POSTGRES_LIKE, within=120)
-def nobody_sees_anothers_state(lab: Lab) -> None:
-    target = lab.target(pool_size=30 if lab.kind == "direct" else 6)
-    until = time.monotonic() + 15
-    turns: list[int] = []
-    lab.in_parallel(12, lambda number: turns.append(live(lab, target, number, until)))
-    assert min(turns) > 3, turns
 
 
 @test(targets=POSTGRES_LIKE)
