@@ -17,7 +17,7 @@ from lab.process import run
 from lab.scram import verifier
 from lab.target import Database, Target
 from lab.wire import ServerError
-from test_authentication import shape, verifier_of
+from test_authentication import shape
 from test_reload import file_of, reload, text_of
 
 # Every secret has this in it, or is derived from what has.
