@@ -280,3 +280,62 @@ def server_that_does_not_take_the_request(lab: Lab) -> None:
         assert m.only(answer, b"D"), answer
     if not target.alive:
         raise LabError("the target has ended")
+
+
+@test(targets=FOREBAY, heavy=True, within=120)
+def ten_thousand_requests(lab: Lab) -> None:
+    """For sessions that have ended, that are idle, and that never were: nobody's statement ends,
+    and who comes meanwhile is served."""
+    target = lab.target(pool_size=4)
+    idle = [lab.keep(target.connect()) for _ in range(10)]
+    keys = [(client.process_id, client.key) for client in idle]
+    for _ in range(10):
+        with target.connect() as gone:
+            keys += [(gone.process_id, gone.key), (gone.process_id + 1, b"none")]
+    over = threading.Event()
+    served = [0] * 8
+
+    def work(number: int) -> None:
+        while not over.is_set():
+            with target.connect() as client:
+                for turn in range(20):
+                    sql = f"select pg_sleep(0.001), '{number} {turn}'"
+                    assert client.rows(sql)[0][1] == f"{number} {turn}"
+                    served[number] += 1
+
+    def storm(number: int) -> None:
+        for turn in range(1000):
+            with target.open() as connection:
+                connection.send(m.cancel_request(*keys[(number * 7 + turn) % len(keys)]))
+                if turn % 3:                # the others do not wait for what becomes of it
+                    connection.raw_until_end()
+
+    workers = [lab.in_background(lambda n=n: work(n)) for n in range(8)]    # type: ignore
+    try:
+        lab.in_parallel(10, storm, within=100)
+    finally:
+        over.set()
+    for worker in workers:
+        worker.result()
+    assert min(served) > 20, served
+    for client in idle:
+        assert client.value("select 1") == "1"
+    wait_until(lambda: target.running.descriptors() < 100, "descriptors are given back")
+
+
+@test(targets=POSTGRES_LIKE)
+def requests_that_queue_up_hold_up_nobody(lab: Lab) -> None:
+    """A server connection that was cancelled again and again is used again, by whoever comes."""
+    target = lab.target(pool_size=1)
+    with target.connect() as client:
+        for turn in range(10):
+            client.send(m.query(f"select pg_sleep(600 + {turn})"))
+            wait_until(lambda n=turn: running(lab, f"select pg_sleep(600 + {n})"),  # type: ignore
+                       "it runs")
+            waiting = [lab.in_background(client.cancel) for _ in range(30)]
+            assert m.only(client.until_ready(), b"E")[0].sqlstate == "57014"
+            with target.connect() as other:
+                assert other.value(f"select 'other {turn}'") == f"other {turn}"
+            for request in waiting:
+                request.result()
+            assert client.value(f"select {turn}") == str(turn)

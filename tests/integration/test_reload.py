@@ -19,6 +19,7 @@ from lab.forebay import WORKERS, Forebay, binary, sanitizer_options
 from lab.lab import Lab
 from lab.postgres import password_of
 from lab.process import run, wait_until
+from lab.scrape import Scrape
 from lab.target import Database, Target, accepts
 from lab.wire import Client, ServerError, refused
 
@@ -330,6 +331,92 @@ def some_file(dice: random.Random, good: str) -> str:
         # Whatever the cut has left of it, the last line is no TOML: half a password is right.
         text = text[:cut] + dice.choice(("[", "=", "default_pool_size = 0\n", '"')) + "\n= broken"
     return text
+
+
+def without_table(text: str, head: str) -> str:
+    start = text.index(head)
+    end = text.find("\n[", start)
+    return text[:start] + (text[end + 1:] if end >= 0 else "")
+
+
+@test(targets=FOREBAY)
+def databases_that_only_the_wildcard_names(lab: Lab) -> None:
+    """Their clients and sessions outlive reloads, and what becomes of the wildcard holds for them."""
+    first, second = lab.postgres.new_database(), lab.postgres.new_database()
+    target = lab.target(wildcard=True)
+    try:
+        stays, busy = (lab.keep(target.connect(database=first)) for _ in range(2))
+        stays.run("set work_mem = '3MB'")
+        busy.run("begin; create table left_open (a int)")
+        process = busy.value("select pg_backend_pid()")
+        text = text_of(target)
+        head = '[databases."*"]'
+        reload(target, text)
+        reload(target, change(text, head, f"{head}\npool_size = 2"))
+        assert busy.value("select pg_backend_pid() + count(*) from left_open") == process
+        assert stays.value("show work_mem") == "3MB"
+        with target.connect(database=second) as client:
+            assert client.value("select current_database()") == second
+        # Named on its own now, it leads elsewhere, and only that one does.
+        host, port = lab.postgres.address
+        named = f'{text}\n[databases.{first}]\nhosts = ["{host}:{port}"]\ndbname = "other"\n'
+        reload(target, named)
+        assert busy.value("select pg_backend_pid() + count(*) from left_open") == process
+        busy.run("rollback")
+        with target.connect(database=first) as client:
+            assert client.value("select current_database()") == "other"
+        with target.connect(database=second) as client:
+            assert client.value("select current_database()") == second
+        reload(target, text)
+        busy.run("select 1")
+        # Without the wildcard it is nobody's.
+        reload(target, without_table(text, head))
+        goodbye(stays)
+        goodbye(busy)
+        assert refused(lambda: target.connect(database=first)).sqlstate == "3D000"
+        assert refused(lambda: target.connect(database=second)).sqlstate == "3D000"
+        target.check_healthy()
+        reload(target, text)
+        with target.connect(database=first) as client:
+            assert client.value("select current_database()") == first
+    finally:
+        target.stop()
+        for name in (first, second):
+            lab.postgres.rows(f"drop database {name} with (force)")
+
+
+@test(targets=FOREBAY)
+def counters_outlive_reloads(lab: Lab) -> None:
+    """None of them falls, whatever comes and goes; of what stays none is gone."""
+    http = ports.claim()
+    target = lab.target(databases={"app": Database(), "second": Database(dbname="app")},
+                        options={"http": f"127.0.0.1:{http}", "statement_statistics": 100})
+    text = text_of(target)
+
+    def scrape() -> dict[tuple[str, str], float]:
+        for database in ("app", "second"):
+            with target.connect(database=database) as client:
+                client.run("select 1")
+                client.messages(m.query("select 1 / 0"))
+        return {(name, str(sorted(labels.items()))): value
+                for name, labels, value in Scrape(http).samples
+                if name.endswith(("_total", "_count", "_sum", "_bucket"))}
+
+    last = scrape()
+    assert len(last) > 100, last
+    for changed in (text, change(text, "default_pool_size = 3", "default_pool_size = 7"),
+                    without_table(text, "[databases.\"second\"]"), text,
+                    without_table(text, "[users.\"other\"]"), "broken", text):
+        reload(target, changed)
+        if "second" not in changed and changed != "broken":
+            continue
+        now = scrape()
+        fallen = {key: (value, now.get(key)) for key, value in last.items()
+                  if now.get(key, 0.0 if "second" in key[1] else -1.0) < value
+                  and not ("second" in key[1] and key not in now)}
+        assert not fallen, fallen
+        assert sum(now.values()) > sum(last.values())
+        last = now
 
 
 @test(modes=("transaction",), targets=FOREBAY)
