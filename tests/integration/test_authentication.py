@@ -363,6 +363,20 @@ def names_of_users(lab: Lab) -> None:
             assert client.value("select current_user") == role
 
 
+@test(entries=("serve", "run"), targets=POSTGRES_LIKE)
+def names_that_are_too_long(lab: Lab) -> None:
+    """They are cut as PostgreSQL does it."""
+    role = "tmp" + "n" * 60
+    lab.postgres.rows(f"create role \"{role}\" login password 'right'")
+    target = lab.target(users={role: "right", "app": password_of("app")})
+    for name in (role, role + "more"):
+        with target.connect(name, password="right") as client:
+            assert client.rows("select current_user, session_user") == [(role, role)]
+        assert refused(lambda n=name: target.connect(n, password="")).sqlstate == "28P01"  # type: ignore
+    error = refused(lambda: target.connect(database="d" * 70))
+    assert (error.sqlstate, error.text) == ("3D000", f'database "{"d" * 63}" does not exist'), error
+
+
 # run: the server decides.
 
 RUN_USERS = ("app", "md5user", "trusted", "certuser")

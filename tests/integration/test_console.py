@@ -14,7 +14,7 @@ from lab.declare import FOREBAY, test
 from lab.forebay import Forebay
 from lab.lab import Lab
 from lab.process import Finished, LabError, holds_for, run, wait_until
-from lab.target import Target
+from lab.target import Database, Target
 from lab.wire import Connection, refused
 
 USERS = {"admin_users": "app", "stats_users": "other, somebody"}
@@ -240,6 +240,31 @@ def killed_disabled_enabled(lab: Lab) -> None:
     console(target, "ENABLE app;\n")
     assert run(["psql", "-XAtc", "select 1"], env=target.environment()).out == "1\n"
     assert "3D000" in console(target, "PAUSE nobody;\n").err
+
+
+NAMES = ('we"ird', "sp ace", "it's", "UPPER", "a;b", "é", "-- c", "all", "back\\s")
+
+
+@test(targets=FOREBAY)
+def names_that_need_quotes(lab: Lab) -> None:
+    """Each is found by its own name, and nobody else is meant."""
+    target = lab.target(options=USERS, databases={
+        name: Database(dbname="app") for name in (*NAMES, "app", "upper", "sp", "a")})
+    everybody = {name: lab.keep(target.connect(database=name))
+                 for name in (*NAMES, "app", "upper", "sp", "a")}
+    for name in NAMES:
+        quoted = '"' + name.replace('"', '""') + '"'
+        everybody[name].run("select 1")
+        for command in ("RECONNECT", "PAUSE", "RESUME", "DISABLE", "ENABLE", "KILL", "RESUME"):
+            done = console(target, f"{command} {quoted};\n")
+            assert not done.err, (command, done)
+            if command == "DISABLE":
+                off = [row["name"] for row in rows(target, "SHOW DATABASES")
+                       if row["disabled"] == "1"]
+                assert off == [name], (name, off)
+        everybody.pop(name).until_end()
+        for other in everybody.values():
+            assert other.value("select 1") == "1"
 
 
 @test(targets=FOREBAY, params=("KILL_CLIENT", "KILL"))

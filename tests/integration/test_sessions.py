@@ -542,6 +542,32 @@ def notifications_come_once_and_in_order(lab: Lab) -> None:
             assert mine == [f"bell\0{number} {turn}\0".encode() for turn in range(60)], mine
 
 
+CHANNELS = ('a"b', "it's", "back\\slash", "a; b", "UPPER", "sp ace", "é", "-- x", "$1", "select")
+PAYLOADS = ("", "it's", 'qu"ote', "back\\slash", "new\nline", "é", "x" * 7999, "%s", "$1", "\x01")
+
+
+@test(targets=POSTGRES_LIKE, params=("own", "shared"))
+def notifications_come_as_they_were_sent(lab: Lab, how: str) -> None:
+    target = lab.target(options={"shared_listen": how == "shared"}, pool_size=4)
+    with target.connect() as listener, target.connect() as sender:
+        quoted = {channel: channel.replace('"', '""') for channel in CHANNELS}
+        for channel in CHANNELS:
+            listener.run(f'listen "{quoted[channel]}"')
+        for channel in CHANNELS:
+            for payload in PAYLOADS:
+                sender.extended("select pg_notify($1, $2)", [channel, payload])
+                doubled = payload.replace("'", "''")
+                sender.run(f"notify \"{quoted[channel]}\", '{doubled}'")
+                for _ in range(2):
+                    body = listener.read_until(b"A")[-1].body[4:]
+                    assert body == f"{channel}\0{payload}\0".encode(), (channel, body)
+        for channel in CHANNELS[:3]:
+            listener.run(f'unlisten "{quoted[channel]}"')
+            sender.run(f'notify "{quoted[channel]}"')
+        sender.run("notify \"UPPER\", 'last'")
+        assert told(listener)[1] == "UPPER last"
+
+
 @test(targets=FOREBAY)
 def notifications_without_end(lab: Lab) -> None:
     """With shared_listen: what waits for one client has a bound, and what is dropped is told and
