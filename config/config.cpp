@@ -33,6 +33,7 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.slow_query_threshold, said.slow_query_threshold);
   overrule(settings.split_reads, said.split_reads);
   overrule(settings.read_consistency, said.read_consistency);
+  overrule(settings.read_wait_timeout, said.read_wait_timeout);
   overrule(settings.max_replica_lag, said.max_replica_lag);
   overrule(settings.resend_reads, said.resend_reads);
   overrule(settings.reserve_pool_size, said.reserve_pool_size);

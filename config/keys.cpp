@@ -74,6 +74,31 @@ Keys<PoolOverrides> session_keys() {
   };
 }
 
+Keys<PoolOverrides> replica_keys() {
+  using O = PoolOverrides;
+  using S = PoolSettings;
+  return {
+      pool_key("split_reads", Effect::new_clients, &O::split_reads, &S::split_reads, Flag{},
+               "Whether statements that certainly only read, and READ ONLY transactions, go to the "
+               "replicas among a database's hosts. Not in session mode."),
+      pool_key(
+          "read_consistency", Effect::new_clients, &O::read_consistency, &S::read_consistency,
+          Choice<ReadConsistency>{kReadConsistencies},
+          "With split_reads. session: a client reads from a replica only when that is known "
+          "to have what the client itself has written. none: whatever the replica has. strong: to "
+          "have what anybody has written; with read_wait_timeout only, for it is always asked "
+          "anew."),
+      pool_key("read_wait_timeout", Effect::new_clients, &O::read_wait_timeout,
+               &S::read_wait_timeout, Time{},
+               "How long a read waits until a replica is known to have what read_consistency wants "
+               "of it, before the primary does it; 0, and the primary does it at once."),
+      pool_key("max_replica_lag", Effect::new_clients, &O::max_replica_lag, &S::max_replica_lag,
+               Time{},
+               "With split_reads: a replica that may be further behind is not read from; 0 for no "
+               "limit."),
+  };
+}
+
 /// `size_name` is default_pool_size where it speaks for all pools, as in PgBouncer.
 Keys<PoolOverrides> pool_keys(std::string_view size_name) {
   using O = PoolOverrides;
@@ -123,22 +148,12 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
       pool_key("slow_query_threshold", Effect::at_once, &O::slow_query_threshold,
                &S::slow_query_threshold, Time{},
                "Of statements that take longer, waiting included, samples are kept; 0 for none."),
-      pool_key("split_reads", Effect::new_clients, &O::split_reads, &S::split_reads, Flag{},
-               "Whether statements that certainly only read, and READ ONLY transactions, go to the "
-               "replicas among a database's hosts. Not in session mode."),
-      pool_key("read_consistency", Effect::new_clients, &O::read_consistency, &S::read_consistency,
-               Choice<ReadConsistency>{kReadConsistencies},
-               "With split_reads. session: a client reads from a replica only when that is known "
-               "to have what the client itself has written. none: whatever the replica has."),
-      pool_key("max_replica_lag", Effect::new_clients, &O::max_replica_lag, &S::max_replica_lag,
-               Time{},
-               "With split_reads: a replica that may be further behind is not read from; 0 for no "
-               "limit."),
       pool_key("resend_reads", Effect::at_once, &O::resend_reads, &S::resend_reads, Flag{},
                "Whether a statement that by its text only reads is sent to another server when one "
                "is lost before it began to answer. Off where views, operators or casts write: such "
                "a statement could take effect twice."),
   };
+  append(keys, replica_keys());
   append(keys, session_keys());
   return keys;
 }

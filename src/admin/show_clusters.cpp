@@ -4,6 +4,7 @@
 #include "admin/show.hpp"
 #include "core/console/routes.hpp"
 #include "core/pool/cluster.hpp"
+#include "forebay/config/names.hpp"
 
 // SHOW HOSTS and SHOW REPLICATION: what the monitor knows of hosts. SHOW ROUTES: what pools make of
 // it.
@@ -125,7 +126,7 @@ Rows routes(const View& view) {
            reader.weight, reader.in_flight,
            reader.lag ? Value(duration_cast<milliseconds>(*reader.lag).count()) : Value::none(),
            settings.max_replica_lag.count(),
-           settings.read_consistency == config::ReadConsistency::none ? "none" : "session",
+           std::string(config::to_string(settings.read_consistency)),
            functions == nullptr ? "built-in" : "pg_proc",
            reader.refusal.empty() ? "yes" : "no: " + reader.refusal});
     }

@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -42,14 +43,26 @@ spdlog::level::level_enum level_of(config::LogLevel level) {
   return spdlog::level::info;
 }
 
+/// A line with one client's facts seldom has more.
+constexpr std::size_t kUsualLine = 256;
+
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 32 || byte == 127;
+}
+
 // What a client chose must not break the line, nor look like one of ours.
 void append_text(std::string& line, std::string_view value) {
   const bool plain = !value.empty() && value.find_first_of(" \"=\\") == std::string_view::npos;
+  if (plain && std::ranges::none_of(value, is_control)) {
+    line += value;
+    return;
+  }
   std::string escaped;
   bool quote = !plain;
   for (const char c : value) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte < 32 || byte == 127) {
+    if (is_control(c)) {
       constexpr char kHex[] = "0123456789abcdef";
       escaped += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
       quote = true;
@@ -89,13 +102,14 @@ constexpr Member kMembers[] = {
 }  // namespace
 
 std::string text_line(const core::Fact& fact) {
-  std::string line(fact.event);
+  std::string line;
+  line.reserve(kUsualLine);
+  line += fact.event;
   line += ": ";
-  for (const char c : fact.text) {
-    // Names that a client chose may stand in it: nothing of them is a terminal's to obey.
-    const auto byte = static_cast<unsigned char>(c);
-    line.push_back(byte < 32 || byte == 127 ? ' ' : c);
-  }
+  const std::size_t text = line.size();
+  line += fact.text;
+  // Names that a client chose may stand in it: nothing of them is a terminal's to obey.
+  std::replace_if(line.begin() + static_cast<std::ptrdiff_t>(text), line.end(), is_control, ' ');
   for (const auto& [name, member] : kMembers) {
     if ((fact.*member).empty()) continue;
     line.push_back(' ');
@@ -107,7 +121,9 @@ std::string text_line(const core::Fact& fact) {
 }
 
 std::string json_line(const core::Fact& fact) {
-  std::string line = "\"event\":";
+  std::string line;
+  line.reserve(kUsualLine);
+  line += "\"event\":";
   append_json(line, fact.event);
   line += ",\"message\":";
   append_json(line, fact.text);

@@ -325,6 +325,76 @@ def own_writes_are_seen(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY, within=60)
+def strong_reads_see_what_others_wrote(lab: Lab) -> None:
+    """On a replica as soon as that has it, which is asked for at once; else on the primary."""
+    both = pair(lab)
+    # Nobody would know in time if hosts were only asked when their time has come.
+    target, brief = (split(lab, both, read_consistency="strong", read_wait_timeout=wait,
+                           monitor_interval="30s", stats_users="app") for wait in ("20s", "50ms"))
+    primary, replica = str(both.primary.port), str(both.replica.port)
+
+    def count(n: int) -> str:
+        return f"select count(*), inet_server_port() from t where id = {n}"
+
+    with target.connect() as writer, target.connect() as reader, \
+            target.connect(database="forebay") as console:
+        for n in range(300, 340):
+            writer.run(f"insert into t values ({n})")
+            assert reader.rows(count(n)) == [("1", replica)]
+        both.replica.value("select pg_wal_replay_pause()")
+        writer.run("insert into t values (340)")
+        reader.send(m.query(count(340)))
+        wait_until(lambda: "waiting" in states(console), "it waits for the replica")
+        both.replica.value("select pg_wal_replay_resume()")
+        assert m.only(reader.until_ready(), b"D")[0].columns() == [b"1", replica.encode()]
+        both.replica.value("select pg_wal_replay_pause()")
+        writer.run("insert into t values (341)")
+        reader.send(m.query(count(341)))
+        wait_until(lambda: "waiting" in states(console), "it waits again")
+        reader.cancel()
+        assert m.only(reader.until_ready(), b"E")[0].sqlstate == "57014"
+    with brief.connect() as client:
+        assert client.rows(count(341)) == [("1", primary)]
+        both.replica.value("select pg_wal_replay_resume()")
+        wait_until(lambda: client.rows(count(341)) == [("1", replica)], "the replica has it")
+
+
+@test(targets=FOREBAY, within=60)
+def a_token_carries_what_was_written(lab: Lab) -> None:
+    """From one session to another, which reads from a replica only when that has as much."""
+    both = pair(lab)
+    target = split(lab, both)
+    primary, replica = both.primary.port, both.replica.port
+    with target.connect() as writer, target.connect() as reader:
+        both.replica.value("select pg_wal_replay_pause()")
+        old = writer.value("Show Forebay.LSN ;")
+        for n in range(400, 405):
+            writer.run(f"insert into t values ({n})")
+        tokens = [writer.value("SHOW forebay.lsn"), writer.extended("show forebay.lsn")[0][0],
+                  writer.extended("show forebay.lsn", name="lsn")[0][0]]
+        assert len(set(tokens)) == 1 and tokens[0] != old, (old, tokens)
+        assert both.primary.rows(f"select '{tokens[0]}'::pg_lsn <= pg_current_wal_insert_lsn(),"
+                                 f" '{tokens[0]}'::pg_lsn > '{old}'") == [("t", "t")], tokens
+        assert at(reader) == replica
+        reader.run(f"set forebay.min_lsn = '{tokens[0]}'")
+        assert at(reader) == primary
+        assert reader.value("select count(*) from t where id = 404") == "1"
+        reader.run("reset forebay.min_lsn")
+        assert at(reader) == replica
+        with target.connect(options=f"-c forebay.min_lsn={tokens[0]}") as started:
+            assert at(started) == primary
+            both.replica.value("select pg_wal_replay_resume()")
+            wait_until(lambda: at(started) == replica, "the replica has it")
+            assert started.value("select count(*) from t where id = 404") == "1"
+        reader.run("set forebay.min_lsn = 'nonsense'")
+        assert at(reader) == primary
+
+
+def states(console: Client) -> list[Optional[str]]:
+    return [value for row in console.rows("SHOW CLIENTS") for value in row]
+
+
+@test(targets=FOREBAY, within=60)
 def counters_are_never_stale(lab: Lab) -> None:
     """Clients that read back what they wrote, with replay paused, and going on."""
     both = pair(lab)

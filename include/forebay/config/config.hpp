@@ -44,6 +44,7 @@ enum class OnSessionState : std::uint8_t {
 enum class ReadConsistency : std::uint8_t {
   none,     ///< none
   session,  ///< those of its own session
+  strong,   ///< those of anybody, that were acknowledged before it came
 };
 
 /// libpq's words. Towards clients, `verify_ca` asks for a certificate that our CA signed, and
@@ -94,6 +95,7 @@ struct PoolOverrides {
   std::optional<milliseconds> slow_query_threshold;
   std::optional<bool> split_reads;
   std::optional<ReadConsistency> read_consistency;
+  std::optional<milliseconds> read_wait_timeout;
   std::optional<milliseconds> max_replica_lag;
   std::optional<bool> resend_reads;
   std::optional<std::uint32_t> reserve_pool_size;
@@ -127,6 +129,7 @@ struct PoolSettings {
   milliseconds slow_query_threshold = seconds(1);
   bool split_reads = false;  ///< statements that only read go to replicas
   ReadConsistency read_consistency = ReadConsistency::session;
+  milliseconds read_wait_timeout{0};  ///< for a replica to have what a read must show
   milliseconds max_replica_lag = seconds(10);
   bool resend_reads = true;             ///< when a server is lost before it began to answer
   std::uint32_t reserve_pool_size = 0;  ///< beyond pool_size, for who has waited long

@@ -29,8 +29,10 @@ inline constexpr std::array<Name<OnSessionState>, 3> kOnSessionStates = {
      {OnSessionState::error, "error"},
      {OnSessionState::warn, "warn"}}};
 
-inline constexpr std::array<Name<ReadConsistency>, 2> kReadConsistencies = {
-    {{ReadConsistency::none, "none"}, {ReadConsistency::session, "session"}}};
+inline constexpr std::array<Name<ReadConsistency>, 3> kReadConsistencies = {
+    {{ReadConsistency::none, "none"},
+     {ReadConsistency::session, "session"},
+     {ReadConsistency::strong, "strong"}}};
 
 inline constexpr std::array<Name<TlsMode>, 6> kTlsModes = {{{TlsMode::disable, "disable"},
                                                             {TlsMode::allow, "allow"},
@@ -80,6 +82,9 @@ constexpr std::string_view to_string(PoolMode mode) {
 }
 constexpr std::string_view to_string(TimeoutAction action) {
   return name_of<TimeoutAction>(kTimeoutActions, action);
+}
+constexpr std::string_view to_string(ReadConsistency consistency) {
+  return name_of<ReadConsistency>(kReadConsistencies, consistency);
 }
 constexpr std::string_view to_string(TlsMode mode) {
   return name_of<TlsMode>(kTlsModes, mode);

@@ -151,6 +151,8 @@ void ClientSession::on_timer(void* self) {
     case Phase::linked:
       if (session.throttle_ != nullptr && session.throttle_->held) {
         session.hold_over();
+      } else if (session.awaits_replica()) {
+        session.replicas_seen();
       } else {
         session.ask_over();
       }

@@ -145,21 +145,13 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (relay_.tenant != nullptr) note_objections(relay.objections());
     if (relay_.rules != nullptr) note_rules();
     if (replicas_ != nullptr && link != nullptr) note_sent(progress.consumed);
-    if (progress.stop == Relay::ClientStop::need_link) {
-      // In session mode the link is the client's own: it comes first, and its statements wait.
-      const bool held = throttle_ != nullptr && mode_ != config::PoolMode::session &&
-                        !throttle_->inside() && !enter_limits();
-      if (!held) {
-        if (replicas_ != nullptr) choose_server(bytes);
-        enter(Phase::waiting);
-        waiting_since_ =
-            throttle_ != nullptr && throttle_->passed > 0 ? throttle_->since : engine_.now();
-        if (ServerLink* fresh = engine_.acquire(*this)) {
-          link_up(*fresh);
-          continue;
-        }
-        arm(pool_->settings().query_wait_timeout);
+    if (progress.stop == Relay::ClientStop::need_link && may_ask_for_link(bytes, consumed == 0)) {
+      enter(Phase::waiting);
+      if (ServerLink* fresh = engine_.acquire(*this)) {
+        link_up(*fresh);
+        continue;
       }
+      arm(pool_->settings().query_wait_timeout);
     }
     const bool let_go_on = progress.stop == Relay::ClientStop::need_bytes &&
                            progress.consumed == now.size() && !bytes.empty();
@@ -181,6 +173,16 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     pace(consumed);
     return consumed;
   }
+}
+
+// The statement at the front needs a link. False: it waits for something else first. `again`:
+// nothing was taken since it was asked for last.
+bool ClientSession::may_ask_for_link(Bytes bytes, bool again) {
+  // In session mode the link is the client's own: it comes first, and its statements wait.
+  const bool limited = throttle_ != nullptr && mode_ != config::PoolMode::session;
+  if (limited && !throttle_->inside() && !enter_limits()) return false;
+  waiting_since_ = throttle_ != nullptr && throttle_->passed > 0 ? throttle_->since : engine_.now();
+  return replicas_ == nullptr || choose_server(bytes, again);
 }
 
 void ClientSession::link_up(ServerLink& link) {
@@ -550,7 +552,7 @@ void ClientSession::refuse_statement(const Refused& reason, Duration waited) {
 }
 
 bool ClientSession::at_work() const noexcept {
-  return wants_link() || (throttle_ != nullptr && throttle_->held) ||
+  return wants_link() || (throttle_ != nullptr && throttle_->held) || awaits_replica() ||
          (phase_ == Phase::linked && !link_->relay().expected.empty());
 }
 
@@ -563,6 +565,16 @@ bool ClientSession::cancel(std::unique_ptr<Stream>& requester) {
   if (throttle_ != nullptr && throttle_->held) {
     engine_.counters().cancels.add();
     reject_held({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});
+    return false;
+  }
+  if (awaits_replica()) {
+    engine_.counters().cancels.add();
+    timer_.cancel();
+    replicas_->came = kNever;
+    enter(Phase::idle);
+    if (throttle_ != nullptr) leave_limits();
+    refuse_statement({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"},
+                     engine_.now() - waiting_since_);
     return false;
   }
   if (phase_ == Phase::waiting) {

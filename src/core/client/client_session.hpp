@@ -54,7 +54,8 @@ class ClientSession final : public StreamEvents {
     validating,       ///< a link tries its start-up settings
     idle,             ///< has no link
     waiting,          ///< has said something that needs a link
-    held,             ///< the same, but has to wait for a limit of statements first
+    held,             ///< the same, but has to wait for a limit of statements first, or for
+                      ///< a replica to have what it must show
     linked,
     console,  ///< let in to the console, which takes it over in this turn
     closing,  ///< the last bytes are on their way
@@ -105,6 +106,8 @@ class ClientSession final : public StreamEvents {
   void wait_failed(const Refused& reason);
   /// A place of `limit` is its own. False: it does not wait for one.
   bool admit(const StatementLimit& limit);
+  /// More is known of what replicas have.
+  void replicas_seen();
   /// Whether it asked for something that is not answered.
   [[nodiscard]] bool at_work() const noexcept;
   [[nodiscard]] bool is_cancel_key(Bytes key) const;
@@ -255,7 +258,10 @@ class ClientSession final : public StreamEvents {
 
   // Reads on replicas.
   void begin_splitting();
-  void choose_server(Bytes bytes);
+  bool choose_server(Bytes bytes, bool again);
+  [[nodiscard]] routing::Lsn min_lsn() const;
+  [[nodiscard]] bool awaits_replica() const noexcept;
+  void await_replica(Instant came);
   void send_attempt(Bytes bytes);
   bool hold_answer();
   [[nodiscard]] bool attempt_answered() const;
@@ -299,6 +305,7 @@ class ClientSession final : public StreamEvents {
   bool holds_ready();
   void settle_listening();
 
+  bool may_ask_for_link(Bytes bytes, bool again);
   void link_up(ServerLink& link);
   bool after_transaction();
   void give_link_back();

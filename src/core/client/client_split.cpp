@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <limits>
+#include <string>
 #include <utility>
 
 #include "core/client/client_session.hpp"
@@ -9,6 +12,11 @@
 
 // Reads on replicas: where a session's next batch goes, and that nobody sees when it goes twice.
 namespace forebay::core {
+namespace {
+
+constexpr Bytes kMinLsn = "forebay.min_lsn";
+
+}  // namespace
 
 void ClientSession::begin_splitting() {
   if (pool_->readers().empty() || mode_ == config::PoolMode::session) return;
@@ -20,31 +28,82 @@ Pool& ClientSession::source() const noexcept {
   return replicas_ != nullptr && replicas_->reader != nullptr ? *replicas_->reader : *pool_;
 }
 
-// A server is needed for the message at the front: which?
-void ClientSession::choose_server(Bytes bytes) {
+// A server is needed for the message at the front: which? False: none yet, since a replica may do
+// it in a moment. `again`: nothing was taken since it was asked for last.
+bool ClientSession::choose_server(Bytes bytes, bool again) {
   ReplicaUse& use = *replicas_;
   FB_ASSERT(use.reader == nullptr && use.batch == 0);
   use.only_read = 0;
   const bool refused = std::exchange(use.for_primary, false);
+  Instant came = std::exchange(use.came, kNever);
   const Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
   const Relay::Batch batch = relay.look_ahead(bytes);
   // What a replica could not do is taken for a write: more is not known of it.
-  if (batch.size == 0 || refused) return;
+  if (batch.size == 0 || refused) return true;
+  const bool fresh = came == kNever || !again;
+  if (fresh) {
+    came = engine_.now();
+    if (pool_->settings().read_consistency == config::ReadConsistency::strong) {
+      // Others may have written until it came, which was in this turn.
+      use.unsettled = true;
+      use.ended = came;
+    }
+  }
   if (use.unsettled && use.ended != engine_.now()) {
     // This turn began after the last write was answered.
     use.since = engine_.now();
     use.unsettled = false;
   }
-  if (!use.unsettled) {
-    use.reader = engine_.choose_reader(*pool_, use.since);
+  const bool waits = came + pool_->settings().read_wait_timeout > engine_.now();
+  bool behind = false;
+  if (!use.unsettled || waits) {
+    const Instant since = use.unsettled ? engine_.now() + Duration(1) : use.since;
+    use.reader = engine_.choose_reader(*pool_, {since, min_lsn()}, behind);
   }
+  if (use.reader == nullptr && behind && waits) {
+    if (fresh) engine_.counters().replica_waits.add();
+    await_replica(came);
+    return false;
+  }
+  waiting_since_ = std::min(waiting_since_, came);
   if (use.reader != nullptr) {
     use.batch = static_cast<std::uint32_t>(batch.size);
     use.sent = 0;
     use.route = batch.route;
   } else {
     use.only_read = static_cast<std::uint32_t>(batch.size);
+    if (!fresh) engine_.counters().replica_waits_failed.add();
   }
+  return true;
+}
+
+// What the session says that its reads must see. Nothing has what cannot be read.
+routing::Lsn ClientSession::min_lsn() const {
+  const std::string* said = relay_.settings->find(kMinLsn);
+  if (said == nullptr || said->empty()) return 0;
+  return routing::parse_lsn(*said).value_or(std::numeric_limits<routing::Lsn>::max());
+}
+
+bool ClientSession::awaits_replica() const noexcept {
+  return phase_ == Phase::held && replicas_ != nullptr && replicas_->came != kNever;
+}
+
+// The batch at the front came at that time, and waits until a replica is known to have what it must
+// show.
+void ClientSession::await_replica(Instant came) {
+  replicas_->came = came;
+  enter(Phase::held);
+  const Instant until = came + pool_->settings().read_wait_timeout;
+  engine_.timers().arm(timer_, until);
+  engine_.await_replicas(pool_->target().cluster, key_, until);
+}
+
+void ClientSession::replicas_seen() {
+  if (!awaits_replica()) return;
+  timer_.cancel();
+  enter(Phase::idle);
+  continue_input();
+  settle();
 }
 
 // Sends the attempt, which stands at the front of `bytes` and stays there.

@@ -85,7 +85,7 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
   const auto view = cluster->view();
   const bool watched = view->watched && view->hosts.size() == readers.size();
   const Instant ends = routing::lag_ends(*view, now);
-  const Wanted wanted{pool.settings().max_replica_lag, kNever, ends};
+  const Wanted wanted{pool.settings().max_replica_lag, {}, ends};
   for (std::size_t i = 0; i < readers.size(); ++i) {
     ReaderFacts& facts = all.emplace_back();
     facts.host = cluster->hosts()[i];
@@ -124,6 +124,29 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
   return all;
 }
 
+namespace {
+
+// Where a read goes, by what it has to show.
+const char* where_by_consistency(const config::PoolSettings& settings) {
+  switch (settings.read_consistency) {
+    case config::ReadConsistency::none:
+      return "a replica that may be read from";
+    case config::ReadConsistency::session:
+      return "a replica that may be read from; of a session that has written: one that is known to "
+             "have what it wrote, else the primary";
+    case config::ReadConsistency::strong:
+      break;
+  }
+  if (settings.read_wait_timeout.count() == 0) {
+    return "the primary: read_consistency = \"strong\" takes time to ask a replica what it has, "
+           "and read_wait_timeout is 0";
+  }
+  return "a replica that is known, within read_wait_timeout, to have all that was written before; "
+         "else the primary";
+}
+
+}  // namespace
+
 RouteSteps explain_route(Engine& engine, Pool& pool, Bytes text) {
   RouteSteps steps;
   const auto known = pool.catalog().functions.get();
@@ -154,15 +177,13 @@ RouteSteps explain_route(Engine& engine, Pool& pool, Bytes text) {
     any = any || reader.refusal.empty();
     steps.emplace_back("host " + to_string(reader.host), describe(reader));
   }
-  const char* why = "a replica that may be read from";
+  const char* why = nullptr;
   if (to_primary) {
     why = "the primary";
   } else if (!any) {
     why = "the primary, because no replica may be read from";
-  } else if (pool.settings().read_consistency != config::ReadConsistency::none) {
-    why =
-        "a replica that may be read from; of a session that has written: one that is known to "
-        "have what it wrote, else the primary";
+  } else {
+    why = where_by_consistency(pool.settings());
   }
   steps.emplace_back("goes to", why);
   return steps;

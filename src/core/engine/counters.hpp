@@ -60,6 +60,8 @@ struct alignas(64) Counters {
   Counter auth_lookups_failed;
   Counter replica_batches;        ///< sent to a replica, for it only reads
   Counter replica_retries;        ///< of which: done by the primary in the end
+  Counter replica_waits;          ///< reads that waited for a replica to have what they must show
+  Counter replica_waits_failed;   ///< of which: done by the primary in the end
   Counter notifications;          ///< told to clients by the shared listening connections
   Counter notifications_dropped;  ///< too many waited for their client
   Counter listening_lost;         ///< connections that listened for clients

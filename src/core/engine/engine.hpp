@@ -24,6 +24,7 @@
 #include "core/listen/listen_hub.hpp"
 #include "core/lookup/lookups.hpp"
 #include "core/monitor/monitor.hpp"
+#include "core/pool/reader_choice.hpp"
 #include "core/server/server_link.hpp"
 #include "forebay/core/io.hpp"
 
@@ -90,9 +91,12 @@ class Engine final : public Driven {
   /// Asks for a link: gives one that may be used at once, or null, and the session waits: it is
   /// told by take_link, wait_again or wait_failed.
   ServerLink* acquire(ClientSession& session);
-  /// The pool of the replica that is to serve a read of a session that wrote before `since` for the
-  /// last time (kNever: it never did). Null: the primary is to.
-  std::shared_ptr<Pool> choose_reader(Pool& primary, Instant since);
+  /// The pool of the replica that is to serve a read which must see that. Null: the primary is to.
+  /// `behind`: there are replicas that it could read from if they were known to have it.
+  std::shared_ptr<Pool> choose_reader(Pool& primary, Visible visible, bool& behind);
+  /// The session is told (replicas_seen) when more is known of the cluster's replicas, which are
+  /// asked at once. It does not wait any longer than `until`.
+  void await_replicas(const std::shared_ptr<Cluster>& cluster, SessionKey session, Instant until);
   /// Replicas refuse statements of that shape, though they look like reads.
   void refuse_read(std::uint64_t pool, Route route) { reader_.refused.add(pool, route); }
   [[nodiscard]] bool refuses_read(std::uint64_t pool, Route route) const {
@@ -117,6 +121,8 @@ class Engine final : public Driven {
   void tell(const std::vector<SessionKey>& sessions, const Refused& reason);
   /// The monitor has a new primary, or none, or has fenced a host.
   void tell_all_cluster_changed(const std::shared_ptr<Cluster>& cluster);
+  /// The monitor knows more of what replicas have, or who waits for that has waited long enough.
+  void tell_all_replicas_seen(const std::shared_ptr<Cluster>& cluster);
   /// Something speaks against the role or the health of a host of this pool.
   void suspect(const Pool& pool);
   /// A statement is being sent to this target's servers (`asked`) that wants nobody to be in
@@ -194,6 +200,8 @@ class Engine final : public Driven {
   void receive(mail::Cancel& cancel);
   void receive(mail::ClusterChanged& changed);
   void receive(mail::AskHosts& ask);
+  void receive(mail::AwaitReplicas& await);
+  void receive(mail::ReplicasSeen& seen);
   void receive(mail::LookUp& wanted);
   void receive(mail::LookedUp& told);
   void receive(mail::Ordered& ordered);
@@ -265,6 +273,8 @@ class Engine final : public Driven {
   std::vector<mail::WaitFailed> hopeless_;  ///< to be told at the end of the turn
   /// Views of the clusters that are read from; clusters stay as long as the process.
   std::unordered_map<const Cluster*, ClusterReader> clusters_;
+  /// Whose reads wait for replicas of these clusters; some of them may wait no more.
+  std::unordered_map<const Cluster*, std::vector<SessionKey>> awaiting_replicas_;
   std::uint32_t reader_turn_ = 0;  ///< where the choice of a replica begins
   bool waiting_ = false;           ///< some session of ours began to wait since the last tick
   bool draining_ = false;

@@ -11,21 +11,23 @@ namespace forebay::core {
 /// Of more hosts than this the first that would do are looked at.
 constexpr std::size_t kCandidatesMax = 16;
 
-std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Instant since) {
+std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool& behind) {
   const auto& readers = primary.readers();
   const auto& cluster = primary.target().cluster;
   if (readers.empty() || cluster == nullptr) return nullptr;  // since a reload
   const routing::ClusterView& view = clusters_[cluster.get()].look(*cluster);
   // While nobody watches the hosts, nobody knows what replicas have.
   if (!view.watched || view.hosts.size() != readers.size()) return nullptr;
-  const Wanted wanted{primary.settings().max_replica_lag, since, routing::lag_ends(view, now_)};
+  const Wanted wanted{primary.settings().max_replica_lag, visible, routing::lag_ends(view, now_)};
   std::array<routing::Candidate, kCandidatesMax> candidates;
   std::size_t count = 0;
   bool near = false;  // only those in our own zone
   for (std::size_t host = 0; host < readers.size() && count < candidates.size(); ++host) {
     const Pool& reader = *readers[host];
     if (reader.shunned_until() > now_) continue;
-    if (wanted.refuses(view.hosts[host]) != NoRead::nothing) continue;
+    const NoRead refusal = wanted.refuses(view.hosts[host]);
+    behind = behind || refusal == NoRead::own_writes;
+    if (refusal != NoRead::nothing) continue;
     const bool here = reader.target().read_near;
     if (near && !here) continue;
     if (here && !std::exchange(near, true)) count = 0;
@@ -36,6 +38,32 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Instant since) {
   if (count == 0) return nullptr;
   const std::span all(candidates.data(), count);
   return readers[all[routing::choose(all, ++reader_turn_)].host];
+}
+
+void Engine::await_replicas(const std::shared_ptr<Cluster>& cluster, SessionKey session,
+                            Instant until) {
+  auto& sessions = awaiting_replicas_[cluster.get()];
+  sessions.push_back(session);
+  if (sessions.size() == 1) {
+    shared_.courier->send(WorkerId(0), mail::AwaitReplicas{cluster, until});
+  }
+}
+
+void Engine::receive(mail::AwaitReplicas& await) {
+  if (monitor_ != nullptr) monitor_->await_replicas(*await.cluster, await.until);
+}
+
+void Engine::tell_all_replicas_seen(const std::shared_ptr<Cluster>& cluster) {
+  for (std::size_t i = 0; i < shared_.workers; ++i) {
+    shared_.courier->send(WorkerId(static_cast<std::uint16_t>(i)), mail::ReplicasSeen{cluster});
+  }
+}
+
+void Engine::receive(mail::ReplicasSeen& seen) {
+  const auto sessions = std::exchange(awaiting_replicas_[seen.cluster.get()], {});
+  for (const SessionKey key : sessions) {
+    if (ClientSession* session = find(key)) session->replicas_seen();
+  }
 }
 
 }  // namespace forebay::core

@@ -66,6 +66,15 @@ struct ClusterChanged {
 struct AskHosts {
   std::shared_ptr<Cluster> cluster;
 };
+/// To the first worker: reads of the sender's wait for replicas, until then at most.
+struct AwaitReplicas {
+  std::shared_ptr<Cluster> cluster;
+  Instant until;
+};
+/// More is known of what replicas have.
+struct ReplicasSeen {
+  std::shared_ptr<Cluster> cluster;
+};
 /// To the first worker: a client of the sender's is to be looked up.
 struct LookUp {
   LookupKey key;
@@ -136,12 +145,13 @@ struct Stop {};
 
 }  // namespace mail
 
-using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
-                          mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
-                          mail::AskHosts, mail::LookUp, mail::LookedUp, mail::Ordered,
-                          mail::Reported, mail::Answered, mail::Drain, mail::Reload,
-                          mail::HostMoved, mail::ListenAsked, mail::ListenAnswered,
-                          mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
+using Mail =
+    std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
+                 mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
+                 mail::AskHosts, mail::AwaitReplicas, mail::ReplicasSeen, mail::LookUp,
+                 mail::LookedUp, mail::Ordered, mail::Reported, mail::Answered, mail::Drain,
+                 mail::Reload, mail::HostMoved, mail::ListenAsked, mail::ListenAnswered,
+                 mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

@@ -22,6 +22,10 @@ constexpr milliseconds kAskExpected{20};
 constexpr milliseconds kExpect{5000};
 /// While a switchover is to come: nobody else notices when the wait for it is over.
 constexpr milliseconds kJudgeLeaving{100};
+/// While reads wait for what a replica has, all hosts are asked again: some times at once, within
+/// about the time to which timers are kept, and then when that is over.
+constexpr milliseconds kAskAwaited{10};
+constexpr std::size_t kAskAwaitedMost = 8;
 
 bool can_log_in(const Pool& pool) {
   return pool.target().monitor_credential.has_value() || pool.credential().has_value();
@@ -30,6 +34,16 @@ bool can_log_in(const Pool& pool) {
 /// Answers, whatever it says.
 bool alive(const HostView& host) {
   return host.sampled != Instant{} && host.no_reads != Why::down && host.no_reads != Why::silent;
+}
+
+/// Whether a replica is known to have more than before.
+bool knows_more(const ClusterView& before, const ClusterView& after) {
+  for (std::size_t i = 0; i < after.hosts.size(); ++i) {
+    const auto& is = after.hosts[i].complete_until;
+    const auto& was = before.hosts[i].complete_until;
+    if (is && (!was || *is > *was)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -106,6 +120,29 @@ void ClusterWatch::look() {
   judge();
 }
 
+void ClusterWatch::await_replicas(Instant until) {
+  if (pools_.empty()) return;
+  awaited_until_ = std::max(awaited_until_, until);
+  ask_soon();
+}
+
+void ClusterWatch::ask_soon() {
+  const Instant now = engine_.now();
+  if (now - awaited_since_ >= kAskAwaited) {
+    awaited_since_ = now;
+    asked_awaited_ = 0;
+  }
+  if (asked_awaited_ < kAskAwaitedMost * probes_.size()) {
+    for (std::size_t i = 0; i < probes_.size(); ++i) {
+      if (now < next_[i] || probes_[i]->asking()) continue;
+      ++asked_awaited_;
+      ask(i);
+    }
+  } else if (timer_.armed() && timer_.at() > now + kAskAwaited) {
+    engine_.timers().arm(timer_, now + kAskAwaited);
+  }
+}
+
 // Patroni has another leader than we have a primary: it becomes one within moments.
 std::optional<std::size_t> ClusterWatch::expected_primary() const {
   const auto word = cluster_->patroni();
@@ -152,9 +189,22 @@ void ClusterWatch::judge() {
   const bool fenced = fence(view);
   const bool changed = view.primary != last_.primary || view.leaving != last_.leaving;
   report(view);
+  const bool more = knows_more(last_, view);
   last_ = view;
   cluster_->publish(std::move(view));
   if (fenced || changed) engine_.tell_all_cluster_changed(cluster_);
+  tell_who_awaits(more);
+}
+
+// Who has waited long enough is told, too: it is not to be kept in mind any longer.
+void ClusterWatch::tell_who_awaits(bool more) {
+  if (awaited_until_ == Instant{}) return;
+  if (more || engine_.now() >= awaited_until_) {
+    awaited_until_ = {};
+    engine_.tell_all_replicas_seen(cluster_);
+  } else {
+    ask_soon();
+  }
 }
 
 bool ClusterWatch::fence(const ClusterView& view) {
@@ -285,6 +335,11 @@ void Monitor::look_at_functions(const std::shared_ptr<Pool>& pool) {
 
 void Monitor::host_moved(const std::string& host, const std::vector<std::string>& addresses) {
   for (const auto& [cluster, watch] : watches_) watch->host_moved(host, addresses);
+}
+
+void Monitor::await_replicas(const Cluster& cluster, Instant until) {
+  const auto found = watches_.find(&cluster);
+  if (found != watches_.end()) found->second->await_replicas(until);
 }
 
 void Monitor::ask_now(const Cluster& cluster) {

@@ -27,6 +27,9 @@ class ClusterWatch final : public HostProbe::Told {
   void serve(const std::vector<std::shared_ptr<Pool>>& pools);
   /// Every host is asked at once, and from here on every interval.
   void ask_now();
+  /// Reads wait for replicas, until then at most: hosts are asked at once, and again, until one is
+  /// known to have more.
+  void await_replicas(Instant until);
   /// Where the primary is, as far as is known.
   [[nodiscard]] std::optional<std::size_t> primary() const { return last_.primary; }
   void host_moved(const std::string& host, const std::vector<std::string>& addresses);
@@ -38,7 +41,9 @@ class ClusterWatch final : public HostProbe::Told {
   void look();
   [[nodiscard]] std::optional<std::size_t> expected_primary() const;
   void ask(std::size_t host);
+  void ask_soon();
   void judge();
+  void tell_who_awaits(bool more);
   void tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools);
   bool fence(const routing::ClusterView& view);
   void report(const routing::ClusterView& view);
@@ -52,7 +57,10 @@ class ClusterWatch final : public HostProbe::Told {
   std::vector<std::unique_ptr<HostProbe>> probes_;
   std::vector<Instant> next_;  ///< when each host is asked again
   std::vector<std::weak_ptr<Pool>> pools_;
-  Instant expecting_since_{};  ///< when there was a reason to ask at once
+  Instant awaited_until_{};        ///< reads wait for replicas until then; in the past: none does
+  Instant awaited_since_{};        ///< so many questions were asked for them ...
+  std::size_t asked_awaited_ = 0;  ///< ... since then
+  Instant expecting_since_{};      ///< when there was a reason to ask at once
   bool told_unwatched_ = false;
   std::size_t login_ = 0;  ///< which of them is used to log in
   std::optional<std::size_t> last_primary_;
@@ -68,6 +76,7 @@ class Monitor {
   /// Looks which clusters have pools.
   void look(const std::vector<std::shared_ptr<Pool>>& pools);
   void ask_now(const Cluster& cluster);
+  void await_replicas(const Cluster& cluster, Instant until);
   void host_moved(const std::string& host, const std::vector<std::string>& addresses);
 
  private:

@@ -189,6 +189,9 @@ class Relay {
   [[nodiscard]] bool bound_to_replica(Bytes statement, const LinkRelayState& link) const;
   void refuse_on_replica(const Item& item, LinkRelayState& link, Request request);
   static bool locks_by_advice(const sql::Facts& facts);
+  static bool asks_for_position(Bytes text) noexcept;
+  static const Item& position_query();
+  static const Bytes kPositionText;
   [[nodiscard]] Reading reading(const WelcomeRef& welcome) const;
   [[nodiscard]] Route route_of(Bytes text) const;
   [[nodiscard]] Route route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const;
@@ -259,6 +262,7 @@ class Relay {
     RulesMatched rules = {};
   };
   Handled on_parse(const Item& item, LinkRelayState& link);
+  static void know(NewStatement& made, Understood&& understood);
   void remember_work(const NewStatement& made);
   void send_parse(const NewStatement& made, Bytes name);
   void parse_named(const NewStatement& made, LinkRelayState& link);

@@ -102,6 +102,8 @@ Relay::Handled Relay::on_query(const Item& item, LinkRelayState& link) {
     forward(item, link, {.request = Request::query});  // malformed: the server does nothing
     return Handled::yes;
   }
+  if (item.message.whole() && asks_for_position(query->text))
+    return on_query(position_query(), link);
   if (!item.message.whole() && refused_on_replica(link, unknown_work(), {})) {
     refuse_on_replica(item, link, Request::query);
     return Handled::yes;

@@ -171,6 +171,36 @@ void Relay::forget_prepared(Bytes batch) {
   }
 }
 
+// ---------------------------------------------------------------- SHOW forebay.lsn
+
+// How far the database is: on a primary what its own commits are in for certain. What the next
+// record begins behind is the header of a page that is not written before it.
+const Bytes Relay::kPositionText =
+    "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE '0/0'::pg_lsn + (n -"
+    " CASE WHEN n % pg_size_bytes(current_setting('wal_segment_size')) = 40 THEN 40"
+    " WHEN n % 8192 = 24 THEN 24 ELSE 0 END) END::text AS \"forebay.lsn\" FROM (SELECT"
+    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - '0/0' END) AS at(n)";
+
+// A Query of it, which lasts.
+const Relay::Item& Relay::position_query() {
+  static const std::string message = [] {
+    std::string bytes;
+    pg::write_query(bytes, kPositionText);
+    return bytes;
+  }();
+  static const Item item = pg::Framer(pg::Sender::client).next(message, kInspectionMax);
+  return item;
+}
+
+bool Relay::asks_for_position(Bytes text) noexcept {
+  constexpr Bytes kAsked = "show forebay.lsn";
+  if (text.size() < kAsked.size() || text.size() > kAsked.size() + 8) return false;
+  const auto low = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+  text = text.substr(0, text.find_last_not_of(" \n;") + 1);
+  return std::ranges::equal(text, kAsked, {}, low);
+}
+
 // ---------------------------------------------------------------- READ ONLY transactions
 
 // Whether a text locks what only the application knows: on a replica, from nobody else.

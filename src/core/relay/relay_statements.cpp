@@ -39,6 +39,15 @@ std::uint32_t size32(std::size_t size) {
 
 // ---------------------------------------------------------------- Parse
 
+void Relay::know(NewStatement& made, Understood&& understood) {
+  made.work = std::move(understood.work);
+  made.ends = understood.ends;
+  made.uses = understood.uses;
+  made.entry = std::move(understood.entry);
+  made.route = understood.route;
+  made.rules = understood.rules;
+}
+
 Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
   const NamedDefinition cut = cut_name(item.message);
   const bool unseen = !cut.well_formed || !item.message.whole() || link.expected.copying_in();
@@ -64,18 +73,16 @@ Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
                     .definition = cut.definition,
                     .whole = item.message.whole(),
                     .body_size = item.message.body_size};
-  const Bytes text = cut.definition.substr(0, cut.definition.find('\0'));
+  const Bytes said = cut.definition.substr(0, cut.definition.find('\0'));
+  // In session mode the server's own statements are not touched.
+  const bool position = made.whole && rules_.share_statements && asks_for_position(said);
+  const Bytes text = position ? kPositionText : said;
   if (made.whole) {
     Understood understood =
-        understand(text, reading_now(link), cut.definition.substr(text.size() + 3));
+        understand(text, reading_now(link), cut.definition.substr(said.size() + 3));
     if (awaits_names(understood.work, link)) return Handled::wait;
     if (refuses(item, link, Request::parse, text, understood)) return Handled::yes;
-    made.work = std::move(understood.work);
-    made.ends = understood.ends;
-    made.uses = understood.uses;
-    made.entry = std::move(understood.entry);
-    made.route = understood.route;
-    made.rules = understood.rules;
+    know(made, std::move(understood));
   } else if (client_.rules != nullptr &&
              refuses_by_rule(item, link, Request::parse, rules_unread(), {})) {
     return Handled::yes;
@@ -89,11 +96,11 @@ Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
   if (client_.rules != nullptr && !made.whole) {
     made.rules = {rules_unread(), client_.rules->set->serial()};
   }
-  std::string edited;
-  if (made.work != nullptr)
+  std::string edited(position ? text : Bytes());
+  if (made.work != nullptr && !position)
     edited = edit_parse(text, made.work, rules_.reader->texts.shape(), link);
   if (!edited.empty()) {
-    edited.append(cut.definition.substr(text.size()));
+    edited.append(cut.definition.substr(said.size()));
     made.definition = edited;
     made.edited = true;
   }

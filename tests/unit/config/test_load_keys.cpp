@@ -87,6 +87,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.slow_query_threshold", R"("18ms")"},
     {"pool.split_reads", "true"},
     {"pool.read_consistency", R"("none")"},
+    {"pool.read_wait_timeout", R"("21ms")"},
     {"pool.max_replica_lag", R"("19s")"},
     {"pool.resend_reads", "false"},
     {"pool.on_session_state", R"("warn")"},
@@ -151,6 +152,7 @@ PoolOverrides other_pool() {
                         milliseconds(18),
                         true,
                         ReadConsistency::none,
+                        milliseconds(21),
                         seconds(19),
                         false};
   pool.reserve_pool_size = 23;
@@ -342,7 +344,8 @@ const std::string kTimeouts =
     "statement_timeout = \"4s\"\ntransaction_timeout = \"5s\"\nidle_transaction_timeout = \"6s\"\n"
     "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
 const std::string kReplicas =
-    "split_reads = true\nread_consistency = \"none\"\nmax_replica_lag = \"9s\"\n"
+    "split_reads = true\nread_consistency = \"none\"\nread_wait_timeout = \"22ms\"\n"
+    "max_replica_lag = \"9s\"\n"
     "resend_reads = false\non_session_state = \"error\"\n"
     "shared_listen = true\n";
 const std::string kStatementLimits =
@@ -406,6 +409,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    seconds(8),
                    true,
                    ReadConsistency::none,
+                   milliseconds(22),
                    seconds(9),
                    false,
                    3,
@@ -463,6 +467,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    seconds(8),
                    true,
                    ReadConsistency::none,
+                   milliseconds(22),
                    seconds(9),
                    false,
                    3,

@@ -229,6 +229,101 @@ TEST_F(FunctionsOfNoDatabase, may_be_told_yet) {
   EXPECT_TRUE(functions_from.closed());
 }
 
+class WaitingReadsTest : public MonitorTest {
+ protected:
+  explicit WaitingReadsTest(config::ReadConsistency consistency = config::ReadConsistency::strong)
+      : MonitorTest(waiting(consistency)) {
+    says[0] = kPrimary;
+    says[1] = kReplica;
+    world.pass(2s);
+  }
+
+  static config::Config waiting(config::ReadConsistency consistency) {
+    config::Config config = MonitorTest::config();
+    config.pool.read_consistency = consistency;
+    config.pool.read_wait_timeout = 100ms;
+    config.monitor_interval = 1s;
+    return config;
+  }
+
+  // The primary is further than the replica.
+  void fall_behind() {
+    says[0] =
+        R"(DataRow "f" "7" "1" "0/2000" null "0/2000" "16777216" ; CommandComplete "SELECT 1" ;)"
+        R"( ReadyForQuery I)";
+  }
+
+  void catch_up() {
+    says[1] =
+        R"(DataRow "t" "7" "1" "0/2000" "0/2000" null "16777216" ; CommandComplete "SELECT 1" ;)"
+        R"( ReadyForQuery I)";
+  }
+
+  std::uint64_t waits() { return world.engine(0).counters().replica_waits.value(); }
+  std::uint64_t failed() { return world.engine(0).counters().replica_waits_failed.value(); }
+};
+
+TEST_F(WaitingReadsTest, are_done_by_a_replica_that_is_asked_at_once) {
+  EXPECT_EQ(run("select 1"), SIZE_MAX) << "what was known before counts for nothing";
+  world.pass(20ms);
+  EXPECT_EQ(ran, 1u);
+  EXPECT_EQ(waits(), 1u);
+  EXPECT_EQ(failed(), 0u);
+}
+
+TEST_F(WaitingReadsTest, see_what_others_have_written) {
+  fall_behind();
+  EXPECT_EQ(run("select 1"), SIZE_MAX);
+  world.pass(20ms);
+  EXPECT_EQ(ran, SIZE_MAX);
+  catch_up();
+  world.pass(20ms);
+  EXPECT_EQ(ran, 1u) << "it is asked again and again";
+  EXPECT_EQ(failed(), 0u);
+}
+
+TEST_F(WaitingReadsTest, go_to_the_primary_when_they_have_waited_long_enough) {
+  fall_behind();
+  EXPECT_EQ(run("select 1"), SIZE_MAX);
+  world.pass(120ms);
+  EXPECT_EQ(ran, 0u);
+  EXPECT_EQ(failed(), 1u);
+}
+
+TEST_F(WaitingReadsTest, wait_for_nobody_where_no_replica_may_be_read_from) {
+  says[1] = kRefusal;
+  world.pass(20s);
+  EXPECT_EQ(run("select 1"), 0u);
+  EXPECT_EQ(waits(), 0u);
+}
+
+TEST_F(WaitingReadsTest, may_lose_their_client) {
+  fall_behind();
+  EXPECT_EQ(run("select 1"), SIZE_MAX) << "the clock stands still";
+  client.reset();
+  world.settle();
+  catch_up();
+  world.pass(2s);
+  EXPECT_EQ(ran, SIZE_MAX);
+}
+
+class OwnWritesTest : public WaitingReadsTest {
+ protected:
+  OwnWritesTest() : WaitingReadsTest(config::ReadConsistency::session) {}
+};
+
+TEST_F(OwnWritesTest, are_waited_for) {
+  EXPECT_EQ(run("select 1"), 1u) << "it has written nothing";
+  EXPECT_EQ(run("insert into t values (1)"), 0u);
+  fall_behind();
+  EXPECT_EQ(run("select 1"), SIZE_MAX);
+  catch_up();
+  world.pass(20ms);
+  EXPECT_EQ(ran, 1u);
+  EXPECT_EQ(run("select 1"), 1u) << "from then on it is known";
+  EXPECT_EQ(waits(), 1u);
+}
+
 class ZonesTest : public MonitorTest {
  protected:
   ZonesTest() : MonitorTest(zones()) {}
