@@ -117,11 +117,16 @@ class Checker {
     for (const auto& [key, why] : complaints_about(tenants)) tenants_error(key, why);
     if (tenants.databases.empty()) return;
     const bool nobody = tenants.users.empty() && tenants.user_pattern.empty() &&
-                        tenants.database_pattern.empty() && tenants.startup_parameter.empty();
+                        tenants.database_pattern.empty() && tenants.startup_parameter.empty() &&
+                        tenants.certificate_pattern.empty() && tenants.server_name_pattern.empty();
+    if (!tenants.certificate_pattern.empty() && config_.client_tls.ca_file.empty()) {
+      tenants_error("certificate_pattern",
+                    "no certificate of a client counts without ca_file in [tls.client]; set it");
+    }
     if (nobody) {
       problems_.warning(key_position({"tenants", "databases"}, {"tenants"}),
                         "[tenants] databases: nothing says whose a session is, so each is "
-                        "refused; set user_pattern, database_pattern or startup_parameter, or list "
+                        "refused; set certificate_pattern or another pattern, or list "
                         "users in [tenants.users]");
     }
     if (tenants.firewall != FirewallMode::off) check_firewall(tenants);

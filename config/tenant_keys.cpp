@@ -18,11 +18,25 @@ Keys<TenantSettings> tenant_keys() {
       key("", "users", Effect::new_clients, &T::users, TextByName{},
           "Users and their tenants, such as {app_acme = \"acme\"}; also as a section "
           "[tenants.users]. Goes before what follows."),
+      key("", "certificate_pattern", Effect::new_clients, &T::certificate_pattern,
+          Text{"{tenant}.clients.example.com"},
+          "What certificate_field of a tenant's certificates has, such as "
+          "\"{tenant}.clients.example.com\" or \"{tenant}\"; \"\" for none. Only certificates "
+          "that ca_file of [tls.client] vouches for count."),
+      key("", "certificate_field", Effect::new_clients, &T::certificate_field,
+          Choice<CertificateField>{kCertificateFields},
+          "common_name, organizational_unit, or alternative_name (DNS names, mail addresses and "
+          "URIs): where several fit, they must say the same tenant."),
       key("", "user_pattern", Effect::new_clients, &T::user_pattern, Text{"app.{tenant}"},
           "The name of a tenant's users, such as \"app.{tenant}\" or \"{tenant}_rw\"; \"\" for "
           "none."),
       key("", "database_pattern", Effect::new_clients, &T::database_pattern, Text{"shop_{tenant}"},
           "The name of a tenant's databases, such as \"shop_{tenant}\"; \"\" for none."),
+      key("", "server_name_pattern", Effect::new_clients, &T::server_name_pattern,
+          Text{"{tenant}.db.example.com"},
+          "The host that a tenant's clients connect to with TLS, as they say it (SNI), such as "
+          "\"{tenant}.db.example.com\", in small letters; \"\" for none. As with "
+          "startup_parameter, it is the client's own word."),
       key("", "startup_parameter", Effect::new_clients, &T::startup_parameter,
           Text{"forebay.tenant"},
           "A start-up parameter, also in options=-c, by which a client says itself whose it is, "
@@ -64,11 +78,18 @@ std::vector<std::pair<std::string_view, std::string>> complaints_about(
   const auto complain = [&](std::string_view key, std::string why) {
     complaints.emplace_back(key, std::move(why));
   };
-  for (const auto& [key, pattern] : {std::pair("user_pattern", &tenants.user_pattern),
-                                     std::pair("database_pattern", &tenants.database_pattern)}) {
+  for (const auto& [key, pattern] :
+       {std::pair("certificate_pattern", &tenants.certificate_pattern),
+        std::pair("user_pattern", &tenants.user_pattern),
+        std::pair("database_pattern", &tenants.database_pattern),
+        std::pair("server_name_pattern", &tenants.server_name_pattern)}) {
     if (!pattern->empty() && pattern->find(kTenantMark) == std::string::npos) {
       complain(key, "expected {tenant} in it, such as \"app.{tenant}\"");
     }
+  }
+  const std::string& host = tenants.server_name_pattern;
+  if (std::any_of(host.begin(), host.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) {
+    complain("server_name_pattern", "expected small letters: names of hosts are compared in these");
   }
   const std::string& setting = tenants.setting;
   const bool capitals =

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "config/checks.hpp"
@@ -79,23 +80,58 @@ std::optional<TenantLimitsByName::Held> TenantLimitsByName::read(const Value& va
   return all;
 }
 
+std::string show_limits(const TenantLimits& limits) {
+  std::string shown;
+  const auto say = [&shown](std::string_view name, const std::string& value) {
+    shown.append(shown.empty() ? "" : ", ").append(name).append(" = ").append(value);
+  };
+  for (const LimitKey& key : kLimits) {
+    if (limits.*key.limit) say(key.name, std::to_string(*(limits.*key.limit)));
+  }
+  if (limits.max_bytes_per_second) {
+    say(kBytesPerSecond, ByteRate().show(*limits.max_bytes_per_second));
+  }
+  if (limits.statement_timeout) say(kStatementTimeout, Time().show(*limits.statement_timeout));
+  return shown;
+}
+
+Result<void> set_limit(TenantLimits& limits, std::string_view name, std::string_view value) {
+  const auto wrong = [&](const std::string& expected) {
+    return failure(std::string(name) + ": expected " + expected + ", not " + quoted(value));
+  };
+  if (name == kStatementTimeout) {
+    const auto time = parse_duration(value);
+    if (time.has_error() || *time > kLongestTime) return wrong("a time, such as '5s'; 0 for none");
+    limits.statement_timeout = *time;
+    return {};
+  }
+  if (name == kBytesPerSecond) {
+    const auto size = parse_size(value);
+    const bool fits =
+        !size.has_error() &&
+        (size->value() == 0 || (*size >= ByteRate::kLeast && *size <= ByteRate::kMost));
+    if (!fits) return wrong("a size from 1KiB to 1TiB, such as '10MiB'; 0 for no limit");
+    limits.max_bytes_per_second = *size;
+    return {};
+  }
+  const auto known = std::ranges::find(kLimits, name, &LimitKey::name);
+  if (known == kLimits.end()) {
+    return failure("a tenant has no limit " + quoted(name) + "; there are " + names_of_limits());
+  }
+  std::uint32_t number = 0;
+  const char* end = value.data() + value.size();
+  const auto read = std::from_chars(value.data(), end, number);
+  if (read.ec != std::errc() || read.ptr != end || number > known->count.most) {
+    return wrong("a number from 0 to " + std::to_string(known->count.most));
+  }
+  limits.*known->limit = number;
+  return {};
+}
+
 std::string TenantLimitsByName::show(const Held& all) const {
   std::string shown;
   for (const auto& [tenant, limits] : all) {
-    std::string inner;
-    const auto say = [&inner](std::string_view name, const std::string& value) {
-      inner.append(inner.empty() ? "" : ", ").append(name).append(" = ").append(value);
-    };
-    for (const LimitKey& key : kLimits) {
-      if (limits.*key.limit) say(key.name, std::to_string(*(limits.*key.limit)));
-    }
-    if (limits.max_bytes_per_second) {
-      say(kBytesPerSecond, ByteRate().show(*limits.max_bytes_per_second));
-    }
-    if (limits.statement_timeout) {
-      say(kStatementTimeout, Time().show(*limits.statement_timeout));
-    }
-    shown += (shown.empty() ? "" : ", ") + quoted(tenant) + " = {" + inner + "}";
+    shown += (shown.empty() ? "" : ", ") + quoted(tenant) + " = {" + show_limits(limits) + "}";
   }
   return "{" + shown + "}";
 }
@@ -105,41 +141,41 @@ std::string_view TenantSettings::learner_of(std::string_view tenant) const {
   return std::ranges::find(learn, tenant) != learn.end() ? tenant : std::string_view();
 }
 
-StatementLimits TenantSettings::statements_of(std::string_view tenant) const {
+StatementLimits TenantSettings::statements_of(std::string_view tenant,
+                                              const TenantLimits* ordered) const {
   StatementLimits terms = statements;
-  const auto found = limits.find(tenant);
-  if (found == limits.end()) return terms;
-  const TenantLimits& own = found->second;
-  terms.max_statements = own.max_statements.value_or(terms.max_statements);
-  terms.max_statements_per_second =
-      own.max_statements_per_second.value_or(terms.max_statements_per_second);
-  terms.statement_burst = own.statement_burst.value_or(terms.statement_burst);
-  terms.max_waiting_statements = own.max_waiting_statements.value_or(terms.max_waiting_statements);
-  terms.max_bytes_per_second = own.max_bytes_per_second.value_or(terms.max_bytes_per_second);
+  const auto apply = [&terms](const TenantLimits& own) {
+    terms.max_statements = own.max_statements.value_or(terms.max_statements);
+    terms.max_statements_per_second =
+        own.max_statements_per_second.value_or(terms.max_statements_per_second);
+    terms.statement_burst = own.statement_burst.value_or(terms.statement_burst);
+    terms.max_waiting_statements =
+        own.max_waiting_statements.value_or(terms.max_waiting_statements);
+    terms.max_bytes_per_second = own.max_bytes_per_second.value_or(terms.max_bytes_per_second);
+  };
+  if (const auto found = limits.find(tenant); found != limits.end()) apply(found->second);
+  if (ordered != nullptr) apply(*ordered);
   return terms;
 }
 
-std::uint32_t TenantSettings::max_clients_of(std::string_view tenant) const {
-  const auto found = limits.find(tenant);
-  return found == limits.end()
-             ? max_tenant_client_connections
-             : found->second.max_tenant_client_connections.value_or(max_tenant_client_connections);
+std::uint32_t TenantSettings::max_clients_of(std::string_view tenant,
+                                             const TenantLimits* ordered) const {
+  return one_of(&TenantLimits::max_tenant_client_connections, max_tenant_client_connections, tenant,
+                ordered);
 }
 
-std::chrono::milliseconds TenantSettings::statement_timeout_of(std::string_view tenant) const {
-  const auto found = limits.find(tenant);
-  return found == limits.end() ? statement_timeout
-                               : found->second.statement_timeout.value_or(statement_timeout);
+std::chrono::milliseconds TenantSettings::statement_timeout_of(std::string_view tenant,
+                                                               const TenantLimits* ordered) const {
+  return one_of(&TenantLimits::statement_timeout, statement_timeout, tenant, ordered);
 }
 
-std::string TenantSettings::label_of(std::string_view tenant, Limit limit) const {
-  const auto found = limits.find(tenant);
-  return label_of(tenant, found != limits.end() && (found->second.*limit).has_value());
-}
-
-std::string TenantSettings::label_of_timeout(std::string_view tenant) const {
-  const auto found = limits.find(tenant);
-  return label_of(tenant, found != limits.end() && found->second.statement_timeout.has_value());
+std::string TenantSettings::label_of_statements(std::string_view tenant,
+                                                const TenantLimits* ordered) const {
+  const std::string usual = label_of(tenant, false);
+  std::string label = label_of(tenant, &TenantLimits::max_statements, ordered);
+  if (label != usual) return label;
+  label = label_of(tenant, &TenantLimits::max_statements_per_second, ordered);
+  return label != usual ? label : label_of(tenant, &TenantLimits::max_bytes_per_second, ordered);
 }
 
 std::string TenantSettings::label_of(std::string_view tenant, bool has_its_own) {

@@ -34,6 +34,14 @@ std::optional<std::string> matched(Bytes pattern, Bytes name) {
   return std::string(name);
 }
 
+// Hosts are the same in capitals, and with the dot of the root.
+std::string host_name(Bytes said) {
+  std::string name(said);
+  if (name.ends_with('.')) name.pop_back();
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return name;
+}
+
 }  // namespace
 
 bool is_named(const std::vector<std::string>& names, Bytes schema, Bytes table) {
@@ -58,14 +66,29 @@ Policy policy_of(const config::TenantSettings& settings) {
   return policy;
 }
 
-std::optional<std::string> tenant_of(const config::TenantSettings& settings, Bytes user,
-                                     Bytes database, Bytes said) {
-  if (const auto listed = settings.users.find(user); listed != settings.users.end()) {
+// What has been proven goes before what the client merely says.
+std::optional<std::string> tenant_of(const config::TenantSettings& settings, const Claims& claims) {
+  if (const auto listed = settings.users.find(claims.user); listed != settings.users.end()) {
     return listed->second;
   }
-  if (auto found = matched(settings.user_pattern, user)) return found;
-  if (auto found = matched(settings.database_pattern, database)) return found;
-  if (!settings.startup_parameter.empty() && !said.empty()) return std::string(said);
+  if (claims.fields != nullptr) {
+    std::optional<std::string> certified;
+    for (const std::string& field : *claims.fields) {
+      auto found = matched(settings.certificate_pattern, field);
+      if (!found || found == certified) continue;
+      if (certified) return std::nullopt;
+      certified = std::move(found);
+    }
+    if (certified) return certified;
+  }
+  if (auto found = matched(settings.user_pattern, claims.user)) return found;
+  if (auto found = matched(settings.database_pattern, claims.database)) return found;
+  if (auto found = matched(settings.server_name_pattern, host_name(claims.server_name))) {
+    return found;
+  }
+  if (!settings.startup_parameter.empty() && !claims.startup_parameter.empty()) {
+    return std::string(claims.startup_parameter);
+  }
   return std::nullopt;
 }
 

@@ -10,6 +10,12 @@ namespace forebay::admin {
 namespace {
 
 constexpr ActionLine kActions[] = {
+    {"PAUSE TENANT", Action::pause_tenant, Role::admin, Argument::tenant_order},
+    {"RESUME TENANT", Action::resume_tenant, Role::admin, Argument::tenant},
+    {"BAN TENANT", Action::ban_tenant, Role::admin, Argument::tenant_order},
+    {"UNBAN TENANT", Action::unban_tenant, Role::admin, Argument::tenant},
+    {"LIMIT TENANT", Action::limit_tenant, Role::admin, Argument::tenant_limits},
+    {"RESET TENANT", Action::reset_tenant, Role::admin, Argument::tenant},
     {"PAUSE", Action::pause, Role::admin, Argument::perhaps_database},
     {"RESUME", Action::resume, Role::admin, Argument::perhaps_database},
     {"DISABLE", Action::disable, Role::admin, Argument::database},
@@ -148,6 +154,38 @@ std::variant<Command, core::Refused> set(const ActionLine& line, std::span<const
                  .value = written({between + 1, words.end()})};
 }
 
+// NAME [LIMIT = VALUE [, ...]] [FOR TIME] [REASON TEXT].
+std::variant<Command, core::Refused> order_tenant(const ActionLine& line,
+                                                  std::span<const Word> words) {
+  const auto is = [&](std::size_t i, std::string_view word) {
+    return i < words.size() && words[i].plain && capitals(words[i].text) == word;
+  };
+  const std::string name(line.words);
+  Command command{.action = &line};
+  command.argument = words.front().text;
+  words = words.subspan(1);
+  for (bool more = line.argument == Argument::tenant_limits; more;) {
+    if (words.size() < 3 || !(is(1, "=") || is(1, "TO"))) {
+      return syntax_error(name + " takes limits, such as " + name + " acme max_statements = 5");
+    }
+    command.limits.emplace_back(words[0].text, words[2].text);
+    more = is(3, ",");
+    words = words.subspan(more ? 4 : 3);
+  }
+  if (line.argument == Argument::tenant && !words.empty()) {
+    return syntax_error(name + " takes the name of one tenant");
+  }
+  while (!words.empty()) {
+    std::string* said = is(0, "FOR") ? &command.time : is(0, "REASON") ? &command.reason : nullptr;
+    if (said == nullptr || words.size() < 2 || !said->empty() || words[1].text.empty()) {
+      return syntax_error(name + " takes FOR '10min' and REASON 'text' behind what it orders");
+    }
+    *said = words[1].text;
+    words = words.subspan(2);
+  }
+  return command;
+}
+
 // How many of `words` are those of `name`, which are separated by blanks; 0: it is another.
 std::size_t matches(const std::vector<Word>& words, std::size_t from, std::string_view name) {
   std::size_t used = 0;
@@ -200,6 +238,10 @@ std::variant<Command, core::Refused> act(const ActionLine& line, const std::vect
     case Argument::none:
       if (rest > 0) return syntax_error(name + " takes no argument");
       return command;
+    case Argument::tenant:
+    case Argument::tenant_order:
+    case Argument::tenant_limits:
+      return order_tenant(line, std::span(words).subspan(used));
     case Argument::perhaps_database:
       if (rest == 0) return command;
       [[fallthrough]];
@@ -224,7 +266,10 @@ std::variant<Command, core::Refused> understand(const std::vector<Word>& words) 
   const std::string first = words[0].plain ? capitals(words[0].text) : std::string();
   if (first == "SHOW" || first == "SELECT") return show(words, first == "SELECT");
   for (const ActionLine& line : kActions) {
-    if (const std::size_t used = matches(words, 0, line.words)) return act(line, words, used);
+    const std::size_t used = matches(words, 0, line.words);
+    // PAUSE TENANT may be that of a database with this name.
+    const bool of_nobody = line.argument >= Argument::tenant && used == words.size();
+    if (used > 0 && !of_nobody) return act(line, words, used);
   }
   return syntax_error("invalid command '" + words[0].text + "', use SHOW HELP");
 }

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace forebay::admin {
 /// Who may do what: each role may do what the ones before it may.
 enum class Role : std::uint8_t { nobody, stats, admin };
 
-/// Besides SHOW. The words are PgBouncer's, but for RESET STATEMENTS.
+/// Besides SHOW. The words are PgBouncer's, but for RESET STATEMENTS and those of tenants.
 enum class Action : std::uint8_t {
   pause,
   resume,
@@ -31,13 +32,29 @@ enum class Action : std::uint8_t {
   shutdown_wait_for_clients,
   set,
   reset_statements,
+  pause_tenant,
+  resume_tenant,
+  ban_tenant,
+  unban_tenant,
+  limit_tenant,
+  reset_tenant,
   nothing,  ///< what drivers say to a session, and what means nothing here
   begin,
   commit,
   rollback,
 };
 
-enum class Argument : std::uint8_t { none, database, perhaps_database, client, setting, anything };
+enum class Argument : std::uint8_t {
+  none,
+  database,
+  perhaps_database,
+  client,
+  setting,
+  anything,
+  tenant,
+  tenant_order,   ///< NAME [FOR TIME] [REASON TEXT]
+  tenant_limits,  ///< NAME LIMIT = VALUE [, ...] [FOR TIME] [REASON TEXT]
+};
 
 struct ActionLine {
   std::string_view words;  ///< in capitals, single blanks
@@ -54,6 +71,10 @@ struct Command {
   /// A database (unquoted, as written), a number, a key; a literal of SELECT.
   std::string argument;
   std::string value;  ///< for the key, as written
+  // Of a tenant, which is `argument`; empty where nothing is said.
+  std::vector<std::pair<std::string, std::string>> limits = {};
+  std::string time = {};
+  std::string reason = {};
   [[nodiscard]] bool empty() const noexcept { return show == nullptr && action == nullptr; }
   [[nodiscard]] Role role() const noexcept;
 };

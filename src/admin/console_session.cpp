@@ -195,6 +195,13 @@ void ConsoleSession::act(const Command& command) {
     case Action::reset_statements:
       core::reset_statements(engine_.shared());
       return done("RESET");
+    case Action::pause_tenant:
+    case Action::resume_tenant:
+    case Action::ban_tenant:
+    case Action::unban_tenant:
+    case Action::limit_tenant:
+    case Action::reset_tenant:
+      return order_tenant(command);
     case Action::nothing:
       return done(command.action->words.substr(0, command.action->words.find(' ')));
     case Action::begin:

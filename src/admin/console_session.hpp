@@ -71,6 +71,7 @@ class ConsoleSession final : public core::Console {
   void show();
   void pause(const std::string& database);
   void resume(const std::string& database);
+  void order_tenant(const Command& command);
   void suspend();
   void suspended();
   void give_up_suspension();

@@ -61,6 +61,9 @@ Rows help(const View&) {
     if (line.argument == Argument::perhaps_database) text += " [database]";
     if (line.argument == Argument::client) text += " id";
     if (line.argument == Argument::setting) text += " key = value";
+    if (line.argument >= Argument::tenant) text += " name";
+    if (line.argument == Argument::tenant_limits) text += " limit = value [, ...]";
+    if (line.argument > Argument::tenant) text += " [FOR 'time'] [REASON 'text']";
     rows.push_back({text, "admin"});
   }
   return rows;

@@ -12,11 +12,22 @@ namespace {
 
 constexpr Type kInt = Type::int4;
 constexpr Type kSum = Type::int8;
-constexpr Column kTenants[] = {{"tenant"},          {"clients", kInt},     {"active", kInt},
-                               {"waiting", kInt},   {"servers", kInt},     {"maxwait", kInt},
-                               {"refused", kSum},   {"statements", kSum},  {"errors", kSum},
-                               {"wait_time", kSum}, {"server_time", kSum}, {"received", kSum},
-                               {"sent", kSum}};
+constexpr Column kTenants[] = {{"tenant"},
+                               {"clients", kInt},
+                               {"active", kInt},
+                               {"waiting", kInt},
+                               {"servers", kInt},
+                               {"maxwait", kInt},
+                               {"refused", kSum},
+                               {"statements", kSum},
+                               {"errors", kSum},
+                               {"wait_time", kSum},
+                               {"server_time", kSum},
+                               {"received", kSum},
+                               {"sent", kSum},
+                               {"state"},
+                               {"until"},
+                               {"reason"}};
 
 constexpr Column kLimits[] = {{"max_clients", kInt},
                               {"max_statements", kInt},
@@ -29,6 +40,29 @@ constexpr auto kExtended = [] {
   std::ranges::copy(kLimits, std::ranges::copy(kTenants, all.begin()).out);
   return all;
 }();
+
+constexpr Column kOrders[] = {{"tenant"}, {"order"}, {"limits"}, {"since"},
+                              {"until"},  {"by"},    {"reason"}};
+
+std::string until(const core::TenantOrders::Order& order) {
+  return order.until == 0 ? std::string() : core::moment_of(order.until);
+}
+
+Rows tenant_orders(const View& view) {
+  Rows rows;
+  for (const auto& [tenant, orders] : *view.shared.tenant_orders.all()) {
+    const auto add = [&rows, &name = tenant](const std::optional<core::TenantOrders::Order>& order,
+                                             std::string_view what, const std::string& limits) {
+      if (!order) return;
+      rows.push_back({name, what, limits, core::moment_of(order->since), until(*order), order->by,
+                      order->reason});
+    };
+    add(orders.ban, "ban", {});
+    add(orders.pause, "pause", {});
+    add(orders.limit, "limit", config::show_limits(orders.limits));
+  }
+  return rows;
+}
 
 struct Use {
   std::int64_t clients = 0;
@@ -58,12 +92,24 @@ Rows tenants(const View& view) {
   for (const core::TenantRow& row : view.shared.tenants.report()) {
     uses[row.tenant].counts = row.counts;
   }
+  const auto all_orders = view.shared.tenant_orders.all();
+  for (const auto& [tenant, orders] : *all_orders) uses[tenant];
   Rows rows;
   for (const auto& [tenant, use] : uses) {
+    // The strongest; SHOW TENANT ORDERS has all.
+    std::string_view state;
+    const core::TenantOrders::Order* order = nullptr;
+    if (const auto found = all_orders->find(tenant); found != all_orders->end()) {
+      const core::TenantOrders& orders = found->second;
+      state = orders.ban ? "banned" : orders.pause ? "paused" : "limited";
+      order = &(orders.ban ? *orders.ban : orders.pause ? *orders.pause : *orders.limit);
+    }
     const core::TenantCounts& counts = use.counts;
     rows.push_back({tenant, use.clients, use.active, use.waiting, use.servers, use.longest_wait,
                     counts.refused, counts.statements, counts.errors, counts.wait, counts.server,
-                    counts.received_bytes, counts.sent_bytes});
+                    counts.received_bytes, counts.sent_bytes, state,
+                    order == nullptr ? std::string() : until(*order),
+                    order == nullptr ? std::string() : order->reason});
   }
   return rows;
 }
@@ -71,13 +117,17 @@ Rows tenants(const View& view) {
 Rows tenants_extended(const View& view) {
   Rows rows = tenants(view);
   const config::TenantSettings& settings = view.config.tenants;
+  const auto all_orders = view.shared.tenant_orders.all();
   for (Row& row : rows) {
     const std::string tenant = row.front().text;
-    const config::StatementLimits statements = settings.statements_of(tenant);
+    const auto found = all_orders->find(tenant);
+    const config::TenantLimits* ordered =
+        found == all_orders->end() ? nullptr : &found->second.limits;
+    const config::StatementLimits statements = settings.statements_of(tenant, ordered);
     row.insert(row.end(),
-               {settings.max_clients_of(tenant), statements.max_statements,
+               {settings.max_clients_of(tenant, ordered), statements.max_statements,
                 statements.max_statements_per_second, statements.max_bytes_per_second.value(),
-                settings.statement_timeout_of(tenant).count(), settings.weight(tenant)});
+                settings.statement_timeout_of(tenant, ordered).count(), settings.weight(tenant)});
   }
   return rows;
 }
@@ -87,7 +137,8 @@ Rows tenants_extended(const View& view) {
 std::vector<ShowLine> show_tenants() {
   constexpr bool kAsks = true;
   return {{"TENANTS", kTenants, tenants, kAsks},
-          {"TENANTS EXTENDED", kExtended, tenants_extended, kAsks}};
+          {"TENANTS EXTENDED", kExtended, tenants_extended, kAsks},
+          {"TENANT ORDERS", kOrders, tenant_orders}};
 }
 
 }  // namespace forebay::admin

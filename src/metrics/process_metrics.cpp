@@ -73,7 +73,7 @@ void add_quota(Limits& limits, const core::Quota& quota) {
 }
 
 void add_client_limits(Limits& limits, const core::ClientLimits& clients,
-                       const config::Config& config) {
+                       const config::Config& config, const core::TenantOrderBook::All& orders) {
   std::uint32_t most = 0;                      // no address is a label
   std::map<std::string, std::uint32_t> pools;  // of each database, the one that has most
   std::vector<std::pair<std::string, std::uint32_t>> tenants;
@@ -104,8 +104,10 @@ void add_client_limits(Limits& limits, const core::ClientLimits& clients,
   }
   // There may be many of them, and there is no room for all: behind what there are few of.
   for (const auto& [tenant, count] : tenants) {
+    const auto ordered = orders.find(tenant);
     limits.add("max_tenant_client_connections", tenant, count,
-               config.tenants.max_clients_of(tenant));
+               config.tenants.max_clients_of(
+                   tenant, ordered == orders.end() ? nullptr : &ordered->second.limits));
   }
 }
 
@@ -124,7 +126,9 @@ void add_limits(const core::Shared& shared, const core::Runtime* runtime, double
     limits.add("max_statements", limit->name(), limit->counts().running,
                limit->terms().max_statements);
   }
-  if (runtime != nullptr) add_client_limits(limits, shared.client_limits, runtime->config);
+  if (runtime != nullptr) {
+    add_client_limits(limits, shared.client_limits, runtime->config, *shared.tenant_orders.all());
+  }
   limits.done(families);
 }
 

@@ -22,7 +22,9 @@ constexpr std::size_t kReadAhead = 2 * (SSL3_RT_MAX_PLAIN_LENGTH + 256) + 1024;
 
 bool same(const core::TlsFacts& a, const core::TlsFacts& b) {
   return a.version == b.version && a.cipher == b.cipher && a.alpn == b.alpn &&
-         a.peer_common_name == b.peer_common_name && a.server_end_point == b.server_end_point;
+         a.server_name == b.server_name && a.peer_common_name == b.peer_common_name &&
+         a.peer_units == b.peer_units && a.peer_names == b.peer_names &&
+         a.server_end_point == b.server_end_point;
 }
 
 Result<void> set_version_and_ciphers(SSL_CTX* context, const TlsSettings& settings) {

@@ -45,11 +45,10 @@ std::string end_point_hash(const X509* certificate) {
   return {reinterpret_cast<const char*>(hash.data()), size};
 }
 
-std::string common_name(const X509* certificate) {
-  const X509_NAME* subject = X509_get_subject_name(certificate);
-  const int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (index < 0) return {};
-  const ASN1_STRING* raw = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index));
+namespace {
+
+// Empty for what is no text, or pretends to be another.
+std::string text_of(const ASN1_STRING* raw) {
   unsigned char* utf8 = nullptr;
   const int size = ASN1_STRING_to_UTF8(&utf8, raw);
   if (size < 0) {
@@ -59,6 +58,41 @@ std::string common_name(const X509* certificate) {
   std::string name(reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size));
   OPENSSL_free(utf8);
   return name.find('\0') == std::string::npos ? name : std::string();
+}
+
+std::vector<std::string> units(const X509* certificate) {
+  std::vector<std::string> all;
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  for (int index = -1;
+       (index = X509_NAME_get_index_by_NID(subject, NID_organizationalUnitName, index)) >= 0;) {
+    all.push_back(text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index))));
+  }
+  return all;
+}
+
+std::vector<std::string> alternative_names(const X509* certificate) {
+  std::vector<std::string> all;
+  auto* names = static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+  for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
+    int type = 0;
+    const void* value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+    if (type == GEN_DNS || type == GEN_EMAIL || type == GEN_URI) {
+      all.push_back(text_of(static_cast<const ASN1_STRING*>(value)));
+    }
+  }
+  GENERAL_NAMES_free(names);
+  ERR_clear_error();
+  return all;
+}
+
+}  // namespace
+
+std::string common_name(const X509* certificate) {
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  const int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (index < 0) return {};
+  return text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)));
 }
 
 std::string openssl_reason() {
@@ -83,6 +117,12 @@ core::TlsFacts facts_of(SSL* session, const OpenSslContext& context) {
                         SSL_get_verify_result(session) == X509_V_OK;
   if (peer != nullptr && verified) facts.peer_common_name = common_name(peer);
   if (context.role() == TlsRole::server) {
+    if (peer != nullptr && verified) {
+      facts.peer_units = units(peer);
+      facts.peer_names = alternative_names(peer);
+    }
+    const char* name = SSL_get_servername(session, TLSEXT_NAMETYPE_host_name);
+    if (name != nullptr) facts.server_name = name;
     facts.server_end_point = context.own_end_point();
   } else if (peer != nullptr) {
     facts.server_end_point = end_point_hash(peer);

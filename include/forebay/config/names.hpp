@@ -65,6 +65,11 @@ inline constexpr std::array<Name<FirewallMode>, 3> kFirewallModes = {
 inline constexpr std::array<Name<TenantType>, 3> kTenantTypes = {
     {{TenantType::text, "text"}, {TenantType::integer, "integer"}, {TenantType::uuid, "uuid"}}};
 
+inline constexpr std::array<Name<CertificateField>, 3> kCertificateFields = {
+    {{CertificateField::common_name, "common_name"},
+     {CertificateField::organizational_unit, "organizational_unit"},
+     {CertificateField::alternative_name, "alternative_name"}}};
+
 inline constexpr std::array<Name<SlowQueryText>, 2> kSlowQueryTexts = {
     {{SlowQueryText::redacted, "redacted"}, {SlowQueryText::full, "full"}}};
 

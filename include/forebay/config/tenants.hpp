@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "forebay/base/result.hpp"
 #include "forebay/config/secret.hpp"
 #include "forebay/config/statement_limits.hpp"
 
@@ -19,6 +20,9 @@ enum class FirewallMode : std::uint8_t { off, report, enforce };
 /// What the tenant column holds: how a tenant's value is compared, and how a parameter's bytes in
 /// binary format are read.
 enum class TenantType : std::uint8_t { text, integer, uuid };
+
+/// What of a client's verified certificate says whose a session is.
+enum class CertificateField : std::uint8_t { common_name, organizational_unit, alternative_name };
 
 /// [tenants.limits.NAME]: what of the limits of each tenant is another for this one.
 struct TenantLimits {
@@ -38,9 +42,12 @@ struct TenantSettings {
   std::vector<std::string> databases;
   // Whose a session is: the first of these that says it.
   std::map<std::string, std::string, std::less<>> users;  ///< [tenants.users]: user to tenant
-  std::string user_pattern;                               ///< with {tenant} in it; empty: none
+  CertificateField certificate_field = CertificateField::common_name;
+  std::string certificate_pattern;  ///< with {tenant} in it, as all patterns; empty: none
+  std::string user_pattern;
   std::string database_pattern;
-  std::string startup_parameter;  ///< the client's own word
+  std::string server_name_pattern;  ///< the client's own word, as the next
+  std::string startup_parameter;
 
   std::string column = "tenant_id";
   TenantType column_type = TenantType::text;
@@ -70,17 +77,43 @@ struct TenantSettings {
   [[nodiscard]] bool serve(std::string_view database) const;
   /// Under whose name it is learned what this tenant does: its own or "*"; empty: it is not.
   [[nodiscard]] std::string_view learner_of(std::string_view tenant) const;
-  [[nodiscard]] StatementLimits statements_of(std::string_view tenant) const;
-  [[nodiscard]] std::uint32_t max_clients_of(std::string_view tenant) const;
-  [[nodiscard]] std::chrono::milliseconds statement_timeout_of(std::string_view tenant) const;
+  /// What holds for this tenant. `ordered`: what an operator has ordered, which goes before what
+  /// is said here; null for nothing.
+  [[nodiscard]] StatementLimits statements_of(std::string_view tenant,
+                                              const TenantLimits* ordered = nullptr) const;
+  [[nodiscard]] std::uint32_t max_clients_of(std::string_view tenant,
+                                             const TenantLimits* ordered = nullptr) const;
+  [[nodiscard]] std::chrono::milliseconds statement_timeout_of(
+      std::string_view tenant, const TenantLimits* ordered = nullptr) const;
   /// Where a limit of this tenant's is set, as error texts say it.
-  [[nodiscard]] std::string label_of(std::string_view tenant,
-                                     std::optional<std::uint32_t> TenantLimits::*limit) const;
-  [[nodiscard]] std::string label_of_timeout(std::string_view tenant) const;
+  template <class Limit>
+  [[nodiscard]] std::string label_of(std::string_view tenant, Limit TenantLimits::*limit,
+                                     const TenantLimits* ordered = nullptr) const {
+    if (ordered != nullptr && (ordered->*limit).has_value()) return kOrderedLabel;
+    const auto found = limits.find(tenant);
+    return label_of(tenant, found != limits.end() && (found->second.*limit).has_value());
+  }
+  /// The same of limits of its statements, as one.
+  [[nodiscard]] std::string label_of_statements(std::string_view tenant,
+                                                const TenantLimits* ordered = nullptr) const;
 
  private:
+  template <class Value>
+  [[nodiscard]] Value one_of(std::optional<Value> TenantLimits::*limit, Value usual,
+                             std::string_view tenant, const TenantLimits* ordered) const {
+    if (ordered != nullptr && (ordered->*limit).has_value()) return *(ordered->*limit);
+    const auto found = limits.find(tenant);
+    return found == limits.end() ? usual : (found->second.*limit).value_or(usual);
+  }
+  static constexpr const char* kOrderedLabel = "the console by LIMIT TENANT";
   [[nodiscard]] static std::string label_of(std::string_view tenant, bool has_its_own);
 };
+
+/// Sets the limit of this name, as an operator writes it; an error says what is wrong.
+[[nodiscard]] Result<void> set_limit(TenantLimits& limits, std::string_view name,
+                                     std::string_view value);
+/// "max_statements = 5, statement_timeout = 2s"
+[[nodiscard]] std::string show_limits(const TenantLimits& limits);
 
 /// Stands for the tenant in a pattern.
 inline constexpr std::string_view kTenantMark = "{tenant}";

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "forebay/base/bytes.hpp"
 #include "forebay/base/endpoint.hpp"
@@ -31,10 +32,14 @@ class TlsContext {
 
 /// What a finished TLS handshake established.
 struct TlsFacts {
-  std::string version;           ///< "TLSv1.3"
-  std::string cipher;            ///< "TLS_AES_256_GCM_SHA384"
-  std::string alpn;              ///< the protocol agreed on; empty for none
-  std::string peer_common_name;  ///< of a verified peer certificate; empty for none
+  std::string version;      ///< "TLSv1.3"
+  std::string cipher;       ///< "TLS_AES_256_GCM_SHA384"
+  std::string alpn;         ///< the protocol agreed on; empty for none
+  std::string server_name;  ///< the host that the client says it wants; empty for none
+  // Of a verified peer certificate; empty for none.
+  std::string peer_common_name;
+  std::vector<std::string> peer_units;  ///< organizationalUnitName
+  std::vector<std::string> peer_names;  ///< subjectAltName: DNS names, addresses of mail, URIs
   /// Channel binding data of type tls-server-end-point (RFC 5929, section 4): the hash of the
   /// server's certificate, whichever side we are.
   std::string server_end_point;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "core/client/client_session.hpp"
@@ -152,8 +153,10 @@ bool ClientSession::admitted_by_name() {
 
 // False when all places are taken, and the client has been told.
 bool ClientSession::take_place(ClientLimits::Place place, std::uint32_t max) {
-  if (max == 0) return true;
-  if (engine_.shared().client_limits.enter(place, max)) {
+  // Those of tenants count in any case: a limit may be ordered while they are here.
+  if (max == 0 && place.group != ClientGroup::tenant) return true;
+  const std::uint32_t most = max == 0 ? std::numeric_limits<std::uint32_t>::max() : max;
+  if (engine_.shared().client_limits.enter(place, most)) {
     if (places_ == nullptr) places_ = std::make_unique<std::vector<ClientLimits::Place>>();
     places_->push_back(std::move(place));
     return true;
@@ -182,7 +185,8 @@ bool ClientSession::take_place(ClientLimits::Place place, std::uint32_t max) {
       return refuse(counters.refused_tenant_clients, "for tenant \"" + name + "\"",
                     "max_tenant_client_connections",
                     engine_.config().tenants.label_of(
-                        name, &config::TenantLimits::max_tenant_client_connections));
+                        name, &config::TenantLimits::max_tenant_client_connections,
+                        engine_.ordered_limits(name)));
     case ClientGroup::user:
       break;
   }

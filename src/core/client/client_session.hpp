@@ -120,6 +120,11 @@ class ClientSession final : public StreamEvents {
   bool follow_suspension();
   /// A reload may have taken its database, its user or its role away.
   void reconsider();
+  [[nodiscard]] bool is_of(std::string_view tenant) const noexcept {
+    return relay_.tenant != nullptr && relay_.tenant->value == tenant;
+  }
+  /// An operator has ordered something of its tenant, or it is over.
+  void follow_orders();
   /// FATAL, and the connection ends when the client has read it; or a reset, when it has half a
   /// message of its server's.
   void fatal(const Refused& reason);
@@ -231,6 +236,10 @@ class ClientSession final : public StreamEvents {
   void ask_password();
   void meet_server();
   bool take_tenant();
+  [[nodiscard]] std::vector<std::string> certified() const;
+  [[nodiscard]] std::optional<Refused> ban_of(const std::string& tenant, const char* sqlstate);
+  [[nodiscard]] Refused pause_of_tenant();
+  void begin_again();
   void renew_claim(std::uint32_t process_id);
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);

@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "core/client/client_session.hpp"
+#include "core/client/client_throttle.hpp"
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
+#include "core/server/server_link.hpp"
 #include "forebay/auth/tenant_claim.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/routing/tenant/check.hpp"
@@ -23,6 +25,21 @@ bool may_begin_with(const tenant::Policy& policy, Bytes name, Bytes value) {
 
 }  // namespace
 
+// What its certificate says in the field that counts.
+std::vector<std::string> ClientSession::certified() const {
+  const TlsFacts* tls = stream_->tls();
+  if (tls == nullptr) return {};
+  switch (engine_.config().tenants.certificate_field) {
+    case config::CertificateField::common_name:
+      break;
+    case config::CertificateField::organizational_unit:
+      return tls->peer_units;
+    case config::CertificateField::alternative_name:
+      return tls->peer_names;
+  }
+  return {tls->peer_common_name};
+}
+
 // False when the session has ended.
 bool ClientSession::take_tenant() {
   const config::TenantSettings& tenants = engine_.config().tenants;
@@ -37,7 +54,11 @@ bool ClientSession::take_tenant() {
     said = std::move(setting.second);
     return true;
   });
-  const auto found = tenant::tenant_of(tenants, facts.user, facts.database, said);
+  const std::vector<std::string> fields = certified();
+  const TlsFacts* tls = stream_->tls();
+  const auto found =
+      tenant::tenant_of(tenants, {facts.user, facts.database, said,
+                                  tls == nullptr ? Bytes() : Bytes(tls->server_name), &fields});
   const auto value = found ? tenant::normal_value(policy->type, *found) : std::nullopt;
   if (!value) {
     fatal({pg::sqlstate::kInvalidAuthorization,
@@ -61,10 +82,74 @@ bool ClientSession::take_tenant() {
            "the setting \"" + name + "\" is not for tenants to change"});
     return false;
   }
-  if (!take_place({ClientGroup::tenant, *value}, tenants.max_clients_of(*value))) return false;
+  if (const auto banned = ban_of(*value, pg::sqlstate::kInvalidAuthorization)) {
+    fatal(*banned);
+    return false;
+  }
+  const std::uint32_t max = tenants.max_clients_of(*value, engine_.ordered_limits(*value));
+  if (!take_place({ClientGroup::tenant, *value}, max)) return false;
   be_tenant(*value, std::move(policy));
   return true;
 }
+
+// ---------------------------------------------------------------- what operators order of it
+
+std::optional<Refused> ClientSession::ban_of(const std::string& tenant, const char* sqlstate) {
+  const TenantOrders* orders = engine_.orders_of(tenant);
+  if (orders == nullptr || !orders->ban || orders->ban->over(engine_.now())) return std::nullopt;
+  return Refused{sqlstate, "tenant \"" + tenant + "\" is banned" + orders->ban->words()};
+}
+
+Refused ClientSession::pause_of_tenant() {
+  const std::string& tenant = relay_.tenant->value;
+  const TenantOrders* orders = engine_.orders_of(tenant);
+  const std::string words =
+      orders != nullptr && orders->pause ? orders->pause->words() : std::string();
+  return {pg::sqlstate::kQueryCanceled,
+          "canceling statement: tenant \"" + tenant + "\" is paused" + words,
+          "It waited for longer than query_wait_timeout (" +
+              std::to_string(pool_->settings().query_wait_timeout.count()) + " ms)."};
+}
+
+void ClientSession::follow_orders() {
+  if (const auto banned = ban_of(relay_.tenant->value, pg::sqlstate::kAdminShutdown)) {
+    fatal(*banned);
+    return;
+  }
+  if (login_ != nullptr || phase_ == Phase::closing || phase_ == Phase::closed) return;
+  const TenantOrders* orders = engine_.orders_of(relay_.tenant->value);
+  const bool held = throttle_ != nullptr && throttle_->held;
+  const bool known =
+      throttle_ != nullptr &&
+      throttle_->limits.back()->name() == StatementLimit::name_of_tenant(relay_.tenant->value);
+  const bool begins = phase_ == Phase::waiting || (held && !known && !throttle_->refusal);
+  if (orders != nullptr && orders->pause && begins) {
+    begin_again();
+  } else if (throttle_ == nullptr || (throttle_->passed == 0 && !held)) {
+    follow_limits();
+    if (throttle_ == nullptr) return;
+    throttle_->exempt = phase_ == Phase::waiting || (link_ != nullptr && !link_->relay().at_rest());
+    throttle_->since = engine_.now();
+  } else {
+    throttle_->outdated = true;
+  }
+}
+
+// What waits to begin waits for what holds now.
+void ClientSession::begin_again() {
+  if (phase_ == Phase::waiting) {
+    stop_waiting();
+    timer_.cancel();
+    enter(Phase::idle);
+  }
+  if (throttle_ != nullptr) leave_limits();
+  if (phase_ == Phase::held) enter(Phase::idle);
+  follow_limits();
+  continue_input();
+  settle();
+}
+
+// ---------------------------------------------------------------- the setting
 
 // The setting says who says so, for this server process, and for transactions that begin about now.
 // Nothing is said anew while a claim is young.

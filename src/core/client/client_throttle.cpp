@@ -31,8 +31,8 @@ void ClientSession::follow_limits() {
   const bool dedicated = link_ != nullptr && link_->dedicated();
   std::vector<std::shared_ptr<StatementLimit>> limits;
   const auto add = [&](const config::StatementLimits& terms, const std::string& name,
-                       const std::string& section) {
-    if (!terms.any() || dedicated) return;
+                       const std::string& section, bool paused = false) {
+    if ((!terms.any() && !paused) || dedicated) return;
     limits.push_back(
         engine_.shared().statement_limits.find_or_make(name, section, terms, engine_.now()));
   };
@@ -46,11 +46,11 @@ void ClientSession::follow_limits() {
   if (relay_.tenant != nullptr) {
     const config::TenantSettings& tenants = config.tenants;
     const std::string& tenant = relay_.tenant->value;
-    std::string section = tenants.label_of(tenant, &config::TenantLimits::max_statements);
-    if (section == "[tenants]") {
-      section = tenants.label_of(tenant, &config::TenantLimits::max_statements_per_second);
-    }
-    add(tenants.statements_of(tenant), "tenant \"" + tenant + "\"", section);
+    const TenantOrders* orders = engine_.orders_of(tenant);
+    const config::TenantLimits* ordered = engine_.ordered_limits(tenant);
+    const bool paused = orders != nullptr && orders->pause.has_value();
+    add(tenants.statements_of(tenant, ordered), StatementLimit::name_of_tenant(tenant),
+        tenants.label_of_statements(tenant, ordered), paused);
   }
   const bool was_paced = paced();
   if (limits.empty()) {
@@ -196,6 +196,10 @@ void ClientSession::hold_over() {
       return;
     }
     const StatementLimit& limit = *throttle.limit();
+    if (limit.paused()) {
+      reject_held(pause_of_tenant());
+      return;
+    }
     reject_held({pg::sqlstate::kQueryCanceled,
                  "canceling statement: " + limit.name() +
                      " had too many statements for longer than query_wait_timeout (" +

@@ -56,7 +56,9 @@ Refused ClientSession::reason_of(TimeLimit limit, std::string_view consequence) 
     const std::string& tenant = relay_.tenant->value;
     return {sqlstate, std::string(consequence) + " due to " + name + " (" +
                           config::format_duration(link_->statement_timeout()) + ", set in " +
-                          tenants.label_of_timeout(tenant) + ")"};
+                          tenants.label_of(tenant, &config::TenantLimits::statement_timeout,
+                                           engine_.ordered_limits(tenant)) +
+                          ")"};
   }
   if (limit == TimeLimit::statement && link_ != nullptr && link_->relay().rule != nullptr) {
     const config::Rule& rule = *link_->relay().rule;

@@ -77,6 +77,7 @@ struct Order {
     free_links,   ///< close the parked links that are not to be kept: paused, or opened too early
     kill,         ///< end clients and links of a database
     kill_client,  ///< the client `client`
+    tenant,       ///< clients of the tenant `database`: something was ordered, or taken back
     suspension,   ///< read from clients that have logged in, or not, as Shared::suspended_by says
   };
   Kind kind = Kind::report;

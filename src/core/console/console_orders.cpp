@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/client/client_throttle.hpp"
 #include "core/console/console.hpp"
 #include "core/engine/engine.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
@@ -52,7 +53,8 @@ ClientFacts ClientSession::facts() const {
   ClientFacts facts;
   facts.database = login_ != nullptr ? login_->facts.database : pool_->key().database;
   facts.user = login_ != nullptr ? login_->facts.user : user();
-  facts.state = state_of(phase_);
+  // Who keeps a link may be held, too.
+  facts.state = state_of(throttle_ != nullptr && throttle_->held ? Phase::held : phase_);
   if (relay_.settings != nullptr) {
     const std::string* name = relay_.settings->find(kApplicationName);
     if (name != nullptr) facts.application_name = *name;
@@ -134,6 +136,9 @@ void Engine::receive(mail::Ordered& ordered) {
       break;
     case Order::Kind::kill_client:
       report->found = kill_client(ordered.order.client);
+      break;
+    case Order::Kind::tenant:
+      follow_orders(ordered.order.database);
       break;
     case Order::Kind::suspension:
       report->busy = follow_suspension();
@@ -227,6 +232,57 @@ bool Engine::kill_client(std::uint32_t id) {
     return true;
   }
   return false;
+}
+
+// Whoever waits for a place goes on where nothing is paused any more.
+bool Engine::change_orders(const std::string& tenant, const TenantOrderBook::Change& change) {
+  const auto then = [&](const TenantOrders& orders) {
+    const config::TenantSettings& settings = config().tenants;
+    const config::TenantLimits* limits = orders.limit ? &orders.limits : nullptr;
+    const auto limit = shared_.statement_limits.find_or_make(
+        StatementLimit::name_of_tenant(tenant), settings.label_of_statements(tenant, limits),
+        settings.statements_of(tenant, limits), now_);
+    for (const SessionKey session : limit->pause(orders.pause.has_value())) {
+      shared_.courier->send(session.worker, mail::Admitted{limit, session});
+    }
+  };
+  return shared_.tenant_orders.change(tenant, change, then);
+}
+
+void Engine::follow_orders(const std::string& tenant) {
+  std::vector<SessionKey> keys;
+  for (const ClientSession& session : sessions_) {
+    if (session.is_of(tenant)) keys.push_back(session.key());
+  }
+  for (const SessionKey key : keys) {
+    if (ClientSession* session = find(key)) session->follow_orders();
+  }
+}
+
+// What was ordered for a time.
+void Engine::end_orders() {
+  for (const std::string& tenant : shared_.tenant_orders.over(now_)) {
+    const auto end = [&](std::optional<TenantOrders::Order>& order, std::string_view what) {
+      if (!order || !order->over(now_)) return;
+      note({.weight = Weight::normal,
+            .event = "tenant_order_ended",
+            .text = std::string(what) + " was ordered" + order->words() + ", by user \"" +
+                    order->by + "\", and is over",
+            .tenant = tenant});
+      order.reset();
+    };
+    change_orders(tenant, [&](TenantOrders& orders) {
+      end(orders.ban, "BAN TENANT");
+      end(orders.pause, "PAUSE TENANT");
+      end(orders.limit, "LIMIT TENANT");
+      if (!orders.limit) orders.limits = {};
+    });
+    const Order order{Order::Kind::tenant, tenant};
+    for (std::size_t i = 0; i < shared_.workers; ++i) {
+      shared_.courier->send(WorkerId(static_cast<std::uint16_t>(i)),
+                            mail::Ordered{order, id_, kNoConsole});
+    }
+  }
 }
 
 // So many clients are still being answered. Who orders SUSPEND asks again until there is none; who

@@ -52,7 +52,8 @@ Engine::Engine(Setup setup)
                      .reader = &reader_,
                      .measures = &measures_},
       counters_(shared_.counters[id_.value()]),
-      process_ids_(shared_.workers, runtime_->config.peer_id) {
+      process_ids_(shared_.workers, runtime_->config.peer_id),
+      tenant_orders_(shared_.tenant_orders) {
   reader_.worker = id_.value();
   if (id_.value() == 0) {
     monitor_ = std::make_unique<Monitor>(*this);
@@ -119,6 +120,7 @@ void Engine::tick() {
   if (hubs_ != nullptr) hubs_->look();
   if (now_ < next_look_) return;
   next_look_ = now_ + kLookAfter;
+  if (id_.value() == 0) end_orders();
   look_after_links();
 }
 

@@ -148,6 +148,19 @@ class Engine final : public Driven {
   void leave_limit(const std::shared_ptr<StatementLimit>& limit);
   [[nodiscard]] double random_fraction();
 
+  // ---- what operators order of tenants
+
+  /// Null: nothing. Holds until the next is asked for.
+  [[nodiscard]] const TenantOrders* orders_of(std::string_view tenant) {
+    return tenant_orders_.of(tenant);
+  }
+  [[nodiscard]] const config::TenantLimits* ordered_limits(std::string_view tenant) {
+    const TenantOrders* orders = orders_of(tenant);
+    return orders == nullptr || !orders->limit ? nullptr : &orders->limits;
+  }
+  /// False: for too many something is ordered. Sessions follow upon Order::Kind::tenant.
+  bool change_orders(const std::string& tenant, const TenantOrderBook::Change& change);
+
   // ---- for the console
 
   void open_console(Consoles::Setup setup);
@@ -221,6 +234,8 @@ class Engine final : public Driven {
   void free_links(const std::string& database);
   void kill(const std::string& database);
   bool kill_client(std::uint32_t id);
+  void follow_orders(const std::string& tenant);
+  void end_orders();
   std::size_t follow_suspension();
   Console* find_console(std::uint64_t number);
 
@@ -267,6 +282,7 @@ class Engine final : public Driven {
   std::unique_ptr<Lookups> lookups_;  ///< there, too
   std::unique_ptr<ListenHubs> hubs_;  ///< there, too
   Timer tick_timer_{&Engine::on_tick, this};
+  TenantOrdersReader tenant_orders_;
   Instant next_look_{};
   std::vector<std::shared_ptr<Pool>> pools_;
   std::uint64_t pools_version_ = 0;

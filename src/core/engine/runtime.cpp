@@ -1,6 +1,12 @@
 #include "core/engine/runtime.hpp"
 
+#include "forebay/routing/tenant/check.hpp"
+
 namespace forebay::core {
+
+std::optional<std::string> Runtime::tenant_named(std::string_view said) const {
+  return tenants == nullptr ? std::nullopt : tenant::normal_value(tenants->type, said);
+}
 
 bool Runtime::looks_up(std::string_view database, std::string_view user) const {
   const auto listed = find_secrets(user);

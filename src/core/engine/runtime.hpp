@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,9 @@ struct Runtime {
     const auto found = secrets.find(user);
     return found == secrets.end() ? nullptr : found->second;
   }
+
+  /// A tenant as its sessions have it; nothing where there is none of that name.
+  [[nodiscard]] std::optional<std::string> tenant_named(std::string_view said) const;
 
   /// Whether clients of `database` ("": the console) that say they are `user` are to be looked up.
   [[nodiscard]] bool looks_up(std::string_view database, std::string_view user) const;

@@ -11,6 +11,7 @@
 #include "core/engine/journal.hpp"
 #include "core/engine/listener_names.hpp"
 #include "core/engine/statement_limit.hpp"
+#include "core/engine/tenant_orders.hpp"
 #include "core/lookup/secret_cache.hpp"
 #include "core/pool/pool_directory.hpp"
 #include "core/relay/parameter_set.hpp"
@@ -83,6 +84,7 @@ struct Shared {
   LoginRates login_rates;
   ListenerNames listeners;
   TenantDirectory tenants;
+  TenantOrderBook tenant_orders;
   TenantLearnings learning;
   StatementLeaders statement_leaders;
   SecretCache secrets;  ///< what auth_query has answered

@@ -12,8 +12,9 @@ constexpr Duration kSecond = std::chrono::seconds(1);
 
 }  // namespace
 
-void StatementLimit::set(const config::StatementLimits& terms) {
+void StatementLimit::set(const config::StatementLimits& terms, const std::string& section) {
   const std::lock_guard lock(mutex_);
+  if (section != section_) section_ = section;
   if (terms.max_bytes_per_second != terms_.max_bytes_per_second) bytes_until_ = {};
   terms_ = terms;
 }
@@ -21,6 +22,11 @@ void StatementLimit::set(const config::StatementLimits& terms) {
 config::StatementLimits StatementLimit::terms() const {
   const std::lock_guard lock(mutex_);
   return terms_;
+}
+
+std::string StatementLimit::section() const {
+  const std::lock_guard lock(mutex_);
+  return section_;
 }
 
 Duration StatementLimit::apart() const noexcept {
@@ -59,6 +65,13 @@ Instant StatementLimit::move(std::size_t bytes, Instant now) {
 StatementLimit::Entered StatementLimit::enter(Ticket& ticket, bool keeps_link) {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(!ticket.waiting);
+  ticket.urgent = keeps_link;
+  if (paused_) {
+    // Who keeps a link waits with it, too, and is bound by no number: there are as many as clients.
+    ticket.waiting = true;
+    queue_.push_back(ticket);
+    return Entered::waits;
+  }
   if (keeps_link || terms_.max_statements == 0 ||
       (running_ < terms_.max_statements && queue_.empty())) {
     ++running_;
@@ -82,15 +95,37 @@ std::vector<SessionKey> StatementLimit::leave() {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(running_ > 0);
   --running_;
+  return serve(false);
+}
+
+std::vector<SessionKey> StatementLimit::serve(bool resumed) {
   std::vector<SessionKey> served;
-  while (!queue_.empty() && (terms_.max_statements == 0 || running_ < terms_.max_statements)) {
-    Ticket& ticket = queue_.front();
-    queue_.pop_front();
+  if (paused_) return served;
+  for (auto place = queue_.begin(); place != queue_.end();) {
+    Ticket& ticket = *place;
+    const bool room = terms_.max_statements == 0 || running_ < terms_.max_statements;
+    if (!room && !ticket.urgent) {
+      if (!resumed) break;  // nobody urgent is left
+      ++place;
+      continue;
+    }
+    place = queue_.erase(place);
     ticket.waiting = false;
     ++running_;
     served.push_back(ticket.session);
   }
   return served;
+}
+
+std::vector<SessionKey> StatementLimit::pause(bool paused) {
+  const std::lock_guard lock(mutex_);
+  paused_ = paused;
+  return serve(true);
+}
+
+bool StatementLimit::paused() const {
+  const std::lock_guard lock(mutex_);
+  return paused_;
 }
 
 StatementLimit::Counts StatementLimit::counts() const {
@@ -100,7 +135,8 @@ StatementLimit::Counts StatementLimit::counts() const {
 
 bool StatementLimit::blank(Instant now) const {
   const std::lock_guard lock(mutex_);
-  return running_ == 0 && queue_.empty() && next_ <= now && bytes_until_ + kSecond <= now;
+  return !paused_ && running_ == 0 && queue_.empty() && next_ <= now &&
+         bytes_until_ + kSecond <= now;
 }
 
 std::shared_ptr<StatementLimit> StatementLimitDirectory::find_or_make(
@@ -115,7 +151,7 @@ std::shared_ptr<StatementLimit> StatementLimitDirectory::find_or_make(
   }
   std::shared_ptr<StatementLimit>& limit = limits_[name];
   if (limit == nullptr) limit = std::make_shared<StatementLimit>(name, section);
-  limit->set(terms);
+  limit->set(terms, section);
   return limit;
 }
 

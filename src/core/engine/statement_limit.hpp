@@ -25,10 +25,15 @@ class StatementLimit {
   StatementLimit(std::string name, std::string section)
       : name_(std::move(name)), section_(std::move(section)) {}
 
-  void set(const config::StatementLimits& terms);
+  [[nodiscard]] static std::string name_of_tenant(const std::string& tenant) {
+    return "tenant \"" + tenant + "\"";
+  }
+
+  /// `section`: where they are set.
+  void set(const config::StatementLimits& terms, const std::string& section);
   [[nodiscard]] config::StatementLimits terms() const;
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] const std::string& section() const noexcept { return section_; }
+  [[nodiscard]] std::string section() const;
 
   // ---- how many begin within a second
 
@@ -55,6 +60,9 @@ class StatementLimit {
   bool withdraw(Ticket& ticket);
   /// Gives a place back. Those that have places now, without having to ask.
   std::vector<SessionKey> leave();
+  /// None may begin from now on, or again: then, those that have places now.
+  std::vector<SessionKey> pause(bool paused);
+  [[nodiscard]] bool paused() const;
 
   struct Counts {
     std::uint32_t running = 0;
@@ -66,14 +74,16 @@ class StatementLimit {
 
  private:
   [[nodiscard]] Duration apart() const noexcept;
+  std::vector<SessionKey> serve(bool resumed);
 
   const std::string name_;
-  const std::string section_;
+  std::string section_;
   mutable std::mutex mutex_;
   config::StatementLimits terms_;
   Instant next_{};         ///< when the bucket is full again
   Instant bytes_until_{};  ///< when that of the bytes is empty no more, if that is not over
   std::uint32_t running_ = 0;
+  bool paused_ = false;
   WaitQueue queue_;
 };
 

@@ -25,6 +25,7 @@ struct Ticket {
   SessionKey session;
   Instant since{};
   bool waiting = false;      ///< in the queue; false: never was, or a link is on its way
+  bool urgent = false;       ///< for a StatementLimit: its place may be beyond the limit
   std::uint16_t weight = 1;  ///< turns in a row that its tenant has
   std::uint32_t tenant = 0;  ///< a hash of whose it is, where tenants share a pool; 0: nobody's
   Hook hook;

@@ -15,9 +15,9 @@ void ServerLink::begin_watch() {
   const SessionRules* rules = client_->relay().rules.get();
   const bool ruled = rules != nullptr && rules->time();
   const SessionTenant* tenant = client_->relay().tenant.get();
-  tenant_timeout_ = tenant == nullptr
-                        ? config::milliseconds(0)
-                        : engine_->config().tenants.statement_timeout_of(tenant->value);
+  tenant_timeout_ = tenant == nullptr ? config::milliseconds(0)
+                                      : engine_->config().tenants.statement_timeout_of(
+                                            tenant->value, engine_->ordered_limits(tenant->value));
   timed_ = !dedicated_ && (settings.limits_time() || tenant_timeout_.count() > 0 || ruled);
   relay_.rule.reset();
   // With a rule, so that its timeout is never another batch's.

@@ -109,6 +109,10 @@ class TenantDirectory {
   explicit TenantDirectory(std::size_t workers) : workers_(workers) {}
 
   std::shared_ptr<TenantStatistics> find_or_make(const std::string& tenant);
+  [[nodiscard]] bool knows(const std::string& tenant) const {
+    const std::lock_guard lock(mutex_);
+    return entries_.contains(tenant);
+  }
   /// All of them, by name.
   [[nodiscard]] std::vector<TenantRow> report() const;
 

@@ -26,6 +26,8 @@ class Certificates:
                      "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1")
         for name in ("certuser", "machine"):
             self._signed(name, f"/CN={name}", "ca", "keyUsage=digitalSignature")
+        self._signed("tenant", "/CN=acme/OU=staff/OU=unit-b", "ca",
+                     "subjectAltName=email:x@y.test,DNS:c.clients.test,URI:urn:x")
         self._signed("stranger", "/CN=certuser", "other-ca", "keyUsage=digitalSignature")
 
     def client(self, name: str) -> tuple[Path, Path]:

@@ -65,6 +65,33 @@ TEST(Command, keys_that_are_set) {
   }
 }
 
+TEST(Command, orders_of_tenants) {
+  const Command pause = command("pause tenant acme for '10min' reason 'it''s due'");
+  EXPECT_EQ(pause.action->action, Action::pause_tenant);
+  EXPECT_EQ(pause.argument, "acme");
+  EXPECT_EQ(pause.time, "10min");
+  EXPECT_EQ(pause.reason, "it's due");
+  EXPECT_EQ(command("RESUME TENANT \"A b\"").argument, "A b");
+  EXPECT_EQ(command("BAN TENANT 42 REASON 'x' FOR 2h").time, "2h");
+  EXPECT_EQ(command("UNBAN TENANT 42").action->action, Action::unban_tenant);
+  const Command limit =
+      command("LIMIT TENANT a max_statements = 5, statement_timeout = '2s' FOR 1h");
+  EXPECT_EQ(limit.limits, (std::vector<std::pair<std::string, std::string>>{
+                              {"max_statements", "5"}, {"statement_timeout", "2s"}}));
+  EXPECT_EQ(limit.time, "1h");
+  EXPECT_EQ(command("RESET TENANT a").action->action, Action::reset_tenant);
+  // These may be names, and what drivers say.
+  EXPECT_EQ(command("PAUSE tenant").argument, "tenant");
+  EXPECT_EQ(command("RESET tenant").action->action, Action::nothing);
+  for (const char* text :
+       {"PAUSE TENANT a b", "PAUSE TENANT a FOR", "PAUSE TENANT a FOR 1h FOR 2h",
+        "PAUSE TENANT a REASON ''", "RESUME TENANT a FOR 1h", "BAN TENANT", "LIMIT TENANT a",
+        "LIMIT TENANT a max_statements", "LIMIT TENANT a max_statements = ",
+        "LIMIT TENANT a max_statements = 1, FOR 1h", "UNBAN TENANT a b"}) {
+    EXPECT_EQ(refusal(text), "42601") << text;
+  }
+}
+
 TEST(Command, what_drivers_set_for_their_session) {
   for (const char* text : {"SET extra_float_digits = 3", "SET client_encoding TO 'UTF8'",
                            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"}) {

@@ -89,8 +89,8 @@ TEST(Tenants, some_have_limits_of_their_own) {
   EXPECT_EQ(tenants.max_clients_of("small"), 10u);
   EXPECT_EQ(tenants.statement_timeout_of("other"), std::chrono::seconds(5));
   EXPECT_EQ(tenants.statement_timeout_of("small"), std::chrono::seconds(1));
-  EXPECT_EQ(tenants.label_of_timeout("acme"), "[tenants]");
-  EXPECT_EQ(tenants.label_of_timeout("small"), "[tenants.limits.small]");
+  EXPECT_EQ(tenants.label_of("acme", &TenantLimits::statement_timeout), "[tenants]");
+  EXPECT_EQ(tenants.label_of("small", &TenantLimits::statement_timeout), "[tenants.limits.small]");
   EXPECT_EQ(tenants.label_of("acme", &TenantLimits::max_statements), "[tenants]");
   EXPECT_EQ(tenants.label_of("small", &TenantLimits::max_statements), "[tenants.limits.small]");
   EXPECT_EQ(tenants.label_of("other", &TenantLimits::max_statements), "[tenants]");

@@ -24,11 +24,12 @@ class StatementLimits : public ::testing::Test {
   void SetUp() override {
     for (std::uint32_t i = 0; i < 4; ++i) tickets_[i].session = {WorkerId(0), i, 1};
   }
+  void set(const config::StatementLimits& terms) { limit_.set(terms, "[users.u]"); }
   Instant after(int ms) const { return now_ + milliseconds(ms); }
 };
 
 TEST_F(StatementLimits, a_burst_begins_at_once_and_the_rest_one_after_the_other) {
-  limit_.set({.max_statements_per_second = 10, .statement_burst = 3});
+  set({.max_statements_per_second = 10, .statement_burst = 3});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(limit_.begin(now_), now_) << i;
   EXPECT_EQ(limit_.begin(now_), after(100));
   EXPECT_EQ(limit_.begin(now_), after(200));
@@ -39,14 +40,33 @@ TEST_F(StatementLimits, a_burst_begins_at_once_and_the_rest_one_after_the_other)
 }
 
 TEST_F(StatementLimits, without_a_burst_a_second_has_its_statements) {
-  limit_.set({.max_statements_per_second = 2});
+  set({.max_statements_per_second = 2});
   EXPECT_EQ(limit_.begin(now_), now_);
   EXPECT_EQ(limit_.begin(now_), now_);
   EXPECT_EQ(limit_.begin(now_), after(500));
 }
 
+TEST_F(StatementLimits, nobody_begins_while_it_is_paused) {
+  set({.max_statements = 1, .max_waiting_statements = 1});
+  EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
+  EXPECT_TRUE(limit_.pause(true).empty());
+  EXPECT_FALSE(limit_.blank(now_));
+  EXPECT_TRUE(limit_.leave().empty());
+  // As many as there are, and whatever they keep.
+  EXPECT_EQ(limit_.enter(tickets_[1]), Entered::waits);
+  EXPECT_EQ(limit_.enter(tickets_[2]), Entered::waits);
+  EXPECT_EQ(limit_.enter(tickets_[3], true), Entered::waits);
+  // One has the place, and one keeps what others may wait for.
+  const std::vector<SessionKey> served = limit_.pause(false);
+  EXPECT_THAT(served, testing::ElementsAre(tickets_[1].session, tickets_[3].session));
+  EXPECT_TRUE(limit_.leave().empty());
+  EXPECT_THAT(limit_.leave(), testing::ElementsAre(tickets_[2].session));
+  limit_.leave();
+  EXPECT_TRUE(limit_.blank(now_));
+}
+
 TEST_F(StatementLimits, so_many_wait_for_the_rate_and_no_more) {
-  limit_.set({.max_statements_per_second = 10, .statement_burst = 1, .max_waiting_statements = 2});
+  set({.max_statements_per_second = 10, .statement_burst = 1, .max_waiting_statements = 2});
   EXPECT_EQ(limit_.begin(now_), now_);
   EXPECT_EQ(limit_.begin(now_), after(100));
   EXPECT_EQ(limit_.begin(now_), after(200));
@@ -55,7 +75,7 @@ TEST_F(StatementLimits, so_many_wait_for_the_rate_and_no_more) {
 }
 
 TEST_F(StatementLimits, statements_of_a_transaction_count_against_the_next_for_a_second_at_most) {
-  limit_.set({.max_statements_per_second = 10, .statement_burst = 1});
+  set({.max_statements_per_second = 10, .statement_burst = 1});
   EXPECT_EQ(limit_.begin(now_), now_);
   limit_.count_more(2, now_);
   EXPECT_EQ(limit_.begin(after(50)), after(300));
@@ -64,7 +84,7 @@ TEST_F(StatementLimits, statements_of_a_transaction_count_against_the_next_for_a
 }
 
 TEST_F(StatementLimits, what_a_second_has_goes_at_once_and_the_rest_is_waited_for) {
-  limit_.set({.max_bytes_per_second = config::ByteSize(1000)});
+  set({.max_bytes_per_second = config::ByteSize(1000)});
   EXPECT_EQ(limit_.move(1000, now_), now_);
   EXPECT_EQ(limit_.move(500, now_), after(500));
   EXPECT_EQ(limit_.move(100, after(500)), after(600));
@@ -75,13 +95,13 @@ TEST_F(StatementLimits, what_a_second_has_goes_at_once_and_the_rest_is_waited_fo
 }
 
 TEST_F(StatementLimits, bytes_go_on_at_once_where_they_are_not_limited) {
-  limit_.set({.max_statements = 1});
+  set({.max_statements = 1});
   EXPECT_EQ(limit_.move(std::size_t{1} << 40, now_), now_);
   EXPECT_TRUE(limit_.blank(now_));
 }
 
 TEST_F(StatementLimits, places_go_to_who_waits_for_longest) {
-  limit_.set({.max_statements = 1});
+  set({.max_statements = 1});
   EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
   EXPECT_EQ(limit_.enter(tickets_[1]), Entered::waits);
   EXPECT_EQ(limit_.enter(tickets_[2]), Entered::waits);
@@ -94,7 +114,7 @@ TEST_F(StatementLimits, places_go_to_who_waits_for_longest) {
 
 // Else those with places would wait for its link, and it for their places.
 TEST_F(StatementLimits, who_keeps_its_link_waits_for_nobody) {
-  limit_.set({.max_statements = 1});
+  set({.max_statements = 1});
   EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
   EXPECT_EQ(limit_.enter(tickets_[1], true), Entered::yes);
   EXPECT_EQ(limit_.enter(tickets_[2]), Entered::waits);
@@ -103,12 +123,12 @@ TEST_F(StatementLimits, who_keeps_its_link_waits_for_nobody) {
 }
 
 TEST_F(StatementLimits, a_full_queue_refuses_and_a_raised_limit_lets_in) {
-  limit_.set({.max_statements = 1, .max_waiting_statements = 2});
+  set({.max_statements = 1, .max_waiting_statements = 2});
   EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
   EXPECT_EQ(limit_.enter(tickets_[1]), Entered::waits);
   EXPECT_EQ(limit_.enter(tickets_[2]), Entered::waits);
   EXPECT_EQ(limit_.enter(tickets_[3]), Entered::refused);
-  limit_.set({.max_statements = 3});
+  set({.max_statements = 3});
   EXPECT_EQ(limit_.leave().size(), 2u);
   EXPECT_EQ(limit_.counts().running, 2u);
   EXPECT_EQ(limit_.counts().waiting, 0u);

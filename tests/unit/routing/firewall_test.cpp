@@ -374,6 +374,34 @@ TEST_F(SchemaFirewall, NamesWithoutSchemaAreNoExceptions) {
   EXPECT_EQ(listed->mode_of("shop", "orders"), Mode::off);
 }
 
+TEST(Tenant, IsOfTheFirstThatSaysIt) {
+  config::TenantSettings settings;
+  settings.users = {{"lisa", "listed"}};
+  settings.certificate_pattern = "{tenant}.c";
+  settings.user_pattern = "u.{tenant}";
+  settings.database_pattern = "d_{tenant}";
+  settings.server_name_pattern = "{tenant}.db.test";
+  settings.startup_parameter = "app.tenant";
+  const std::vector<std::string> fields{"x", "certified.c"};
+  const std::vector<std::string> others{"x"};
+  const std::vector<std::string> two{"a.c", "b.c"};
+  const std::vector<std::string> twice{"a.c", "a.c"};
+  const auto of = [&](const Claims& claims) {
+    return tenant_of(settings, claims).value_or("nobody");
+  };
+  EXPECT_EQ(of({"lisa", "d_b", "p", "s.db.test", &fields}), "listed");
+  EXPECT_EQ(of({"u.b", "d_b", "p", "s.db.test", &fields}), "certified");
+  EXPECT_EQ(of({"u.b", "d_b", "p", "s.db.test", &others}), "b");
+  EXPECT_EQ(of({"v", "d_b", "p", "s.db.test", nullptr}), "b");
+  EXPECT_EQ(of({"v", "d", "p", "S.DB.Test.", nullptr}), "s");
+  EXPECT_EQ(of({"v", "d", "p", "db.test", nullptr}), "p");
+  EXPECT_EQ(of({"v", "d", "p", ".db.test", nullptr}), "p");
+  EXPECT_EQ(of({"v", "d", "", "", nullptr}), "nobody");
+  // Whoever shows two is not taken at another's word.
+  EXPECT_EQ(of({"u.b", "d_b", "p", "", &two}), "nobody");
+  EXPECT_EQ(of({"u.b", "d_b", "p", "", &twice}), "a");
+}
+
 TEST(Tenant, NormalValues) {
   EXPECT_FALSE(normal_value(ColumnType::text, "caf\xc3\xa9"));
   EXPECT_EQ(normal_value(ColumnType::integer, "12"), "12");

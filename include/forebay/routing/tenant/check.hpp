@@ -22,10 +22,17 @@ struct Violation {
 /// The policy of a configuration.
 Policy policy_of(const config::TenantSettings& settings);
 
-/// Whose a session is, as it is written; nothing where nobody says it. `said` is the value of the
-/// start-up parameter, empty without one.
-std::optional<std::string> tenant_of(const config::TenantSettings& settings, Bytes user,
-                                     Bytes database, Bytes said);
+/// Who a client is, as far as it says whose; empty for what there is not.
+struct Claims {
+  Bytes user;
+  Bytes database;
+  Bytes startup_parameter;
+  Bytes server_name;                                 ///< of TLS
+  const std::vector<std::string>* fields = nullptr;  ///< of its certificate; null: it has none
+};
+
+/// Whose a session is, as it is written; nothing where nobody says it, or a certificate says two.
+std::optional<std::string> tenant_of(const config::TenantSettings& settings, const Claims& claims);
 
 /// The value as it is compared, or nothing where the column's type has no such value: digits
 /// without leading zeros, a UUID in lower case, printable ASCII of at most 63 bytes.
