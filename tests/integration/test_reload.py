@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Callable, Iterator
 
 from lab import messages as m
 from lab import ports
@@ -21,7 +22,7 @@ from lab.postgres import password_of
 from lab.process import run, wait_until
 from lab.scrape import Scrape
 from lab.target import Database, Target, accepts
-from lab.wire import Client, ServerError, refused
+from lab.wire import Client, Ended, ServerError, refused
 
 NUMBER = f"workers = {WORKERS}"
 ENDS = re.compile(r" (?:reloaded|reload_failed: nothing was changed)\b")
@@ -417,6 +418,54 @@ def counters_outlive_reloads(lab: Lab) -> None:
         assert not fallen, fallen
         assert sum(now.values()) > sum(last.values())
         last = now
+
+
+class Slow(Client):
+    """Logs in step by step: what is to happen in between does, after each question."""
+
+    steps: Iterator[Callable[[], object]] = iter(())
+
+    def _authenticate(self, body: bytes) -> None:
+        next(self.steps, lambda: None)()
+        super()._authenticate(body)
+
+
+CHANGES = {
+    "user_goes": lambda text: without_table(text, '[users."app"]'),
+    "database_goes": lambda text: without_table(text, '[databases."app"]'),
+    "password_changes": lambda text: change(text, '"app-secret"', '"another-secret"'),
+    "address_is_denied": lambda text: change(text, "auth = ", 'deny_from = ["127.0.0.1"]\nauth = '),
+    "method_changes": lambda text: change(text, 'auth = "scram-sha-256"', 'auth = "md5"'),
+    "nothing_changes": lambda text: text,
+}
+
+
+@test(targets=FOREBAY, params=CHANGES)
+def a_reload_during_a_login(lab: Lab, what: str) -> None:
+    """Who is on the way in is judged once, and is no longer here than others whom it concerns."""
+    target = lab.target()
+    text = text_of(target)
+    for step in range(4):
+        reload(target, text)
+        client = Slow(target.address, user="app", database="app", password="app-secret",
+                      login=False)
+        client.steps = iter([lambda: None] * step
+                            + [lambda: reload(target, CHANGES[what](text)) and None])
+        try:
+            client.log_in()
+            came_in = client.rows("select current_user") == [("app",)]
+        except ServerError as error:
+            came_in = False
+            assert error.sqlstate in ("57P01", "3D000", "28P01"), error
+        except Ended as error:
+            came_in = False
+            assert "57P01" in str(error), error
+        assert came_in != what.endswith("_goes") or what == "password_changes", (what, step)
+        client.close()
+        if what != "nothing_changes" and what != "method_changes":
+            assert refused(lambda: target.connect()).sqlstate in ("28P01", "3D000", "28000")
+    reload(target, text)
+    target.check_healthy()
 
 
 @test(modes=("transaction",), targets=FOREBAY)
