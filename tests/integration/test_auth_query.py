@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from lab import messages as m
 from lab.declare import FOREBAY, test
+from lab.fake_server import FakeConnection, FakeServer, echo
 from lab.lab import Lab
 from lab.postgres import Postgres, password_of
 from lab.process import wait_until
-from lab.target import Target
+from lab.target import Database, Target
 from lab.wire import ServerError, refused
 
 # What the role that asks may use, in place of pg_authid.
@@ -134,3 +136,25 @@ def without_a_server(lab: Lab) -> None:
     wait_until(lambda: said(target, "certuser", password="wrong") == WRONG, "it is asked again")
     with target.connect("certuser"):
         pass
+
+
+@test(targets=FOREBAY)
+def a_server_that_hangs_up_on_newer_versions(lab: Lab) -> None:
+    """As some do that stand before PostgreSQL: it is asked in 3.0, by the pools and by the lookup."""
+    versions: list[tuple[str, int]] = []
+
+    def script(c: FakeConnection) -> None:
+        version = c.startup()
+        versions.append((c.parameters["user"], version))
+        if version == m.PROTOCOL_3_0:
+            c.welcome()
+            c.queries(echo)
+    server = lab.keep(FakeServer(script))
+    target = lab.target(databases={"app": Database([server.address])},
+                        users={"app": "any", "other": "any"}, options={"auth_user": "other"})
+    with target.connect(password="any") as client:
+        assert client.value("select 1") == "select 1"
+    refused(lambda: target.connect("nobody"))
+    for user in ("app", "other"):
+        found = [version for name, version in versions if name == user]
+        assert found[:2] == [m.PROTOCOL_3_2, m.PROTOCOL_3_0], (user, versions)

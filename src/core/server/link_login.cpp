@@ -47,6 +47,7 @@ void LinkLogin::secured(const TlsFacts& facts, std::string& out) {
 
 void LinkLogin::start_up(std::string& out) {
   phase_ = Phase::authenticating;
+  started_ = true;
   if (setup_.credential) begin_authentication();
   std::vector<pg::NameValue> parameters = {{"user", setup_.user}, {"database", setup_.database}};
   for (const auto& [name, value] : setup_.parameters) parameters.emplace_back(name, value);
@@ -257,7 +258,7 @@ LinkLogin::Failed LinkLogin::lost(const std::string& why) const {
   Failed failed;
   failed.reason = {pg::sqlstate::kConnectionFailure, why};
   // Some servers and proxies hang up on a minor version that they do not know.
-  const bool silent = phase_ == Phase::authenticating && !answered_;
+  const bool silent = started_ && phase_ == Phase::authenticating && !answered_;
   if (silent && setup_.version != pg::kProtocol3_0) failed.retry = Retry::version_3_0;
   // libpq's rule: where TLS need not be, a handshake that fails is no reason to give up.
   if (phase_ == Phase::securing && setup_.tls_mode == TlsMode::prefer) {

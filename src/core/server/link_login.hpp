@@ -110,6 +110,7 @@ class LinkLogin {
 
   Setup setup_;
   Phase phase_ = Phase::authenticating;
+  bool started_ = false;  ///< the start-up message is written
   pg::Framer framer_{pg::Sender::server};
   std::optional<auth::ServerAuthentication> authentication_;
   std::string end_point_;

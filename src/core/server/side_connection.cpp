@@ -87,11 +87,8 @@ void SideConnection::on_end() {
 
 void SideConnection::on_lost(const std::string& reason) {
   if (login_ != nullptr) {
-    LinkLogin::Failed failed = login_->lost(reason);
-    if (failed.retry == LinkLogin::Retry::without_tls) {
-      handle(std::move(failed));
-      return;
-    }
+    handle(login_->lost(reason));
+    return;
   }
   fail({pg::sqlstate::kConnectionFailure, reason});
 }

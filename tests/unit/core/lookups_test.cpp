@@ -153,6 +153,15 @@ TEST_F(Lookups, a_connection_that_was_lost_meanwhile_is_replaced) {
   EXPECT_EQ(question(), "alice");
 }
 
+TEST_F(Lookups, a_server_that_hangs_up_on_a_newer_version_is_asked_in_the_old_one) {
+  come("alice");
+  server().close();
+  world.settle();
+  ASSERT_EQ(world.accepted.size(), 2u);
+  EXPECT_NE(let_in().find("3.0"), std::string::npos);
+  EXPECT_EQ(question(), "alice");
+}
+
 TEST_F(Lookups, a_server_that_does_not_answer_is_given_up) {
   FarEnd client = come("alice");
   let_in();
