@@ -8,7 +8,7 @@ from lab.lab import Lab
 from lab.postgres import Postgres, password_of
 from lab.process import run
 from lab.target import Database, Target
-from lab.wire import ServerError
+from lab.wire import ServerError, refused
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 ASKED = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
@@ -89,3 +89,21 @@ def without_a_configuration_file(lab: Lab, ssl: str) -> None:
     seen = [outcome(target, user, "app") for user in USERS]
     assert seen == wanted, [f"{case}: {ours}, libpq: {theirs}"
                             for case, ours, theirs in zip(USERS, seen, wanted) if ours != theirs]
+
+
+@test(targets=FOREBAY, entries=("run",), tls=TLS, params=("on", "off"))
+def clear_text_passwords(lab: Lab, ssl: str) -> None:
+    """As LDAP and PAM ask for them: shown to another machine inside TLS only, from either client."""
+    postgres = lab.private_postgres(ssl=ssl)
+    # An address that is not known for this machine's.
+    target = lab.target(servers=[("[::ffff:127.0.0.1]", postgres.port)])
+    if ssl == "on" and lab.variant.tls:
+        assert outcome(target, "clearuser", "app") == "tls"
+        assert outcome(target, "app", "app") == "plain"
+    elif ssl == "on":
+        assert outcome(target, "clearuser", "app") == "tls"
+        assert outcome(target, "app", "app") == "tls"
+    else:
+        error = refused(lambda: target.connect("clearuser"))
+        assert error.sqlstate == "28000" and "clear-text" in error.text, error
+        assert outcome(target, "app", "app") == "plain"

@@ -174,6 +174,16 @@ LinkLogin::Outcome LinkLogin::on_relayed_authentication(const pg::backend::Authe
       phase_ = Phase::introducing;
       return Authenticated{};
     case AuthenticationCode::CleartextPassword:
+      // Not over this connection; but the server may have another.
+      if (setup_.tls_mode == TlsMode::allow && !cleartext_allowed()) {
+        Failed failed = fail(
+            "the server asks for a clear-text password, which is not sent over connections without "
+            "TLS",
+            pg::sqlstate::kInvalidAuthorization, true);
+        failed.retry = Retry::with_tls;
+        return failed;
+      }
+      [[fallthrough]];
     case AuthenticationCode::MD5Password:
     case AuthenticationCode::SASLContinue:
     case AuthenticationCode::SASLFinal:
