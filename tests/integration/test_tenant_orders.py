@@ -72,6 +72,7 @@ def who_waits_for_a_server_is_paused_too(lab: Lab) -> None:
         waits.send(m.query("select 1"))
         waiting(target, 1)
         console(target, "pause tenant acme;")
+        console(target, "reload;")
         keeps.send(m.query("select 2"))
         waiting(target, 2)
         other.run("commit")

@@ -60,15 +60,7 @@ void ClientSession::reconsider() {
     drain();
   } else if (login_ == nullptr) {
     follow_rules();
-    if (throttle_ == nullptr || (throttle_->passed == 0 && !throttle_->held)) {
-      follow_limits();
-      if (throttle_ != nullptr) {
-        throttle_->exempt = phase_ != Phase::idle;
-        throttle_->since = engine_.now();
-      }
-    } else {
-      throttle_->outdated = true;
-    }
+    follow_other_limits();
   }
 }
 

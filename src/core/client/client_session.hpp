@@ -286,6 +286,7 @@ class ClientSession final : public StreamEvents {
 
   // Limits of statements; only with a throttle_.
   void follow_limits();
+  void follow_other_limits();
   [[nodiscard]] bool link_wanted() const;
   [[nodiscard]] Bytes may_go_on(Bytes bytes);
   bool enter_limits();

@@ -125,13 +125,8 @@ void ClientSession::follow_orders() {
   const bool begins = phase_ == Phase::waiting || (held && !known && !throttle_->refusal);
   if (orders != nullptr && orders->pause && begins) {
     begin_again();
-  } else if (throttle_ == nullptr || (throttle_->passed == 0 && !held)) {
-    follow_limits();
-    if (throttle_ == nullptr) return;
-    throttle_->exempt = phase_ == Phase::waiting || (link_ != nullptr && !link_->relay().at_rest());
-    throttle_->since = engine_.now();
   } else {
-    throttle_->outdated = true;
+    follow_other_limits();
   }
 }
 

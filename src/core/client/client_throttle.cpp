@@ -47,7 +47,8 @@ void ClientSession::follow_limits() {
     const config::TenantSettings& tenants = config.tenants;
     const std::string& tenant = relay_.tenant->value;
     const TenantOrders* orders = engine_.orders_of(tenant);
-    const config::TenantLimits* ordered = engine_.ordered_limits(tenant);
+    const config::TenantLimits* ordered =
+        orders == nullptr || !orders->limit ? nullptr : &orders->limits;
     const bool paused = orders != nullptr && orders->pause.has_value();
     add(tenants.statements_of(tenant, ordered), StatementLimit::name_of_tenant(tenant),
         tenants.label_of_statements(tenant, ordered), paused);
@@ -70,6 +71,19 @@ void ClientSession::follow_limits() {
   } else {
     listen_again();
   }
+}
+
+// The same while it may be at work: what it has begun goes on, and what is held or has a place has
+// to leave that first.
+void ClientSession::follow_other_limits() {
+  if (throttle_ != nullptr && (throttle_->passed > 0 || throttle_->held)) {
+    throttle_->outdated = true;
+    return;
+  }
+  follow_limits();
+  if (throttle_ == nullptr) return;
+  throttle_->exempt = phase_ == Phase::waiting || (link_ != nullptr && !link_->relay().at_rest());
+  throttle_->since = engine_.now();
 }
 
 // In session mode nobody has a place without a link. In another mode somebody may, and wait for a
