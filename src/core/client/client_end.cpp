@@ -144,7 +144,7 @@ void ClientSession::on_timer(void* self) {
       if (session.throttle_ != nullptr && session.throttle_->held) {
         session.hold_over();
       } else if (session.awaits_replica()) {
-        session.replicas_seen();
+        session.go_on_waiting();
       } else {
         session.ask_over();
       }

@@ -106,6 +106,8 @@ class ClientSession final : public StreamEvents {
   void wait_failed(const Refused& reason);
   /// A place of `limit` is its own. False: it does not wait for one.
   bool admit(const StatementLimit& limit);
+  /// The turn in which it began to wait for a replica is over.
+  void turn_over();
   /// More is known of what replicas have.
   void replicas_seen();
   /// Whether it asked for something that is not answered.
@@ -268,7 +270,8 @@ class ClientSession final : public StreamEvents {
   // Reads on replicas.
   void begin_splitting();
   bool choose_server(Bytes bytes, bool again);
-  [[nodiscard]] routing::Lsn min_lsn() const;
+  [[nodiscard]] std::optional<routing::Lsn> min_lsn() const;
+  void go_on_waiting();
   [[nodiscard]] bool awaits_replica() const noexcept;
   void await_replica(Instant came);
   void send_attempt(Bytes bytes);

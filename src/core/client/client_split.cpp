@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -40,32 +40,33 @@ bool ClientSession::choose_server(Bytes bytes, bool again) {
   const Relay::Batch batch = relay.look_ahead(bytes);
   // What a replica could not do is taken for a write: more is not known of it.
   if (batch.size == 0 || refused) return true;
+  const bool strong = pool_->settings().read_consistency == config::ReadConsistency::strong;
+  // A transaction sees what is written while it is open, too.
+  const std::optional<routing::Lsn> lsn = min_lsn();
+  if ((strong && batch.route.access() != split::Access::read) || !lsn) return true;
   const bool fresh = came == kNever || !again;
   if (fresh) {
     came = engine_.now();
-    if (pool_->settings().read_consistency == config::ReadConsistency::strong) {
+    if (strong) {
       // Others may have written until it came, which was in this turn.
       use.unsettled = true;
       use.ended = came;
     }
   }
-  if (use.unsettled && use.ended != engine_.now()) {
-    // This turn began after the last write was answered.
-    use.since = engine_.now();
-    use.unsettled = false;
-  }
+  waiting_since_ = std::min(waiting_since_, came);
+  turn_over();
   const bool waits = came + pool_->settings().read_wait_timeout > engine_.now();
   bool behind = false;
   if (!use.unsettled || waits) {
-    const Instant since = use.unsettled ? engine_.now() + Duration(1) : use.since;
-    use.reader = engine_.choose_reader(*pool_, {since, min_lsn()}, behind);
+    // What is not settled is more than is known of anybody.
+    const Instant since = use.unsettled ? kNever - Duration(1) : use.since;
+    use.reader = engine_.choose_reader(*pool_, {since, *lsn}, behind);
   }
   if (use.reader == nullptr && behind && waits) {
     if (fresh) engine_.counters().replica_waits.add();
     await_replica(came);
     return false;
   }
-  waiting_since_ = std::min(waiting_since_, came);
   if (use.reader != nullptr) {
     use.batch = static_cast<std::uint32_t>(batch.size);
     use.sent = 0;
@@ -77,11 +78,10 @@ bool ClientSession::choose_server(Bytes bytes, bool again) {
   return true;
 }
 
-// What the session says that its reads must see. Nothing has what cannot be read.
-routing::Lsn ClientSession::min_lsn() const {
+// What the session says that its reads must see; nothing: it cannot be read.
+std::optional<routing::Lsn> ClientSession::min_lsn() const {
   const std::string* said = relay_.settings->find(kMinLsn);
-  if (said == nullptr || said->empty()) return 0;
-  return routing::parse_lsn(*said).value_or(std::numeric_limits<routing::Lsn>::max());
+  return said == nullptr || said->empty() ? 0 : routing::parse_lsn(*said);
 }
 
 bool ClientSession::awaits_replica() const noexcept {
@@ -95,14 +95,30 @@ void ClientSession::await_replica(Instant came) {
   enter(Phase::held);
   const Instant until = came + pool_->settings().read_wait_timeout;
   engine_.timers().arm(timer_, until);
-  engine_.await_replicas(pool_->target().cluster, key_, until);
+  engine_.await_replicas(pool_->target().cluster, key_, std::exchange(replicas_->listed, true),
+                         until);
+}
+
+// What was written last was answered in a turn before this one.
+void ClientSession::turn_over() {
+  ReplicaUse& use = *replicas_;
+  if (!use.unsettled || use.ended == engine_.now()) return;
+  use.since = engine_.now();
+  use.unsettled = false;
 }
 
 void ClientSession::replicas_seen() {
+  replicas_->listed = false;
+  go_on_waiting();
+}
+
+// The batch is looked at again, from its first byte. It may be answered without any server.
+void ClientSession::go_on_waiting() {
   if (!awaits_replica()) return;
   timer_.cancel();
   enter(Phase::idle);
   continue_input();
+  if (!awaits_replica()) replicas_->came = kNever;
   settle();
 }
 

@@ -28,6 +28,7 @@ struct ReplicaUse {
   bool unsettled = false;  ///< it wrote since `since` was set
   Instant ended{};         ///< the turn in which it did so last
   Instant since = kNever;  ///< replicas must have what was written before; kNever: it never wrote
+  bool listed = false;     ///< the engine will tell it when more is known of replicas
   Instant came = kNever;   ///< the batch that waits for a replica to have that; kNever: none does
 };
 

@@ -94,9 +94,11 @@ class Engine final : public Driven {
   /// The pool of the replica that is to serve a read which must see that. Null: the primary is to.
   /// `behind`: there are replicas that it could read from if they were known to have it.
   std::shared_ptr<Pool> choose_reader(Pool& primary, Visible visible, bool& behind);
-  /// The session is told (replicas_seen) when more is known of the cluster's replicas, which are
-  /// asked at once. It does not wait any longer than `until`.
-  void await_replicas(const std::shared_ptr<Cluster>& cluster, SessionKey session, Instant until);
+  /// The session is told when this turn is over (turn_over), and when more is known of the
+  /// cluster's replicas (replicas_seen), which are asked then. It does not wait any longer than
+  /// `until`. `again`: it was not told yet since it called last.
+  void await_replicas(const std::shared_ptr<Cluster>& cluster, SessionKey session, bool again,
+                      Instant until);
   /// Replicas refuse statements of that shape, though they look like reads.
   void refuse_read(std::uint64_t pool, Route route) { reader_.refused.add(pool, route); }
   [[nodiscard]] bool refuses_read(std::uint64_t pool, Route route) const {
@@ -213,6 +215,7 @@ class Engine final : public Driven {
   void receive(mail::Cancel& cancel);
   void receive(mail::ClusterChanged& changed);
   void receive(mail::AskHosts& ask);
+  void receive(mail::ReadsCame& came);
   void receive(mail::AwaitReplicas& await);
   void receive(mail::ReplicasSeen& seen);
   void receive(mail::LookUp& wanted);
@@ -289,8 +292,13 @@ class Engine final : public Driven {
   std::vector<mail::WaitFailed> hopeless_;  ///< to be told at the end of the turn
   /// Views of the clusters that are read from; clusters stay as long as the process.
   std::unordered_map<const Cluster*, ClusterReader> clusters_;
-  /// Whose reads wait for replicas of these clusters; some of them may wait no more.
-  std::unordered_map<const Cluster*, std::vector<SessionKey>> awaiting_replicas_;
+  /// Whose reads wait for replicas of a cluster; some of them may wait no more.
+  struct AwaitingReads {
+    std::vector<SessionKey> sessions;  ///< each once
+    Instant until{};
+    bool told = false;  ///< ReadsCame is on its way
+  };
+  std::unordered_map<const Cluster*, AwaitingReads> awaiting_reads_;
   std::uint32_t reader_turn_ = 0;  ///< where the choice of a replica begins
   bool waiting_ = false;           ///< some session of ours began to wait since the last tick
   bool draining_ = false;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -26,7 +27,8 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool
     const Pool& reader = *readers[host];
     if (reader.shunned_until() > now_) continue;
     const NoRead refusal = wanted.refuses(view.hosts[host]);
-    behind = behind || refusal == NoRead::own_writes;
+    // Without a primary nothing more will be known of what they have.
+    behind = behind || (refusal == NoRead::own_writes && view.primary);
     if (refusal != NoRead::nothing) continue;
     const bool here = reader.target().read_near;
     if (near && !here) continue;
@@ -40,13 +42,22 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool
   return readers[all[routing::choose(all, ++reader_turn_)].host];
 }
 
-void Engine::await_replicas(const std::shared_ptr<Cluster>& cluster, SessionKey session,
+void Engine::await_replicas(const std::shared_ptr<Cluster>& cluster, SessionKey session, bool again,
                             Instant until) {
-  auto& sessions = awaiting_replicas_[cluster.get()];
-  sessions.push_back(session);
-  if (sessions.size() == 1) {
-    shared_.courier->send(WorkerId(0), mail::AwaitReplicas{cluster, until});
+  AwaitingReads& reads = awaiting_reads_[cluster.get()];
+  if (!again) reads.sessions.push_back(session);
+  reads.until = std::max(reads.until, until);
+  // In the next turn: what it has to see was written before that begins.
+  if (!std::exchange(reads.told, true)) shared_.courier->send(id_, mail::ReadsCame{cluster});
+}
+
+void Engine::receive(mail::ReadsCame& came) {
+  AwaitingReads& reads = awaiting_reads_[came.cluster.get()];
+  reads.told = false;
+  for (const SessionKey key : reads.sessions) {
+    if (ClientSession* session = find(key)) session->turn_over();
   }
+  shared_.courier->send(WorkerId(0), mail::AwaitReplicas{came.cluster, reads.until});
 }
 
 void Engine::receive(mail::AwaitReplicas& await) {
@@ -60,7 +71,7 @@ void Engine::tell_all_replicas_seen(const std::shared_ptr<Cluster>& cluster) {
 }
 
 void Engine::receive(mail::ReplicasSeen& seen) {
-  const auto sessions = std::exchange(awaiting_replicas_[seen.cluster.get()], {});
+  const auto sessions = std::exchange(awaiting_reads_[seen.cluster.get()].sessions, {});
   for (const SessionKey key : sessions) {
     if (ClientSession* session = find(key)) session->replicas_seen();
   }

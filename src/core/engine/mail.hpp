@@ -66,6 +66,10 @@ struct ClusterChanged {
 struct AskHosts {
   std::shared_ptr<Cluster> cluster;
 };
+/// To the sender itself: reads wait for replicas since its last turn.
+struct ReadsCame {
+  std::shared_ptr<Cluster> cluster;
+};
 /// To the first worker: reads of the sender's wait for replicas, until then at most.
 struct AwaitReplicas {
   std::shared_ptr<Cluster> cluster;
@@ -145,13 +149,12 @@ struct Stop {};
 
 }  // namespace mail
 
-using Mail =
-    std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
-                 mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
-                 mail::AskHosts, mail::AwaitReplicas, mail::ReplicasSeen, mail::LookUp,
-                 mail::LookedUp, mail::Ordered, mail::Reported, mail::Answered, mail::Drain,
-                 mail::Reload, mail::HostMoved, mail::ListenAsked, mail::ListenAnswered,
-                 mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
+using Mail = std::variant<
+    mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink, mail::WaitFailed,
+    mail::Admitted, mail::Cancel, mail::ClusterChanged, mail::AskHosts, mail::ReadsCame,
+    mail::AwaitReplicas, mail::ReplicasSeen, mail::LookUp, mail::LookedUp, mail::Ordered,
+    mail::Reported, mail::Answered, mail::Drain, mail::Reload, mail::HostMoved, mail::ListenAsked,
+    mail::ListenAnswered, mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

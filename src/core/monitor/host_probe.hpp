@@ -41,6 +41,8 @@ class HostProbe final : private SideConnection::Owner {
   /// A host has these addresses from now on: what leads elsewhere is not asked again.
   void host_moved(const std::string& host, const std::vector<std::string>& addresses);
   [[nodiscard]] bool asking() const noexcept { return asking_; }
+  /// A question would go out at once.
+  [[nodiscard]] bool ready() const noexcept { return !asking_ && connection_.logged_in(); }
   void close();
 
  private:

@@ -39,9 +39,10 @@ bool alive(const HostView& host) {
 /// Whether a replica is known to have more than before.
 bool knows_more(const ClusterView& before, const ClusterView& after) {
   for (std::size_t i = 0; i < after.hosts.size(); ++i) {
-    const auto& is = after.hosts[i].complete_until;
-    const auto& was = before.hosts[i].complete_until;
-    if (is && (!was || *is > *was)) return true;
+    const HostView& is = after.hosts[i];
+    const HostView& was = before.hosts[i];
+    if (is.lsn > was.lsn) return true;
+    if (is.complete_until && is.complete_until > was.complete_until) return true;
   }
   return false;
 }
@@ -134,7 +135,8 @@ void ClusterWatch::ask_soon() {
   }
   if (asked_awaited_ < kAskAwaitedMost * probes_.size()) {
     for (std::size_t i = 0; i < probes_.size(); ++i) {
-      if (now < next_[i] || probes_[i]->asking()) continue;
+      // Connections are opened when it is time for that.
+      if (now < next_[i] || !probes_[i]->ready()) continue;
       ++asked_awaited_;
       ask(i);
     }

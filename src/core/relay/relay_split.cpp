@@ -176,10 +176,12 @@ void Relay::forget_prepared(Bytes batch) {
 // How far the database is: on a primary what its own commits are in for certain. What the next
 // record begins behind is the header of a page that is not written before it.
 const Bytes Relay::kPositionText =
-    "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE '0/0'::pg_lsn + (n -"
-    " CASE WHEN n % pg_size_bytes(current_setting('wal_segment_size')) = 40 THEN 40"
-    " WHEN n % 8192 = 24 THEN 24 ELSE 0 END) END::text AS \"forebay.lsn\" FROM (SELECT"
-    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - '0/0' END) AS at(n)";
+    "SELECT CASE WHEN standby THEN pg_catalog.pg_last_wal_replay_lsn()"
+    " ELSE '0/0'::pg_catalog.pg_lsn + (n - CASE WHEN n % segment = 40 THEN 40"
+    " WHEN n % 8192 = 24 THEN 24 ELSE 0 END) END::pg_catalog.text AS \"forebay.lsn\" FROM (SELECT"
+    " standby, pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')) AS segment,"
+    " CASE WHEN standby THEN 0 ELSE pg_catalog.pg_current_wal_insert_lsn() - '0/0' END AS n"
+    " FROM pg_catalog.pg_is_in_recovery() AS standby) AS position";
 
 // A Query of it, which lasts.
 const Relay::Item& Relay::position_query() {
