@@ -15,13 +15,15 @@ Keys<Config> cluster_keys() {
           "A primary that has not answered for longer gets no statements, and its connections are "
           "closed. Must be shorter than the time after which another server is promoted."),
       key(kSection, "failover_hold", Effect::at_once, &C::failover_hold, Time{},
-          "How long statements wait while the hosts of a database have no primary."),
+          "How long statements wait while the hosts of a database have no primary, whatever "
+          "query_wait_timeout is."),
       key(kSection, "slow_start", Effect::at_once, &C::slow_start, Time{},
           "With split_reads: within this time the share of a replica that could not be read from "
           "grows to what it was, so that it can fill its caches; 0 for at once."),
       key(kSection, "zone", Effect::at_once, &C::zone, Text{"eu-central-1a"},
           "With split_reads: where Forebay runs, by the names of a database's zones. While a "
-          "replica there may be read from, no other one is; \"\" for no difference."),
+          "replica there may be read from and has a server connection free, no other one is; \"\" "
+          "for no difference."),
   };
 }
 
@@ -34,7 +36,8 @@ Keys<Database> read_share_keys() {
           "no other can be. Empty: all alike."),
       key("", "zones", Effect::at_once, &D::zones, Texts{"[\"a\", \"b\"]"},
           "With split_reads: where each of `hosts` is, in their order. Those in Forebay's own "
-          "zone are read from as long as one of them can be. Empty: all alike."),
+          "zone are read from as long as one of them can be and has a server connection free. "
+          "Empty: all alike."),
   };
 }
 

@@ -10,12 +10,64 @@ namespace {
 constexpr std::uint64_t kFirst = 0x9e3779b97f4a7c15;   // 2^64 / the golden ratio
 constexpr std::uint64_t kSecond = 0x6a09e667f3bcc909;  // 2^64 * (sqrt(2) - 1)
 
+/// An average is of about so many answers, and one counts for so many times it at most, and this.
+constexpr std::uint64_t kMemory = 16;
+constexpr std::uint64_t kOneCounts = 4;
+constexpr std::uint64_t kRough = 1000;  // microseconds
+constexpr std::uint64_t kSlowest = 1000;
+
 // The place that `turn` draws in a row of so many.
 std::uint64_t draw(std::uint64_t turn, std::uint64_t factor, std::uint64_t total) {
   return ((turn * factor) >> 32) * total >> 32;
 }
 
+// How many times as long as the fastest it takes, where that matters.
+std::uint64_t slowness(std::uint32_t latency, std::uint32_t fastest) {
+  const bool slow = latency >= kSlowFrom && latency / kSlow >= fastest;
+  return slow && fastest > 0 ? std::min<std::uint64_t>(latency / fastest, kSlowest) : 1;
+}
+
+std::uint32_t milliseconds_of(Instant now) {
+  return static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
+}
+
+// For how many kForget nothing was added.
+std::uint32_t steps_since(std::uint64_t state, std::uint32_t now) {
+  constexpr std::uint32_t kStep = std::chrono::milliseconds(Latency::kForget).count();
+  // What another worker saw may be later than this one's clock.
+  const auto age = static_cast<std::int32_t>(now - static_cast<std::uint32_t>(state));
+  return age > 0 ? std::min(static_cast<std::uint32_t>(age) / kStep, 31U) : 0;
+}
+
 }  // namespace
+
+void Latency::add(Duration took, Instant now) noexcept {
+  constexpr std::int64_t kMost = 1 << 30;
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  auto sample = static_cast<std::uint64_t>(std::clamp<std::int64_t>(micros, 1, kMost));
+  const std::uint32_t moment = milliseconds_of(now);
+  const std::uint64_t state = state_.load(std::memory_order_relaxed);
+  const std::uint32_t steps = steps_since(state, moment);
+  const std::uint64_t memory = std::max<std::uint64_t>(kMemory >> steps, 1);
+  std::uint64_t average = state >> 32;
+  if (average > 0 && memory > 1) {
+    sample = std::min(sample, (average * kOneCounts << steps) + kRough);
+    average = (average * (memory - 1) + sample + memory / 2) / memory;
+  } else {
+    average = sample;
+  }
+  state_.store(average << 32 | moment, std::memory_order_relaxed);
+}
+
+std::uint32_t Latency::average() const noexcept {
+  return static_cast<std::uint32_t>(state_.load(std::memory_order_relaxed) >> 32);
+}
+
+std::uint32_t Latency::at(Instant now) const noexcept {
+  const std::uint64_t state = state_.load(std::memory_order_relaxed);
+  return static_cast<std::uint32_t>(state >> 32) >> steps_since(state, milliseconds_of(now));
+}
 
 std::uint32_t share(std::uint32_t weight, std::optional<Instant> back_since, Duration slow_start,
                     Instant now) noexcept {
@@ -62,8 +114,14 @@ std::size_t choose(std::span<const Candidate> candidates, std::uint64_t turn) {
   if (total == 0) return first;
   const std::size_t second = at(draw(turn, kSecond, total), first);
   // Only if it has less to do even with this: else few reads at a time would not keep the shares.
-  const std::uint64_t load = candidates[first].in_flight * weight(second);
-  return (candidates[second].in_flight + std::uint64_t{1}) * weight(first) < load ? second : first;
+  std::uint32_t fastest = 0;
+  for (const Candidate& one : candidates) {
+    if (one.average > 0 && (fastest == 0 || one.average < fastest)) fastest = one.average;
+  }
+  const auto load = [&](std::size_t i) {
+    return (candidates[i].in_flight + std::uint64_t{1}) * slowness(candidates[i].latency, fastest);
+  };
+  return load(second) * weight(first) < (load(first) - 1) * weight(second) ? second : first;
 }
 
 }  // namespace forebay::routing

@@ -46,10 +46,40 @@ std::string_view to_string(Why why) noexcept {
       return "it is the primary";
     case Why::behind:
       return "it is not known to follow the newest timeline";
+    case Why::drained:
+      return "drained by an operator";
     case Why::banned:
       return "banned by an operator";
   }
   return "";
+}
+
+std::string_view to_string(Standing standing) noexcept {
+  switch (standing) {
+    case Standing::drained:
+      return "drained";
+    case Standing::banned:
+      return "banned";
+    case Standing::preferred:
+      return "preferred";
+  }
+  return "";
+}
+
+std::string to_string(const HostOrder& order, Instant now) {
+  std::string text = std::string(to_string(order.standing)) + " by an operator";
+  if (!order.by.empty()) text += " (" + order.by + ")";
+  if (order.until != kNever) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(order.until - now).count();
+    text += " for " + std::to_string(std::max<std::int64_t>(left, 0)) + " s more";
+  }
+  return order.reason.empty() ? text : text + ": " + order.reason;
+}
+
+std::string explain(const HostView& host, Why why, Instant now) {
+  const bool ordered = why == Why::drained || why == Why::banned;
+  if (ordered && host.order != nullptr) return to_string(*host.order, now);
+  return std::string(to_string(why));
 }
 
 void Topology::answered(std::size_t host, const HostSample& sample) {
@@ -195,11 +225,11 @@ Why Topology::common_fault(const Facts& facts, Instant now) const noexcept {
 
 void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const {
   view.up = facts.up;
-  view.banned = facts.banned;
+  view.order = facts.order;
   view.error = facts.error;
   Why fault = common_fault(facts, now);
   view.fenced = fault == Why::fenced || fault == Why::other_system;
-  if (facts.banned) fault = Why::banned;
+  if (facts.ordered(Standing::banned)) fault = Why::banned;
   view.no_writes = view.no_reads = fault;
   if (!facts.sample) return;
   const HostSample& sample = *facts.sample;
@@ -219,6 +249,7 @@ void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const
     // A connection that failed since has taken its reads with it.
     if (!facts.up) view.no_reads = Why::down;
     if (sample.timeline != timeline_) view.no_reads = Why::behind;
+    if (view.may_read() && facts.ordered(Standing::drained)) view.no_reads = Why::drained;
   }
 }
 
@@ -237,7 +268,7 @@ void Topology::note_return(Facts& facts, Instant now, HostView& view) {
 bool Topology::outdone(std::size_t host, std::optional<std::size_t> leader) const noexcept {
   if (!leader || *leader == host) return false;
   const Facts& other = facts_[*leader];
-  return other.sample && !other.banned && other.sample->role == Role::primary &&
+  return other.sample && !other.ordered(Standing::banned) && other.sample->role == Role::primary &&
          other.sample->system_identifier == system_identifier_ &&
          other.sample->timeline == timeline_;
 }
@@ -280,8 +311,12 @@ void Topology::judge_primaries(Instant now, ClusterView& view) {
     const HostSample& sample = *facts_[primaries.front()].sample;
     view.primary = primaries.front();
     view.leaving = leaves(primaries.front(), now);
+    // What is open there ends by itself, as before a switchover.
+    const bool drained = facts_[primaries.front()].ordered(Standing::drained);
     if (view.leaving) view.hosts[*view.primary].no_writes = Why::leaving;
-    view.writable_until = view.leaving ? now : facts_[primaries.front()].confirmed + lease_;
+    if (drained) view.hosts[*view.primary].no_writes = Why::drained;
+    view.writable_until =
+        view.leaving || drained ? now : facts_[primaries.front()].confirmed + lease_;
     view.insert_lsn = sample.insert_lsn;
     view.insert_asked = sample.asked;
   }
@@ -316,7 +351,7 @@ ClusterView Topology::judge(Instant now) {
                              [](const Facts& facts) { return facts.sample.has_value(); }) &&
                  (view.primary || view.two_primaries || winner_ ||
                   std::none_of(view.hosts.begin(), view.hosts.end(), may_be_primary));
-  if (view.primary && !view.leaving) {
+  if (view.primary && view.hosts[*view.primary].may_write()) {
     unwritable_since_ = kNever;
   } else if (unwritable_since_ == kNever) {
     unwritable_since_ = now;

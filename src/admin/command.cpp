@@ -4,6 +4,7 @@
 #include <cctype>
 #include <optional>
 
+#include "forebay/config/units.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 
 namespace forebay::admin {
@@ -18,6 +19,10 @@ constexpr ActionLine kActions[] = {
     {"RESET TENANT", Action::reset_tenant, Role::admin, Argument::tenant},
     {"PAUSE", Action::pause, Role::admin, Argument::perhaps_database},
     {"RESUME", Action::resume, Role::admin, Argument::perhaps_database},
+    {"DRAIN HOST", Action::drain_host, Role::admin, Argument::ordered_host},
+    {"BAN HOST", Action::ban_host, Role::admin, Argument::ordered_host},
+    {"PREFER HOST", Action::prefer_host, Role::admin, Argument::ordered_host},
+    {"ENABLE HOST", Action::enable_host, Role::admin, Argument::host},
     {"DISABLE", Action::disable, Role::admin, Argument::database},
     {"ENABLE", Action::enable, Role::admin, Argument::database},
     {"RECONNECT", Action::reconnect, Role::admin, Argument::perhaps_database},
@@ -69,6 +74,9 @@ struct Word {
   bool plain = true;
   std::string_view written = {};
 };
+
+/// An order about a host that is to end is over by then.
+constexpr std::chrono::hours kLongest{24 * 365};
 
 constexpr std::string_view kBlanks = " \t\r\n\f\v";
 
@@ -186,6 +194,42 @@ std::variant<Command, core::Refused> order_tenant(const ActionLine& line,
   return command;
 }
 
+// HOST [FOR time] [REASON text].
+std::variant<Command, core::Refused> order(const ActionLine& line, std::span<const Word> words) {
+  const std::string name(line.words);
+  if (words.empty()) return syntax_error(name + " takes the name of a host, as in SHOW HOSTS");
+  const auto is = [](const Word& word, std::string_view key) {
+    return word.plain && capitals(word.text) == key;
+  };
+  std::size_t at = 1;
+  while (at < words.size() && !is(words[at], "FOR") && !is(words[at], "REASON")) ++at;
+  Command command{.action = &line};
+  command.argument = at == 1 ? words.front().text : written(words.first(at));
+  if (line.argument == Argument::host && at < words.size()) {
+    return syntax_error(name + " takes the name of one host");
+  }
+  for (; at < words.size(); at += 2) {
+    const bool time = is(words[at], "FOR");
+    if (at + 1 == words.size() || (!time && !is(words[at], "REASON"))) {
+      return syntax_error(name + " takes a host, FOR and a time, REASON and a text, such as " +
+                          name + " db2:5432 FOR '10min' REASON 'new kernel'");
+    }
+    if (!time) {
+      command.reason = words[at + 1].text;
+      continue;
+    }
+    const auto lasts = config::parse_duration(words[at + 1].text);
+    if (lasts.has_error() || lasts->count() == 0 || *lasts > kLongest) {
+      return core::Refused{pg::sqlstate::kInvalidParameterValue,
+                           name + ": FOR takes a time such as '10min', at most '365d'",
+                           {},
+                           "Without FOR it lasts until ENABLE HOST."};
+    }
+    command.lasts = *lasts;
+  }
+  return command;
+}
+
 // How many of `words` are those of `name`, which are separated by blanks; 0: it is another.
 std::size_t matches(const std::vector<Word>& words, std::size_t from, std::string_view name) {
   std::size_t used = 0;
@@ -235,6 +279,9 @@ std::variant<Command, core::Refused> act(const ActionLine& line, const std::vect
       return command;
     case Argument::setting:
       return set(line, std::span(words).subspan(used));
+    case Argument::host:
+    case Argument::ordered_host:
+      return order(line, std::span(words).subspan(used));
     case Argument::none:
       if (rest > 0) return syntax_error(name + " takes no argument");
       return command;
@@ -267,9 +314,9 @@ std::variant<Command, core::Refused> understand(const std::vector<Word>& words) 
   if (first == "SHOW" || first == "SELECT") return show(words, first == "SELECT");
   for (const ActionLine& line : kActions) {
     const std::size_t used = matches(words, 0, line.words);
-    // PAUSE TENANT may be that of a database with this name.
-    const bool of_nobody = line.argument >= Argument::tenant && used == words.size();
-    if (used > 0 && !of_nobody) return act(line, words, used);
+    // PAUSE TENANT, or ENABLE HOST, may be that of a database with this name.
+    const bool named = line.argument >= Argument::tenant || line.argument == Argument::host;
+    if (used > 0 && !(named && used == words.size())) return act(line, words, used);
   }
   return syntax_error("invalid command '" + words[0].text + "', use SHOW HELP");
 }

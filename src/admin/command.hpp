@@ -9,18 +9,24 @@
 
 #include "admin/show.hpp"
 #include "core/refused.hpp"
+#include "forebay/config/config.hpp"
 
 namespace forebay::admin {
 
 /// Who may do what: each role may do what the ones before it may.
 enum class Role : std::uint8_t { nobody, stats, admin };
 
-/// Besides SHOW. The words are PgBouncer's, but for RESET STATEMENTS and those of tenants.
+/// Besides SHOW. The words are PgBouncer's, but for RESET STATEMENTS and those of tenants and
+/// hosts.
 enum class Action : std::uint8_t {
   pause,
   resume,
   disable,
   enable,
+  drain_host,
+  ban_host,
+  prefer_host,
+  enable_host,
   reconnect,
   kill,
   kill_client,
@@ -49,6 +55,8 @@ enum class Argument : std::uint8_t {
   database,
   perhaps_database,
   client,
+  host,
+  ordered_host,  ///< NAME [FOR TIME] [REASON TEXT]
   setting,
   anything,
   tenant,
@@ -71,10 +79,11 @@ struct Command {
   /// A database (unquoted, as written), a number, a key; a literal of SELECT.
   std::string argument;
   std::string value;  ///< for the key, as written
-  // Of a tenant, which is `argument`; empty where nothing is said.
+  // Of a tenant or host, which is `argument`; empty where nothing is said.
   std::vector<std::pair<std::string, std::string>> limits = {};
   std::string time = {};
   std::string reason = {};
+  config::milliseconds lasts{0};  ///< of a host; 0: until it is enabled
   [[nodiscard]] bool empty() const noexcept { return show == nullptr && action == nullptr; }
   [[nodiscard]] Role role() const noexcept;
 };

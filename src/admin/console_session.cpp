@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "admin/consoles.hpp"
 #include "core/console/routes.hpp"
@@ -167,6 +168,11 @@ void ConsoleSession::act(const Command& command) {
     case Action::enable:
       pools.enable(name);
       return done("ENABLE");
+    case Action::drain_host:
+    case Action::ban_host:
+    case Action::prefer_host:
+    case Action::enable_host:
+      return order_host(command);
     case Action::reconnect:
       pools.reconnect(name, engine_.now());
       return order({Order::Kind::free_links, name});
@@ -221,6 +227,46 @@ bool ConsoleSession::known(const std::string& database) {
           {},
           "SHOW DATABASES lists them."});
   return false;
+}
+
+// As SHOW HOSTS lists them: whatever clusters they are in, these are servers.
+void ConsoleSession::order_host(const Command& command) {
+  std::set<Endpoint> all;
+  for (const auto& [name, database] : engine_.config().databases) {
+    if (database.hosts.size() > 1) all.insert(database.hosts.begin(), database.hosts.end());
+  }
+  std::string names;
+  std::optional<Endpoint> host;
+  for (const Endpoint& each : all) {
+    if (to_string(each) == command.argument) host = each;
+    names += (names.empty() ? "" : ", ") + to_string(each);
+  }
+  if (!host) {
+    return failed({pg::sqlstate::kUndefinedObject, "no such host: " + command.argument,
+                   names.empty() ? "No database has several hosts."
+                                 : "The hosts of databases with several are: " + names + ".",
+                   "SHOW HOSTS lists them. PAUSE and DISABLE are for databases."});
+  }
+  using routing::Standing;
+  const Action action = command.action->action;
+  std::shared_ptr<const routing::HostOrder> made;
+  if (action != Action::enable_host) {
+    const bool lasts = command.lasts.count() > 0;
+    made = std::make_shared<const routing::HostOrder>(routing::HostOrder{
+        action == Action::drain_host ? Standing::drained
+        : action == Action::ban_host ? Standing::banned
+                                     : Standing::preferred,
+        lasts ? engine_.now() + command.lasts : kNever, command.reason, facts_.user});
+  }
+  const std::string by = " by an operator (" + facts_.user + ")";
+  engine_.note({.weight = core::Weight::normal,
+                .event = "host_ordered",
+                .text = made == nullptr ? "enabled" + by : to_string(*made, engine_.now()),
+                .user = facts_.user,
+                .host = to_string(*host)});
+  Order order{Order::Kind::hosts};
+  order.clusters = engine_.shared().pools.order_host(*host, std::move(made));
+  this->order(std::move(order));
 }
 
 void ConsoleSession::pause(const std::string& database) {

@@ -69,6 +69,7 @@ class ConsoleSession final : public core::Console {
   void explain_route(std::string_view text);
   void act(const Command& command);
   void show();
+  void order_host(const Command& command);
   void pause(const std::string& database);
   void resume(const std::string& database);
   void order_tenant(const Command& command);

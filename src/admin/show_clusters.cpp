@@ -24,7 +24,8 @@ constexpr Column kHosts[] = {{"host"},
                              {"sample_age_ms", Type::int8},
                              {"probes", Type::int8},
                              {"failed_probes", Type::int8},
-                             {"error"}};
+                             {"error"},
+                             {"ordered"}};
 constexpr Column kReplication[] = {{"host"},
                                    {"role"},
                                    {"timeline", Type::int8},
@@ -49,8 +50,8 @@ constexpr Column kRoutes[] = {{"database"},
                               {"reads"}};
 constexpr Column kRoute[] = {{"step"}, {"result"}};
 
-std::string word(routing::Why why) {
-  return why == routing::Why::nothing ? "yes" : "no: " + std::string(routing::to_string(why));
+std::string word(const View& view, const HostView& host, routing::Why why) {
+  return why == routing::Why::nothing ? "yes" : "no: " + explain(host, why, view.now);
 }
 
 Value age(const View& view, const HostView& host) {
@@ -63,35 +64,39 @@ Rows each_host(const View& view, MakeRow make_row) {
   Rows rows;
   for (const auto& cluster : view.shared.pools.clusters()) {
     const auto known = cluster->view();
-    for (std::size_t i = 0; i < known->hosts.size(); ++i) {
-      rows.push_back(make_row(*cluster, *known, i));
+    for (std::size_t i = 0; i < cluster->hosts().size(); ++i) {
+      const HostView host = i < known->hosts.size() ? known->hosts[i] : HostView();
+      rows.push_back(make_row(*cluster, *known, host, i));
     }
   }
   return rows;
 }
 
 Rows hosts(const View& view) {
-  return each_host(
-      view, [&](core::Cluster& cluster, const core::Cluster::View& known, std::size_t i) -> Row {
-        const HostView& host = known.hosts[i];
-        const auto& statistics = cluster.statistics(i);
-        return {to_string(cluster.hosts()[i]),
-                routing::to_string(host.role),
-                host.up ? 1 : 0,
-                host.timeline,
-                word(host.no_writes),
-                word(host.no_reads),
-                age(view, host),
-                statistics.probes.load(),
-                statistics.failed_probes.load(),
-                host.error};
-      });
+  return each_host(view,
+                   [&](core::Cluster& cluster, const core::Cluster::View&, const HostView& host,
+                       std::size_t i) -> Row {
+                     const auto order = cluster.order(i);
+                     const auto& statistics = cluster.statistics(i);
+                     return {to_string(cluster.hosts()[i]),
+                             routing::to_string(host.role),
+                             host.up ? 1 : 0,
+                             host.timeline,
+                             word(view, host, host.no_writes),
+                             word(view, host, host.no_reads),
+                             age(view, host),
+                             statistics.probes.load(),
+                             statistics.failed_probes.load(),
+                             host.error,
+                             order == nullptr ? std::string() : to_string(*order, view.now)};
+                   });
 }
 
 Rows replication(const View& view) {
   return each_host(
-      view, [&](core::Cluster& cluster, const core::Cluster::View& known, std::size_t i) -> Row {
-        const HostView& host = known.hosts[i];
+      view,
+      [&](core::Cluster& cluster, const core::Cluster::View& known, const HostView& host,
+          std::size_t i) -> Row {
         const bool sampled = host.sampled != Instant{};
         Value behind = Value::none();
         if (sampled && known.primary && *known.primary != i) {
@@ -108,7 +113,7 @@ Rows replication(const View& view) {
                 behind,
                 host.complete_until ? Value(duration_cast<milliseconds>(host.lag(view.now)).count())
                                     : Value::none(),
-                word(host.no_reads),
+                word(view, host, host.no_reads),
                 told ? Value(to_string(patroni->hosts[i])) : Value::none(),
                 told ? Value(duration_cast<milliseconds>(view.now - patroni->asked).count())
                      : Value::none()};

@@ -60,6 +60,8 @@ Rows help(const View&) {
     if (line.argument == Argument::database) text += " database";
     if (line.argument == Argument::perhaps_database) text += " [database]";
     if (line.argument == Argument::client) text += " id";
+    if (line.argument == Argument::host) text += " host";
+    if (line.argument == Argument::ordered_host) text += " host [FOR time] [REASON text]";
     if (line.argument == Argument::setting) text += " key = value";
     if (line.argument >= Argument::tenant) text += " name";
     if (line.argument == Argument::tenant_limits) text += " limit = value [, ...]";

@@ -47,6 +47,8 @@ void add_clusters(const core::Shared& shared, const core::Runtime* runtime,
   MetricFamily lag =
       family("host_replication_lag_seconds",
              "Upper bound of a replica's lag; missing where it is not known.", Type::Gauge);
+  MetricFamily ordered = family(
+      "host_ordered", "1 for what an operator wants of the host, in the console.", Type::Gauge);
   MetricFamily timeline = family("host_timeline", "The timeline of the host.", Type::Gauge);
   MetricFamily probes = family("host_probes_total", "Questions to the host.", Type::Counter);
   MetricFamily failed = family("host_probes_failed_total",
@@ -74,6 +76,12 @@ void add_clusters(const core::Shared& shared, const core::Runtime* runtime,
         add(role, host.role == each ? 1 : 0,
             with(labels, "role", std::string(routing::to_string(each))));
       }
+      const auto order = cluster->order(i);
+      using routing::Standing;
+      for (const Standing each : {Standing::drained, Standing::banned, Standing::preferred}) {
+        add(ordered, order != nullptr && order->standing == each ? 1 : 0,
+            with(labels, "state", std::string(routing::to_string(each))));
+      }
       add(writable, host.may_write() ? 1 : 0, labels);
       add(timeline, host.timeline, labels);
       const auto& statistics = cluster->statistics(i);
@@ -86,7 +94,7 @@ void add_clusters(const core::Shared& shared, const core::Runtime* runtime,
   if (!source.metric.empty()) families.push_back(std::move(source));
   if (up.metric.empty()) return;
   for (MetricFamily* made :
-       {&up, &role, &writable, &lag, &timeline, &probes, &failed, &failovers}) {
+       {&up, &role, &ordered, &writable, &lag, &timeline, &probes, &failed, &failovers}) {
     families.push_back(std::move(*made));
   }
 }

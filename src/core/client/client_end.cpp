@@ -111,10 +111,22 @@ void ClientSession::on_lost(const std::string& reason) {
   if (phase_ != Phase::closed) close(reason);
 }
 
+// While there is no primary, it is failover_hold that counts: who has waited since then, for
+// whatever else, goes on waiting. A little longer, since it is told at a tick of the engine.
+bool ClientSession::held_for_primary(Instant since) {
+  constexpr std::chrono::seconds kTold{1};
+  if (pool_ == nullptr || !source().holds(engine_.now())) return false;
+  const Instant until = since + engine_.config().failover_hold + kTold;
+  if (engine_.now() >= until) return false;
+  engine_.timers().arm(timer_, until);
+  return true;
+}
+
 void ClientSession::on_timer(void* self) {
   auto& session = *static_cast<ClientSession*>(self);
   switch (session.phase_) {
     case Phase::waiting:
+      if (session.held_for_primary(session.waiting_since_)) return;
       session.engine_.counters().waits_failed.add();
       session.engine_.counters().query_wait_timeouts.add();
       session.reject(

@@ -282,6 +282,7 @@ class ClientSession final : public StreamEvents {
   void try_primary();
   bool survive_replica(ServerLink& link, const std::string& reason);
   bool wait_for_primary();
+  [[nodiscard]] bool held_for_primary(Instant since);
   void leave_reader();
   void note_sent(std::size_t bytes);
   void note_unlinked();

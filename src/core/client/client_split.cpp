@@ -128,6 +128,7 @@ void ClientSession::send_attempt(Bytes bytes) {
   if (relay_.attempt == Attempt::none) {
     send_own();  // what the client is told already is not of the attempt
     relay_.attempt = Attempt::open;
+    use.began = engine_.now();
     engine_.counters().replica_batches.add();
   }
   const Bytes rest = bytes.substr(use.sent, use.batch - use.sent);
@@ -193,6 +194,7 @@ bool ClientSession::finish_attempt() {
     }
     return false;
   }
+  use.reader->latency().add(engine_.now() - use.began, engine_.now());
   end_attempt();
   return true;
 }

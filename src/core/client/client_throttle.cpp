@@ -202,6 +202,8 @@ void ClientSession::hold_over() {
     reject_held(*std::exchange(throttle.refusal, std::nullopt));
   } else if (throttle.opens <= engine_.now()) {
     end_hold();
+  } else if (throttle.opens == kNever && held_for_primary(throttle.since)) {
+    return;
   } else {
     engine_.counters().waits_failed.add();
     engine_.counters().query_wait_timeouts.add();

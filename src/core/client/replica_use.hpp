@@ -20,6 +20,7 @@ struct ReplicaUse {
   std::uint32_t batch = 0;       ///< bytes of the attempt; 0: there is none
   std::uint32_t sent = 0;        ///< of which: to the replica
   Route route;                   ///< of the attempt
+  Instant began{};               ///< the turn in which the attempt was sent
   Stash held;                    ///< the answer, while it may be replaced
   bool for_primary = false;      ///< the batch at the front was refused by a replica
   /// On a primary's link: so many bytes to come are reads for which no replica was to be had.

@@ -78,11 +78,13 @@ struct Order {
     kill,         ///< end clients and links of a database
     kill_client,  ///< the client `client`
     tenant,       ///< clients of the tenant `database`: something was ordered, or taken back
+    hosts,        ///< `clusters`: what operators want of their hosts is another thing now
     suspension,   ///< read from clients that have logged in, or not, as Shared::suspended_by says
   };
   Kind kind = Kind::report;
   std::string database = {};
   std::uint32_t client = 0;
+  std::vector<std::shared_ptr<Cluster>> clusters = {};
 };
 
 /// What the console asks the life cycle of the process for, beside a reload.

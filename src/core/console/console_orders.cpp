@@ -140,6 +140,9 @@ void Engine::receive(mail::Ordered& ordered) {
     case Order::Kind::tenant:
       follow_orders(ordered.order.database);
       break;
+    case Order::Kind::hosts:
+      if (monitor_ != nullptr) follow_host_orders(ordered.order.clusters);
+      break;
     case Order::Kind::suspension:
       report->busy = follow_suspension();
       break;

@@ -101,7 +101,7 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
     if (host.complete_until) facts.lag = host.lag(ends);
     switch (wanted.refuses(host)) {
       case NoRead::host:
-        facts.refusal = routing::to_string(host.no_reads);
+        facts.refusal = explain(host, host.no_reads, now);
         break;
       case NoRead::lag:
         facts.refusal = (facts.lag ? "its lag is" : "its lag is not known, and may be") +
@@ -111,15 +111,15 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
         if (readers[i]->shunned_until() > now) facts.refusal = "the last login there failed";
     }
   }
-  const auto near = [&](const ReaderFacts& facts) {
-    return readers[static_cast<std::size_t>(&facts - all.data())]->target().read_near;
-  };
-  const bool any_near = std::ranges::any_of(
-      all, [&](const ReaderFacts& facts) { return facts.refusal.empty() && near(facts); });
-  for (ReaderFacts& facts : all) {
-    if (any_near && facts.refusal.empty() && !near(facts)) {
-      facts.refusal = "a replica in Forebay's own zone may be read from";
-    }
+  if (!watched) return all;
+  unsigned best = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].refusal.empty()) best = std::max(best, rank_of(*readers[i], view->hosts[i]));
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!all[i].refusal.empty() || rank_of(*readers[i], view->hosts[i]) == best) continue;
+    all[i].refusal = best == 2 ? "an operator prefers another replica"
+                               : "a replica in Forebay's own zone may be read from";
   }
   return all;
 }

@@ -107,11 +107,15 @@ void Engine::tick() {
     pools_ = shared_.pools.all();
     pools_version_ = version;
   }
-  if (monitor_ != nullptr && !draining_) monitor_->look(pools_);
+  if (monitor_ != nullptr && !draining_) {
+    end_host_orders();
+    monitor_->look(pools_);
+  }
   for (auto& [pool, gate] : gates_) start_login(pool, gate);
   std::erase_if(gates_, [](const auto& entry) { return entry.second.idle(); });
   for (const auto& pool : pools_) {
     if (pool->target().cluster != nullptr) serve_waiters(*pool);
+    if (pool->is_reader()) leave_shut(*pool);
     std::shared_ptr<Quota> starved_by;
     open_links(pool, pool->plan(now_, !draining_, &starved_by));
     if (starved_by != nullptr) make_room(*starved_by, *pool);

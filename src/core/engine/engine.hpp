@@ -245,6 +245,9 @@ class Engine final : public Driven {
   void tick();
   void look_after_links();
   void serve_waiters(Pool& pool);
+  void follow_host_orders(const std::vector<std::shared_ptr<Cluster>>& clusters);
+  void end_host_orders();
+  void leave_shut(Pool& reader);
   static void on_tick(void* self);
   void bury_lost(ServerLink& link);
   void start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate);

@@ -6,6 +6,22 @@
 #include "forebay/protocol/postgres/sqlstate.hpp"
 
 namespace forebay::core {
+namespace {
+
+// Why nothing takes writes, where operators want it so; empty where they do not.
+std::string ordered_so(const Cluster& cluster, Instant now) {
+  const auto view = cluster.view();
+  for (std::size_t i = 0; i < view->hosts.size(); ++i) {
+    const routing::HostView& host = view->hosts[i];
+    if (host.role != routing::Role::primary || host.order == nullptr || !host.order->shuts()) {
+      continue;
+    }
+    return "Host \"" + to_string(cluster.hosts()[i]) + "\" is " + to_string(*host.order, now) + ".";
+  }
+  return {};
+}
+
+}  // namespace
 
 // ---------------------------------------------------------------- who gets which
 
@@ -198,20 +214,22 @@ void Engine::receive(mail::AskHosts& ask) {
 void Engine::receive(mail::ClusterChanged& changed) {
   if (hubs_ != nullptr) hubs_->look();
   std::vector<ServerLink*> fenced;
-  std::vector<ServerLink*> unread;
+  std::vector<ServerLink*> unwanted;
   const auto view = changed.cluster->view();
   for (ServerLink& link : links_) {
     const PoolTarget& target = link.pool().target();
     if (target.member_of() != changed.cluster) continue;
     if (link.fenced()) {
       fenced.push_back(&link);
-    } else if (link.pool().is_reader() && view->primary == target.read_host &&
-               link.phase() == ServerLink::Phase::parked) {
-      unread.push_back(&link);
+      continue;
+    }
+    // What was to be read from a replica is of no use where that is the primary now.
+    const bool unread = link.pool().is_reader() && view->primary == target.read_host;
+    if (link.phase() == ServerLink::Phase::parked && (unread || link.left_behind())) {
+      unwanted.push_back(&link);
     }
   }
-  // What was to be read from a replica is of no use where that is the primary now.
-  for (ServerLink* link : unread) {
+  for (ServerLink* link : unwanted) {
     if (link->pool().retire(*link)) link->close();
   }
   // One may end another's: a session that loses its link may let go of a second one.
@@ -219,6 +237,7 @@ void Engine::receive(mail::ClusterChanged& changed) {
     if (link->phase() != ServerLink::Phase::closed) link->give_up();
   }
   for (const auto& pool : shared_.pools.all()) {
+    if (pool->target().read_cluster == changed.cluster) leave_shut(*pool);
     if (pool->target().cluster != changed.cluster) continue;
     pool->forget_failures(now_);
     serve_waiters(*pool);
@@ -226,18 +245,49 @@ void Engine::receive(mail::ClusterChanged& changed) {
   }
 }
 
+// Whoever waits for a replica that operators want nothing to go to: the primary will do.
+void Engine::leave_shut(Pool& reader) {
+  const auto left = reader.leave_host();
+  if (left.empty()) return;
+  tell(left,
+       {pg::sqlstate::kCannotConnectNow, "server \"" + to_string(reader.target().hosts.front()) +
+                                             "\" is drained or banned: see SHOW HOSTS"});
+}
+
+// On the first worker.
+void Engine::follow_host_orders(const std::vector<std::shared_ptr<Cluster>>& clusters) {
+  for (const auto& cluster : clusters) {
+    monitor_->judge(*cluster);
+    tell_all_cluster_changed(cluster);
+  }
+}
+
+void Engine::end_host_orders() {
+  for (const auto& ended : shared_.pools.end_orders(now_)) {
+    note({.weight = Weight::normal,
+          .event = "host_order_ended",
+          .text =
+              "no longer " + std::string(to_string(ended.order->standing)) + " by an operator: " +
+              (ended.listed ? "its time is over" : "the configuration does not have it any more"),
+          .host = to_string(ended.host)});
+    follow_host_orders(ended.clusters);
+  }
+}
+
 // Statements that were held go on; those that were held for too long are told.
 void Engine::serve_waiters(Pool& pool) {
   while (ServerLink* link = pool.take_for_waiter(id_, now_)) release(*link);
   const auto hold = config().failover_hold;
-  tell(pool.overdue(now_, hold),
-       {pg::sqlstate::kCannotConnectNow,
-        "no server of database \"" + pool.key().database +
-            "\" is a primary, for longer than "
-            "failover_hold (" +
-            std::to_string(hold.count()) + " ms)",
-        {},
-        "Look at the servers' roles in the log or in SHOW HOSTS; try again later."});
+  const auto overdue = pool.overdue(now_, hold);
+  if (overdue.empty()) return;
+  const auto& cluster = pool.target().cluster;
+  tell(overdue, {pg::sqlstate::kCannotConnectNow,
+                 "no server of database \"" + pool.key().database +
+                     "\" is a primary, for longer than "
+                     "failover_hold (" +
+                     std::to_string(hold.count()) + " ms)",
+                 cluster == nullptr ? std::string() : ordered_so(*cluster, now_),
+                 "Look at the servers' roles in the log or in SHOW HOSTS; try again later."});
 }
 
 // ---------------------------------------------------------------- logins by way of the server

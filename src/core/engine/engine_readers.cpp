@@ -12,6 +12,13 @@ namespace forebay::core {
 /// Of more hosts than this the first that would do are looked at.
 constexpr std::size_t kCandidatesMax = 16;
 
+unsigned rank_of(const Pool& reader, const routing::HostView& host) noexcept {
+  if (host.ordered(routing::Standing::preferred)) return 2;
+  // Where every connection is in use, the next read would wait: others help.
+  const bool full = reader.in_flight() >= reader.settings().pool_size;
+  return reader.target().read_near && !full ? 1 : 0;
+}
+
 std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool& behind) {
   const auto& readers = primary.readers();
   const auto& cluster = primary.target().cluster;
@@ -22,7 +29,7 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool
   const Wanted wanted{primary.settings().max_replica_lag, visible, routing::lag_ends(view, now_)};
   std::array<routing::Candidate, kCandidatesMax> candidates;
   std::size_t count = 0;
-  bool near = false;  // only those in our own zone
+  unsigned best = 0;  // only those that come first
   for (std::size_t host = 0; host < readers.size() && count < candidates.size(); ++host) {
     const Pool& reader = *readers[host];
     if (reader.shunned_until() > now_) continue;
@@ -30,12 +37,13 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool
     // Without a primary nothing more will be known of what they have.
     behind = behind || (refusal == NoRead::own_writes && view.primary);
     if (refusal != NoRead::nothing) continue;
-    const bool here = reader.target().read_near;
-    if (near && !here) continue;
-    if (here && !std::exchange(near, true)) count = 0;
+    const unsigned rank = rank_of(reader, view.hosts[host]);
+    if (rank < best) continue;
+    if (rank > std::exchange(best, rank)) count = 0;
     const std::uint32_t share = routing::share(
         reader.target().read_weight, view.hosts[host].reads_again_since, config().slow_start, now_);
-    candidates[count++] = {host, share, reader.in_flight()};
+    candidates[count++] = {host, share, reader.in_flight(), reader.latency().at(now_),
+                           reader.latency().average()};
   }
   if (count == 0) return nullptr;
   const std::span all(candidates.data(), count);

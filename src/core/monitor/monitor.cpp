@@ -101,6 +101,10 @@ void ClusterWatch::ask_now() {
   if (expected_primary()) look();
 }
 
+void ClusterWatch::judge_now() {
+  if (!pools_.empty()) judge();
+}
+
 void ClusterWatch::on_timer(void* self) {
   static_cast<ClusterWatch*>(self)->look();
 }
@@ -184,7 +188,7 @@ void ClusterWatch::on_no_answer(std::size_t host, const std::string& why, bool s
 void ClusterWatch::judge() {
   topology_.set_lease(engine_.config().primary_lease);
   topology_.set_hold(engine_.config().failover_hold);
-  for (std::size_t i = 0; i < probes_.size(); ++i) topology_.ban(i, cluster_->banned(i));
+  for (std::size_t i = 0; i < probes_.size(); ++i) topology_.order(i, cluster_->order(i));
   topology_.hear(cluster_->patroni());
   ClusterView view = topology_.judge(engine_.now());
   // Fences are up before anybody can see the new primary.
@@ -215,8 +219,7 @@ bool ClusterWatch::fence(const ClusterView& view) {
     const HostView& was = last_.hosts[i];
     const HostView& is = view.hosts[i];
     // Of one that does not say what it is nothing worse is known than before.
-    const bool deposed =
-        last_.primary == i && view.primary != i && !is.banned && is.no_writes != Why::refuses;
+    const bool deposed = last_.primary == i && view.primary != i && is.no_writes != Why::refuses;
     const bool gone =
         alive(was) && !alive(is) && engine_.now() - is.sampled >= engine_.config().primary_lease;
     const bool never_there =
@@ -342,6 +345,12 @@ void Monitor::host_moved(const std::string& host, const std::vector<std::string>
 void Monitor::await_replicas(const Cluster& cluster, Instant until) {
   const auto found = watches_.find(&cluster);
   if (found != watches_.end()) found->second->await_replicas(until);
+}
+
+void Monitor::judge(const Cluster& cluster) {
+  if (const auto found = watches_.find(&cluster); found != watches_.end()) {
+    found->second->judge_now();
+  }
 }
 
 void Monitor::ask_now(const Cluster& cluster) {

@@ -30,6 +30,8 @@ class ClusterWatch final : public HostProbe::Told {
   /// Reads wait for replicas, until then at most: hosts are asked at once, and again, until one is
   /// known to have more.
   void await_replicas(Instant until);
+  /// An operator has ordered something.
+  void judge_now();
   /// Where the primary is, as far as is known.
   [[nodiscard]] std::optional<std::size_t> primary() const { return last_.primary; }
   void host_moved(const std::string& host, const std::vector<std::string>& addresses);
@@ -77,6 +79,7 @@ class Monitor {
   void look(const std::vector<std::shared_ptr<Pool>>& pools);
   void ask_now(const Cluster& cluster);
   void await_replicas(const Cluster& cluster, Instant until);
+  void judge(const Cluster& cluster);
   void host_moved(const std::string& host, const std::vector<std::string>& addresses);
 
  private:

@@ -17,6 +17,21 @@ void Cluster::publish(View view) {
   version_.fetch_add(1, std::memory_order_release);
 }
 
+void Cluster::order(std::size_t host, std::shared_ptr<const routing::HostOrder> order) {
+  State& state = states_[host];
+  const std::lock_guard lock(mutex_);
+  state.gate.shut.store(order != nullptr && order->shuts(), std::memory_order_release);
+  const bool bans = order != nullptr && order->standing == routing::Standing::banned;
+  const bool banned = state.order != nullptr && state.order->standing == routing::Standing::banned;
+  if (bans && !banned) raise_fence(host);
+  state.order = std::move(order);
+}
+
+std::shared_ptr<const routing::HostOrder> Cluster::order(std::size_t host) const {
+  const std::lock_guard lock(mutex_);
+  return states_[host].order;
+}
+
 std::shared_ptr<const routing::PatroniWord> Cluster::patroni() const {
   const std::lock_guard lock(mutex_);
   return patroni_;

@@ -37,11 +37,17 @@ class Cluster {
 
   /// How often every connection to a host was given up at once. A link that was opened when it was
   /// another number is fenced: nothing that it says is passed on.
+  struct Gate {
+    std::atomic<std::uint32_t> fence{0};
+    /// An operator wants no new connection to the host, and those that are free closed.
+    std::atomic<bool> shut{false};
+  };
+  [[nodiscard]] const Gate& gate(std::size_t host) const noexcept { return states_[host].gate; }
   [[nodiscard]] const std::atomic<std::uint32_t>& fence(std::size_t host) const noexcept {
-    return states_[host].fence;
+    return states_[host].gate.fence;
   }
   void raise_fence(std::size_t host) noexcept {
-    states_[host].fence.fetch_add(1, std::memory_order_acq_rel);
+    states_[host].gate.fence.fetch_add(1, std::memory_order_acq_rel);
   }
 
   /// What Patroni said last, and what its sources are; null: nothing.
@@ -56,12 +62,12 @@ class Cluster {
   [[nodiscard]] std::vector<Source> sources() const;
   void set_sources(std::vector<Source> sources);
 
-  /// An operator's word: no new connection to this host.
-  void ban(std::size_t host, bool banned) noexcept {
-    states_[host].banned.store(banned, std::memory_order_relaxed);
-  }
-  [[nodiscard]] bool banned(std::size_t host) const noexcept {
-    return states_[host].banned.load(std::memory_order_relaxed);
+  /// An operator's, or null: none any more. Who is banned is fenced at once; the monitor's next
+  /// view says the rest.
+  void order(std::size_t host, std::shared_ptr<const routing::HostOrder> order);
+  [[nodiscard]] std::shared_ptr<const routing::HostOrder> order(std::size_t host) const;
+  [[nodiscard]] bool shut(std::size_t host) const noexcept {
+    return states_[host].gate.shut.load(std::memory_order_acquire);
   }
 
   /// Counted by the monitor, read by anybody.
@@ -77,8 +83,8 @@ class Cluster {
 
  private:
   struct State {
-    std::atomic<std::uint32_t> fence{0};
-    std::atomic<bool> banned{false};
+    Gate gate;
+    std::shared_ptr<const routing::HostOrder> order;  ///< with the mutex
     Statistics statistics;
   };
 

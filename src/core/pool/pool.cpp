@@ -147,6 +147,7 @@ bool Pool::withdraw(Ticket& ticket) {
   if (!ticket.waiting) return false;
   ticket.waiting = false;
   waiters_.erase(ticket);
+  note_in_flight();
   return true;
 }
 
@@ -175,6 +176,7 @@ Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool 
   if (has_waiter) {
     Ticket& ticket = waiters_.pop(here, now);
     ticket.waiting = false;
+    note_in_flight();
     return {Released::Kind::give, ticket.session};
   }
   Parking& parking = link.parking();
@@ -322,7 +324,7 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
     forget_failures_locked(now);
     return 0;
   }
-  if (!can_open() || paused_ || now < next_open_) return 0;
+  if (!can_open() || paused_ || now < next_open_ || reader_shut()) return 0;
   if (failures_ > 0 && now - next_open_ > kTroubleOver) forget_failures_locked(now);
   const auto waiting = static_cast<std::uint32_t>(waiters_.size());
   // After a failure one attempt at a time shows whether the server is back.
@@ -397,6 +399,7 @@ void Pool::opened(Instant now) {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(opening_ > 0);
   --opening_;
+  note_in_flight();
   forget_failures_locked(now);
 }
 
@@ -407,6 +410,7 @@ std::vector<SessionKey> Pool::open_failed(Instant now, const Refused& reason, bo
   --opening_;
   --total_;
   release_quotas();
+  note_in_flight();
   const auto pause = std::min(kBackoffMax, kBackoffMin * (1u << std::min(failures_, 5u)));
   ++failures_;
   next_open_ = now + milliseconds(static_cast<std::int64_t>(static_cast<double>(pause.count()) *
@@ -440,6 +444,7 @@ void Pool::open_abandoned() {
   --opening_;
   --total_;
   release_quotas();
+  note_in_flight();
 }
 
 std::vector<SessionKey> Pool::login_failed(const Refused& reason) {
@@ -448,6 +453,7 @@ std::vector<SessionKey> Pool::login_failed(const Refused& reason) {
   --opening_;
   --total_;
   release_quotas();
+  note_in_flight();
   if (can_open() || total_ > 0) return {};
   last_refusal_ = reason;
   last_lasting_ = true;
@@ -460,6 +466,7 @@ std::vector<SessionKey> Pool::closed(bool leaving) {
   --total_;
   if (leaving) --leaving_;
   release_quotas();
+  note_in_flight();
   if (can_open() || total_ > 0) return {};
   return dismiss_waiters();
 }
@@ -469,7 +476,9 @@ void Pool::note_in_flight() noexcept {
   if (!is_reader()) return;
   std::size_t parked = 0;
   for (const ParkedList& list : parked_) parked += list.size();
-  in_flight_.store(static_cast<std::uint32_t>(total_ - parked + waiters_.size()),
+  // What is being opened is for who waits.
+  const auto coming = std::max<std::size_t>(opening_, waiters_.size());
+  in_flight_.store(static_cast<std::uint32_t>(total_ - opening_ - parked + coming),
                    std::memory_order_relaxed);
 }
 
@@ -480,6 +489,7 @@ std::vector<SessionKey> Pool::dismiss_waiters() {
     told.push_back(ticket.session);
     ticket.waiting = false;
   }
+  note_in_flight();
   return told;
 }
 

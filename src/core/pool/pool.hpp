@@ -22,6 +22,7 @@
 #include "forebay/base/endpoint.hpp"
 #include "forebay/base/time.hpp"
 #include "forebay/config/config.hpp"
+#include "forebay/routing/cluster/balance.hpp"
 
 namespace forebay::core {
 
@@ -194,6 +195,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   ServerLink* take_for_waiter(WorkerId here, Instant now);
   /// Waiters for whom there has been no primary for so long: to be told.
   std::vector<SessionKey> overdue(Instant now, Duration hold);
+  /// Statements wait because the hosts have no primary, and not for any other reason.
+  [[nodiscard]] bool holds(Instant now);
   /// Where links are opened: the primary where that is known, else where one was opened last.
   [[nodiscard]] std::size_t opening_host(Instant now);
   /// Where a link goes on that `host` did not serve; nothing: nowhere. While the cluster is watched
@@ -202,7 +205,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   enum class Fit : std::uint8_t {
     good,
     no_primary,  ///< and the cluster is watched: statements go elsewhere
-    barred,      ///< nothing counts that it says, or an operator has banned it
+    barred,      ///< nothing counts that it says, or an operator wants nothing there
   };
   /// Whether a link to this host may be the pool's.
   [[nodiscard]] Fit fit(const Endpoint& host);
@@ -211,6 +214,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Roles are known from the monitor: a login need not find the primary, and must not settle for
   /// a standby.
   [[nodiscard]] bool watched();
+  /// Of a reader whose host an operator has drained or banned: who waits, to be told.
+  std::vector<SessionKey> leave_host();
   /// A standby refused a write, and nobody watches: its name or address may lead to the primary by
   /// now, so that links to standbys are left; not more often than once a second.
   void standby_refused(Instant now);
@@ -274,6 +279,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] std::uint32_t in_flight() const noexcept {
     return in_flight_.load(std::memory_order_relaxed);
   }
+  /// Of a reader: how long its host takes. Any thread, no lock.
+  [[nodiscard]] routing::Latency& latency() noexcept { return latency_; }
+  [[nodiscard]] const routing::Latency& latency() const noexcept { return latency_; }
   /// Until when it is of no use, after a login that failed. Any thread, no lock.
   [[nodiscard]] Instant shunned_until() const noexcept {
     return shunned_until_.load(std::memory_order_relaxed);
@@ -365,6 +373,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] Parking* longest_idle(const Quota& quota) const;
   [[nodiscard]] std::size_t opening_host_locked(Instant now);
   [[nodiscard]] bool barred(std::size_t host);
+  [[nodiscard]] bool reader_shut() const noexcept;
   std::vector<SessionKey> dismiss_waiters();
   void release_quotas();
   void note_in_flight() noexcept;
@@ -382,6 +391,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::shared_ptr<PoolStatistics> statistics_;
   std::weak_ptr<Pool> primary_;  ///< of a reader
   std::atomic<std::uint32_t> in_flight_{0};
+  routing::Latency latency_;
   std::atomic<bool> sequences_asked_{false};
   std::atomic<Instant> shunned_until_{Instant{}};
   std::atomic<Instant> wanted_empty_until_{Instant{}};

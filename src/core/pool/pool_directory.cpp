@@ -47,6 +47,13 @@ std::optional<PoolTarget> target_of(const Runtime& runtime, const std::string& d
   return target;
 }
 
+bool in_a_cluster(const config::Config& config, const Endpoint& host) {
+  return std::ranges::any_of(config.databases, [&](const auto& entry) {
+    const auto& hosts = entry.second.hosts;
+    return hosts.size() > 1 && std::ranges::find(hosts, host) != hosts.end();
+  });
+}
+
 std::shared_ptr<Pool> PoolDirectory::find_or_make(const Runtime& runtime,
                                                   const std::string& database,
                                                   const std::string& user) {
@@ -192,7 +199,13 @@ std::shared_ptr<Quota> PoolDirectory::quota(const std::string& name, std::uint32
 
 std::shared_ptr<Cluster> PoolDirectory::cluster(const std::vector<Endpoint>& hosts) {
   std::shared_ptr<Cluster>& cluster = clusters_[hosts];
-  if (cluster == nullptr) cluster = std::make_shared<Cluster>(hosts);
+  if (cluster != nullptr) return cluster;
+  cluster = std::make_shared<Cluster>(hosts);
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    if (const auto found = orders_.find(hosts[i]); found != orders_.end()) {
+      cluster->order(i, found->second);
+    }
+  }
   return cluster;
 }
 
@@ -318,6 +331,41 @@ bool PoolDirectory::disabled(const std::string& database) const {
 bool PoolDirectory::paused(const std::string& database) const {
   const std::lock_guard lock(mutex_);
   return paused_.contains(database) || paused_.contains("");
+}
+
+PoolDirectory::Clusters PoolDirectory::order_host(const Endpoint& host,
+                                                  std::shared_ptr<const routing::HostOrder> order) {
+  const std::lock_guard lock(mutex_);
+  return order_locked(host, std::move(order));
+}
+
+PoolDirectory::Clusters PoolDirectory::order_locked(
+    const Endpoint& host, std::shared_ptr<const routing::HostOrder> order) {
+  Clusters concerned;
+  for (const auto& [hosts, cluster] : clusters_) {
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+      if (hosts[i] != host) continue;
+      cluster->order(i, order);
+      concerned.push_back(cluster);
+    }
+  }
+  if (order == nullptr) {
+    orders_.erase(host);
+  } else {
+    orders_[host] = std::move(order);
+  }
+  return concerned;
+}
+
+std::vector<PoolDirectory::EndedOrder> PoolDirectory::end_orders(Instant now) {
+  const std::lock_guard lock(mutex_);
+  std::vector<EndedOrder> ended;
+  for (const auto& [host, order] : orders_) {
+    const bool listed = reloaded_ == nullptr || in_a_cluster(reloaded_->config, host);
+    if (!listed || now >= order->until) ended.push_back({host, order, listed, {}});
+  }
+  for (EndedOrder& each : ended) each.clusters = order_locked(each.host, nullptr);
+  return ended;
 }
 
 }  // namespace forebay::core

@@ -19,6 +19,9 @@ namespace forebay::core {
 [[nodiscard]] std::optional<PoolTarget> target_of(const Runtime& runtime,
                                                   const std::string& database);
 
+/// Whether it is one of several hosts of a database.
+[[nodiscard]] bool in_a_cluster(const config::Config& config, const Endpoint& host);
+
 /// All pools of the process, made when the first client asks for them. Thread-safe.
 class PoolDirectory {
  public:
@@ -53,6 +56,18 @@ class PoolDirectory {
   [[nodiscard]] bool disabled(const std::string& database) const;
   [[nodiscard]] bool paused(const std::string& database) const;
 
+  /// What is wanted of a host in every cluster that has it, now or later, until its time is over
+  /// or no entry of the configuration has the host any more; null: nothing. Gives these clusters.
+  using Clusters = std::vector<std::shared_ptr<Cluster>>;
+  Clusters order_host(const Endpoint& host, std::shared_ptr<const routing::HostOrder> order);
+  struct EndedOrder {
+    Endpoint host;
+    std::shared_ptr<const routing::HostOrder> order;
+    bool listed = true;  ///< false: by the configuration
+    Clusters clusters;
+  };
+  std::vector<EndedOrder> end_orders(Instant now);
+
   /// Takes the link out that is parked for longest in a pool below the same limit, other than
   /// `except`, so that it may be closed. Null when none is parked; `home` is where it lives.
   ServerLink* evict(const Quota& quota, const Pool& except, WorkerId& home);
@@ -75,6 +90,7 @@ class PoolDirectory {
   Pool::Setup reader_setup(const Pool::Setup& setup, std::size_t host, std::uint32_t weight);
   std::shared_ptr<Quota> quota(const std::string& name, std::uint32_t max);
   std::shared_ptr<Cluster> cluster(const std::vector<Endpoint>& hosts);
+  Clusters order_locked(const Endpoint& host, std::shared_ptr<const routing::HostOrder> order);
 
   const std::size_t workers_;
   mutable std::mutex mutex_;
@@ -85,6 +101,7 @@ class PoolDirectory {
   std::map<std::string, std::shared_ptr<CatalogEpoch>> catalogs_;  ///< by host and database
   /// By hosts. They stay: what was seen of a cluster must not be forgotten.
   std::map<std::vector<Endpoint>, std::shared_ptr<Cluster>> clusters_;
+  std::map<Endpoint, std::shared_ptr<const routing::HostOrder>> orders_;
   std::set<std::string, std::less<>> paused_;  ///< "" for every database
   std::set<std::string, std::less<>> disabled_;
   std::uint64_t version_ = 0;

@@ -20,6 +20,11 @@ bool Pool::has_primary(Instant now) {
   return !view.watched || view.writable(now).has_value();
 }
 
+bool Pool::holds(Instant now) {
+  const std::lock_guard lock(mutex_);
+  return !paused_ && !has_primary(now);
+}
+
 ServerLink* Pool::take_for_waiter(WorkerId here, Instant now) {
   const std::lock_guard lock(mutex_);
   ParkedList& list = parked_[here.value()];
@@ -67,7 +72,17 @@ bool Pool::barred(std::size_t host) {
   if (terms_->target.cluster == nullptr) return false;
   const Cluster& cluster = *terms_->target.cluster;
   const Cluster::View& view = hosts_.look(cluster);
-  return cluster.banned(host) || (host < view.hosts.size() && view.hosts[host].fenced);
+  return cluster.shut(host) || (host < view.hosts.size() && view.hosts[host].fenced);
+}
+
+bool Pool::reader_shut() const noexcept {
+  const PoolTarget& target = terms_->target;
+  return target.read_cluster != nullptr && target.read_cluster->shut(target.read_host);
+}
+
+std::vector<SessionKey> Pool::leave_host() {
+  const std::lock_guard lock(mutex_);
+  return reader_shut() ? dismiss_waiters() : std::vector<SessionKey>();
 }
 
 Pool::Fit Pool::fit(const Endpoint& host) {

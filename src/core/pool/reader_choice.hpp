@@ -36,4 +36,10 @@ struct Wanted {
   }
 };
 
+class Pool;
+
+/// Which replicas come first, whatever their weight: those that an operator prefers (2), those in
+/// our own zone that have a connection free (1), the others.
+[[nodiscard]] unsigned rank_of(const Pool& reader, const routing::HostView& host) noexcept;
+
 }  // namespace forebay::core

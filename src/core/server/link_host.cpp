@@ -36,12 +36,23 @@ void ServerLink::host_moved(const std::vector<std::string>& addresses) {
 
 void ServerLink::watch_fence(const PoolTarget& target, std::size_t host) noexcept {
   const auto& cluster = target.member_of();
-  fence_ = cluster == nullptr ? nullptr : &cluster->fence(target.member(host));
-  fence_seen_ = fence_ == nullptr ? 0 : fence_->load(std::memory_order_acquire);
+  gate_ = cluster == nullptr ? nullptr : &cluster->gate(target.member(host));
+  fence_seen_ = gate_ == nullptr ? 0 : gate_->fence.load(std::memory_order_acquire);
 }
 
 void ServerLink::give_up() {
   if (phase_ == Phase::opening) stream_.reset();
+  const PoolTarget& target = pool_->target();
+  const auto listed = std::find(target.hosts.begin(), target.hosts.end(), host_);
+  const auto& cluster = target.member_of();
+  if (cluster != nullptr && listed != target.hosts.end()) {
+    const auto host = target.member(static_cast<std::size_t>(listed - target.hosts.begin()));
+    const auto order = cluster->order(host);
+    if (order != nullptr && order->standing == routing::Standing::banned) {
+      return on_lost("server \"" + to_string(host_) + "\" was " +
+                     to_string(*order, engine_->now()));
+    }
+  }
   on_lost("the server is not the primary any more, or does not answer");
 }
 

@@ -150,10 +150,12 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] bool worn(Instant now) const noexcept;
   /// Its host was given up since the link was opened: nothing that it says counts.
   [[nodiscard]] bool fenced() const noexcept {
-    return fence_ != nullptr && fence_->load(std::memory_order_acquire) != fence_seen_;
+    return gate_ != nullptr && gate_->fence.load(std::memory_order_acquire) != fence_seen_;
   }
-  /// Its host is a standby that refused a write, where others may be had by now.
+  /// Its host is a standby that refused a write, where others may be had by now; or an operator
+  /// wants nothing new there.
   [[nodiscard]] bool left_behind() const noexcept {
+    if (gate_ != nullptr && gate_->shut.load(std::memory_order_acquire)) return true;
     return opened_at_ < pool_->standbys_until() && on_standby();
   }
   /// It is fenced: whoever has it is told that it is lost.
@@ -253,7 +255,7 @@ class ServerLink final : public StreamEvents {
   bool cancelled_ = false;  ///< recovering: the statement's end was asked for
   Residue residue_;         ///< recovering: what is to be cleaned
   /// Of its host, in a cluster; and what it was when the link was opened.
-  const std::atomic<std::uint32_t>* fence_ = nullptr;
+  const Cluster::Gate* gate_ = nullptr;
   std::uint32_t fence_seen_ = 0;
   bool undone_ = false;
   bool ended_ = false;  ///< the server said that it will close the connection

@@ -283,7 +283,7 @@ bool ServerLink::leave_unfit() {
   if (client_ == nullptr && try_next_host()) return true;
   open_failed({pg::sqlstate::kCannotConnectNow,
                "server \"" + to_string(host_) +
-                   (fit == Pool::Fit::barred ? "\" is banned, or fenced: see SHOW HOSTS"
+                   (fit == Pool::Fit::barred ? "\" is drained, banned or fenced: see SHOW HOSTS"
                                              : "\" is not the primary any more")},
               false);
   return true;

@@ -92,6 +92,27 @@ TEST(Command, orders_of_tenants) {
   }
 }
 
+TEST(Command, orders_about_hosts) {
+  const auto said = [](std::string_view text) {
+    const Command made = command(text);
+    return std::string(made.action->words) + " <" + made.argument + "> " +
+           std::to_string(made.lasts.count()) + " <" + made.reason + ">";
+  };
+  EXPECT_EQ(said("drain host db2:5432"), "DRAIN HOST <db2:5432> 0 <>");
+  EXPECT_EQ(said("BAN HOST \"/run/a b/.s.PGSQL.5432\" reason 'for it''s old' for '10min';"),
+            "BAN HOST </run/a b/.s.PGSQL.5432> 600000 <for it's old>");
+  EXPECT_EQ(said("PREFER HOST [::1]:5432 FOR 2h"), "PREFER HOST <[::1]:5432> 7200000 <>");
+  EXPECT_EQ(said("ENABLE HOST 127.0.0.1:5432"), "ENABLE HOST <127.0.0.1:5432> 0 <>");
+  EXPECT_EQ(command("ENABLE host").action->action, Action::enable) << "a database";
+  for (const char* text : {"DRAIN HOST", "BAN HOST a FOR", "BAN HOST a REASON",
+                           "BAN HOST a FOR 1s now x", "ENABLE HOST a FOR 1s", "DRAIN a"}) {
+    EXPECT_EQ(refusal(text), "42601") << text;
+  }
+  for (const char* text : {"BAN HOST a FOR 10", "BAN HOST a FOR '0'", "BAN HOST a FOR 400d"}) {
+    EXPECT_EQ(refusal(text), "22023") << text;
+  }
+}
+
 TEST(Command, what_drivers_set_for_their_session) {
   for (const char* text : {"SET extra_float_digits = 3", "SET client_encoding TO 'UTF8'",
                            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"}) {

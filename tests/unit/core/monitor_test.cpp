@@ -101,8 +101,8 @@ class MonitorTest : public ::testing::Test {
       const bool ddl = asked.find("create") != std::string::npos;
       if (hangs) return;
       server.end.send(test::backend(std::string("CommandComplete \"") +
-                                    (ddl ? "CREATE FUNCTION" : "SELECT 1") +
-                                    "\" ; ReadyForQuery I"));
+                                    (ddl ? "CREATE FUNCTION" : "SELECT 1") + "\" ; ReadyForQuery " +
+                                    (inside ? "T" : "I")));
     }
   }
 
@@ -130,6 +130,7 @@ class MonitorTest : public ::testing::Test {
   FarEnd functions_from;
   std::size_t ran = SIZE_MAX;
   bool hangs = false;
+  bool inside = false;  ///< a transaction
 };
 
 TEST_F(MonitorTest, who_hangs_before_it_ever_answered_is_fenced) {
@@ -334,6 +335,7 @@ class ZonesTest : public MonitorTest {
     config.databases["app"].zones = {"a", "b", "a"};
     config.zone = "a";
     config.slow_start = 0s;
+    config.pool.pool_size = 2;
     return config;
   }
 
@@ -356,6 +358,188 @@ TEST_F(ZonesTest, reads_stay_in_our_own_as_long_as_they_can) {
   says[2] = kReplica;
   world.pass(15s);
   EXPECT_EQ(reads(), std::vector<int>({0, 0, 10}));
+}
+
+// Where every connection of the near ones is in use.
+TEST_F(ZonesTest, others_help_with_reads_that_would_wait) {
+  says[0] = kPrimary;
+  says[1] = says[2] = kReplica;
+  world.pass(2s);
+  std::vector<FarEnd> busy;
+  inside = true;
+  for (int i = 0; i < 2; ++i) {
+    busy.push_back(world.connect());
+    busy.back().send(
+        test::encode_startup(test::split(R"(Startup 3.0 user="u" database="app")").front()));
+    world.settle();
+    busy.back().send(test::frontend("Query \"begin read only\""));
+    world.settle();
+    EXPECT_EQ(ran, 2u);
+  }
+  inside = false;
+  EXPECT_EQ(reads(), std::vector<int>({0, 10, 0}));
+  busy.front().send(test::frontend("Query \"commit\""));
+  world.settle();
+  EXPECT_EQ(reads(), std::vector<int>({0, 0, 10}));
+}
+
+class HoldTest : public MonitorTest {
+ protected:
+  HoldTest() : MonitorTest(impatient()) {}
+
+  static config::Config impatient() {
+    config::Config config = MonitorTest::config();
+    config.pool.query_wait_timeout = 5s;
+    config.failover_hold = 20s;
+    return config;
+  }
+};
+
+TEST_F(HoldTest, a_primary_is_waited_for_longer_than_a_connection) {
+  says[0] = says[1] = kReplica;
+  world.pass(2s);
+  EXPECT_EQ(run("insert into t values (1)"), SIZE_MAX);
+  world.pass(15s);
+  EXPECT_EQ(client.read(), "");
+  says[0] = kPrimary;
+  world.pass(1s);
+  EXPECT_EQ(ran, 0u);
+  EXPECT_EQ(test::backend_text(client.read()).find("Error"), std::string::npos);
+  says[0] = kReplica;
+  world.pass(3s);
+  EXPECT_EQ(run("insert into t values (1)"), SIZE_MAX);
+  world.pass(25s);
+  EXPECT_NE(test::backend_text(client.read()).find("57P03"), std::string::npos);
+}
+
+class OrdersTest : public MonitorTest {
+ protected:
+  OrdersTest() : MonitorTest(three()) {
+    says[0] = kPrimary;
+    says[1] = says[2] = kReplica;
+    world.pass(2s);
+  }
+
+  static config::Config three() {
+    config::Config config = MonitorTest::config();
+    config.databases["app"].hosts.push_back(kThree);
+    config.slow_start = 0s;
+    return config;
+  }
+
+  void order(const Endpoint& host, std::optional<routing::Standing> standing,
+             Duration lasts = Duration::zero()) {
+    std::shared_ptr<const routing::HostOrder> made;
+    if (standing) {
+      made = std::make_shared<const routing::HostOrder>(routing::HostOrder{
+          *standing, lasts > Duration::zero() ? world.now + lasts : kNever, "new kernel", "ann"});
+    }
+    Order order{Order::Kind::hosts};
+    order.clusters = world.shared().pools.order_host(host, std::move(made));
+    world.post(0, mail::Ordered{std::move(order), WorkerId(0), kNoConsole});
+    world.settle();
+  }
+
+  // How many of ten reads each host runs.
+  std::vector<int> reads() {
+    std::vector<int> counts(3);
+    for (int i = 0; i < 10; ++i) ++counts.at(run("select 1"));
+    return counts;
+  }
+
+  // Connections to a host, but for the monitor's.
+  std::size_t connections(std::size_t host) {
+    std::size_t count = 0;
+    for (const Server& server : servers) count += server.host == host && !server.end.closed();
+    return count - 1;
+  }
+
+  // Reads go to both replicas.
+  bool both() {
+    const std::vector<int> counts = reads();
+    return counts[0] == 0 && counts[1] > 2 && counts[2] > 2;
+  }
+};
+
+TEST_F(OrdersTest, a_drained_replica_is_left_and_its_time_ends) {
+  EXPECT_TRUE(both());
+  EXPECT_EQ(connections(1), 1u);
+  order(kTwo, routing::Standing::drained, 60s);
+  EXPECT_EQ(connections(1), 0u);
+  EXPECT_EQ(reads(), std::vector<int>({0, 0, 10}));
+  order(kThree, routing::Standing::drained);
+  EXPECT_EQ(reads(), std::vector<int>({10, 0, 0}));
+  world.pass(50s);
+  EXPECT_EQ(reads(), std::vector<int>({10, 0, 0}));
+  world.pass(12s);
+  EXPECT_EQ(reads(), std::vector<int>({0, 10, 0}));
+  EXPECT_EQ(world.journal.count("host_order_ended"), 1u);
+  order(kThree, std::nullopt);
+  EXPECT_TRUE(both());
+}
+
+TEST_F(OrdersTest, what_is_open_on_a_drained_primary_ends_by_itself_and_the_next_waits) {
+  inside = true;
+  EXPECT_EQ(run("begin"), 0u);
+  order(test::kHost, routing::Standing::drained);
+  EXPECT_EQ(run("insert into t values (1)"), 0u);
+  inside = false;
+  EXPECT_EQ(run("commit"), 0u);
+  EXPECT_EQ(connections(0), 0u);
+  EXPECT_EQ(run("insert into t values (2)"), SIZE_MAX);
+  client.read();
+  order(test::kHost, std::nullopt);
+  EXPECT_EQ(test::backend_text(client.read()).find("Error"), std::string::npos);
+  EXPECT_EQ(run("insert into t values (3)"), 0u);
+}
+
+TEST_F(OrdersTest, who_waits_for_a_drained_primary_is_told_why) {
+  order(test::kHost, routing::Standing::drained);
+  EXPECT_EQ(run("insert into t values (1)"), SIZE_MAX);
+  world.pass(31s);
+  const std::string told = test::backend_text(client.read());
+  EXPECT_NE(told.find("57P03"), std::string::npos) << told;
+  EXPECT_NE(told.find("drained by an operator (ann): new kernel"), std::string::npos) << told;
+}
+
+TEST_F(OrdersTest, a_ban_ends_what_is_open) {
+  inside = true;
+  EXPECT_EQ(run("begin"), 0u);
+  client.read();
+  order(test::kHost, routing::Standing::banned);
+  EXPECT_EQ(connections(0), 0u);
+  run("insert into t values (1)");
+  const std::string told = test::backend_text(client.read());
+  EXPECT_NE(told.find("ErrorResponse ERROR 40001"), std::string::npos) << told;
+  EXPECT_NE(told.find("banned by an operator (ann): new kernel"), std::string::npos) << told;
+  order(test::kHost, std::nullopt);
+  inside = false;
+  run("rollback");
+  EXPECT_EQ(run("insert into t values (1)"), 0u);
+}
+
+TEST_F(OrdersTest, reads_go_first_to_who_is_preferred) {
+  order(kThree, routing::Standing::preferred);
+  EXPECT_EQ(reads(), std::vector<int>({0, 0, 10}));
+  says[2] = kRefusal;
+  world.pass(15s);
+  EXPECT_EQ(reads(), std::vector<int>({0, 10, 0}));
+}
+
+TEST_F(OrdersTest, they_hold_as_long_as_the_configuration_has_the_host) {
+  order(kTwo, routing::Standing::banned);
+  config::Config other = three();
+  std::swap(other.databases["app"].hosts[1], other.databases["app"].hosts[2]);
+  world.reload(other);
+  world.pass(3s);
+  EXPECT_EQ(reads(), std::vector<int>({0, 0, 10})) << "another cluster";
+  other.databases["app"].hosts = {test::kHost, kThree};
+  world.reload(other);
+  world.pass(3s);
+  EXPECT_EQ(world.journal.count("host_order_ended"), 1u);
+  world.reload(three());
+  world.pass(3s);
+  EXPECT_TRUE(both());
 }
 
 }  // namespace

@@ -90,6 +90,82 @@ TEST(Balance, WeightZeroIsForWhenThereIsNothingElse) {
   EXPECT_NEAR(first, 50, 5);
 }
 
+TEST(Balance, WhoIsSlowGetsLessAndIsAskedAgain) {
+  using namespace std::chrono_literals;
+  Instant now{1000s};
+  Latency fast;
+  Latency slow;
+  EXPECT_EQ(slow.at(now), 0u);
+  for (int i = 0; i < 100; ++i) {
+    fast.add(1ms, now);
+    slow.add(20ms, now);
+  }
+  EXPECT_EQ(fast.average(), 1000u);
+  EXPECT_EQ(slow.average(), 20'000u);
+  std::vector<Candidate> all = hosts({1, 1});
+  const auto taken = [&] {
+    for (Candidate& one : all) {
+      const Latency& its = one.host == 0 ? fast : slow;
+      one.latency = its.at(now);
+      one.average = its.average();
+    }
+    int got = 0;
+    for (std::uint64_t turn = 0; turn < 100; ++turn) got += choose(all, turn) == 1 ? 1 : 0;
+    return got;
+  };
+  EXPECT_EQ(taken(), 0);
+  all[0].in_flight = 17;
+  EXPECT_EQ(taken(), 0);
+  all[0].in_flight = 30;
+  EXPECT_EQ(taken(), 100) << "with its one it would still be done sooner";
+  all[0].in_flight = 0;
+  now += 3s;
+  EXPECT_NEAR(taken(), 50, 5) << "it may have become better";
+  slow.add(20ms, now);
+  EXPECT_EQ(taken(), 0) << "it has not";
+  now += 3s;
+  slow.add(1ms, now);
+  slow.add(1ms, now);
+  now += 1s;
+  for (int i = 0; i < 64; ++i) slow.add(1ms, now);
+  EXPECT_LT(slow.average(), 2000u);
+  EXPECT_NEAR(taken(), 50, 5);
+}
+
+// Some reads take long, whoever does them: that is no reason to depart from the weights.
+TEST(Balance, WeightsHoldWhereHostsAreAlike) {
+  using namespace std::chrono_literals;
+  for (const std::vector<std::uint32_t>& weights :
+       {std::vector<std::uint32_t>{1, 1}, {1, 3}, {2, 3, 5}}) {
+    std::vector<Latency> latencies(weights.size());
+    std::vector<Candidate> all = hosts(weights);
+    std::vector<int> got(weights.size());
+    std::uint64_t random = 1;
+    Instant now{1000s};
+    constexpr int kReads = 20'000;
+    double total = 0;
+    for (const std::uint32_t weight : weights) total += weight;
+    for (int turn = 0; turn < kReads; ++turn) {
+      for (Candidate& one : all) {
+        one.latency = latencies[one.host].at(now);
+        one.average = latencies[one.host].average();
+      }
+      const std::size_t host = choose(all, static_cast<std::uint64_t>(turn));
+      ++got[host];
+      random = random * 6364136223846793005U + 1442695040888963407U;
+      const std::uint64_t dice = random >> 33;
+      latencies[host].add(dice % 50 == 0 ? Duration(500ms)
+                                         : Duration(std::chrono::microseconds(4000 + dice % 4000)),
+                          now);
+      now += std::chrono::milliseconds(100);
+    }
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const double wanted = kReads * weights[i] / total;
+      EXPECT_NEAR(got[i], wanted, wanted / 10) << "host " << i << " of " << weights.size();
+    }
+  }
+}
+
 TEST(Balance, NobodyFallsBehindAPrimaryThatIsGone) {
   const Instant start{std::chrono::hours(1)};
   const std::chrono::seconds second{1};

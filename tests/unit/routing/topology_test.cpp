@@ -19,6 +19,11 @@ struct Case {
   const char* expected;            ///< primary's index or '-', then each host's Why for writes
 };
 
+std::shared_ptr<const HostOrder> ordered(Standing standing) {
+  return std::make_shared<const HostOrder>(
+      HostOrder{standing, kStart + 10s, "new kernel", "admin"});
+}
+
 void feed(Topology& topology, std::string_view words, Instant at) {
   for (std::size_t host = 0; !words.empty(); ++host) {
     const std::size_t space = std::min(words.find(' '), words.size());
@@ -65,6 +70,8 @@ std::string_view word_of(Why why) {
       return "outdone";
     case Why::replica:
       return "replica";
+    case Why::drained:
+      return "drained";
     case Why::banned:
       return "banned";
     default:
@@ -278,25 +285,54 @@ TEST(Topology, KnowsSinceWhenAReplicaIsBack) {
   feed(topology, "p1 r1 r1", kStart + 3s);
   EXPECT_EQ(since(1, kStart + 3s), kStart + 3s);
   EXPECT_EQ(since(1, kStart + 4s), kStart + 3s);
-  topology.ban(1, true);
+  topology.order(1, ordered(Standing::banned));
   EXPECT_EQ(since(1, kStart + 4s), kStart + 3s);
-  topology.ban(1, false);
+  topology.order(1, nullptr);
   EXPECT_EQ(since(1, kStart + 4500ms), kStart + 4500ms);
+}
+
+TEST(Topology, ADrainedPrimaryStaysWhoItIsAndTakesNothingNew) {
+  Topology topology(3, kLease);
+  feed(topology, "p1 r1 r1", kStart);
+  topology.order(0, ordered(Standing::drained));
+  topology.order(2, ordered(Standing::drained));
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(say(view), "0 drained replica replica");
+  EXPECT_FALSE(view.writable(kStart));
+  EXPECT_EQ(view.unwritable_since, kStart);
+  EXPECT_EQ(view.hosts[0].no_reads, Why::primary);
+  EXPECT_EQ(view.hosts[2].no_writes, Why::replica);
+  EXPECT_EQ(view.hosts[2].no_reads, Why::drained);
+  EXPECT_EQ(explain(view.hosts[2], Why::drained, kStart),
+            "drained by an operator (admin) for 10 s more: new kernel");
+  EXPECT_EQ(explain(view.hosts[1], Why::replica, kStart), "it is a replica");
+  // What is worse than that is said first.
+  feed(topology, "p1 r1 x", kStart + 1s);
+  EXPECT_EQ(topology.judge(kStart + 1s).hosts[2].no_reads, Why::down);
+  feed(topology, "p1 p1 r1", kStart + 2s);
+  EXPECT_TRUE(topology.judge(kStart + 2s).two_primaries) << "a word against it is none for another";
+  feed(topology, "p1 r1 r1", kStart + 3s);
+  topology.order(0, nullptr);
+  topology.order(1, ordered(Standing::preferred));
+  view = topology.judge(kStart + 3s);
+  EXPECT_TRUE(view.writable(kStart + 3s));
+  EXPECT_TRUE(view.hosts[1].may_read());
+  EXPECT_TRUE(view.hosts[1].ordered(Standing::preferred));
 }
 
 TEST(Topology, ABannedPrimaryTakesNoWrites) {
   Topology topology(2, kLease);
   feed(topology, "p1 r1", kStart);
-  topology.ban(0, true);
+  topology.order(0, ordered(Standing::banned));
   EXPECT_EQ(say(topology.judge(kStart)), "- banned replica");
-  topology.ban(0, false);
+  topology.order(0, nullptr);
   EXPECT_EQ(say(topology.judge(kStart)), "0 write replica");
 }
 
 TEST(Topology, ABannedPrimaryIsFencedAllTheSameWhenThereIsANewerOne) {
   Topology topology(2, kLease);
   feed(topology, "p1 r1", kStart);
-  topology.ban(0, true);
+  topology.order(0, ordered(Standing::banned));
   feed(topology, "p1 p2", kStart + 1s);
   const ClusterView view = topology.judge(kStart + 1s);
   EXPECT_EQ(say(view), "1 banned write");
@@ -383,9 +419,9 @@ TEST(Topology, PatroniDecidesBetweenTwoPrimariesOnOneTimeline) {
   // Its leader falls silent: that makes the other one no better.
   feed(topology, "p2 x r2", kStart + 2500ms);
   EXPECT_EQ(say(topology.judge(kStart + 2500ms)), "- outdone down replica");
-  topology.ban(1, true);
+  topology.order(1, ordered(Standing::banned));
   EXPECT_EQ(say(topology.judge(kStart + 2500ms)), "0 write banned replica");
-  topology.ban(1, false);
+  topology.order(1, nullptr);
   // An old word decides nothing.
   feed(topology, "p2 p2 r2", kStart + 3s);
   EXPECT_EQ(say(topology.judge(kStart + 3s)), "- two two replica");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,7 +17,32 @@ struct Candidate {
   std::size_t host = 0;
   std::uint32_t weight = 1;  ///< its share; 0: only where all have 0
   std::uint32_t in_flight = 0;
+  // Of its reads, in microseconds; 0: not known.
+  std::uint32_t latency = 0;  ///< as Latency::at() says
+  std::uint32_t average = 0;
 };
+
+/// How long a host takes for a read: a moving average of the last ones, in which none counts for
+/// more than a few times what the others took. Thread-safe; of two threads that add at the same
+/// moment one may be forgotten.
+class Latency {
+ public:
+  void add(Duration took, Instant now) noexcept;
+  /// In microseconds; 0: not known.
+  [[nodiscard]] std::uint32_t average() const noexcept;
+  /// The same, but half as much for each kForget that nothing was added: who was slow is asked
+  /// again, and what it says then counts for more.
+  [[nodiscard]] std::uint32_t at(Instant now) const noexcept;
+
+  static constexpr std::chrono::seconds kForget{1};
+
+ private:
+  std::atomic<std::uint64_t> state_{0};  ///< the average, and when it was added to
+};
+/// A host counts as slow that takes so many times as long as the fastest, and no less than so many
+/// microseconds; else weights alone say who is to do how much.
+inline constexpr std::uint32_t kSlow = 3;
+inline constexpr std::uint32_t kSlowFrom = 3000;
 
 /// The weight of a host whose share grows, within `slow_start`, to kWholeShare times its own.
 inline constexpr std::uint32_t kWholeShare = 100;
@@ -28,8 +55,9 @@ inline constexpr std::uint32_t kWholeShare = 100;
 [[nodiscard]] Instant lag_ends(const ClusterView& view, Instant now) noexcept;
 
 /// Power of two choices by weight: of two hosts, drawn so that over many turns each comes as often
-/// as its weight says, the one that has less to do for its weight. `turn` counts up; `candidates`
-/// is not empty. Gives an index into it.
+/// as its weight says, the one that has less to do for its weight; what a slow host has to do
+/// counts as many times as it is slower. `turn` counts up; `candidates` is not empty. Gives an
+/// index into it.
 [[nodiscard]] std::size_t choose(std::span<const Candidate> candidates, std::uint64_t turn);
 
 }  // namespace forebay::routing

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "forebay/base/time.hpp"
+#include "forebay/routing/cluster/host_order.hpp"
 #include "forebay/routing/cluster/patroni.hpp"
 
 /// The hosts of one cluster: what each said of itself, and what follows for where statements may
@@ -55,18 +56,19 @@ enum class Why : std::uint8_t {
   primary,          ///< not a replica; for reads on replicas only
   behind,           ///< a replica not known to follow the newest timeline
   no_load_balance,  ///< Patroni's tag
-  banned,           ///< by an operator
+  drained,          ///< by an operator
+  banned,           ///< likewise
 };
 [[nodiscard]] std::string_view to_string(Why why) noexcept;
 
 /// What is thought of one host.
 struct HostView {
   Role role = Role::unknown;
-  bool up = false;      ///< it answered when last asked
-  bool fenced = false;  ///< nothing that it says counts
-  bool banned = false;
-  Why no_writes = Why::no_sample;  ///< `nothing`: it is the primary, and not leaving
-  Why no_reads = Why::no_sample;   ///< `nothing`: a replica that may be read from, lag aside
+  bool up = false;                              ///< it answered when last asked
+  bool fenced = false;                          ///< nothing that it says counts
+  std::shared_ptr<const HostOrder> order = {};  ///< an operator's; null: none
+  Why no_writes = Why::no_sample;               ///< `nothing`: it is the primary, and not leaving
+  Why no_reads = Why::no_sample;  ///< `nothing`: a replica that may be read from, lag aside
   std::uint32_t timeline = 0;
   Lsn lsn = 0;
   Lsn received = 0;
@@ -80,11 +82,17 @@ struct HostView {
 
   [[nodiscard]] bool may_write() const noexcept { return no_writes == Why::nothing; }
   [[nodiscard]] bool may_read() const noexcept { return no_reads == Why::nothing; }
+  [[nodiscard]] bool ordered(Standing standing) const noexcept {
+    return order != nullptr && order->standing == standing;
+  }
   /// The lag's upper bound. Duration::max() where it is not known.
   [[nodiscard]] Duration lag(Instant now) const noexcept {
     return complete_until ? now - *complete_until : Duration::max();
   }
 };
+
+/// For people: as to_string(why) says, and what the operator said.
+[[nodiscard]] std::string explain(const HostView& host, Why why, Instant now);
 
 /// What is thought of the cluster. Immutable once it is published.
 struct ClusterView {
@@ -138,7 +146,10 @@ class Topology {
   void failed(std::size_t host, std::string error);
   /// It refused to say anything, but lives: what it said before stands for kRefusedLeases more.
   void spoke(std::size_t host, Instant at, std::string error);
-  void ban(std::size_t host, bool banned) { facts_[host].banned = banned; }
+  /// An operator's; null: none any more.
+  void order(std::size_t host, std::shared_ptr<const HostOrder> order) {
+    facts_[host].order = std::move(order);
+  }
   void set_lease(Duration lease) noexcept { lease_ = lease; }
   /// For so long statements wait for a primary; half of it, at most, for one that is leaving.
   void set_hold(Duration hold) noexcept { hold_ = hold; }
@@ -160,11 +171,14 @@ class Topology {
 
  private:
   struct Facts {
+    [[nodiscard]] bool ordered(Standing standing) const noexcept {
+      return order != nullptr && order->standing == standing;
+    }
     std::optional<HostSample> sample;
     std::uint32_t timeline = 0;  ///< the newest that it was on and has not been set back from
     Instant confirmed{};         ///< the role, for the lease
     bool up = false;
-    bool banned = false;
+    std::shared_ptr<const HostOrder> order;
     bool refuses = false;            ///< to answer the last question
     Instant refused_since = kNever;  ///< the first of these questions since it answered one
     std::string error;
