@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import Mapping
 
 from lab.declare import MODES, test
@@ -27,6 +28,11 @@ LIB_PQ = {"TestHasCorrectRootGroupPermissions": AS_ROOT}
 LIB_PQ_POOLED = {"TestPing": ENDS_SERVER}
 PGX_POOLED = {"TestFatalRxError": ENDS_SERVER, "TestFatalTxError": ENDS_SERVER}
 
+# They cancel after ten milliseconds, whether or not anything has begun: on a busy machine the
+# connection takes longer, a direct one, too, and then they fail. Who does is asked again, alone.
+HURRIED = {"TestContextCancelExec", "TestContextCancelQuery"}
+HURRIED_TRIES = 5
+
 # With the requirements that SQLAlchemy supposes of an unknown dialect, these fail directly, too.
 SQLALCHEMY_DIRECT = ("DistinctOnTest", "test_get_pk_constraint", "test_get_table_names",
                      "test_get_temp_table_indexes")
@@ -34,6 +40,11 @@ SQLALCHEMY_DIRECT = ("DistinctOnTest", "test_get_pk_constraint", "test_get_table
 
 def pooled(target: Target) -> bool:
     return target.kind != "direct" and target.settings.mode == "transaction"
+
+
+def passes_alone(program: Path, name: str, env: Mapping[str, str], folder: Path) -> bool:
+    return any(run([program, "-test.run", f"^{name}$"], env=env, cwd=folder, within=60,
+                   expect=None).code == 0 for _ in range(HURRIED_TRIES))
 
 
 def go_suite(lab: Lab, package: str, least: int, apart: Mapping[str, str],
@@ -57,7 +68,10 @@ def go_suite(lab: Lab, package: str, least: int, apart: Mapping[str, str],
                    cwd=folder, within=210, expect=None)
     failed = re.findall(r"^--- FAIL: (\w+)", done.out, re.MULTILINE)
     passed = re.findall(r"^--- PASS: (\w+)", done.out, re.MULTILINE)
-    if done.code != 0 or failed or len(passed) < least:
+    hurried = [name for name in failed if name in HURRIED]
+    if hurried == failed and all(passes_alone(program, name, env, folder) for name in hurried):
+        failed = []
+    if failed or (done.code != 0 and not hurried) or len(passed) < least - len(hurried):
         raise LabError(f"{len(passed)} passed, failed: {failed}\n{done.out[-6000:]}\n{done.err}")
 
 
