@@ -55,7 +55,8 @@ void Latency::add(Duration took, Instant now) noexcept {
     sample = std::min(sample, (average * kOneCounts << steps) + kRough);
     average = (average * (memory - 1) + sample + memory / 2) / memory;
   } else {
-    average = sample;
+    // The first one, in a while: it may have found nothing in any cache, and makes nobody slow.
+    average = std::min<std::uint64_t>(sample, kSlowFrom - 1);
   }
   state_.store(average << 32 | moment, std::memory_order_relaxed);
 }
