@@ -62,9 +62,7 @@ def drained(lab: Lab) -> None:
     target = split(lab, hosts)
     with target.connect() as client, target.connect() as other:
         other.run("begin read only")
-        port = at(other)
-        host = first if port == first.port else second
-        rest = second if host is first else first
+        host, rest = (first, second) if at(other) == first.port else (second, first)
         console(target, f"DRAIN HOST {name(host)} FOR '10min' REASON 'new kernel'")
         assert spread(client, 10) == {rest.port: 10}
         said = "drained by an operator (app) for "
@@ -75,7 +73,7 @@ def drained(lab: Lab) -> None:
         assert said in explained["host " + name(host)], explained
         assert ordered(target) == [(name(host), "drained")]
         # What is open goes on, and its connection goes with it.
-        assert at(other) == port
+        assert at(other) == host.port
         assert connections(host) >= 1
         other.run("commit")
         wait_until(lambda: connections(host) == 0, "nothing is left there")
@@ -116,9 +114,7 @@ def banned_and_preferred(lab: Lab) -> None:
     target = split(lab, hosts)
     with target.connect() as client, target.connect() as other:
         other.run("begin read only")
-        port = at(other)
-        host = first if port == first.port else second
-        rest = second if host is first else first
+        host, rest = (first, second) if at(other) == first.port else (second, first)
         console(target, f"BAN HOST {name(host)} REASON 'it burns'")
         error = other.error(m.query("select 1"))
         assert error.sqlstate == "40001" and "it burns" in error.fields()["M"], error
