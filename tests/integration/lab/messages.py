@@ -47,7 +47,8 @@ class Message(NamedTuple):
 
     @property
     def sqlstate(self) -> str:
-        return self.fields().get("C", "")
+        """Of an error or notice; other messages have none."""
+        return self.fields().get("C", "") if self.type in b"EN" else ""
 
     @property
     def text(self) -> str:
