@@ -95,4 +95,18 @@ Span name_after(Bytes text, Span part, Bytes key_word, StandardStrings standard)
   return {};
 }
 
+Span with_words(Bytes text, Span part) noexcept {
+  const char* const end = text.data() + part.end;
+  const char* const at = blank_end(text.data() + part.begin, end);
+  if (at == nullptr) return {};
+  const char* last = word_end(at, end);
+  if (!is_word(at, last, "with")) return {};
+  if (const char* const next = blank_end(last, end)) {
+    const char* const behind = word_end(next, end);
+    if (is_word(next, behind, "recursive")) last = behind;
+  }
+  return {static_cast<std::uint32_t>(at - text.data()),
+          static_cast<std::uint32_t>(last - text.data())};
+}
+
 }  // namespace forebay::sql

@@ -340,7 +340,8 @@ def kept_until_the_client_leaves(lab: Lab, which: str) -> None:
 
 @test(targets=FOREBAY)
 def prepared_statements_have_shared_names(lab: Lab) -> None:
-    names = "select name from pg_prepared_statements where statement like '%shared' order by 1"
+    names = ("select name from pg_catalog.pg_prepared_statements where statement like '%shared' "
+             "order by 1")
     for target, expected in ((lab.direct(), ["mine"]), (pooled(lab, 1), ["_forebay_"])):
         with target.connect() as client, target.connect() as other:
             client.messages(m.parse("mine", "select 1 as shared"), m.sync())

@@ -272,7 +272,7 @@ def statement_names_and_texts_without_end(lab: Lab) -> None:
                            m.close_statement(f"s{turn}_{n}")]
             answer = client.messages(*pieces, m.sync())
             assert not m.only(answer, b"E"), answer
-        held = int(client.value("select count(*) from pg_prepared_statements") or 0)
+        held = int(client.value("select count(*) from pg_catalog.pg_prepared_statements") or 0)
         assert held <= 51, f"{held} statements are on the server connection"
 
 

@@ -50,6 +50,86 @@ def unnamed_statement_belongs_to_its_client(lab: Lab) -> None:
         lab.in_parallel(6, client)
 
 
+LISTED = "name, statement, parameter_types, from_sql"
+LISTS = {
+    "plain": f"select {LISTED} from pg_prepared_statements order by prepare_time",
+    "alias": "SELECT p.name, p.* FROM PG_PREPARED_STATEMENTS AS p where prepare_time <= "
+             "clock_timestamp() + '1 s' order by 1".replace("p.*", "p.statement, p.parameter_types"),
+    "comment": f"-- mine\n/* own */ select {LISTED} from \"pg_prepared_statements\" order by name",
+    "with": "with a as (select 1 as one), b as (select * from a) select "
+            f"{LISTED}, one from pg_prepared_statements, b order by name",
+    "recursive": "with /* so */ recursive n(i) as (select 1 union all select i + 1 from n where "
+                 f"i < 2) select {LISTED}, i from pg_prepared_statements, n order by name, i",
+    "inside": "select (select count(*) from pg_prepared_statements), array(select name from "
+              "pg_prepared_statements where from_sql order by 1)",
+    "union": "(select name from pg_prepared_statements) union select 'other' order by 1",
+    "whole": "select count(t), count(t.parameter_types) from (table pg_prepared_statements) as t",
+    "columns": "select * from pg_prepared_statements where false",
+    "wrong": "select nothing from pg_prepared_statements",
+}
+
+
+def listed(client: Client, how: str, which: str) -> list[object]:
+    """Rows, columns and errors: what the client sees of its statements."""
+    pieces = {"simple": [m.query(LISTS[which])],
+              "unnamed": [m.parse("", LISTS[which]), m.bind("", ""), m.describe_portal(""),
+                          m.execute(""), m.sync()],
+              "named": [m.bind("", "list_" + which), m.describe_portal(""), m.execute(""),
+                        m.sync()]}
+    answer = client.messages(*pieces[how])
+    return [(message.name, message.sqlstate, message.fields().get("P"), message.text)
+            if message.type in b"EC" else (message.name, message.columns())
+            if message.type in b"D" else (message.name, message.column_names())
+            if message.type in b"T" else message.name for message in answer]
+
+
+@test(params=("simple", "unnamed", "named"), targets=FOREBAY)
+def own_statements_are_listed(lab: Lab, how: str) -> None:
+    """pg_prepared_statements shows a client its own, whichever connection it has."""
+    def seen(target: Target) -> list[object]:
+        found: list[object] = []
+        with target.connect(within=60) as client, target.connect(within=60) as other:
+            other.messages(m.parse("others", "select 'of another'"), m.sync())
+
+            def note(*which: str) -> None:
+                found.append({each: listed(client, how, each) for each in which or LISTS})
+
+            if how == "named":
+                for each, text in LISTS.items():
+                    client.messages(m.parse("list_" + each, text), m.sync())
+            note()
+            client.messages(m.parse("b", "select $1::int, 'it''s\\'"), m.sync())
+            client.run("prepare a(text, numeric) as select $1, $2;")
+            note()
+            client.messages(m.parse("c", "select $1 || 'x'"), m.bind("", "b", ["1"]),
+                            m.execute(""), m.sync())
+            other.run("select pg_sleep(0.01)")
+            note()
+            client.run("begin")
+            note("plain", "with")
+            client.messages(m.close_statement("b"), m.parse("d", "select 4"), m.sync())
+            note("plain", "inside")
+            client.run("commit")
+            client.run("deallocate c;")
+            note()
+            client.run("discard all")
+            if how != "named":
+                note()
+        return found
+
+    direct = seen(lab.direct())
+    target = lab.target(pool_size=2)
+    with busy(lab, target, clients=2):
+        for _ in range(3):
+            through = seen(target)
+            for one, two in zip(direct, through):
+                if one == two:
+                    continue
+                assert isinstance(one, dict) and isinstance(two, dict)
+                for each in one:
+                    assert one[each] == two[each], f"{each}: {one[each]}\n{two[each]}"
+
+
 @test(targets=FOREBAY)
 def text_is_shared_on_the_server(lab: Lab) -> None:
     """Clients with the same text use one server-side statement."""
@@ -58,7 +138,7 @@ def text_is_shared_on_the_server(lab: Lab) -> None:
     for number, client in enumerate(clients):
         client.messages(m.parse(f"n{number}", "select 'shared'"), m.bind("", f"n{number}"),
                         m.execute(""), m.sync())
-    count = clients[0].value("select count(*) from pg_prepared_statements where statement = "
+    count = clients[0].value("select count(*) from pg_catalog.pg_prepared_statements where statement = "
                              "'select ''shared'''")
     assert count == "1", count
 
@@ -207,7 +287,7 @@ def statement_of_another_client_is_not_found(lab: Lab) -> None:
         owner.messages(m.parse("mine", "select 'mine'"), m.sync())
         assert thief.error(m.bind("", "mine"), m.sync()).sqlstate == "26000"
         # Nor by the name that it has on the server.
-        names = owner.rows("select name from pg_prepared_statements")
+        names = owner.rows("select name from pg_catalog.pg_prepared_statements")
         for (name,) in names:
             try:
                 answer = thief.messages(m.bind("", str(name)), m.execute(""), m.sync())
@@ -252,8 +332,8 @@ def names_that_a_block_takes(lab: Lab, what: str) -> None:
         client.messages(m.parse("s", "select 5"), m.bind("", "s"), m.execute(""), m.sync())
         client.run("prepare q as select 6")
         client.run("set extra_float_digits = 2")
-        names = [other.value("select name from pg_prepared_statements where statement like "
-                             f"'%select {number}'") for number in (5, 6)]
+        names = [other.value("select name from pg_catalog.pg_prepared_statements where statement "
+                             f"like '%select {number}'") for number in (5, 6)]
         block = BLOCKS[what].format(*names).replace(";", "'; execute '")
         text = f"do $$ begin execute '{block}'; end $$"
         if what == "another_fails":

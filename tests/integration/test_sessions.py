@@ -647,7 +647,7 @@ def cleaning_leaves_others_statements(lab: Lab) -> None:
         client.run("create temp table t (n int); select pg_advisory_lock(5)")
     with target.connect() as client:
         assert sqlstate(client, "select n from t") == "42P01"
-        assert client.value("select count(*) from pg_prepared_statements where statement = "
+        assert client.value("select count(*) from pg_catalog.pg_prepared_statements where statement = "
                             "'select ''shared'''") == "1"
 
 

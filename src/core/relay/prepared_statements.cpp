@@ -38,6 +38,7 @@ std::string ClientStatements::name_of(std::string_view server_name) const {
 void ClientStatements::set(Bytes name, Named named) {
   static_cast<void>(take(name));
   bytes_ += bytes_of(named);
+  named.order = ++order_;
   by_name_.insert_or_assign(std::string(significant(name)), std::move(named));
 }
 
@@ -69,6 +70,14 @@ void ClientStatements::deallocate_all() {
     bytes_ -= bytes_of(entry.second);
     return true;
   });
+}
+
+std::vector<std::pair<std::string_view, ClientStatements::Named*>> ClientStatements::in_order() {
+  std::vector<std::pair<std::string_view, Named*>> all;
+  all.reserve(by_name_.size());
+  for (auto& [name, named] : by_name_) all.emplace_back(name, &named);
+  std::ranges::sort(all, {}, [](const auto& entry) { return entry.second->order; });
+  return all;
 }
 
 bool ClientStatements::hold_unkept() const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,12 +29,14 @@ class ClientStatements {
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
     Ends ends = Ends::nothing;
     SequenceUse uses = kTakes;
+    std::uint32_t order = 0;      ///< of two, the one prepared later has the greater
     std::uint64_t judged_by = 0;  ///< serials of the functions and rules by which `route` was found
     std::uint64_t epoch = 0;      ///< the CatalogEpoch of its Parse, or of what `shape` was told of
     ResultShape shape = kUntold;  ///< what rows the client was told that it gives
     StatementEntryRef entry = nullptr;  ///< where executing it is counted
     Route route = {};                   ///< where executing it may happen
     RulesMatched rules = {};
+    std::shared_ptr<const std::string> said = nullptr;  ///< by SQL: the text with the PREPARE
   };
   /// A portal of a statement whose rows the client was not told yet: its Describe will do so.
   struct Untold {
@@ -57,16 +60,19 @@ class ClientStatements {
   /// DEALLOCATE ALL or DISCARD ALL was executed: what was prepared before it is gone. What is
   /// pending was sent after it and stays.
   void deallocate_all();
+  /// All of them, the one first that was prepared first. Slow.
+  [[nodiscard]] std::vector<std::pair<std::string_view, Named*>> in_order();
   /// Whether some name means a statement that cannot be prepared again.
   [[nodiscard]] bool hold_unkept() const;
 
   [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
-  /// Of the definitions that are kept for it.
+  /// Of the definitions and texts that are kept for it.
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
   static std::size_t bytes_of(const Named& named) noexcept {
-    return named.statement ? named.statement->definition().size() : 0;
+    return (named.statement ? named.statement->definition().size() : 0) +
+           (named.said != nullptr ? named.said->size() : 0);
   }
   struct Hash {
     using is_transparent = void;
@@ -77,6 +83,7 @@ class ClientStatements {
   std::unordered_map<std::string, Named, Hash, std::equal_to<>> by_name_;
   std::pair<const std::string, Named>* found_ = nullptr;  ///< last: asked for again with each step
   std::size_t bytes_ = 0;
+  std::uint32_t order_ = 0;  ///< of the one that was prepared last
 };
 
 /// The statements that one server connection holds under our names, the one used last first.

@@ -208,6 +208,8 @@ class Relay {
   [[nodiscard]] std::size_t restored_by(const SessionWork& work) const;
   void edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
                  sql::Span span, std::string& before, Expected& expected, LinkRelayState& link);
+  void edit_list(TextEdits& edits, sql::Span span, LinkRelayState& link, bool in_batch);
+  void have_listed(LinkRelayState& link, bool in_batch);
   [[nodiscard]] StatementRef find_statement(Bytes name) const;
   [[nodiscard]] SessionWorkRef work_of_name(Bytes name) const;
   void note_parsing(const SessionWork& work);
@@ -264,6 +266,7 @@ class Relay {
   Handled on_parse(const Item& item, LinkRelayState& link);
   static void know(NewStatement& made, Understood&& understood);
   void remember_work(const NewStatement& made);
+  [[nodiscard]] static std::unique_ptr<SpecialReply> shifted(const NewStatement& made);
   void send_parse(const NewStatement& made, Bytes name);
   void parse_named(const NewStatement& made, LinkRelayState& link);
   void parse_duplicate(const NewStatement& made, const StatementRef& known, LinkRelayState& link);

@@ -144,9 +144,11 @@ void ServerRelay::on_names(const SessionWork& work, std::uint16_t statement) {
       client_->statements->set(step.name, {.statement = step.prepared,
                                            .pending = false,
                                            .work = step.inner,
-                                           .epoch = link_.epoch()});
+                                           .epoch = link_.epoch(),
+                                           .said = std::make_shared<std::string>(step.value)});
       link_.statements.add(step.prepared, link_.expected.batch(), link_.epoch());
       link_.statements.confirm(step.prepared);
+      step.prepared->accepted_by(link_.pool, link_.epoch());
     } else if (step.kind == SessionStep::Kind::deallocate && client_->statements != nullptr) {
       client_->statements->take(step.name);
       client_->unpin_statements();

@@ -23,15 +23,6 @@ constexpr std::string_view kPreparing = "_forebay_prepare";
 /// Type and length of a message.
 constexpr std::uint32_t kHeader = 5;
 
-std::string quoted_literal(Bytes text) {
-  std::string literal = text.find('\\') == Bytes::npos ? "'" : " E'";
-  for (const char c : text) {
-    if (c == '\'' || c == '\\') literal += c;
-    literal += c;
-  }
-  return literal + '\'';
-}
-
 }  // namespace
 
 // What a text does to the session; null for nothing. Facts and shape are good until the next call.
@@ -208,6 +199,9 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
     std::vector<std::string> behind;
     for (SessionStep& step : named->steps) {
       if (step.statement != i) continue;
+      if (rules_.share_statements && step.kind == StepKind::list_names) {
+        edit_list(edits, span, link, link.expected.batch_open());
+      }
       if (rules_.share_statements && step.names_statement()) {
         expected.special->undecided_names = true;
         edit_name(step, prepared, edits, span, before, expected, link);
@@ -404,12 +398,23 @@ void Relay::prepare_on_link(const StatementRef& statement, Disposition dispositi
 std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape& shape,
                               LinkRelayState& link, unsigned depth) {
   if (!rules_.share_statements || work->statements != 1) return {};
+  const sql::Span all{0, static_cast<std::uint32_t>(text.size())};
+  const sql::Span part = shape.parts().empty() ? all : shape.parts().front();
+  TextEdits edits(text);
+  const auto as_edited = [&](std::shared_ptr<SessionWork> made) {
+    made->said = text;
+    made->shifts = edits.shifts();
+    work = std::move(made);
+    return edits.text();
+  };
+  if (work->has(StepKind::list_names)) {
+    edit_list(edits, part, link, true);
+    return edits.empty() ? std::string() : as_edited(std::make_shared<SessionWork>(*work));
+  }
   const auto found = std::find_if(work->steps.begin(), work->steps.end(),
                                   [](const SessionStep& step) { return step.names_statement(); });
   if (found == work->steps.end()) return {};
   renew_executed(*work, {}, link, depth);
-  const sql::Span all{0, static_cast<std::uint32_t>(text.size())};
-  const sql::Span part = shape.parts().empty() ? all : shape.parts().front();
   const sql::Span name = sql::name_after(text, part, found->key_word(), link.reading.standard);
   if (name.empty()) {
     unseen_name(*found, link);
@@ -434,18 +439,15 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
     replacement = foreign_name(step.name);
     if (replacement == step.name) return {};
   }
-  TextEdits edits(text);
   edits.replace(name.begin, name.end, replacement);
-  named->said = text;
-  named->shifts = edits.shifts();
-  work = std::move(named);
-  return edits.text();
+  return as_edited(std::move(named));
 }
 
 // What a name in a text means, the server looks up when it binds and executes that, and not when it
 // prepares it. Whether one means something else than at that time.
 bool Relay::outdated(const SessionWork& work, const StatementRef& self) const {
   return std::any_of(work.steps.begin(), work.steps.end(), [&](const SessionStep& step) {
+    if (step.kind == StepKind::list_names) return true;
     if (step.kind != StepKind::execute && step.kind != StepKind::deallocate) return false;
     const StatementRef now = find_statement(step.name);
     if (step.kind == StepKind::deallocate) return bool(now) != bool(step.prepared);
@@ -502,7 +504,7 @@ void Relay::renew_unnamed(LinkRelayState& link) {
   auto& unnamed = client_.unnamed;
   if (!unnamed.exists) return;
   std::string definition = renewed(unnamed.definition, unnamed.work, {}, link, 0);
-  if (definition.empty()) return;
+  if (definition.empty() || definition == unnamed.definition) return;
   unnamed.definition = std::move(definition);
   ++unnamed.version;
 }

@@ -140,6 +140,14 @@ void Relay::remember_work(const NewStatement& made) {
   }
 }
 
+// Where an error in its text is for the client, which said another one.
+std::unique_ptr<SpecialReply> Relay::shifted(const NewStatement& made) {
+  if (!made.edited || made.work == nullptr || made.work->shifts.empty()) return nullptr;
+  auto special = std::make_unique<SpecialReply>();
+  special->shifts = made.work->shifts;
+  return special;
+}
+
 void Relay::send_parse(const NewStatement& made, Bytes name) {
   if (made.edited) {
     pg::write_parse(out_.to_server.insert(), name, made.definition);
@@ -183,7 +191,8 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
   send_parse(made, statement->server_name());
   push(link, {.request = Request::parse,
               .change = std::make_unique<NameChange>(NameChange{
-                  NameChange::Kind::client_parse, std::string(made.name), statement, !has_it})});
+                  NameChange::Kind::client_parse, std::string(made.name), statement, !has_it}),
+              .special = shifted(made)});
 }
 
 // In a failed transaction the server refuses to prepare whatever does not end it. It is asked, to
@@ -232,7 +241,8 @@ void Relay::parse_unnamed(const NewStatement& made, LinkRelayState& link) {
   push(link, {.request = Request::parse,
               .unnamed = UnnamedChange::parsed,
               .unnamed_version = unnamed.version,
-              .unnamed_change = link.unnamed_change});
+              .unnamed_change = link.unnamed_change,
+              .special = shifted(made)});
 }
 
 // ---------------------------------------------------------------- Bind, Describe, Close

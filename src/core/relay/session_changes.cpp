@@ -158,6 +158,7 @@ void SessionChanges::apply(const SessionStep& step) {
     case StepKind::execute:
     case StepKind::deallocate:
     case StepKind::deallocate_all:
+    case StepKind::list_names:
     case StepKind::vacate:
     case StepKind::end_server:
       return;  // the relay's own

@@ -14,6 +14,9 @@ namespace {
 /// Of random(): it is set for the session, but cannot be read, and put back.
 constexpr std::string_view kSeed = "seed";
 
+/// The view of a session's prepared statements.
+constexpr std::string_view kNamesView = "pg_prepared_statements";
+
 using StepKind = SessionStep::Kind;
 using sql::Value;
 
@@ -120,6 +123,11 @@ void Builder::add(const sql::Statement& statement) {
   const sql::Statement& run = explained ? statement.inner.front() : statement;
   if ((run.changes & sql::kMakesTable) != 0) step(StepKind::make_table);
   if (statement.creates_temporary && !statement.until_commit) hold(PinReason::temporary);
+  const bool lists = statement.kind == sql::Kind::select &&
+                     std::ranges::any_of(statement.tables, [](const sql::Table& table) {
+                       return table.schema.empty() && table.name == kNamesView;
+                     });
+  if (lists && (statement.changes & sql::kMakesTable) == 0) step(StepKind::list_names);
   add_named(statement);
 }
 
@@ -209,6 +217,7 @@ void Builder::add_prepare(const sql::Statement& statement) {
   Builder inner(shape_, text_);
   for (const sql::Statement& query : statement.inner) inner.add(query);
   SessionStep& made = step(StepKind::prepare, statement.name);
+  made.value = text_;
   if (inner.work_.steps.empty()) return;
   inner.work_.statements = 1;
   made.inner = std::make_shared<const SessionWork>(std::move(inner.work_));
@@ -398,7 +407,7 @@ bool SessionWork::keeps() const noexcept {
 
 bool SessionWork::names_statements() const noexcept {
   return has(SessionStep::Kind::prepare) || has(SessionStep::Kind::execute) ||
-         has(SessionStep::Kind::deallocate);
+         has(SessionStep::Kind::deallocate) || has(SessionStep::Kind::list_names);
 }
 
 bool SessionWork::resets() const noexcept {

@@ -39,10 +39,11 @@ struct SessionStep {
                   ///< to be asked
     let_go,       ///< the same, of what is known to be there
     discard_all,
-    prepare,     ///< by SQL: `name`
+    prepare,     ///< by SQL: `name`, in the text `value`
     execute,     ///< `name`
     deallocate,  ///< `name`
     deallocate_all,
+    list_names,  ///< reads pg_prepared_statements
     notify,      ///< listeners are told who: see Notifiers
     listen,      ///< `name`, a channel
     unlisten,    ///< `name`; empty for all
@@ -98,7 +99,7 @@ struct SessionWork {
   [[nodiscard]] bool has(SessionStep::Kind kind) const noexcept;
   /// Something that keeps the link, or may.
   [[nodiscard]] bool keeps() const noexcept;
-  /// PREPARE, EXECUTE or DEALLOCATE of a name.
+  /// PREPARE, EXECUTE or DEALLOCATE of a name, or a list of all.
   [[nodiscard]] bool names_statements() const noexcept;
   /// Whether names of prepared statements mean something else behind it.
   [[nodiscard]] bool changes_names() const noexcept;

@@ -14,6 +14,15 @@ std::int32_t characters(Bytes text) {
 
 }  // namespace
 
+std::string quoted_literal(Bytes text) {
+  std::string literal = text.find('\\') == Bytes::npos ? "'" : " E'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') literal += c;
+    literal += c;
+  }
+  return literal + '\'';
+}
+
 void TextEdits::replace(std::uint32_t begin, std::uint32_t end, std::string_view by) {
   // What goes in front of a statement is known after what is replaced in it.
   const auto at = std::upper_bound(

@@ -10,6 +10,9 @@
 
 namespace forebay::core {
 
+/// As a string constant, whatever standard_conforming_strings is.
+std::string quoted_literal(Bytes text);
+
 /// A text with some places replaced, which are given from the front to the back.
 class TextEdits {
  public:

@@ -57,6 +57,17 @@ class Message(NamedTuple):
             return self.fields().get("M", "")
         return self.body.rstrip(b"\0").decode(errors="replace")
 
+    def column_names(self) -> list[str]:
+        """Of a RowDescription."""
+        count, = struct.unpack_from("!H", self.body)
+        names = []
+        at = 2
+        for _ in range(count):
+            end = self.body.index(b"\0", at)
+            names.append(self.body[at:end].decode())
+            at = end + 1 + 18
+        return names
+
     def columns(self) -> list[Optional[bytes]]:
         """The values of a DataRow."""
         count, = struct.unpack_from("!H", self.body)

@@ -9,4 +9,7 @@ namespace forebay::sql {
 /// with its quotes, of U&"..." also what UESCAPE says. Empty where there is none.
 Span name_after(Bytes text, Span part, Bytes key_word, StandardStrings standard) noexcept;
 
+/// WITH, or WITH RECURSIVE, that this part of a text begins with; empty where it does not.
+Span with_words(Bytes text, Span part) noexcept;
+
 }  // namespace forebay::sql
