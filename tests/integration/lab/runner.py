@@ -24,6 +24,9 @@ from .process import PATIENCE, Child
 
 HERE = Path(__file__).resolve().parent.parent
 
+# With more failures than this it is not the machine that was busy.
+AGAIN_MAX = 3
+
 
 def all_cases(target: str, anyway: bool) -> list[Case]:
     """Every case of every test_*.py beside the laboratory."""
@@ -134,16 +137,23 @@ class Runner:
         self.anyway = anyway
         self.passed = 0
         self.failed: list[str] = []
+        self.broke = False                  # the program itself: no second attempt mends that
+        self.second: list[str] = []         # passed when asked again
+        self.asking_again = False
         self.total = 0
         self.workers: list[Worker] = []
 
-    def run(self, cases: list[Case]) -> None:
+    def run(self, cases: list[Case], again: bool = False) -> None:
+        """`again`: the few that fail are asked once more, alone."""
         self.total = len(cases)
         try:
             together = [c for c in cases if not c.declaration.alone]
             alone = [c for c in cases if c.declaration.alone]
             self._run_with(together, self.jobs)
             self._run_with(alone, 1)
+            if again and len(self.failed) <= AGAIN_MAX and not self.broke:
+                self.asking_again = True
+                self._run_with([c for c in cases if c.id in self.failed], 1)
         finally:
             for worker in self.workers:
                 if worker.case is not None:
@@ -188,7 +198,7 @@ class Runner:
         if answer:
             worker.case = None
             self._report(case.id, answer["ok"], answer["seconds"], answer["detail"],
-                         answer["logs"])
+                         answer["logs"], answer["broke"])
             return
         self.workers.remove(worker)
         worker.stop()
@@ -196,15 +206,20 @@ class Runner:
                      "the worker ended:\n" + worker.stderr.read_text(errors="replace")[-3000:], {})
 
     def _report(self, id_: str, ok: bool, seconds: float, detail: str,
-                logs: dict[str, str]) -> None:
-        done = self.passed + len(self.failed) + 1
+                logs: dict[str, str], broke: bool = True) -> None:
+        done = self.passed + len(self.failed) + (0 if self.asking_again else 1)
         print(f"{'ok  ' if ok else 'FAIL'}  {id_}  {seconds:.1f} s  ({done}/{self.total})",
               flush=True)
         if ok:
             self.passed += 1
+            if self.asking_again:
+                self.failed.remove(id_)
+                self.second.append(id_)
             return
-        self.failed.append(id_)
-        place = self.logs / re.sub(r"[^\w.,-]+", "_", id_)
+        if not self.asking_again:
+            self.failed.append(id_)
+        self.broke = self.broke or broke
+        place = self.logs / re.sub(r"[^\w.,-]+", "_", id_ + (" again" if self.asking_again else ""))
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         (place / "detail.txt").write_text(detail)
@@ -216,7 +231,7 @@ class Runner:
 
 
 def run_tests(target: str, cases: list[Case], jobs: int, logs: Path, *, anyway: bool = False,
-              keep: bool = False) -> int:
+              again: bool = False, keep: bool = False) -> int:
     """Runs the cases; gives the exit code of the program: 4 when there was nothing to run."""
     if target == "forebay":
         from .forebay import binary
@@ -235,7 +250,7 @@ def run_tests(target: str, cases: list[Case], jobs: int, logs: Path, *, anyway: 
     signal.signal(signal.SIGTERM, interrupt)
     try:
         Site(folder, target).prepare()
-        runner.run(cases)
+        runner.run(cases, again)
     except KeyboardInterrupt:
         interrupted = True
         print("interrupted")
@@ -243,6 +258,8 @@ def run_tests(target: str, cases: list[Case], jobs: int, logs: Path, *, anyway: 
         Child.end_all()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+    for id_ in runner.second:
+        print(f"failed, and passed when asked again: {id_}")
     for id_ in runner.failed:
         print(f"failed: {id_}")
     print(f"integration against {target}: {runner.passed} passed, {len(runner.failed)} failed "

@@ -44,7 +44,7 @@ def _run(site: Site, case: Case) -> dict[str, Any]:
     folder.chmod(0o755)
     lab = Lab(site, case.variant, folder)
     begun = time.monotonic()
-    detail, logs = "", {}
+    detail, logs, broke = "", {}, False
     try:
         if case.param is None:
             case.function(lab)
@@ -56,6 +56,10 @@ def _run(site: Site, case: Case) -> dict[str, Any]:
         logs = dict(lab.logs())
         if site.has_postgres:
             logs["postgres"] = _tail(site.postgres.log, 200)
+        try:
+            lab.check_target()
+        except Exception:                   # pylint: disable=broad-except
+            broke = True
     try:
         lab.clean()
         site.clean()
@@ -65,7 +69,7 @@ def _run(site: Site, case: Case) -> dict[str, Any]:
         Child.end_all()
     shutil.rmtree(folder, ignore_errors=True)
     return {"id": case.id, "ok": not detail, "seconds": time.monotonic() - begun,
-            "detail": detail, "logs": logs}
+            "detail": detail, "logs": logs, "broke": broke}
 
 
 def _tail(path: Path, lines: int) -> str:
