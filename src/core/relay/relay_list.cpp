@@ -73,7 +73,8 @@ std::string list_of(ClientStatements* statements, int version) {
   if (version >= 14) list.append(", p.generic_plans, p.custom_plans");
   list.append(" FROM (").append(values_of(statements));
   list.append(") AS n (o, name, server, statement, from_sql) LEFT JOIN");
-  list.append(" pg_catalog.pg_prepared_statements AS p ON p.name OPERATOR(pg_catalog.=) n.server)");
+  list.append(" pg_catalog.pg_prepared_statements AS p ON p.name OPERATOR(pg_catalog.=) n.server");
+  list.append(" ORDER BY n.o)");
   return list;
 }
 
