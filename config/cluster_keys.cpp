@@ -15,8 +15,14 @@ Keys<Config> cluster_keys() {
           "A primary that has not answered for longer gets no statements, and its connections are "
           "closed. Must be shorter than the time after which another server is promoted."),
       key(kSection, "failover_hold", Effect::at_once, &C::failover_hold, Time{},
-          "How long statements wait while the hosts of a database have no primary, whatever "
-          "query_wait_timeout is."),
+          "How long statements and logins wait while the hosts of a database have no primary, "
+          "whatever query_wait_timeout is."),
+      key(kSection, "failover_hold_statements", Effect::at_once, &C::failover_hold_statements,
+          Count{0, 1'000'000},
+          "So many wait for a primary at most, in all; what comes then is refused. 0 for no "
+          "limit."),
+      key(kSection, "failover_hold_bytes", Effect::at_once, &C::failover_hold_bytes, ByteRate{},
+          "What they take in memory at most, such as \"64MiB\". 0 for no limit."),
       key(kSection, "slow_start", Effect::at_once, &C::slow_start, Time{},
           "With split_reads: within this time the share of a replica that could not be read from "
           "grows to what it was, so that it can fill its caches; 0 for at once."),

@@ -117,6 +117,7 @@ constexpr CounterLine kCounters[] = {
      "max_statements"},
     {"statements_refused_total", kRefused, &core::Counters::refused_statement_rate, "limit",
      "max_statements_per_second"},
+    {"statements_refused_total", kRefused, &core::Counters::refused_hold, "limit", "failover_hold"},
     {"timeouts_total", kTimeouts, &core::Counters::statement_timeouts, "kind", "statement_timeout"},
     {"timeouts_total", kTimeouts, &core::Counters::transaction_timeouts, "kind",
      "transaction_timeout"},

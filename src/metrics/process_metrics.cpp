@@ -127,6 +127,11 @@ void add_limits(const core::Shared& shared, const core::Runtime* runtime, double
                limit->terms().max_statements);
   }
   if (runtime != nullptr) {
+    const auto& hold = shared.failover_hold;
+    limits.add("failover_hold_statements", "", hold.count(),
+               runtime->config.failover_hold_statements);
+    limits.add("failover_hold_bytes", "", static_cast<double>(hold.bytes()),
+               static_cast<double>(runtime->config.failover_hold_bytes.value()));
     add_client_limits(limits, shared.client_limits, runtime->config, *shared.tenant_orders.all());
   }
   limits.done(families);

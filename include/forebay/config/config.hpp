@@ -260,8 +260,10 @@ struct Config {
   milliseconds monitor_interval{100};        ///< how often hosts are asked; 0: never
   milliseconds primary_lease = seconds(2);   ///< writes need a word of the primary's so young
   milliseconds failover_hold = seconds(30);  ///< how long statements wait for a primary
-  milliseconds slow_start = seconds(10);     ///< until a replica that came back has its share
-  std::string zone;                          ///< where we are ourselves; empty: nobody says
+  std::uint32_t failover_hold_statements = 10'000;     ///< how many; 0: no limit
+  ByteSize failover_hold_bytes{256ULL * 1024 * 1024};  ///< and how much of them; 0: no limit
+  milliseconds slow_start = seconds(10);  ///< until a replica that came back has its share
+  std::string zone;                       ///< where we are ourselves; empty: nobody says
 
   // Operation.
   LogLevel log_level = LogLevel::info;

@@ -111,21 +111,32 @@ void ClientSession::on_lost(const std::string& reason) {
   if (phase_ != Phase::closed) close(reason);
 }
 
-// While there is no primary, it is failover_hold that counts: who has waited since then, for
-// whatever else, goes on waiting. A little longer, since it is told at a tick of the engine.
-bool ClientSession::held_for_primary(Instant since) {
-  constexpr std::chrono::seconds kTold{1};
-  if (pool_ == nullptr || !source().holds(engine_.now())) return false;
-  const Instant until = since + engine_.config().failover_hold + kTold;
-  if (engine_.now() >= until) return false;
-  engine_.timers().arm(timer_, until);
-  return true;
+void ClientSession::login_wait_over() {
+  if (hold_ > Hold::counted) return fatal(no_room_to_hold());
+  if (login_held_for_primary()) return;
+  Counters& counters = engine_.counters();
+  counters.waits_failed.add();
+  const milliseconds login = engine_.config().client_login_timeout;
+  if (without_primary()) {
+    counters.client_login_timeouts.add();
+    fatal(no_primary_to_log_in("client_login_timeout", login));
+    return;
+  }
+  const milliseconds wait = pool_->settings().query_wait_timeout;
+  const bool shorter = wait.count() > 0 && (login.count() == 0 || wait < login);
+  (shorter ? counters.query_wait_timeouts : counters.client_login_timeouts).add();
+  fatal({pg::sqlstate::kTooManyConnections,
+         shorter ? none_free_within("query_wait_timeout", wait)
+                 : none_free_within("client_login_timeout", login),
+         {},
+         kInUse});
 }
 
 void ClientSession::on_timer(void* self) {
   auto& session = *static_cast<ClientSession*>(self);
   switch (session.phase_) {
     case Phase::waiting:
+      if (session.hold_ > Hold::counted) return session.reject(session.no_room_to_hold());
       if (session.held_for_primary(session.waiting_since_)) return;
       session.engine_.counters().waits_failed.add();
       session.engine_.counters().query_wait_timeouts.add();
@@ -136,21 +147,9 @@ void ClientSession::on_timer(void* self) {
            {},
            kInUse});
       return;
-    case Phase::awaiting_server: {
-      session.engine_.counters().waits_failed.add();
-      const milliseconds wait = session.pool_->settings().query_wait_timeout;
-      const milliseconds login = session.engine_.config().client_login_timeout;
-      const bool shorter = wait.count() > 0 && (login.count() == 0 || wait < login);
-      (shorter ? session.engine_.counters().query_wait_timeouts
-               : session.engine_.counters().client_login_timeouts)
-          .add();
-      session.fatal({pg::sqlstate::kTooManyConnections,
-                     shorter ? none_free_within("query_wait_timeout", wait)
-                             : none_free_within("client_login_timeout", login),
-                     {},
-                     kInUse});
+    case Phase::awaiting_server:
+      session.login_wait_over();
       return;
-    }
     case Phase::held:
     case Phase::linked:
       if (session.throttle_ != nullptr && session.throttle_->held) {
@@ -170,6 +169,9 @@ void ClientSession::on_timer(void* self) {
     case Phase::closing:
       session.close("the client did not hang up");
       return;
+    case Phase::relayed_login:
+      if (session.login_goes_on()) return;
+      [[fallthrough]];
     default:
       session.engine_.counters().client_login_timeouts.add();
       session.note(Weight::warning, "login_timeout", "login took longer than client_login_timeout");
@@ -289,6 +291,7 @@ void ClientSession::close(std::string_view why) {
     engine_.shared().console_clients.fetch_sub(1, std::memory_order_relaxed);
   }
   leave_places();
+  leave_hold();
   stash_.clear(engine_.buffers());
   unsent_.clear(engine_.buffers());
   if (replicas_ != nullptr) replicas_->held.clear(engine_.buffers());

@@ -315,6 +315,7 @@ void ClientSession::relay_login() {
     return;
   }
   enter(Phase::relayed_login);
+  waiting_since_ = engine_.now();
   engine_.open_for(*this, true, dedicated);
 }
 
@@ -398,7 +399,9 @@ bool ClientSession::may_enter_without_password() const {
 
 void ClientSession::login_done() {
   link_ = nullptr;
-  if (phase_ == Phase::relayed_login) meet_server();
+  if (phase_ != Phase::relayed_login) return;
+  meet_server();
+  settle();
 }
 
 void ClientSession::login_link_ready(ServerLink& link) {
@@ -448,11 +451,12 @@ void ClientSession::meet_server() {
       return;
     }
   }
-  if (const auto refused = pool_->unavailable(engine_.now())) {
+  if (const auto refused = pool_->unavailable(engine_.now()); refused && !without_primary()) {
     fatal(*refused);
     return;
   }
   send_own();
+  waiting_since_ = engine_.now();
   if (ServerLink* link = engine_.acquire(*this)) {
     meet(*link);
     return;

@@ -203,6 +203,10 @@ void ClientSession::settle() {
     link_->watch();
   } else if (phase_ == Phase::idle && pool_->settings().client_idle_timeout.count() > 0) {
     arm(paced() ? milliseconds(0) : pool_->settings().client_idle_timeout);
+  } else if (hold_ != Hold::no && phase_ != Phase::closed) {
+    update_reading();
+    keep_hold();
+    return;
   }
   if (phase_ != Phase::closed) update_reading();
 }
@@ -463,6 +467,7 @@ void ClientSession::count_pins(Pins pins) {
 
 void ClientSession::take_link(ServerLink& link) {
   FB_ASSERT(wants_link());
+  if (hold_ != Hold::no) leave_hold();
   // Another may be checked for this client: this one was summoned in an earlier wait.
   if (link_ != nullptr && link_ != &link) link_->forget_client();
   link_ = nullptr;
@@ -504,6 +509,7 @@ void ClientSession::wait_failed(const Refused& reason) {
 }
 
 void ClientSession::stop_waiting() {
+  leave_hold();
   if (link_ != nullptr) {
     link_->forget_client();
     link_ = nullptr;

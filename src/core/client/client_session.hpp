@@ -102,6 +102,10 @@ class ClientSession final : public StreamEvents {
   void take_link(ServerLink& link);
   /// The link that it waited for will not come, but another may.
   void wait_again();
+  /// What it waits for is a primary.
+  void wait_is_hold() noexcept {
+    if (hold_ == Hold::no) hold_ = Hold::due;
+  }
   /// No server can be had.
   void wait_failed(const Refused& reason);
   /// A place of `limit` is its own. False: it does not wait for one.
@@ -173,6 +177,8 @@ class ClientSession final : public StreamEvents {
   void let_in_by_server(const LinkLogin& login);
   /// The server knows the client; what the link learned is in the pool.
   void login_done();
+  /// No server can be asked who it is. `again`: that may change.
+  void login_refused(const Refused& reason, bool again);
   /// A link for this client alone is ready.
   void login_link_ready(ServerLink& link);
 
@@ -208,6 +214,10 @@ class ClientSession final : public StreamEvents {
       return facts.replication != Replication::none;
     }
   };
+
+  /// Whether it counts in Shared::failover_hold: not, or from the end of the event on, or it does,
+  /// or there is no room for it.
+  enum class Hold : std::uint8_t { no, due, counted, too_many, too_large };
 
   void enter(Phase phase) noexcept;
 
@@ -282,7 +292,17 @@ class ClientSession final : public StreamEvents {
   void try_primary();
   bool survive_replica(ServerLink& link, const std::string& reason);
   bool wait_for_primary();
+
+  // While there is no primary.
+  [[nodiscard]] bool without_primary();
   [[nodiscard]] bool held_for_primary(Instant since);
+  [[nodiscard]] bool login_held_for_primary();
+  bool login_goes_on();
+  void keep_hold();
+  void leave_hold();
+  [[nodiscard]] Refused no_room_to_hold() const;
+  [[nodiscard]] Refused no_primary_to_log_in(const char* key, Duration limit) const;
+
   void leave_reader();
   void note_sent(std::size_t bytes);
   void note_unlinked();
@@ -329,6 +349,7 @@ class ClientSession final : public StreamEvents {
   void reject(const Refused& reason);
   void refuse_statement(const Refused& reason, Duration waited = {});
   void stop_waiting();
+  void login_wait_over();
   void update_reading();
   [[nodiscard]] bool suspendable() const noexcept;
   void settle();
@@ -372,6 +393,7 @@ class ClientSession final : public StreamEvents {
   std::array<char, 16> cancel_key_{};
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;
+  Hold hold_ = Hold::no;
   Pins counted_pins_ = 0;    ///< those of which the counters know
   std::uint8_t resent_ = 0;  ///< what it waits with, or has a link for, was sent so often before
   bool network_ = false;     ///< not through a Unix-domain socket

@@ -147,11 +147,13 @@ bool ClientSession::enter_limits() {
       return false;
     }
     throttle.ticket.session = key_;
-    switch (limit.enter(throttle.ticket, keeps_link)) {
+    const bool holds = without_primary();
+    switch (limit.enter(throttle.ticket, keeps_link, holds)) {
       case StatementLimit::Entered::yes:
         ++throttle.passed;
         break;
       case StatementLimit::Entered::waits:
+        if (holds) wait_is_hold();
         engine_.counters().held_statements.add();
         hold(kNever);
         return false;
@@ -198,7 +200,9 @@ void ClientSession::refuse_next(const StatementLimit& limit, bool rate) {
 void ClientSession::hold_over() {
   Throttle& throttle = *throttle_;
   FB_ASSERT(throttle.held);
-  if (throttle.refusal) {
+  if (hold_ > Hold::counted) {
+    reject_held(no_room_to_hold());
+  } else if (throttle.refusal) {
     reject_held(*std::exchange(throttle.refusal, std::nullopt));
   } else if (throttle.opens <= engine_.now()) {
     end_hold();
@@ -232,6 +236,7 @@ void ClientSession::end_hold() {
   timer_.cancel();
   if (phase_ == Phase::held) enter(Phase::idle);
   continue_input();
+  if (!wants_link()) leave_hold();
   settle();
 }
 
@@ -318,6 +323,7 @@ bool ClientSession::admit(const StatementLimit& limit) {
 
 void ClientSession::reject_held(const Refused& reason) {
   const Duration waited = engine_.now() - throttle_->since;
+  leave_hold();
   leave_limits();
   if (phase_ == Phase::held) enter(Phase::idle);
   refuse_statement(reason, waited);

@@ -20,6 +20,19 @@ constexpr milliseconds kLookAfter{1000};
 /// What a worker remembers of statements takes so much at most.
 constexpr std::size_t kFactsBytes = 16 * 1024 * 1024;
 
+// While there is no primary, who comes in is to wait for one: until then somebody has to watch. A
+// pool that is referred to is in use.
+std::vector<std::shared_ptr<Pool>> watching(const PoolDirectory& pools, Instant now,
+                                            Duration hold) {
+  std::vector<std::shared_ptr<Pool>> kept;
+  for (const auto& pool : pools.all()) {
+    const auto& cluster = pool->target().cluster;
+    if (cluster == nullptr || !pool->holds(now)) continue;
+    if (now - cluster->view()->unwritable_since < hold) kept.push_back(pool);
+  }
+  return kept;
+}
+
 sql::HashSeed hash_seed(Io& io) {
   sql::HashSeed seed;
   io.entropy({reinterpret_cast<char*>(&seed), sizeof seed});
@@ -157,6 +170,7 @@ void Engine::look_after_links() {
   pools_.clear();
   pools_version_ = 0;
   if (id_.value() == 0) {
+    const auto kept = watching(shared_.pools, now_, config().failover_hold);
     shared_.pools.drop_unused();
     if (lookups_ != nullptr) lookups_->look_after();
     if (shared_.consoles != nullptr) shared_.consoles->tick(now_);

@@ -112,6 +112,8 @@ class Engine final : public Driven {
   [[nodiscard]] std::vector<std::string>& rule_log() noexcept { return reader_.rule_log; }
   /// Opens a link for the login of a session (auth = "server") or for it alone (`dedicated`).
   void open_for(ClientSession& session, bool relayed, bool dedicated);
+  /// No server could be asked who it is: that is tried again soon.
+  void retry_login(ClientSession& session);
   /// A link that was opened for a relayed login has logged in, or failed.
   void leave_login(const std::shared_ptr<Pool>& pool);
   /// A link is free, clean and belongs to nobody: parked, given to the oldest waiter, or closed.
@@ -192,6 +194,7 @@ class Engine final : public Driven {
   struct LoginGate {
     std::uint32_t open = 0;
     std::deque<SessionKey> waiting;
+    Instant shut_until{};  ///< nobody is asked before
     [[nodiscard]] bool idle() const noexcept { return open == 0 && waiting.empty(); }
   };
 
@@ -251,6 +254,7 @@ class Engine final : public Driven {
   static void on_tick(void* self);
   void bury_lost(ServerLink& link);
   void start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate);
+  void look_soon();
 
   const WorkerId id_;
   Io& io_;

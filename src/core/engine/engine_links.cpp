@@ -8,6 +8,9 @@
 namespace forebay::core {
 namespace {
 
+/// Where no server could be asked who a client is, and it waits for a primary.
+constexpr std::chrono::milliseconds kRetryLogin{50};
+
 // Why nothing takes writes, where operators want it so; empty where they do not.
 std::string ordered_so(const Cluster& cluster, Instant now) {
   const auto view = cluster.view();
@@ -48,10 +51,8 @@ ServerLink* Engine::acquire(ClientSession& session) {
       return nullptr;
     case Pool::Acquired::Kind::wait:
       counters_.waits.add();
-      if (!waiting_) {
-        waiting_ = true;
-        timers_.arm(tick_timer_, now_ + std::chrono::milliseconds(100));
-      }
+      if (acquired.no_primary) session.wait_is_hold();
+      look_soon();
       open_links(pool.shared_from_this(), acquired.open);
       if (acquired.starved_by != nullptr) make_room(*acquired.starved_by, pool);
       return nullptr;
@@ -304,9 +305,22 @@ void Engine::open_for(ClientSession& session, bool relayed, bool dedicated) {
   if (gate.idle()) gates_.erase(session.pool());
 }
 
+// At one of the next ticks.
+void Engine::retry_login(ClientSession& session) {
+  LoginGate& gate = gates_[session.pool()];
+  gate.waiting.push_back(session.key());
+  gate.shut_until = now_ + kRetryLogin;
+  look_soon();
+}
+
+void Engine::look_soon() {
+  if (std::exchange(waiting_, true)) return;
+  timers_.arm(tick_timer_, now_ + std::chrono::milliseconds(100));
+}
+
 void Engine::start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate) {
-  if (!gate.waiting.empty() && pool->paused()) {
-    waiting_ = true;  // the tick sees that it goes on
+  if (!gate.waiting.empty() && (pool->paused() || now_ < gate.shut_until)) {
+    look_soon();  // the tick sees that it goes on
     return;
   }
   const std::uint32_t places = std::max(1u, config().max_connecting);

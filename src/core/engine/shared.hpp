@@ -8,6 +8,7 @@
 #include "core/console/console.hpp"
 #include "core/engine/client_limits.hpp"
 #include "core/engine/counters.hpp"
+#include "core/engine/failover_hold.hpp"
 #include "core/engine/journal.hpp"
 #include "core/engine/listener_names.hpp"
 #include "core/engine/statement_limit.hpp"
@@ -81,6 +82,7 @@ struct Shared {
   /// Clients beyond their start-up message, against max_client_conn.
   std::atomic<std::uint32_t> clients{0};
   ClientLimits client_limits;
+  FailoverHold failover_hold;
   LoginRates login_rates;
   ListenerNames listeners;
   TenantDirectory tenants;

@@ -62,7 +62,7 @@ Instant StatementLimit::move(std::size_t bytes, Instant now) {
   return bytes_until_;
 }
 
-StatementLimit::Entered StatementLimit::enter(Ticket& ticket, bool keeps_link) {
+StatementLimit::Entered StatementLimit::enter(Ticket& ticket, bool keeps_link, bool unbounded) {
   const std::lock_guard lock(mutex_);
   FB_ASSERT(!ticket.waiting);
   ticket.urgent = keeps_link;
@@ -77,7 +77,7 @@ StatementLimit::Entered StatementLimit::enter(Ticket& ticket, bool keeps_link) {
     ++running_;
     return Entered::yes;
   }
-  if (queue_.size() >= terms_.max_waiting_statements) return Entered::refused;
+  if (queue_.size() >= terms_.max_waiting_statements && !unbounded) return Entered::refused;
   ticket.waiting = true;
   queue_.push_back(ticket);
   return Entered::waits;

@@ -54,8 +54,9 @@ class StatementLimit {
   enum class Entered : std::uint8_t { yes, waits, refused };
   /// Takes a place, or one in the queue, oldest first. `keeps_link`: who asks has a link that those
   /// with places may be waiting for, so that it must not wait for them: it gets a place beyond the
-  /// limit if need be, which others then wait for.
-  Entered enter(Ticket& ticket, bool keeps_link = false);
+  /// limit if need be, which others then wait for. `unbounded`: whoever else waits is not the
+  /// reason why nothing goes on, and another limit says how many may wait.
+  Entered enter(Ticket& ticket, bool keeps_link = false, bool unbounded = false);
   /// Leaves the queue. False when a place has been given meanwhile: it is on its way.
   bool withdraw(Ticket& ticket);
   /// Gives a place back. Those that have places now, without having to ask.

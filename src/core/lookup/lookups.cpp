@@ -16,6 +16,8 @@ namespace {
 constexpr auto kRestAfter = std::chrono::seconds(60);
 /// After a failure, nobody tries again at once.
 constexpr auto kShutFor = std::chrono::seconds(1);
+/// While there is no primary, hosts that could not be asked are asked again.
+constexpr auto kAgainAfter = std::chrono::milliseconds(100);
 /// Names waiting at one desk. Clients that wait for more are refused.
 constexpr std::size_t kQuestionsMax = 1'000;
 /// Databases that are asked: with "*" and no auth_dbname, clients choose their names.
@@ -44,11 +46,11 @@ void LookupDesk::look_up(const std::string& user, SessionKey session) {
   const LookupKey key{place_, user};
   // It may have been answered since the client's worker looked.
   if (const auto known = engine_.shared().secrets.find(key, engine_.now())) {
-    tell({user, {session}}, *known);
+    tell({user, engine_.now(), {session}}, *known);
     return;
   }
   if (engine_.now() < shut_until_) {
-    tell({user, {session}}, {}, &shut_for_);
+    tell({user, engine_.now(), {session}}, {}, &shut_for_);
     return;
   }
   const auto same = std::find_if(asked_for_.begin(), asked_for_.end(),
@@ -59,10 +61,10 @@ void LookupDesk::look_up(const std::string& user, SessionKey session) {
   }
   if (asked_for_.size() >= kQuestionsMax) {
     const Refused busy = kBusy(place_.database);
-    tell({user, {session}}, {}, &busy);
+    tell({user, engine_.now(), {session}}, {}, &busy);
     return;
   }
-  asked_for_.push_back({user, {session}});
+  asked_for_.push_back({user, engine_.now(), {session}});
   if (asked_for_.size() == 1) go_on();
 }
 
@@ -79,13 +81,24 @@ bool LookupDesk::rests() const noexcept {
 
 void LookupDesk::go_on() {
   timer_.cancel();
+  holding_ = false;
   if (idle()) return;
   engine_.timers().arm(timer_, engine_.now() + engine_.config().server_connect_timeout);
+  if (connection_.logged_in() && leads_nowhere()) connection_.close();
   if (connection_.logged_in()) {
     ask();
   } else {
     connect();
   }
+}
+
+// To a host that does not answer: the primary that hangs, before its lease is over.
+bool LookupDesk::leads_nowhere() const {
+  const auto target = target_of(engine_.runtime(), place_.database);
+  const auto view = target ? view_of(*target) : nullptr;
+  if (view == nullptr || view->hosts.size() != target->hosts.size()) return false;
+  const routing::HostView& host = view->hosts[host_ % view->hosts.size()];
+  return !host.up || host.fenced;
 }
 
 void LookupDesk::connect() {
@@ -95,6 +108,19 @@ void LookupDesk::connect() {
     fail_all({pg::sqlstate::kUndefinedDatabase,
               "database \"" + place_.database + "\" (auth_dbname) is not configured"});
     return;
+  }
+  // Where one host is known to answer, no other is waited for.
+  const auto view = attempts_ == 0 ? view_of(*target) : nullptr;
+  if (view != nullptr && view->hosts.size() == target->hosts.size()) {
+    const auto up = std::ranges::find_if(view->hosts, [](const auto& host) {
+      return host.up && !host.fenced && !host.ordered(routing::Standing::banned);
+    });
+    const auto primary = view->writable(engine_.now());
+    if (primary) {
+      host_ = *primary;
+    } else if (up != view->hosts.end()) {
+      host_ = static_cast<std::size_t>(up - view->hosts.begin());
+    }
   }
   SideConnection::Target to;
   to.host = target->hosts[host_ % target->hosts.size()];
@@ -111,6 +137,7 @@ void LookupDesk::connect() {
 }
 
 void LookupDesk::on_logged_in() {
+  told_ = false;
   go_on();
 }
 
@@ -245,11 +272,55 @@ void LookupDesk::on_side_lost(const Refused& why) {
 
 void LookupDesk::on_timer(void* self) {
   auto* desk = static_cast<LookupDesk*>(self);
+  if (desk->holding_) return desk->go_on();
   desk->connection_.close();
   desk->on_side_lost({pg::sqlstate::kConnectionFailure, "no answer within server_connect_timeout"});
 }
 
+std::shared_ptr<const routing::ClusterView> LookupDesk::view_of(const PoolTarget& target) const {
+  if (target.hosts.size() < 2) return nullptr;
+  auto view = engine_.shared().pools.cluster_of(target.hosts)->view();
+  return view->watched ? view : nullptr;
+}
+
+Refused LookupDesk::no_connection() const {
+  return {pg::sqlstate::kCannotConnectNow,
+          "passwords cannot be looked up at present: auth_query has no connection to database \"" +
+              place_.database + "\"",
+          {},
+          "Forebay's log says why."};
+}
+
+// While there is no primary, who comes in waits for as long as a statement would: for
+// failover_hold. False: nobody does.
+bool LookupDesk::hold(const Refused& trouble) {
+  const auto target = target_of(engine_.runtime(), place_.database);
+  const auto view = target ? view_of(*target) : nullptr;
+  if (view == nullptr || view->writable(engine_.now())) return false;
+  const Instant since = engine_.now() - engine_.config().failover_hold;
+  const Refused why = no_connection();
+  for (const Question& question : std::exchange(asked_for_, {})) {
+    if (question.came <= since) {
+      tell(question, {}, &why);
+    } else {
+      asked_for_.push_back(question);
+    }
+  }
+  if (idle()) return false;
+  if (!std::exchange(told_, true)) {
+    note("auth_query: no connection as auth_user to database \"" + place_.database +
+             "\", and no server is a primary: clients wait, for failover_hold at most: " +
+             trouble.message,
+         trouble.sqlstate);
+  }
+  attempts_ = 0;
+  holding_ = true;
+  engine_.timers().arm(timer_, engine_.now() + kAgainAfter);
+  return true;
+}
+
 void LookupDesk::fail_all(const Refused& why) {
+  if (hold(why)) return;
   timer_.cancel();
   attempts_ = 0;
   engine_.counters().auth_lookups_failed.add();
@@ -263,12 +334,7 @@ void LookupDesk::fail_all(const Refused& why) {
     return;
   }
   shut_until_ = engine_.now() + kShutFor;
-  shut_for_ = {pg::sqlstate::kCannotConnectNow,
-               "passwords cannot be looked up at present: auth_query has no connection to "
-               "database \"" +
-                   place_.database + "\"",
-               {},
-               "Forebay's log says why."};
+  shut_for_ = no_connection();
   for (const Question& question : waiting) tell(question, {}, &shut_for_);
 }
 

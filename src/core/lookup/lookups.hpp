@@ -8,6 +8,7 @@
 
 #include "core/engine/timer_wheel.hpp"
 #include "core/lookup/secret_cache.hpp"
+#include "core/pool/pool.hpp"
 #include "core/pool/ticket.hpp"
 #include "core/refused.hpp"
 #include "core/server/side_connection.hpp"
@@ -35,6 +36,7 @@ class LookupDesk final : private SideConnection::Owner {
  private:
   struct Question {
     std::string user;
+    Instant came{};
     std::vector<SessionKey> sessions;
   };
 
@@ -49,6 +51,10 @@ class LookupDesk final : private SideConnection::Owner {
   void store(std::shared_ptr<const auth::UserSecrets> secrets);
   void tell(const Question& question, const SecretCache::Answer& answer,
             const Refused* refused = nullptr);
+  [[nodiscard]] std::shared_ptr<const routing::ClusterView> view_of(const PoolTarget& target) const;
+  [[nodiscard]] bool leads_nowhere() const;
+  [[nodiscard]] Refused no_connection() const;
+  bool hold(const Refused& trouble);
   void fail_all(const Refused& why);
   void note(std::string text, std::string_view sqlstate = {});
   static void on_timer(void* self);
@@ -58,10 +64,12 @@ class LookupDesk final : private SideConnection::Owner {
   SideConnection connection_{engine_, *this};
   Timer timer_{&LookupDesk::on_timer, this};
   std::deque<Question> asked_for_;  ///< the first is being asked
+  bool told_ = false;               ///< the log, that it does
   Instant last_used_{};
   Instant asked_{};
   std::size_t host_ = 0;
   std::size_t attempts_ = 0;  ///< to connect, since the last answer
+  bool holding_ = false;      ///< no host can be asked, nor is one the primary: it is tried again
   Instant shut_until_{};      ///< nothing is asked before: it failed only just
   Refused shut_for_;
 

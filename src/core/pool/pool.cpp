@@ -117,7 +117,8 @@ std::uint32_t Pool::excess_locked(const ServerLink& link) const {
 Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
   const std::lock_guard lock(mutex_);
   Acquired acquired;
-  if (waiters_.empty() && !paused_ && has_primary(now)) {
+  acquired.no_primary = !paused_ && !has_primary(now);
+  if (waiters_.empty() && !paused_ && !acquired.no_primary) {
     if (ParkedList* list = choose(ticket.session.worker)) {
       Parking& parking = list->front();
       acquired.home = parking.home;

@@ -162,7 +162,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     Kind kind = Kind::wait;
     ServerLink* link = nullptr;
     WorkerId home;
-    std::uint32_t open = 0;  ///< the caller must begin to open so many links
+    std::uint32_t open = 0;   ///< the caller must begin to open so many links
+    bool no_primary = false;  ///< for wait: the hosts have none
     /// A limit that other pools share forbids to open: one of their parked links may go.
     std::shared_ptr<Quota> starved_by;
   };

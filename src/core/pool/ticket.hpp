@@ -23,6 +23,7 @@ struct Ticket {
   using Hook = boost::intrusive::list_member_hook<>;
 
   SessionKey session;
+  std::uint32_t held_bytes = 0;  ///< the session's own: what it has in Shared::failover_hold
   Instant since{};
   bool waiting = false;      ///< in the queue; false: never was, or a link is on its way
   bool urgent = false;       ///< for a StatementLimit: its place may be beyond the limit

@@ -403,6 +403,7 @@ void ServerLink::open_failed(Refused reason, bool lasting) {
   const bool reserved = std::exchange(opening_->reserved, false);
   const bool clients_own =
       relayed_ && (opening_->client_asked || reason.sqlstate.starts_with("28"));
+  const bool again = !lasting && !clients_own;
   const std::shared_ptr<Pool> pool = pool_;
   Engine& engine = *engine_;
   close();
@@ -413,7 +414,7 @@ void ServerLink::open_failed(Refused reason, bool lasting) {
                 reason);
     engine.feed_starved(*pool);
   }
-  if (client != nullptr) client->fatal(reason);
+  if (client != nullptr) client->login_refused(reason, again);
 }
 
 }  // namespace forebay::core

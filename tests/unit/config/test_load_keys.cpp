@@ -108,6 +108,8 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.monitor_interval", R"("15ms")"},
     {"pool.primary_lease", R"("16s")"},
     {"pool.failover_hold", R"("17s")"},
+    {"pool.failover_hold_statements", "171"},
+    {"pool.failover_hold_bytes", R"("172KiB")"},
     {"pool.slow_start", R"("18s")"},
     {"pool.zone", R"("a")"},
     {"tenants.max_tenant_client_connections", "40"},
@@ -323,6 +325,8 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.monitor_interval = std::chrono::milliseconds(15);
   expected.primary_lease = seconds(16);
   expected.failover_hold = seconds(17);
+  expected.failover_hold_statements = 171;
+  expected.failover_hold_bytes = ByteSize(172 * 1024);
   expected.slow_start = seconds(18);
   expected.zone = "a";
   expected.audit = {"/var/log/audit.log", false, false, false, {"payments"}};

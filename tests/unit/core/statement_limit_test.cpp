@@ -46,6 +46,17 @@ TEST_F(StatementLimits, without_a_burst_a_second_has_its_statements) {
   EXPECT_EQ(limit_.begin(now_), after(500));
 }
 
+TEST_F(StatementLimits, more_may_wait_where_another_limit_says_how_many) {
+  set({.max_statements = 1, .max_waiting_statements = 0});
+  EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
+  EXPECT_EQ(limit_.enter(tickets_[1]), Entered::refused);
+  EXPECT_EQ(limit_.enter(tickets_[1], false, true), Entered::waits);
+  EXPECT_EQ(limit_.enter(tickets_[2], false, true), Entered::waits);
+  EXPECT_EQ(limit_.enter(tickets_[3]), Entered::refused);
+  EXPECT_THAT(limit_.leave(), testing::ElementsAre(tickets_[1].session));
+  EXPECT_THAT(limit_.leave(), testing::ElementsAre(tickets_[2].session));
+}
+
 TEST_F(StatementLimits, nobody_begins_while_it_is_paused) {
   set({.max_statements = 1, .max_waiting_statements = 1});
   EXPECT_EQ(limit_.enter(tickets_[0]), Entered::yes);
