@@ -35,6 +35,8 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.read_consistency, said.read_consistency);
   overrule(settings.read_wait_timeout, said.read_wait_timeout);
   overrule(settings.max_replica_lag, said.max_replica_lag);
+  overrule(settings.max_replica_lag_bytes, said.max_replica_lag_bytes);
+  overrule(settings.min_read_replicas, said.min_read_replicas);
   overrule(settings.resend_reads, said.resend_reads);
   overrule(settings.reserve_pool_size, said.reserve_pool_size);
   overrule(settings.reserve_pool_timeout, said.reserve_pool_timeout);

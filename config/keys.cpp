@@ -94,8 +94,16 @@ Keys<PoolOverrides> replica_keys() {
                "of it, before the primary does it; 0, and the primary does it at once."),
       pool_key("max_replica_lag", Effect::new_clients, &O::max_replica_lag, &S::max_replica_lag,
                Time{},
-               "With split_reads: a replica that may be further behind is not read from; 0 for no "
-               "limit."),
+               "With split_reads: a replica that may be further behind is not read from, until it "
+               "is at half of that; 0 for no limit."),
+      pool_key("max_replica_lag_bytes", Effect::new_clients, &O::max_replica_lag_bytes,
+               &S::max_replica_lag_bytes, ByteRate{},
+               "The same by what it has not replayed of the primary's log, such as \"64MiB\"."),
+      pool_key("min_read_replicas", Effect::new_clients, &O::min_read_replicas,
+               &S::min_read_replicas, Count{0, 1000},
+               "So many replicas, the least late ones, are read from however far behind they are, "
+               "so that not all reads fall upon the primary. What a session must see it sees: "
+               "read_consistency is not touched."),
   };
 }
 

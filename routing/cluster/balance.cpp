@@ -93,6 +93,33 @@ Instant lag_ends(const ClusterView& view, Instant now) noexcept {
   return ends;
 }
 
+Late lateness(const HostView& host, const LagLimits& limits, Instant ends, bool was) noexcept {
+  const int share = was ? 2 : 1;
+  const Duration time = limits.time / share;
+  if (limits.time > Duration::zero() && host.lag(ends) > time) return Late::time;
+  if (limits.bytes > 0 && (!host.bytes_behind || *host.bytes_behind > limits.bytes / share)) {
+    return Late::bytes;
+  }
+  return Late::no;
+}
+
+void LagFloor::add(Late late, Duration lag) noexcept {
+  if (late == Late::no) {
+    ++in_time_;
+    return;
+  }
+  const auto at = std::upper_bound(late_.begin(), late_.begin() + count_, lag);
+  if (at == late_.end()) return;
+  count_ = std::min(count_ + 1, kMost);
+  std::move_backward(at, late_.begin() + count_ - 1, late_.begin() + count_);
+  *at = lag;
+}
+
+std::optional<Duration> LagFloor::kept() const noexcept {
+  if (in_time_ >= least_ || count_ == 0) return std::nullopt;
+  return late_[std::min<std::size_t>(least_ - in_time_, count_) - 1];
+}
+
 std::size_t choose(std::span<const Candidate> candidates, std::uint64_t turn) {
   const bool all_zero = std::all_of(candidates.begin(), candidates.end(),
                                     [](const Candidate& one) { return one.weight == 0; });

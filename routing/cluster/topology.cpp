@@ -240,6 +240,9 @@ void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const
   view.sampled = sample.asked;
   if (sample.role == Role::replica && sample.timeline == history_timeline_) {
     view.complete_until = history_.complete_until(sample.lsn);
+    if (const auto newest = history_.newest()) {
+      view.bytes_behind = *newest > sample.lsn ? *newest - sample.lsn : 0;
+    }
   }
   if (fault != Why::nothing) return;
   if (sample.role == Role::primary) {
@@ -326,7 +329,10 @@ void Topology::judge_primaries(Instant now, ClusterView& view) {
   if (!tie) return;
   // Nobody knows whose positions a replica's are to be compared with.
   history_.clear();
-  for (HostView& host : view.hosts) host.complete_until.reset();
+  for (HostView& host : view.hosts) {
+    host.complete_until.reset();
+    host.bytes_behind.reset();
+  }
 }
 
 ClusterView Topology::judge(Instant now) {

@@ -45,6 +45,8 @@ constexpr Column kRoutes[] = {{"database"},
                               {"in_flight", Type::int8},
                               {"lag_ms", Type::int8},
                               {"max_lag_ms", Type::int8},
+                              {"behind_bytes", Type::int8},
+                              {"max_behind_bytes", Type::int8},
                               {"consistency"},
                               {"functions"},
                               {"reads"}};
@@ -120,6 +122,11 @@ Rows replication(const View& view) {
       });
 }
 
+std::string word_of(const core::ReaderFacts& reader) {
+  if (!reader.refusal.empty()) return "no: " + reader.refusal;
+  return reader.kept ? "yes: too far behind, but one of min_read_replicas" : "yes";
+}
+
 Rows routes(const View& view) {
   Rows rows;
   for (const auto& pool : view.shared.pools.all()) {
@@ -131,9 +138,10 @@ Rows routes(const View& view) {
            reader.weight, reader.in_flight,
            reader.lag ? Value(duration_cast<milliseconds>(*reader.lag).count()) : Value::none(),
            settings.max_replica_lag.count(),
+           reader.bytes_behind ? Value(*reader.bytes_behind) : Value::none(),
+           settings.max_replica_lag_bytes.value(),
            std::string(config::to_string(settings.read_consistency)),
-           functions == nullptr ? "built-in" : "pg_proc",
-           reader.refusal.empty() ? "yes" : "no: " + reader.refusal});
+           functions == nullptr ? "built-in" : "pg_proc", word_of(reader)});
     }
   }
   return rows;

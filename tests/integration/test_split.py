@@ -509,6 +509,66 @@ def replicas_that_lag(lab: Lab) -> None:
         wait_until(lambda: asked() == set(replicas), "both are read from again")
 
 
+@test(targets=FOREBAY, within=90, heavy=True)
+def replicas_that_lag_in_bytes(lab: Lab) -> None:
+    """Who has too much to replay is not read from; but min_read_replicas are, though never for what
+    a session must see."""
+    both = pair(lab)
+    second = lab.replica_of(both.primary)
+    ports = {both.replica.port: both.replica, second.port: second}
+    servers = [both.primary.address, both.replica.address, second.address]
+
+    def start(**options: Any) -> Target:
+        return lab.target(servers=servers, options={
+            "split_reads": True, "read_consistency": "none", "max_replica_lag": "0",
+            "max_replica_lag_bytes": "1MiB", "monitor_interval": "50ms", "stats_users": "app",
+            **options})
+    strict, floor = start(), start(min_read_replicas=1)
+    session = start(min_read_replicas=2, read_consistency="session")
+
+    def asked(client: Client) -> set[int]:
+        return {at(client) for _ in range(10)}
+
+    def write(kilobytes: int) -> None:
+        both.primary.rows(f"select pg_logical_emit_message(false, 'x', repeat('x', 1024)) "
+                          f"from generate_series(1, {kilobytes})", "app")
+
+    def said(target: Target, host: Postgres) -> tuple[str, str]:
+        with target.connect(database="forebay") as console:
+            row, = (row for row in console.rows("SHOW ROUTES")
+                    if row[0] == "app" and row[2] == f"127.0.0.1:{host.port}")
+            route, = (row for row in console.rows(f"EXPLAIN ROUTE FOR app {WHERE}")
+                      if row[0] == f"host 127.0.0.1:{host.port}")
+            return str(row[-1]), str(route[1])
+
+    with strict.connect() as one, floor.connect() as two, session.connect() as three:
+        for client in (one, two, three):
+            wait_until(lambda client=client: asked(client) == set(ports), "both are read from")
+        slow, late = (ports[port] for port in sorted(ports))
+        slow.value("select pg_wal_replay_pause()")
+        write(1500)
+        wait_until(lambda: asked(one) == {late.port}, "only the other one is read from")
+        wait_until(lambda: asked(two) == {late.port}, "that is enough")
+        for text in said(strict, slow):
+            assert "it is more than max_replica_lag_bytes = 1MiB behind" in text, text
+        late.value("select pg_wal_replay_pause()")
+        write(1500)
+        wait_until(lambda: asked(one) == {both.primary.port}, "the primary is read from")
+        wait_until(lambda: len(asked(two)) == 1 and asked(two) < set(ports), "one of them is kept")
+        kept = ports[asked(two).pop()]
+        for text in said(floor, kept):
+            assert "one of min_read_replicas" in text, text
+        assert asked(three) == set(ports)
+        three.run("insert into t values (70)")
+        assert asked(three) == {both.primary.port}
+        assert three.value("select count(*) from t where id = 70") == "1"
+        slow.value("select pg_wal_replay_resume()")
+        wait_until(lambda: asked(one) == {slow.port}, "who has caught up is read from again")
+        late.value("select pg_wal_replay_resume()")
+        for client in (one, two, three):
+            wait_until(lambda client=client: asked(client) == set(ports), "all is as before")
+
+
 def rows_of_the_replica(both: Pair, got: list[m.Message]) -> int:
     """How many there are: the first ones, each once."""
     numbers = [int(message.columns()[0] or 0) for message in m.only(got, b"D")]

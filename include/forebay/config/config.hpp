@@ -97,6 +97,8 @@ struct PoolOverrides {
   std::optional<ReadConsistency> read_consistency;
   std::optional<milliseconds> read_wait_timeout;
   std::optional<milliseconds> max_replica_lag;
+  std::optional<ByteSize> max_replica_lag_bytes;
+  std::optional<std::uint32_t> min_read_replicas;
   std::optional<bool> resend_reads;
   std::optional<std::uint32_t> reserve_pool_size;
   std::optional<milliseconds> reserve_pool_timeout;
@@ -131,6 +133,8 @@ struct PoolSettings {
   ReadConsistency read_consistency = ReadConsistency::session;
   milliseconds read_wait_timeout{0};  ///< for a replica to have what a read must show
   milliseconds max_replica_lag = seconds(10);
+  ByteSize max_replica_lag_bytes;       ///< of the log; 0: no limit
+  std::uint32_t min_read_replicas = 0;  ///< so many may be read from, however late
   bool resend_reads = true;             ///< when a server is lost before it began to answer
   std::uint32_t reserve_pool_size = 0;  ///< beyond pool_size, for who has waited long
   milliseconds reserve_pool_timeout = seconds(5);

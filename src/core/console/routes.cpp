@@ -6,6 +6,7 @@
 #include "core/engine/engine.hpp"
 #include "core/pool/reader_choice.hpp"
 #include "core/relay/statement_text.hpp"
+#include "forebay/config/units.hpp"
 #include "forebay/routing/cluster/balance.hpp"
 
 namespace forebay::core {
@@ -18,6 +19,10 @@ using std::chrono::milliseconds;
 std::string in_ms(Duration duration) {
   return std::to_string(duration_cast<milliseconds>(duration).count()) + " ms";
 }
+
+/// Behind "may be read from".
+constexpr const char* kKept = ", though too far behind: it is one of min_read_replicas";
+const std::string kNotYet = "it was too far behind, and is read from again below half of that: ";
 
 std::string_view words_of(Access access) {
   switch (access) {
@@ -38,7 +43,16 @@ std::string describe(const ReaderFacts& reader) {
   text += ", weight " + std::to_string(reader.weight) + ", in flight " +
           std::to_string(reader.in_flight);
   if (reader.lag) text += ", lag at most " + in_ms(*reader.lag);
-  return text + (reader.refusal.empty() ? ": may be read from" : ": no, " + reader.refusal);
+  if (reader.bytes_behind) text += ", " + std::to_string(*reader.bytes_behind) + " bytes behind";
+  if (!reader.refusal.empty()) return text + ": no, " + reader.refusal;
+  return text + ": may be read from" + (reader.kept ? kKept : "");
+}
+
+std::string beyond_bytes(const routing::HostView& host, routing::Lsn max) {
+  const std::string limit = "max_replica_lag_bytes = " + config::format_size(config::ByteSize(max));
+  if (!host.bytes_behind) return "how far it is behind is not known, and may be more than " + limit;
+  if (*host.bytes_behind > max) return "it is more than " + limit + " behind";
+  return kNotYet + config::format_size(config::ByteSize(max / 2));
 }
 
 std::string describe(const KnownFunctions::Functions* functions) {
@@ -85,7 +99,9 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
   const auto view = cluster->view();
   const bool watched = view->watched && view->hosts.size() == readers.size();
   const Instant ends = routing::lag_ends(*view, now);
-  const Wanted wanted{pool.settings().max_replica_lag, {}, ends};
+  const routing::LagLimits limits{pool.settings().max_replica_lag,
+                                  pool.settings().max_replica_lag_bytes.value()};
+  const Wanted wanted = watched ? wanted_of(pool, *view, {}, now) : Wanted{};
   for (std::size_t i = 0; i < readers.size(); ++i) {
     ReaderFacts& facts = all.emplace_back();
     facts.host = cluster->hosts()[i];
@@ -98,14 +114,22 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
     }
     const routing::HostView& host = view->hosts[i];
     facts.role = routing::to_string(host.role);
+    const routing::Late late = lateness_of(*readers[i], host, wanted);
     if (host.complete_until) facts.lag = host.lag(ends);
-    switch (wanted.refuses(host)) {
+    facts.bytes_behind = host.bytes_behind;
+    facts.kept = late != routing::Late::no && host.may_read() && wanted.keeps(host);
+    switch (wanted.refuses(host, late)) {
       case NoRead::host:
         facts.refusal = explain(host, host.no_reads, now);
         break;
       case NoRead::lag:
         facts.refusal = (facts.lag ? "its lag is" : "its lag is not known, and may be") +
-                        std::string(" more than max_replica_lag = ") + in_ms(wanted.max_lag);
+                        std::string(" more than max_replica_lag = ") + in_ms(limits.time);
+        if (facts.lag && *facts.lag <= limits.time)
+          facts.refusal = kNotYet + in_ms(limits.time / 2);
+        break;
+      case NoRead::lag_bytes:
+        facts.refusal = beyond_bytes(host, limits.bytes);
         break;
       default:
         if (readers[i]->shunned_until() > now) facts.refusal = "the last login there failed";

@@ -23,6 +23,8 @@ struct ReaderFacts {
   std::uint32_t weight = 1;
   std::uint32_t in_flight = 0;
   std::optional<Duration> lag;
+  std::optional<std::uint64_t> bytes_behind;
+  bool kept = false;    ///< although it is too far behind
   std::string refusal;  ///< why it gets no reads; empty: it may
 };
 /// For a session that has not written.

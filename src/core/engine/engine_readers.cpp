@@ -19,6 +19,32 @@ unsigned rank_of(const Pool& reader, const routing::HostView& host) noexcept {
   return reader.target().read_near && !full ? 1 : 0;
 }
 
+routing::Late lateness_of(Pool& reader, const routing::HostView& host, const Wanted& wanted) {
+  if (!host.may_read()) return routing::Late::no;
+  const bool was = reader.late();
+  const routing::Late late = routing::lateness(host, wanted.limits, wanted.lag_ends, was);
+  if (was != (late != routing::Late::no)) reader.note_late(!was);
+  return late;
+}
+
+Wanted wanted_of(const Pool& primary, const routing::ClusterView& view, Visible visible,
+                 Instant now) {
+  const config::PoolSettings& settings = primary.settings();
+  Wanted wanted{{settings.max_replica_lag, settings.max_replica_lag_bytes.value()},
+                visible,
+                routing::lag_ends(view, now)};
+  if (settings.min_read_replicas == 0) return wanted;
+  routing::LagFloor floor(settings.min_read_replicas);
+  for (std::size_t i = 0; i < view.hosts.size(); ++i) {
+    Pool& reader = *primary.readers()[i];
+    const routing::HostView& host = view.hosts[i];
+    if (!host.may_read() || reader.shunned_until() > now) continue;
+    floor.add(lateness_of(reader, host, wanted), host.lag(wanted.lag_ends));
+  }
+  wanted.kept = floor.kept();
+  return wanted;
+}
+
 std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool& behind) {
   const auto& readers = primary.readers();
   const auto& cluster = primary.target().cluster;
@@ -26,22 +52,23 @@ std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool
   const routing::ClusterView& view = clusters_[cluster.get()].look(*cluster);
   // While nobody watches the hosts, nobody knows what replicas have.
   if (!view.watched || view.hosts.size() != readers.size()) return nullptr;
-  const Wanted wanted{primary.settings().max_replica_lag, visible, routing::lag_ends(view, now_)};
+  const Wanted wanted = wanted_of(primary, view, visible, now_);
   std::array<routing::Candidate, kCandidatesMax> candidates;
   std::size_t count = 0;
   unsigned best = 0;  // only those that come first
   for (std::size_t host = 0; host < readers.size() && count < candidates.size(); ++host) {
-    const Pool& reader = *readers[host];
+    Pool& reader = *readers[host];
     if (reader.shunned_until() > now_) continue;
-    const NoRead refusal = wanted.refuses(view.hosts[host]);
+    const routing::HostView& known = view.hosts[host];
+    const NoRead refusal = wanted.refuses(known, lateness_of(reader, known, wanted));
     // Without a primary nothing more will be known of what they have.
     behind = behind || (refusal == NoRead::own_writes && view.primary);
     if (refusal != NoRead::nothing) continue;
-    const unsigned rank = rank_of(reader, view.hosts[host]);
+    const unsigned rank = rank_of(reader, known);
     if (rank < best) continue;
     if (rank > std::exchange(best, rank)) count = 0;
-    const std::uint32_t share = routing::share(
-        reader.target().read_weight, view.hosts[host].reads_again_since, config().slow_start, now_);
+    const std::uint32_t share = routing::share(reader.target().read_weight, known.reads_again_since,
+                                               config().slow_start, now_);
     candidates[count++] = {host, share, reader.in_flight(), reader.latency().at(now_),
                            reader.latency().average()};
   }

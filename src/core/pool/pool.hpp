@@ -283,6 +283,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Of a reader: how long its host takes. Any thread, no lock.
   [[nodiscard]] routing::Latency& latency() noexcept { return latency_; }
   [[nodiscard]] const routing::Latency& latency() const noexcept { return latency_; }
+  /// Of a reader: its host was beyond a limit of lag when it was last looked at. Any thread, no
+  /// lock.
+  [[nodiscard]] bool late() const noexcept { return late_.load(std::memory_order_relaxed); }
+  void note_late(bool late) noexcept { late_.store(late, std::memory_order_relaxed); }
   /// Until when it is of no use, after a login that failed. Any thread, no lock.
   [[nodiscard]] Instant shunned_until() const noexcept {
     return shunned_until_.load(std::memory_order_relaxed);
@@ -393,6 +397,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::weak_ptr<Pool> primary_;  ///< of a reader
   std::atomic<std::uint32_t> in_flight_{0};
   routing::Latency latency_;
+  std::atomic<bool> late_{false};
   std::atomic<bool> sequences_asked_{false};
   std::atomic<Instant> shunned_until_{Instant{}};
   std::atomic<Instant> wanted_empty_until_{Instant{}};

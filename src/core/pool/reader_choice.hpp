@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "forebay/base/time.hpp"
+#include "forebay/routing/cluster/balance.hpp"
 #include "forebay/routing/cluster/topology.hpp"
 
 namespace forebay::core {
@@ -12,6 +14,7 @@ enum class NoRead : std::uint8_t {
   nothing,     ///< it may
   host,        ///< as HostView::no_reads says
   lag,         ///< it may be more than max_replica_lag behind
+  lag_bytes,   ///< likewise, max_replica_lag_bytes
   own_writes,  ///< it is not known to have what the read must see
 };
 
@@ -23,20 +26,35 @@ struct Visible {
 
 /// What must be true of a replica that serves a read.
 struct Wanted {
-  Duration max_lag;  ///< zero: no limit
+  routing::LagLimits limits;
   Visible visible;
   Instant lag_ends;  ///< as routing::lag_ends() says
+  /// Replicas that are too late serve it all the same up to this lag; see routing::LagFloor.
+  std::optional<Duration> kept = {};
 
-  [[nodiscard]] NoRead refuses(const routing::HostView& host) const {
+  /// `late`: as routing::lateness() says of it.
+  [[nodiscard]] NoRead refuses(const routing::HostView& host, routing::Late late) const {
     if (!host.may_read()) return NoRead::host;
-    if (max_lag > Duration::zero() && host.lag(lag_ends) > max_lag) return NoRead::lag;
+    if (late != routing::Late::no && !keeps(host)) {
+      return late == routing::Late::time ? NoRead::lag : NoRead::lag_bytes;
+    }
     const Instant since = visible.since;
     const bool has_all = since == kNever || (host.complete_until && *host.complete_until >= since);
     return has_all && host.lsn >= visible.lsn ? NoRead::nothing : NoRead::own_writes;
   }
+  [[nodiscard]] bool keeps(const routing::HostView& host) const {
+    return kept && host.lag(lag_ends) <= *kept;
+  }
 };
 
 class Pool;
+
+/// What `primary` says of it, and which of its late replicas are kept. `view` has as many hosts as
+/// it has readers.
+[[nodiscard]] Wanted wanted_of(const Pool& primary, const routing::ClusterView& view,
+                               Visible visible, Instant now);
+/// How late a reader's host is. It is remembered there, for what counts next.
+routing::Late lateness_of(Pool& reader, const routing::HostView& host, const Wanted& wanted);
 
 /// Which replicas come first, whatever their weight: those that an operator prefers (2), those in
 /// our own zone that have a connection free (1), the others.

@@ -89,6 +89,8 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.read_consistency", R"("none")"},
     {"pool.read_wait_timeout", R"("21ms")"},
     {"pool.max_replica_lag", R"("19s")"},
+    {"pool.max_replica_lag_bytes", R"("191MiB")"},
+    {"pool.min_read_replicas", "192"},
     {"pool.resend_reads", "false"},
     {"pool.on_session_state", R"("warn")"},
     {"pool.shared_listen", "true"},
@@ -159,6 +161,8 @@ PoolOverrides other_pool() {
                         ReadConsistency::none,
                         milliseconds(21),
                         seconds(19),
+                        ByteSize(191 * 1024 * 1024),
+                        192,
                         false};
   pool.reserve_pool_size = 23;
   pool.reserve_pool_timeout = seconds(24);
@@ -355,7 +359,7 @@ const std::string kTimeouts =
     "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
 const std::string kReplicas =
     "split_reads = true\nread_consistency = \"none\"\nread_wait_timeout = \"22ms\"\n"
-    "max_replica_lag = \"9s\"\n"
+    "max_replica_lag = \"9s\"\nmax_replica_lag_bytes = \"9MiB\"\nmin_read_replicas = 1\n"
     "resend_reads = false\non_session_state = \"error\"\n"
     "shared_listen = true\n";
 const std::string kStatementLimits =
@@ -384,9 +388,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   environment.files["/p"] = "hunter2\n";
   environment.variables["P"] = "hunter2";
   const std::string common =
-      "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nweights = [3, 0]\nzones = [\"a\", "
-      "\"b\"]\nauth = \"md5\"\ndbname "
-      "= \"a\"\n"
+      "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nweights = [3, 0]\n"
+      "zones = [\"a\", \"b\"]\nauth = \"md5\"\ndbname = \"a\"\n"
       "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
       "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
       "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
@@ -394,8 +397,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
       "max_db_connections = 6\nmax_db_client_connections = 9\nmax_pool_client_connections = 8\n"
       "allow_from = [\"10.0.0.0/8\"]\n"
       "deny_from = [\"::1\"]\nauth_user = \"asker\"\nauth_query = \"SELECT $1\"\n"
-      "auth_dbname = \"app\"\nmonitor_user = "
-      "\"m\"\nmonitor_password = \"seen\"\n";
+      "auth_dbname = \"app\"\nmonitor_user = \"m\"\nmonitor_password = \"seen\"\n";
   Database expected;
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
   expected.weights = {3, 0};
@@ -421,6 +423,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    ReadConsistency::none,
                    milliseconds(22),
                    seconds(9),
+                   ByteSize(9 * 1024 * 1024),
+                   1,
                    false,
                    3,
                    seconds(10),
@@ -479,6 +483,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    ReadConsistency::none,
                    milliseconds(22),
                    seconds(9),
+                   ByteSize(9 * 1024 * 1024),
+                   1,
                    false,
                    3,
                    seconds(10),

@@ -49,6 +49,54 @@ TEST(Balance, ReadsSpreadByWeight) {
   }
 }
 
+HostView behind(std::optional<Duration> lag, std::optional<Lsn> bytes) {
+  HostView host;
+  host.no_reads = Why::nothing;
+  if (lag) host.complete_until = Instant{std::chrono::seconds(100)} - *lag;
+  host.bytes_behind = bytes;
+  return host;
+}
+
+TEST(Balance, ReplicasThatAreLate) {
+  using namespace std::chrono_literals;
+  const auto late = [](const HostView& host, const LagLimits& limits, bool was = false) {
+    return lateness(host, limits, Instant{100s}, was);
+  };
+  const LagLimits time{10s, 0};
+  EXPECT_EQ(late(behind(10s, 0), time), Late::no);
+  EXPECT_EQ(late(behind(11s, 0), time), Late::time);
+  EXPECT_EQ(late(behind(std::nullopt, 0), time), Late::time) << "not known";
+  // Who was late comes back at half of the limit.
+  EXPECT_EQ(late(behind(6s, 0), time, true), Late::time);
+  EXPECT_EQ(late(behind(5s, 0), time, true), Late::no);
+  const LagLimits bytes{0s, 1000};
+  EXPECT_EQ(late(behind(50s, 1000), bytes), Late::no);
+  EXPECT_EQ(late(behind(0s, 1001), bytes), Late::bytes);
+  EXPECT_EQ(late(behind(0s, std::nullopt), bytes), Late::bytes) << "not known";
+  EXPECT_EQ(late(behind(0s, 501), bytes, true), Late::bytes);
+  EXPECT_EQ(late(behind(0s, 500), bytes, true), Late::no);
+  EXPECT_EQ(late(behind(std::nullopt, std::nullopt), {}), Late::no) << "no limit";
+}
+
+TEST(Balance, SoManyReplicasAreReadFromHoweverLate) {
+  using namespace std::chrono_literals;
+  const auto kept = [](std::uint32_t least, const std::vector<std::pair<Late, Duration>>& hosts) {
+    LagFloor floor(least);
+    for (const auto& [late, lag] : hosts) floor.add(late, lag);
+    return floor.kept();
+  };
+  EXPECT_EQ(kept(1, {}), std::nullopt);
+  EXPECT_EQ(kept(0, {{Late::time, 9s}}), std::nullopt);
+  EXPECT_EQ(kept(1, {{Late::time, 9s}, {Late::no, 1s}}), std::nullopt) << "there is one in time";
+  EXPECT_EQ(kept(2, {{Late::time, 9s}, {Late::no, 1s}, {Late::bytes, 3s}}), 3s);
+  EXPECT_EQ(kept(2, {{Late::time, 9s}, {Late::time, 7s}, {Late::time, 8s}}), 8s);
+  EXPECT_EQ(kept(5, {{Late::time, 9s}, {Late::time, Duration::max()}}), Duration::max());
+  std::vector<std::pair<Late, Duration>> many;
+  for (int i = 100; i > 0; --i) many.emplace_back(Late::time, std::chrono::seconds(i));
+  EXPECT_EQ(kept(3, many), 3s);
+  EXPECT_EQ(kept(50, many), 16s) << "so many of them are told apart";
+}
+
 // Of two replicas the one that is back has a share that grows as time goes by.
 TEST(Balance, WhoIsBackBeginsSlowly) {
   using namespace std::chrono_literals;

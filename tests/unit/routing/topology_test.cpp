@@ -395,6 +395,37 @@ TEST(Topology, AReplicaMustHaveCommitsThatWereNotWrittenYet) {
   EXPECT_EQ(complete_until(static_cast<Lsn>(1500)), kStart);
 }
 
+TEST(Topology, KnowsHowManyBytesAReplicaIsBehind) {
+  Topology topology(3, kLease);
+  HostSample primary{.asked = kStart, .role = Role::primary, .system_identifier = 7, .timeline = 1};
+  primary.lsn = 5000;
+  primary.insert_lsn = 6000;
+  HostSample replica{.asked = kStart, .role = Role::replica, .system_identifier = 7, .timeline = 1};
+  replica.lsn = 1000;
+  topology.answered(1, replica);
+  EXPECT_EQ(topology.judge(kStart).hosts[1].bytes_behind, std::nullopt) << "behind whom?";
+  topology.answered(0, primary);
+  replica.lsn = 7000;
+  topology.answered(2, replica);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(view.hosts[0].bytes_behind, std::nullopt);
+  EXPECT_EQ(view.hosts[1].bytes_behind, static_cast<Lsn>(5000));
+  EXPECT_EQ(view.hosts[2].bytes_behind, static_cast<Lsn>(0)) << "asked later than the primary";
+  // Without a primary it stays what it was when that was last heard.
+  topology.failed(0, "refused");
+  replica.asked = kStart + 10s;
+  replica.lsn = 5500;
+  topology.answered(1, replica);
+  view = topology.judge(kStart + 10s);
+  EXPECT_FALSE(view.primary);
+  EXPECT_EQ(view.hosts[1].bytes_behind, static_cast<Lsn>(500));
+  // Positions of two timelines cannot be compared.
+  primary.asked = kStart + 11s;
+  primary.timeline = 2;
+  topology.answered(2, primary);
+  EXPECT_EQ(topology.judge(kStart + 11s).hosts[1].bytes_behind, std::nullopt);
+}
+
 // ---- Patroni's word ----
 
 std::shared_ptr<const PatroniWord> word(std::optional<std::size_t> leader, Instant until) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -53,6 +54,36 @@ inline constexpr std::uint32_t kWholeShare = 100;
 /// not answer, the moment at which it was last heard. Nothing is written that they could lack, and
 /// reads go on.
 [[nodiscard]] Instant lag_ends(const ClusterView& view, Instant now) noexcept;
+
+/// How far replicas may be behind that are read from; zero: no limit.
+struct LagLimits {
+  Duration time{};
+  Lsn bytes = 0;
+};
+/// Which limit a replica is beyond.
+enum class Late : std::uint8_t { no, time, bytes };
+/// Of one that `was` too late half of a limit is what counts: else it would come and go. `ends`: as
+/// lag_ends() says.
+[[nodiscard]] Late lateness(const HostView& host, const LagLimits& limits, Instant ends,
+                            bool was) noexcept;
+
+/// How many replicas are read from however late they are, so that not all reads fall upon the
+/// primary. Of those that are too late it is the least late ones that fill up the number.
+class LagFloor {
+ public:
+  explicit LagFloor(std::uint32_t least) noexcept : least_(least) {}
+  /// One that could be read from, and how late it is.
+  void add(Late late, Duration lag) noexcept;
+  /// Who is too late is read from all the same with a lag of so much at most; nothing: nobody is.
+  [[nodiscard]] std::optional<Duration> kept() const noexcept;
+
+ private:
+  static constexpr std::size_t kMost = 16;
+  std::uint32_t least_;
+  std::uint32_t in_time_ = 0;
+  std::array<Duration, kMost> late_{};  ///< the least first
+  std::size_t count_ = 0;
+};
 
 /// Power of two choices by weight: of two hosts, drawn so that over many turns each comes as often
 /// as its weight says, the one that has less to do for its weight; what a slow host has to do

@@ -76,6 +76,9 @@ struct HostView {
   /// Of a replica: every commit that the primary acknowledged before this moment can be seen here.
   /// `now` minus it is the lag's upper bound. Nothing: not known.
   std::optional<Instant> complete_until;
+  /// Likewise: so many bytes of the log are not replayed here that the primary was known to have
+  /// written when what stands here was judged.
+  std::optional<Lsn> bytes_behind = {};
   /// It may be read from again since then; nothing while it always could be.
   std::optional<Instant> reads_again_since = {};
   std::string error = {};  ///< what the last failed question came to
@@ -125,6 +128,10 @@ class LsnHistory {
   void add(Instant asked, Lsn lsn);
   /// The last moment whose position has been replayed: what was committed before it is visible.
   [[nodiscard]] std::optional<Instant> complete_until(Lsn replayed) const noexcept;
+  /// Where it was last; nothing: not known.
+  [[nodiscard]] std::optional<Lsn> newest() const noexcept {
+    return entries_.empty() ? std::nullopt : std::optional(entries_.back().lsn);
+  }
   void clear() noexcept { entries_.clear(); }
 
  private:
