@@ -35,7 +35,8 @@ Result<void> check_audit_log(const std::string& file) {
   return failure("[audit] file: cannot write to \"" + file + "\"");
 }
 
-std::uint64_t write_audit_log(core::Shared& shared, const std::string& file) {
+std::uint64_t write_audit_log(core::Shared& shared, const std::string& file,
+                              std::uint64_t& failures) {
   std::vector<core::AuditRecord> records;
   std::uint64_t lost = 0;
   for (core::Measures& measures : shared.measures) lost += measures.audit.take(records);
@@ -45,6 +46,7 @@ std::uint64_t write_audit_log(core::Shared& shared, const std::string& file) {
   for (const core::AuditRecord& record : records) lines += metrics::audit_json(record) + '\n';
   if (lost > 0) lines += "{\"lost\":" + std::to_string(lost) + "}\n";
   if (append_lines(file, lines)) return lost;
+  ++failures;
   shared.journal.note({.weight = core::Weight::error,
                        .event = "audit_log",
                        .text = "cannot write to the audit log \"" + file +

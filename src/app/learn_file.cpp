@@ -142,6 +142,7 @@ void LearnFile::write(const core::TenantLearnings& learnings,
     failed_ = false;
     return;
   }
+  ++failures_;
   if (std::exchange(failed_, true)) return;
   journal.note({.weight = core::Weight::error,
                 .event = "learn_file",

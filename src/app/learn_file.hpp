@@ -27,9 +27,12 @@ class LearnFile {
  public:
   void write(const core::TenantLearnings& learnings, const config::TenantSettings& settings,
              core::Journal& journal);
+  /// Times that it could not be written.
+  [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
 
  private:
   std::uint64_t written_ = 0;  ///< TenantLearnings::changes() that are in it
+  std::uint64_t failures_ = 0;
   bool begun_ = false;
   bool failed_ = false;  ///< and said so
 };

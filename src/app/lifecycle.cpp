@@ -187,8 +187,16 @@ Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoin
 }
 
 metrics::Process Lifecycle::process() const {
-  return {FOREBAY_VERSION,  runtime_.get(),      started_,
-          journal_->lost(), lost_audit_records_, lost_slow_statements_};
+  return {.version = FOREBAY_VERSION,
+          .runtime = runtime_.get(),
+          .started = started_,
+          .lost_log_lines = journal_->lost(),
+          .lost_audit_records = lost_audit_records_,
+          .lost_slow_statements = lost_slow_statements_,
+          .write_errors = {{"log", journal_->failures()},
+                           {"audit_log", audit_log_errors_},
+                           {"slow_query_log", slow_log_errors_},
+                           {"learn_file", learn_file_.failures()}}};
 }
 
 // ---------------------------------------------------------------- what the operator is told
@@ -362,10 +370,10 @@ void Lifecycle::wait_for_clients() {
 
 void Lifecycle::write_records() {
   if (!config_.slow_query_log.empty()) {
-    lost_slow_statements_ += write_slow_log(*shared_, config_.slow_query_log);
+    lost_slow_statements_ += write_slow_log(*shared_, config_.slow_query_log, slow_log_errors_);
   }
   if (!config_.audit.file.empty()) {
-    lost_audit_records_ += write_audit_log(*shared_, config_.audit.file);
+    lost_audit_records_ += write_audit_log(*shared_, config_.audit.file, audit_log_errors_);
   }
   if (!config_.tenants.learn_file.empty() && !taken_over_) {
     learn_file_.write(shared_->learning, config_.tenants, shared_->journal);

@@ -134,6 +134,8 @@ class Lifecycle final : private core::Control {
   boost::asio::steady_timer records_timer_{control_};
   std::uint64_t lost_audit_records_ = 0;
   std::uint64_t lost_slow_statements_ = 0;
+  std::uint64_t audit_log_errors_ = 0;
+  std::uint64_t slow_log_errors_ = 0;
   LearnFile learn_file_;
   boost::asio::steady_timer names_timer_{control_};
   boost::asio::steady_timer workers_timer_{control_};

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <utility>
 
 namespace forebay::app {
@@ -184,6 +185,11 @@ Result<std::shared_ptr<const LogJournal::Output>> LogJournal::open_output(
 void LogJournal::use(std::shared_ptr<const Output> output) {
   log_connections_.store(output->connections, std::memory_order_relaxed);
   level_.store(output->level, std::memory_order_relaxed);
+  output->logger->set_error_handler([failures = failures_](const std::string& why) {
+    if (failures->fetch_add(1) == 0) {
+      std::fprintf(stderr, "forebay: cannot write to the log: %s\n", why.c_str());
+    }
+  });
   spdlog::drop("forebay");
   spdlog::register_logger(output->logger);  // so that it is flushed from time to time
   const std::lock_guard lock(mutex_);

@@ -33,11 +33,15 @@ class LogJournal final : public core::Journal {
   void flush();
   /// Lines lost since the start.
   [[nodiscard]] std::size_t lost() const;
+  /// Times that something could not be written, since the start.
+  [[nodiscard]] std::uint64_t failures() const { return failures_->load(); }
 
  private:
   LogJournal() = default;
   [[nodiscard]] std::shared_ptr<const Output> output() const;
 
+  std::shared_ptr<std::atomic<std::uint64_t>> failures_ =
+      std::make_shared<std::atomic<std::uint64_t>>(0);  ///< also counted by the thread that writes
   mutable std::mutex mutex_;
   std::shared_ptr<const Output> output_;
   std::atomic<bool> log_connections_{true};

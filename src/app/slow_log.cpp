@@ -9,7 +9,8 @@
 
 namespace forebay::app {
 
-std::uint64_t write_slow_log(core::Shared& shared, const std::string& file) {
+std::uint64_t write_slow_log(core::Shared& shared, const std::string& file,
+                             std::uint64_t& failures) {
   std::vector<core::SlowSample> samples;
   std::uint64_t lost = 0;
   for (core::Measures& measures : shared.measures) lost += measures.slow.take_unwritten(samples);
@@ -18,6 +19,7 @@ std::uint64_t write_slow_log(core::Shared& shared, const std::string& file) {
   for (const core::SlowSample& sample : samples) lines += metrics::sample_json(sample) + '\n';
   if (lost > 0) lines += "{\"lost\":" + std::to_string(lost) + "}\n";
   if (append_lines(file, lines)) return lost;
+  ++failures;
   shared.journal.note({.weight = core::Weight::error,
                        .event = "slow_query_log",
                        .text = "cannot write to slow_query_log \"" + file + "\": " +

@@ -176,6 +176,14 @@ void add_process(const core::Shared& shared, const Process& process,
   families.push_back(single("slow_statements_lost_total",
                             "Slow statements that are not in slow_query_log.", Type::Counter,
                             static_cast<double>(process.lost_slow_statements)));
+  MetricFamily failed = family("write_errors_total",
+                               "Times that a file could not be written: log, audit_log, "
+                               "slow_query_log or learn_file.",
+                               Type::Counter);
+  for (const auto& [file, count] : process.write_errors) {
+    add(failed, static_cast<double>(count), {{"file", file}});
+  }
+  families.push_back(std::move(failed));
   add_limits(shared, process.runtime, descriptors, descriptors_max, families);
   MetricFamily expiry = family("certificate_expiry_timestamp_seconds",
                                "When a certificate of ours expires.", Type::Gauge);

@@ -287,3 +287,24 @@ def a_silent_client_holds_its_copy_up(lab: Lab) -> None:
         client.run("rollback")
     wait, server, transfer = blame(observed.scrape())
     assert transfer >= 0.3 and transfer > wait and transfer > server, (wait, server, transfer)
+
+
+# Files.
+
+@test(targets=FOREBAY)
+def what_cannot_be_written_is_counted(lab: Lab) -> None:
+    """A full disk: nobody is held up, and the metrics say which file it is."""
+    observed = Observed(lab, options={"log_file": "/dev/full", "slow_query_log": "/dev/full",
+                                      "slow_query_threshold": "1ms"}, audit={"file": "/dev/full"})
+    assert observed.scrape().sum("write_errors_total", file="audit_log") == 0
+    with observed.target.connect() as client:
+        client.run("select pg_sleep(0.01)")
+        client.run("create temporary table t (a int)")
+        for file in ("log", "slow_query_log", "audit_log"):
+            wait_until(lambda: observed.scrape().sum("write_errors_total", file=file) > 0,
+                       f"{file} cannot be written")
+        client.run("select 1")
+    seen = observed.scrape()
+    assert seen.sum("slow_statements_lost_total") >= 1, seen.text
+    assert seen.sum("audit_records_lost_total") >= 1, seen.text
+    assert seen.sum("write_errors_total", file="learn_file") == 0, seen.text
