@@ -20,7 +20,7 @@ struct Process {
   std::uint64_t lost_log_lines = 0;
   std::uint64_t lost_audit_records = 0;
   std::uint64_t lost_slow_statements = 0;
-  std::vector<std::pair<std::string, std::uint64_t>> write_errors = {};        ///< by file
+  std::vector<std::pair<std::string, std::uint64_t>> write_errors = {};  ///< by file
 };
 
 /// Prometheus' text format, or OpenMetrics, which has exemplars.
