@@ -129,16 +129,21 @@ class Checker {
                         "refused; set certificate_pattern or another pattern, or list "
                         "users in [tenants.users]");
     }
+    for (const auto& [tenant, place] : tenants.places) {
+      if (config_.databases.contains(place) || reading_.refused("databases", place)) continue;
+      tenants_error("places",
+                    "tenant " + quoted(tenant) + ": there is no [databases." + place + "]; add it");
+    }
     if (tenants.firewall != FirewallMode::off) check_firewall(tenants);
   }
 
   /// It has to see each statement, and the one that a Bind is for.
   void check_firewall(const TenantSettings& tenants) {
-    if (tenants.tables.empty() && tenants.report_tables.empty()) {
-      tenants_error("firewall", "it has no tables; set tables = [\"*\"], or list them");
+    if (tenants.tables.empty() && tenants.report_tables.empty() && !tenants.tables_with_column) {
+      tenants_error("firewall", "it has no tables; set tables_with_column = true, or list them");
     }
     for (const auto& [name, database] : config_.databases) {
-      if (!tenants.serve(name)) continue;
+      if (!tenants.may_be_in(name)) continue;
       if (config_.pool_settings(database, nullptr).pool_mode == PoolMode::session) {
         tenants_error("firewall", "database " + quoted(name) +
                                       " has pool_mode \"session\"; the firewall needs "

@@ -10,6 +10,13 @@ bool TenantSettings::serve(std::string_view database) const {
   return std::any_of(databases.begin(), databases.end(),
                      [&](const std::string& name) { return name == "*" || name == database; });
 }
+
+bool TenantSettings::may_be_in(std::string_view database) const {
+  return serve(database) || std::any_of(places.begin(), places.end(), [&](const auto& place) {
+           return place.second == database;
+         });
+}
+
 namespace {
 
 template <class T>
@@ -23,6 +30,7 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.min_pool_size, said.min_pool_size);
   overrule(settings.server_round_robin, said.server_round_robin);
   overrule(settings.query_wait_timeout, said.query_wait_timeout);
+  overrule(settings.query_wait_notify, said.query_wait_notify);
   overrule(settings.server_idle_timeout, said.server_idle_timeout);
   overrule(settings.server_lifetime, said.server_lifetime);
   overrule(settings.statement_timeout, said.statement_timeout);

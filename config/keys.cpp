@@ -129,6 +129,11 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
       pool_key("query_wait_timeout", Effect::at_once, &O::query_wait_timeout,
                &S::query_wait_timeout, Time{},
                "How long a client waits for a server connection before it gets an error."),
+      pool_key(
+          "query_wait_notify", Effect::at_once, &O::query_wait_notify, &S::query_wait_notify,
+          Time{},
+          "After so long a NOTICE tells a client, once for each statement, that it waits for a "
+          "server connection. 0: it is not told."),
       pool_key("server_idle_timeout", Effect::at_once, &O::server_idle_timeout,
                &S::server_idle_timeout, Time{}, "A server connection idle for longer is closed."),
       pool_key("server_lifetime", Effect::new_servers, &O::server_lifetime, &S::server_lifetime,

@@ -42,6 +42,9 @@ Keys<TenantSettings> tenant_keys() {
           "A start-up parameter, also in options=-c, by which a client says itself whose it is, "
           "such as \"forebay.tenant\"; \"\" for none. Only for clients that are trusted with all "
           "tenants' data."),
+      key("", "places", Effect::at_once, &T::places, TextByName{},
+          "Tenants that go to another entry of [databases] than they name, such as {acme = "
+          "\"app_2\"}; also as [tenants.places]. A reload moves them between transactions."),
       key("", "column", Effect::at_once, &T::column, PostgresName{"tenant_id"},
           "The column that says whose a row is."),
       key("", "column_type", Effect::new_clients, &T::column_type, Choice<TenantType>{kTenantTypes},
@@ -57,11 +60,17 @@ Keys<TenantSettings> tenant_keys() {
           "one, \"*\" for all but PostgreSQL's own (pg_...) and shared_tables. Where a table is "
           "not listed by its name, joins and sub-selects must say whose column it is "
           "(o.tenant_id)."),
+      key("", "tables_with_column", Effect::at_once, &T::tables_with_column, Flag{},
+          "Besides, whatever the catalog of the tenants' database says has the column, and views "
+          "of "
+          "that; what is newer than what is known of it, and everything while nothing is known, as "
+          "by \"*\". Not shared_tables."),
       key("", "report_tables", Effect::at_once, &T::report_tables, Texts{"[\"orders\"]"},
           "Those of which violations are only reported. A name without schema in a statement is "
           "only that of an entry without schema."),
       key("", "shared_tables", Effect::at_once, &T::shared_tables, Texts{"[\"countries\"]"},
-          "With \"*\": tables without the column, which all tenants may use; \"public.countries\" "
+          "With \"*\" or tables_with_column: tables without the column, which all tenants may use; "
+          "\"public.countries\" "
           "only where statements say so, since search_path may find another one."),
       key("", "learn", Effect::new_clients, &T::learn, Texts{"[\"acme\"]"},
           "Tenants of which learn_file tells what they do, or \"*\": what all do, together. Costs "

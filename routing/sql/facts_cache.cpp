@@ -59,10 +59,17 @@ void FactsCache::clear() noexcept {
   bytes_ = slots_.size() * sizeof(Slot);
 }
 
-void FactsCache::set_policy(std::shared_ptr<const tenant::Policy> policy) {
-  if (policy == policy_) return;
-  policy_ = std::move(policy);
-  clear();
+void FactsCache::change_policy(const std::shared_ptr<const tenant::Policy>& policy) {
+  policy_ = policy;
+  policy_mark_ = 0;
+  if (policy == nullptr) return;
+  std::erase_if(marks_, [](const Marked& each) { return each.policy.expired(); });
+  for (const Marked& each : marks_) {
+    if (each.policy.lock() == policy) policy_mark_ = each.mark;
+  }
+  if (policy_mark_ != 0) return;
+  policy_mark_ = ++last_mark_;
+  marks_.push_back({policy, policy_mark_});
 }
 
 const Facts& FactsCache::facts(Bytes text, StandardStrings standard, Shape& shape) {
@@ -73,7 +80,7 @@ const Facts& FactsCache::facts(Bytes text, StandardStrings standard, Shape& shap
     if (facts == nullptr) facts = understand(text, standard, shape);
     return *facts;
   }
-  if (Entry* entry = find(shape.hash(), shape.key(), false)) {
+  if (Entry* entry = find(marked(shape.hash()), shape.key(), false)) {
     counters_.hits.add();
     return *entry->facts;
   }
@@ -82,7 +89,7 @@ const Facts& FactsCache::facts(Bytes text, StandardStrings standard, Shape& shap
 
 const Facts& FactsCache::parsed(Bytes text, StandardStrings standard, const Shape& shape) {
   // Only texts that were rejected are kept as texts.
-  const Hash128 hash = hash_of(text, {seed_.second, seed_.first});
+  const Hash128 hash = marked(hash_of(text, {seed_.second, seed_.first}));
   if (Entry* entry = find(hash, {}, true)) {
     counters_.hits.add();
     return *entry->facts;
@@ -90,7 +97,7 @@ const Facts& FactsCache::parsed(Bytes text, StandardStrings standard, const Shap
   counters_.misses.add();
   last_ = understand(text, standard, shape, policy_.get());
   if (last_->known) {
-    add(shape.hash(), shape.key(), false, last_);
+    add(marked(shape.hash()), shape.key(), false, last_);
   } else {
     counters_.rejected.add();
     add(hash, {}, true, last_);

@@ -10,7 +10,7 @@ const Facts& RecentTexts::facts(Bytes text, StandardStrings standard) {
     places_ = std::make_unique<Place[]>(kPlaces);
     epoch_ = cache_.epoch();
   }
-  const Hash128 hash = hash_of(text, cache_.seed());
+  const Hash128 hash = cache_.marked(hash_of(text, cache_.seed()));
   Place& place = places_[hash.low % kPlaces];
   if (place.facts != nullptr && place.hash == hash && place.standard == standard &&
       place.text == text) {

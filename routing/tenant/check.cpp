@@ -400,7 +400,13 @@ std::optional<Violation> check_text(const Policy& policy, Bytes tenant, Bytes te
     return unknown;
   }
   const Verdict& verdict = *facts.verdict;
-  if (verdict.refused.mode != Mode::off) return violation(verdict.refused);
+  if (verdict.refused.mode != Mode::off) {
+    Violation refused = violation(verdict.refused);
+    if (policy.tables_with_column && policy.catalog == nullptr && !verdict.refused.table.empty()) {
+      refused.message += "; which tables have the column is not known now, so each may";
+    }
+    return refused;
+  }
   Values values(policy, tenant, text, standard, shape, parameters);
   std::optional<Violation> reported;
   for (const Place& place : verdict.places) {

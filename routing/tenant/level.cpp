@@ -151,8 +151,7 @@ Judge::Range Judge::relation(RangeVar* range, Level& level) {
   Leaf leaf;
   leaf.table = bytes_or_empty(range->relname);
   leaf.mode = mode_of(range, level.names);
-  leaf.listed = is_named(policy_.tables, bytes_or_empty(range->schemaname), leaf.table) ||
-                is_named(policy_.report_tables, bytes_or_empty(range->schemaname), leaf.table);
+  leaf.listed = policy_.lists(bytes_or_empty(range->schemaname), leaf.table);
   if (range->alias != nullptr) {
     leaf.name = bytes_or_empty(range->alias->aliasname);
     if (range->alias->colnames != nullptr && leaf.mode != Mode::off) {

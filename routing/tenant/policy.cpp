@@ -61,6 +61,7 @@ Policy policy_of(const config::TenantSettings& settings) {
   policy.tables = settings.tables;
   policy.report_tables = settings.report_tables;
   policy.shared_tables = settings.shared_tables;
+  policy.tables_with_column = settings.tables_with_column;
   policy.setting = settings.setting;
   policy.claim_key = settings.claim_key;
   return policy;
@@ -101,7 +102,19 @@ Mode Policy::mode_of(Bytes schema, Bytes table) const {
       !is_certainly_named(shared_tables, schema, table)) {
     return firewall;
   }
+  if (tables_with_column && !is_catalog(schema, table) &&
+      !is_certainly_named(shared_tables, schema, table)) {
+    // What is newer than what is known may have the column, too.
+    if (catalog == nullptr) return firewall;
+    const CatalogTables::Known known = catalog->find(schema, table);
+    if (!known.there || known.shows) return firewall;
+  }
   return is_named(report_tables, schema, table) ? Mode::report : Mode::off;
+}
+
+bool Policy::lists(Bytes schema, Bytes table) const {
+  return is_named(tables, schema, table) || is_named(report_tables, schema, table) ||
+         (tables_with_column && catalog != nullptr && catalog->find(schema, table).every_column);
 }
 
 std::size_t Verdict::bytes() const noexcept {

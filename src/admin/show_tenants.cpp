@@ -2,8 +2,13 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "admin/show.hpp"
+#include "core/pool/pool.hpp"
 
 // SHOW TENANTS: who they are, what they have, what they did and were refused. Times are
 // microseconds, as in SHOW STATS. SHOW TENANTS EXTENDED: the limits of each, too; 0 is none.
@@ -60,6 +65,51 @@ Rows tenant_orders(const View& view) {
     add(orders.ban, "ban", {});
     add(orders.pause, "pause", {});
     add(orders.limit, "limit", config::show_limits(orders.limits));
+  }
+  return rows;
+}
+
+constexpr Column kTables[] = {{"database"}, {"schema"}, {"table"}, {"mode"}, {"why"}};
+
+std::string_view name_of(tenant::Mode mode) {
+  return mode == tenant::Mode::enforce  ? "enforce"
+         : mode == tenant::Mode::report ? "report"
+                                        : "off";
+}
+
+/// What the firewall covers: by its name in the configuration, or since the catalog says so.
+Rows tenant_tables(const View& view) {
+  using Shows = tenant::CatalogTables::Shows;
+  Rows rows;
+  std::set<std::string> databases;
+  tenant::Policy policy = tenant::policy_of(view.config.tenants);
+  if (view.config.tenants.databases.empty()) return rows;
+  for (const std::vector<std::string>* names : {&policy.tables, &policy.report_tables}) {
+    for (const std::string& name : *names) {
+      const std::size_t dot = name.find('.');
+      const bool any = dot == std::string::npos;
+      const tenant::Mode mode = names == &policy.tables ? policy.firewall : tenant::Mode::report;
+      rows.push_back({"", any ? "" : name.substr(0, dot), any ? name : name.substr(dot + 1),
+                      name_of(policy.firewall == tenant::Mode::off ? policy.firewall : mode),
+                      "listed"});
+    }
+  }
+  if (!policy.tables_with_column) return rows;
+  for (const auto& pool : view.shared.pools.all()) {
+    const std::string& database = pool->key().database;
+    if (!pool->target().tenant_tables || !databases.insert(database).second) continue;
+    core::CatalogEpoch& catalog = pool->catalog();
+    policy.catalog = catalog.tables.fresh(catalog.now()) ? catalog.tables.get() : nullptr;
+    if (policy.catalog == nullptr) {
+      rows.push_back({database, "", "", name_of(policy.firewall), "not known now: each table"});
+      continue;
+    }
+    for (const auto& relation : policy.catalog->relations()) {
+      if (relation.shows == Shows::nothing) continue;
+      rows.push_back({database, relation.schema, relation.name,
+                      name_of(policy.mode_of(relation.schema, relation.name)),
+                      relation.shows == Shows::column ? "has the column" : "shows tenants' rows"});
+    }
   }
   return rows;
 }
@@ -138,7 +188,8 @@ std::vector<ShowLine> show_tenants() {
   constexpr bool kAsks = true;
   return {{"TENANTS", kTenants, tenants, kAsks},
           {"TENANTS EXTENDED", kExtended, tenants_extended, kAsks},
-          {"TENANT ORDERS", kOrders, tenant_orders}};
+          {"TENANT ORDERS", kOrders, tenant_orders},
+          {"TENANT TABLES", kTables, tenant_tables}};
 }
 
 }  // namespace forebay::admin

@@ -205,3 +205,24 @@ def timeouts_of_clients_that_vanish(lab: Lab) -> None:
             assert client.value("select 1") == "1"
         except ServerError as error:
             raise AssertionError("a late cancel request hit somebody else") from error
+
+
+@test(modes=("transaction", "statement"), targets=FOREBAY)
+def who_waits_is_told(lab: Lab) -> None:
+    """Once for each statement, in front of its answer; not who does not want to know."""
+    options = {"query_wait_notify": "100ms", "query_wait_timeout": "30s"}
+    at = Counting(lab, pool_size=1, options=options)
+    once = re.compile(rb"C00000\0M[^\0]*waits for one\0D[^\0]*query_wait_notify \(100ms\)[^\0]*\0H"
+                      rb"[^\0]*query_wait_timeout \(30s\)")
+    parse = (m.parse("", "select 1"), m.bind("", ""), m.execute(""), m.sync())
+    for settings, notices in (({}, 1), ({"client_min_messages": "warning"}, 0)):
+        for pieces in ((m.query("select 1"),), parse):
+            with at.target.connect(**settings) as waits, at.target.connect() as holder:
+                holder.send(m.query("select pg_sleep(1)"))
+                wait_until(lambda: not nothing_runs(lab), "it has the server connection")
+                waits.send(*pieces)
+                answer = waits.until_ready()
+                assert [message.type for message in answer].count(b"N") == notices, answer
+                assert not notices or once.search(answer[0].body), answer
+                assert m.only(answer, b"D")[0].columns() == [b"1"], answer
+                holder.until_ready()

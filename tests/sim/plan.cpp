@@ -19,6 +19,7 @@ Plan make_plan(Random& random) {
   if (random.chance(20)) config.pool.min_pool_size = 1;
   config.pool.server_round_robin = random.chance(40);
   config.pool.query_wait_timeout = milliseconds(0);
+  config.pool.query_wait_notify = milliseconds(0);
   if (random.chance(30)) config.pool.server_idle_timeout = seconds(random.below(5));
   if (random.chance(30)) config.pool.server_lifetime = seconds(1 + random.below(20));
   config.client_login_timeout = milliseconds(0);

@@ -105,6 +105,7 @@ struct PoolOverrides {
   std::optional<OnSessionState> on_session_state;
   std::optional<bool> shared_listen;
   std::optional<std::uint32_t> pool_weight;
+  std::optional<milliseconds> query_wait_notify;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -145,6 +146,7 @@ struct PoolSettings {
   bool shared_listen = false;  ///< LISTEN takes a connection that all clients share
   /// Where pools share a limit and clients wait: so many connections for each of a pool with 1.
   std::uint32_t pool_weight = 1;
+  milliseconds query_wait_notify = seconds(5);
   bool operator==(const PoolSettings&) const = default;
 };
 

@@ -49,6 +49,10 @@ struct TenantSettings {
   std::string server_name_pattern;  ///< the client's own word, as the next
   std::string startup_parameter;
 
+  /// Tenants whose sessions go to another entry of `databases` of the configuration than the one
+  /// that they name.
+  std::map<std::string, std::string, std::less<>> places;
+
   std::string column = "tenant_id";
   TenantType column_type = TenantType::text;
   std::string setting;  ///< the run-time parameter that we own; empty: none
@@ -63,6 +67,7 @@ struct TenantSettings {
 
   FirewallMode firewall = FirewallMode::off;
   std::vector<std::string> tables;
+  bool tables_with_column = false;  ///< besides, those that the catalog says have the column
   std::vector<std::string> report_tables;
   std::vector<std::string> shared_tables;
 
@@ -75,6 +80,14 @@ struct TenantSettings {
     return found == weights.end() ? 1 : found->second;
   }
   [[nodiscard]] bool serve(std::string_view database) const;
+  /// Whether a session of some tenant may be there.
+  [[nodiscard]] bool may_be_in(std::string_view database) const;
+  /// Where the sessions of a tenant go that name this database.
+  [[nodiscard]] std::string_view place_of(std::string_view tenant,
+                                          std::string_view database) const {
+    const auto found = places.find(tenant);
+    return found == places.end() ? database : std::string_view(found->second);
+  }
   /// Under whose name it is learned what this tenant does: its own or "*"; empty: it is not.
   [[nodiscard]] std::string_view learner_of(std::string_view tenant) const;
   /// What holds for this tenant. `ordered`: what an operator has ordered, which goes before what

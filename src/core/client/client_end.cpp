@@ -61,6 +61,7 @@ void ClientSession::reconsider() {
   } else if (login_ == nullptr) {
     follow_rules();
     follow_other_limits();
+    follow_place();
   }
 }
 
@@ -137,6 +138,10 @@ void ClientSession::on_timer(void* self) {
   switch (session.phase_) {
     case Phase::waiting:
       if (session.hold_ > Hold::counted) return session.reject(session.no_room_to_hold());
+      if (!session.notified_) {
+        session.notify_of_wait();
+        return;
+      }
       if (session.held_for_primary(session.waiting_since_)) return;
       session.engine_.counters().waits_failed.add();
       session.engine_.counters().query_wait_timeouts.add();

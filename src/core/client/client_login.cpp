@@ -141,16 +141,17 @@ void ClientSession::on_startup(StartupFacts facts) {
 // that has shown who it is, or because the server is to say so. False when there is none.
 bool ClientSession::find_pool() {
   const StartupFacts& facts = login_->facts;
-  pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), facts.database, facts.user);
+  const std::string database = place_of_login();
+  pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), database, facts.user);
   if (pool_ == nullptr) {
     fatal({pg::sqlstate::kUndefinedDatabase,
-           "database \"" + facts.database + "\" does not exist",
+           "database \"" + database + "\" does not exist",
            {},
-           "Add [databases." + facts.database + "] to the configuration, or \"*\"."});
+           "Add [databases." + database + "] to the configuration, or \"*\"."});
     return false;
   }
   // A reload may have taken it out meanwhile.
-  if (!engine_.runtime().serves(facts.database, facts.user, pool_->key().user)) {
+  if (!engine_.runtime().serves(database, facts.user, pool_->key().user)) {
     fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
     return false;
   }
@@ -562,6 +563,7 @@ void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported
   login_.reset();
   follow_limits();
   relay_.framer = pg::Framer(pg::Sender::client);
+  moves_ = is_misplaced();  // a reload has overtaken its login
   continue_input();
   settle();
 }

@@ -116,6 +116,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
   if (relay_.listening != nullptr && relay_.listening->asked) return 0;
   if (relay_.tenant != nullptr) follow_policy();
+  if (moves_ && phase_ == Phase::idle && !move()) return bytes.size();
   for (;;) {
     const Bytes now = throttle_ == nullptr ? bytes : may_go_on(bytes);
     if (now.empty() && !bytes.empty()) {
@@ -151,7 +152,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
         link_up(*fresh);
         continue;
       }
-      arm(pool_->settings().query_wait_timeout);
+      arm_wait();
     }
     const bool let_go_on = progress.stop == Relay::ClientStop::need_bytes &&
                            progress.consumed == now.size() && !bytes.empty();
@@ -407,11 +408,12 @@ bool ClientSession::after_transaction() {
   if (relay_.pins != counted_pins_) count_pins(relay_.pins);
   resent_ = 0;
   if (throttle_ != nullptr && throttle_->inside()) leave_limits();
+  if (moves_ && !may_move()) return false;
   if (relay_.pins != 0) {
     if (replicas_ != nullptr) note_bound();
     return true;
   }
-  if (link_->relay().sequences.cleaned && may_ask_next()) return true;
+  if (!moves_ && link_->relay().sequences.cleaned && may_ask_next()) return true;
   give_link_back();
   return true;
 }

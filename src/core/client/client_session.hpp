@@ -268,7 +268,8 @@ class ClientSession final : public StreamEvents {
   std::size_t receive(Bytes bytes);
   std::size_t relay_received(Bytes bytes);
   void follow_policy();
-  void be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy);
+  void be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy,
+                 std::string database);
   void note_objections(const Objections& objections);
   void audit_unanswered(ServerLink& link);
   void continue_input();
@@ -339,6 +340,15 @@ class ClientSession final : public StreamEvents {
   bool holds_ready();
   void settle_listening();
 
+  [[nodiscard]] std::optional<std::string> claimed_tenant() const;
+  [[nodiscard]] std::string place_of_login() const;
+  [[nodiscard]] bool is_misplaced() const;
+  void follow_place();
+  bool move();
+  bool may_move();
+  void end_misplaced();
+  void arm_wait();
+  void notify_of_wait();
   bool may_ask_for_link(Bytes bytes, bool again);
   void link_up(ServerLink& link);
   bool after_transaction();
@@ -394,11 +404,13 @@ class ClientSession final : public StreamEvents {
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;
   Hold hold_ = Hold::no;
-  Pins counted_pins_ = 0;    ///< those of which the counters know
-  std::uint8_t resent_ = 0;  ///< what it waits with, or has a link for, was sent so often before
-  bool network_ = false;     ///< not through a Unix-domain socket
-  bool secure_ = false;
-  bool long_cancel_key_ = false;
+  Pins counted_pins_ = 0;     ///< those of which the counters know
+  std::uint8_t resent_ = 0;   ///< what it waits with, or has a link for, was sent so often before
+  bool network_ : 1 = false;  ///< not through a Unix-domain socket
+  bool secure_ : 1 = false;
+  bool long_cancel_key_ : 1 = false;
+  bool moves_ : 1 = false;     ///< to another database, at the end of the transaction
+  bool notified_ : 1 = false;  ///< that it waits: not to be told so again
   bool reading_ = true;
   bool ended_ = false;    ///< the client will send no more
   bool counted_ = false;  ///< against max_client_conn

@@ -40,25 +40,30 @@ std::vector<std::string> ClientSession::certified() const {
   return {tls->peer_common_name};
 }
 
+// Whose the client says it is, or is shown to be.
+std::optional<std::string> ClientSession::claimed_tenant() const {
+  const config::TenantSettings& tenants = engine_.config().tenants;
+  const StartupFacts& facts = login_->facts;
+  std::string said;
+  for (const auto& [name, value] : facts.settings) {
+    if (!tenants.startup_parameter.empty() && name == tenants.startup_parameter) said = value;
+  }
+  const std::vector<std::string> fields = certified();
+  const TlsFacts* tls = stream_->tls();
+  return tenant::tenant_of(tenants, {facts.user, facts.database, said,
+                                     tls == nullptr ? Bytes() : Bytes(tls->server_name), &fields});
+}
+
 // False when the session has ended.
 bool ClientSession::take_tenant() {
   const config::TenantSettings& tenants = engine_.config().tenants;
   StartupFacts& facts = login_->facts;
   if (!tenants.serve(facts.database)) return true;
   std::shared_ptr<const tenant::Policy> policy = engine_.runtime().tenants;
-  std::string said;
-  std::erase_if(facts.settings, [&](auto& setting) {
-    if (tenants.startup_parameter.empty() || setting.first != tenants.startup_parameter) {
-      return false;
-    }
-    said = std::move(setting.second);
-    return true;
+  const auto found = claimed_tenant();
+  std::erase_if(facts.settings, [&](const auto& setting) {
+    return !tenants.startup_parameter.empty() && setting.first == tenants.startup_parameter;
   });
-  const std::vector<std::string> fields = certified();
-  const TlsFacts* tls = stream_->tls();
-  const auto found =
-      tenant::tenant_of(tenants, {facts.user, facts.database, said,
-                                  tls == nullptr ? Bytes() : Bytes(tls->server_name), &fields});
   const auto value = found ? tenant::normal_value(policy->type, *found) : std::nullopt;
   if (!value) {
     fatal({pg::sqlstate::kInvalidAuthorization,
@@ -88,7 +93,7 @@ bool ClientSession::take_tenant() {
   }
   const std::uint32_t max = tenants.max_clients_of(*value, engine_.ordered_limits(*value));
   if (!take_place({ClientGroup::tenant, *value}, max)) return false;
-  be_tenant(*value, std::move(policy));
+  be_tenant(*value, std::move(policy), facts.database);
   return true;
 }
 
@@ -171,10 +176,11 @@ void ClientSession::follow_policy() {
       now->type != mine.policy->type) {
     return;
   }
-  be_tenant(mine.value, now);
+  be_tenant(mine.value, now, mine.database);
 }
 
-void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy) {
+void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy,
+                              std::string database) {
   ticket_.tenant = static_cast<std::uint32_t>(std::hash<std::string>()(value)) | 1;
   ticket_.weight = static_cast<std::uint16_t>(engine_.config().tenants.weight(value));
   TenantClient client(engine_.shared().tenants.find_or_make(value), engine_.id());
@@ -182,7 +188,8 @@ void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::P
   auto learning =
       learner.empty() ? nullptr : engine_.shared().learning.find_or_make(std::string(learner));
   relay_.tenant = std::make_unique<const SessionTenant>(
-      SessionTenant{std::move(value), std::move(policy), std::move(client), std::move(learning)});
+      SessionTenant{std::move(value), std::move(policy), std::move(client), std::move(database),
+                    std::move(learning)});
 }
 
 void ClientSession::note_objections(const Objections& objections) {

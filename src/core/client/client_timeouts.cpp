@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/client/client_session.hpp"
@@ -8,6 +9,7 @@
 #include "forebay/base/assert.hpp"
 #include "forebay/config/units.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/protocol/postgres/writer.hpp"
 
 // What becomes of a client that takes longer than a timeout allows.
 namespace forebay::core {
@@ -118,6 +120,35 @@ void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
   link->orphan(left);
   continue_input();
   settle();
+}
+
+// It is told that it waits before it has waited for too long.
+void ClientSession::arm_wait() {
+  const config::PoolSettings& settings = pool_->settings();
+  const milliseconds timeout = settings.query_wait_timeout;
+  const milliseconds notify = settings.query_wait_notify;
+  notified_ = notify.count() == 0 || (timeout.count() > 0 && notify >= timeout);
+  arm(notified_ ? timeout : notify);
+}
+
+void ClientSession::notify_of_wait() {
+  const config::PoolSettings& settings = pool_->settings();
+  notified_ = true;
+  const milliseconds timeout = settings.query_wait_timeout;
+  arm(timeout.count() == 0 ? timeout
+                           : std::max(timeout - settings.query_wait_notify, milliseconds(1)));
+  const std::string* wanted =
+      relay_.settings == nullptr ? nullptr : relay_.settings->find("client_min_messages");
+  if (wanted != nullptr && (*wanted == "warning" || *wanted == "error")) return;
+  pg::write_notice(
+      engine_.to_client().insert(),
+      {"NOTICE", "00000", "no server connection is available yet: the statement waits for one",
+       "It has waited for query_wait_notify (" +
+           config::format_duration(settings.query_wait_notify) + ").",
+       timeout.count() == 0 ? std::string()
+                            : "After query_wait_timeout (" + config::format_duration(timeout) +
+                                  ") it is canceled."});
+  send_own();
 }
 
 }  // namespace forebay::core

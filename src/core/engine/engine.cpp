@@ -124,10 +124,12 @@ void Engine::tick() {
     end_host_orders();
     monitor_->look(pools_);
   }
+  if (monitor_ != nullptr) monitor_->look_at_tables(pools_);
   for (auto& [pool, gate] : gates_) start_login(pool, gate);
   std::erase_if(gates_, [](const auto& entry) { return entry.second.idle(); });
   for (const auto& pool : pools_) {
-    if (pool->target().cluster != nullptr) serve_waiters(*pool);
+    const PoolTarget& target = pool->target();
+    if (target.cluster != nullptr || target.tenant_tables) serve_waiters(*pool);
     if (pool->is_reader()) leave_shut(*pool);
     std::shared_ptr<Quota> starved_by;
     open_links(pool, pool->plan(now_, !draining_, &starved_by));

@@ -123,6 +123,8 @@ class Engine final : public Driven {
   /// A link that was open is gone: its pool counts one less, and whoever waits may open another.
   void count_out(Pool& pool, bool leaving);
   void tell(const std::vector<SessionKey>& sessions, const Refused& reason);
+  /// The monitor knows which tables have the tenants' column, or that it cannot know.
+  void tell_all_tables_known(const std::shared_ptr<CatalogEpoch>& catalog);
   /// The monitor has a new primary, or none, or has fenced a host.
   void tell_all_cluster_changed(const std::shared_ptr<Cluster>& cluster);
   /// The monitor knows more of what replicas have, or who waits for that has waited long enough.
@@ -218,6 +220,8 @@ class Engine final : public Driven {
   void receive(mail::Cancel& cancel);
   void receive(mail::ClusterChanged& changed);
   void receive(mail::AskHosts& ask);
+  void receive(mail::AskTables& ask);
+  void receive(mail::TablesKnown& known);
   void receive(mail::ReadsCame& came);
   void receive(mail::AwaitReplicas& await);
   void receive(mail::ReplicasSeen& seen);

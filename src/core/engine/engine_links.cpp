@@ -53,6 +53,7 @@ ServerLink* Engine::acquire(ClientSession& session) {
       counters_.waits.add();
       if (acquired.no_primary) session.wait_is_hold();
       look_soon();
+      if (pool.awaits_tables()) shared_.courier->send(WorkerId(0), mail::AskTables{});
       open_links(pool.shared_from_this(), acquired.open);
       if (acquired.starved_by != nullptr) make_room(*acquired.starved_by, pool);
       return nullptr;
@@ -210,6 +211,22 @@ void Engine::suspect(const Pool& pool) {
 
 void Engine::receive(mail::AskHosts& ask) {
   if (monitor_ != nullptr) monitor_->ask_now(*ask.cluster);
+}
+
+void Engine::receive(mail::AskTables&) {
+  if (monitor_ != nullptr) monitor_->look_at_tables(shared_.pools.all());
+}
+
+void Engine::tell_all_tables_known(const std::shared_ptr<CatalogEpoch>& catalog) {
+  for (std::size_t i = 0; i < shared_.workers; ++i) {
+    shared_.courier->send(WorkerId(static_cast<std::uint16_t>(i)), mail::TablesKnown{catalog});
+  }
+}
+
+void Engine::receive(mail::TablesKnown& known) {
+  for (const auto& pool : shared_.pools.all()) {
+    if (pool->shared_catalog() == known.catalog) serve_waiters(*pool);
+  }
 }
 
 void Engine::receive(mail::ClusterChanged& changed) {

@@ -66,6 +66,12 @@ struct ClusterChanged {
 struct AskHosts {
   std::shared_ptr<Cluster> cluster;
 };
+/// To the first worker: statements wait until it is known which tables have the tenants' column.
+struct AskTables {};
+/// That is known now, or that it cannot be known.
+struct TablesKnown {
+  std::shared_ptr<CatalogEpoch> catalog;
+};
 /// To the sender itself: reads wait for replicas since its last turn.
 struct ReadsCame {
   std::shared_ptr<Cluster> cluster;
@@ -149,12 +155,13 @@ struct Stop {};
 
 }  // namespace mail
 
-using Mail = std::variant<
-    mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink, mail::WaitFailed,
-    mail::Admitted, mail::Cancel, mail::ClusterChanged, mail::AskHosts, mail::ReadsCame,
-    mail::AwaitReplicas, mail::ReplicasSeen, mail::LookUp, mail::LookedUp, mail::Ordered,
-    mail::Reported, mail::Answered, mail::Drain, mail::Reload, mail::HostMoved, mail::ListenAsked,
-    mail::ListenAnswered, mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
+using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
+                          mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
+                          mail::AskHosts, mail::AskTables, mail::TablesKnown, mail::ReadsCame,
+                          mail::AwaitReplicas, mail::ReplicasSeen, mail::LookUp, mail::LookedUp,
+                          mail::Ordered, mail::Reported, mail::Answered, mail::Drain, mail::Reload,
+                          mail::HostMoved, mail::ListenAsked, mail::ListenAnswered,
+                          mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

@@ -338,6 +338,34 @@ void Monitor::look_at_functions(const std::shared_ptr<Pool>& pool) {
   probe->look(cluster->hosts()[*primary], *pool);
 }
 
+// Of each database once: by the pool that has something to log in with.
+void Monitor::look_at_tables(const std::vector<std::shared_ptr<Pool>>& pools) {
+  std::map<const CatalogEpoch*, std::shared_ptr<Pool>> logins;
+  for (const auto& pool : pools) {
+    if (!pool->target().tenant_tables || pool->is_reader() || pool->paused()) continue;
+    auto& login = logins[&pool->catalog()];
+    if (login == nullptr || (!can_log_in(*login) && can_log_in(*pool))) login = pool;
+  }
+  std::erase_if(tables_, [&logins](const auto& entry) { return !logins.contains(entry.first); });
+  for (const auto& [catalog, pool] : logins) {
+    auto& probe = tables_[catalog];
+    if (probe == nullptr) probe = std::make_unique<TablesProbe>(engine_, pool->shared_catalog());
+    const auto& cluster = pool->target().cluster;
+    std::optional<std::size_t> host = 0;
+    if (cluster != nullptr) {
+      const auto watch = watches_.find(cluster.get());
+      host = watch == watches_.end() ? std::nullopt : watch->second->primary();
+    }
+    if (!can_log_in(*pool)) {
+      probe->cannot("nothing is known to log in with: set monitor_user and its password");
+    } else if (host) {
+      probe->look(pool->target().hosts[*host], *pool, engine_.config().tenants.column);
+    } else {
+      probe->cannot("no primary is known");
+    }
+  }
+}
+
 void Monitor::host_moved(const std::string& host, const std::vector<std::string>& addresses) {
   for (const auto& [cluster, watch] : watches_) watch->host_moved(host, addresses);
 }

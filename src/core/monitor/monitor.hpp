@@ -8,6 +8,7 @@
 #include "core/engine/timer_wheel.hpp"
 #include "core/monitor/functions_probe.hpp"
 #include "core/monitor/host_probe.hpp"
+#include "core/monitor/tables_probe.hpp"
 #include "core/pool/cluster.hpp"
 #include "forebay/routing/cluster/topology.hpp"
 
@@ -70,13 +71,16 @@ class ClusterWatch final : public HostProbe::Told {
   Timer timer_{&ClusterWatch::on_timer, this};
 };
 
-/// The watches of all clusters, and who asks what functions do. Lives on the first worker.
+/// The watches of all clusters, and who asks what functions do and which tables have the tenants'
+/// column. Lives on the first worker.
 class Monitor {
  public:
   explicit Monitor(Engine& engine) : engine_(engine) {}
 
   /// Looks which clusters have pools.
   void look(const std::vector<std::shared_ptr<Pool>>& pools);
+  /// Which tables have the tenants' column, where that is wanted.
+  void look_at_tables(const std::vector<std::shared_ptr<Pool>>& pools);
   void ask_now(const Cluster& cluster);
   void await_replicas(const Cluster& cluster, Instant until);
   void judge(const Cluster& cluster);
@@ -88,6 +92,7 @@ class Monitor {
   Engine& engine_;
   std::map<const Cluster*, std::unique_ptr<ClusterWatch>> watches_;
   std::map<const CatalogEpoch*, std::unique_ptr<FunctionsProbe>> functions_;
+  std::map<const CatalogEpoch*, std::unique_ptr<TablesProbe>> tables_;
 };
 
 }  // namespace forebay::core

@@ -118,7 +118,7 @@ Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
   const std::lock_guard lock(mutex_);
   Acquired acquired;
   acquired.no_primary = !paused_ && !has_primary(now);
-  if (waiters_.empty() && !paused_ && !acquired.no_primary) {
+  if (waiters_.empty() && !paused_ && !acquired.no_primary && !awaits_tables()) {
     if (ParkedList* list = choose(ticket.session.worker)) {
       Parking& parking = list->front();
       acquired.home = parking.home;
@@ -170,7 +170,7 @@ Pool::ParkedList* Pool::choose(WorkerId here) {
 
 Pool::Released Pool::release(ServerLink& link, WorkerId here, Instant now, bool worn) {
   const std::lock_guard lock(mutex_);
-  const bool has_waiter = !waiters_.empty() && !paused_ && has_primary(now);
+  const bool has_waiter = !waiters_.empty() && !paused_ && serves(now);
   if (worn || excess_locked(link) > 0 || unwanted_locked(link) || claimed(link, has_waiter, now)) {
     return leave(link);
   }

@@ -63,6 +63,7 @@ struct PoolTarget {
   std::size_t read_host = 0;
   std::uint32_t read_weight = 1;  ///< of a reader: its share among the readers of its pool
   bool read_near = false;         ///< of a reader: in our own zone
+  bool tenant_tables = false;     ///< which tables have the tenants' column is to be known
   /// Who asks the hosts for their roles; nobody: as the pool logs in.
   std::string monitor_user;
   std::optional<auth::Credential> monitor_credential;
@@ -118,6 +119,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] CatalogEpoch& catalog() const noexcept { return *catalog_; }
   [[nodiscard]] const std::shared_ptr<CatalogEpoch>& shared_catalog() const noexcept {
     return catalog_;
+  }
+  /// Statements wait until it is known which tables have the tenants' column.
+  [[nodiscard]] bool awaits_tables() const noexcept {
+    return terms().target.tenant_tables && !catalog_->tables.fresh(catalog_->now()) &&
+           !catalog_->tables.failing();
   }
   /// Whether some client has ever asked for currval or lastval.
   [[nodiscard]] std::atomic<bool>& sequences_asked() noexcept { return sequences_asked_; }
@@ -384,6 +390,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void note_in_flight() noexcept;
   ParkedList* choose(WorkerId here);
   bool has_primary(Instant now);
+  bool serves(Instant now) { return !awaits_tables() && has_primary(now); }
   void forget_failures_locked(Instant now) noexcept;
   [[nodiscard]] bool unavailable_for_long(Instant now) const noexcept;
   [[nodiscard]] bool unwanted_locked(const ServerLink& link) const;

@@ -106,6 +106,10 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
   Pool::Setup setup;
   setup.target = *target_of(runtime, key.database);
   if (entry.hosts.size() > 1) setup.target.cluster = cluster(entry.hosts);
+  const tenant::Policy* policy = runtime.tenants.get();
+  setup.target.tenant_tables = policy != nullptr && policy->tables_with_column &&
+                               policy->firewall != tenant::Mode::off &&
+                               config.tenants.may_be_in(key.database);
   setup.target.monitor_user = entry.monitor_user;
   if (!entry.monitor_user.empty()) {
     setup.target.monitor_credential =

@@ -28,7 +28,7 @@ bool Pool::holds(Instant now) {
 ServerLink* Pool::take_for_waiter(WorkerId here, Instant now) {
   const std::lock_guard lock(mutex_);
   ParkedList& list = parked_[here.value()];
-  if (waiters_.empty() || list.empty() || paused_ || !has_primary(now)) return nullptr;
+  if (waiters_.empty() || list.empty() || paused_ || !serves(now)) return nullptr;
   ServerLink& link = list.front().link;
   list.pop_front();
   return &link;

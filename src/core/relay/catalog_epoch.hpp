@@ -5,6 +5,7 @@
 
 #include "core/relay/known_functions.hpp"
 #include "core/relay/notifiers.hpp"
+#include "core/relay/tenant_tables.hpp"
 
 namespace forebay::core {
 
@@ -20,6 +21,7 @@ class CatalogEpoch {
 
   Notifiers notifiers;
   KnownFunctions functions;
+  TenantTables tables;
 
  private:
   std::atomic<std::uint64_t> changes_{0};

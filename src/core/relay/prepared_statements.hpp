@@ -65,6 +65,10 @@ class ClientStatements {
   /// Whether some name means a statement that cannot be prepared again.
   [[nodiscard]] bool hold_unkept() const;
 
+  /// They are to be used where another catalog holds than that of which is remembered.
+  void forget_catalog() noexcept {
+    for (auto& [name, named] : by_name_) named.epoch = named.judged_by = 0;
+  }
   [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
   /// Of the definitions and texts that are kept for it.
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }

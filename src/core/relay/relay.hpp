@@ -137,10 +137,13 @@ class Relay {
                                       std::optional<Bytes> types) const;
 
   // The policy for tenants.
+  [[nodiscard]] const std::shared_ptr<const tenant::Policy>& policy() const;
   [[nodiscard]] tenant::Violation unread() const;
   [[nodiscard]] std::optional<tenant::Violation> judge(Bytes text, const Reading& reading,
                                                        const sql::Facts& facts,
                                                        std::optional<Bytes> types) const;
+  [[nodiscard]] std::optional<tenant::Violation> judge_executed(
+      const sql::Facts& facts, sql::StandardStrings standard) const;
   void learn(const Understood& understood, const sql::Facts& facts, const config::Rule* rule) const;
   [[nodiscard]] std::optional<tenant::Violation> judge_bind(
       const Item& item, const std::optional<pg::frontend::Bind>& bind, LinkRelayState& link);

@@ -38,8 +38,12 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
     return unknown;
   }
   StatementReader& reader = *rules_.reader;
-  if (client_.tenant != nullptr) reader.cache.set_policy(client_.tenant->policy);
+  if (client_.tenant != nullptr) reader.cache.set_policy(policy());
   const sql::Facts& facts = reader.texts.facts(text, reading.standard);
+  // What the text executes is looked at, too.
+  const bool looks_on = client_.rules != nullptr ||
+                        (client_.tenant != nullptr && client_.tenant->policy->tables_with_column);
+  const sql::FactsPtr kept(looks_on ? &facts : nullptr);
   SessionWorkRef work = session_work(facts, reader.texts.shape(), text);
   Understood understood{
       .work = std::move(work),
@@ -48,7 +52,6 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
       .forgets_names = facts.known ? forgets_names(facts) : is_deallocate_all(text)};
   if (client_.tenant != nullptr) understood.objection = judge(text, reading, facts, types);
   understood.entry = entry_of(facts);
-  const sql::FactsPtr kept(client_.rules == nullptr ? nullptr : &facts);
   const config::Rule* rule = nullptr;
   if (client_.rules != nullptr) {
     understood.rules = {rules_of(text, reading, facts, reader.texts.shape()),

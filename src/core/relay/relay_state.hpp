@@ -73,6 +73,7 @@ struct StatementReader {
   sql::RecentTexts texts{cache};
   RefusedReads refused = {};
   FunctionsReader functions = {};
+  TenantPolicies policies = {};
   std::uint32_t worker = 0;
   std::vector<std::string> rule_log = {};  ///< what rules want logged of the turn at hand
 
@@ -102,6 +103,7 @@ struct SessionTenant {
   std::string value;
   std::shared_ptr<const tenant::Policy> policy;
   TenantClient client = {};
+  std::string database = {};                      ///< that the client named
   std::shared_ptr<TenantLearning> learning = {};  ///< null: nobody wants to know what it does
 };
 

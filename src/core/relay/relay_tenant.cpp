@@ -49,6 +49,14 @@ Bytes without_quotes(Bytes message) noexcept {
 
 }  // namespace
 
+// What holds for the statement at hand: with the tables that the catalog says have the column.
+const std::shared_ptr<const tenant::Policy>& Relay::policy() const {
+  const std::shared_ptr<const tenant::Policy>& said = client_.tenant->policy;
+  if (!said->tables_with_column || client_.catalog == nullptr) return said;
+  const CatalogEpoch& catalog = *client_.catalog;
+  return rules_.reader->policies.of(said, catalog.tables, catalog.now());
+}
+
 // Where it is to be learned what a tenant does: of what is not refused.
 void Relay::learn(const Understood& understood, const sql::Facts& facts,
                   const config::Rule* rule) const {
@@ -71,12 +79,13 @@ std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading
                                               const sql::Facts& facts,
                                               std::optional<Bytes> types) const {
   const SessionTenant& tenant = *client_.tenant;
-  const tenant::Policy& policy = *tenant.policy;
+  const tenant::Policy& policy = *rules_.reader->cache.policy();  // the facts are judged by it
   std::vector<std::uint32_t> parameters;
   const sql::Shape& shape = rules_.reader->texts.shape();
   if (names_are_converted(client_, shape.key()) &&
       (beyond_ascii(policy.column) || beyond_ascii(policy.tables) ||
-       beyond_ascii(policy.report_tables) || beyond_ascii(policy.shared_tables))) {
+       beyond_ascii(policy.report_tables) || beyond_ascii(policy.shared_tables) ||
+       (policy.catalog != nullptr && policy.catalog->beyond_ascii()))) {
     return tenant::Violation{policy.firewall,
                              "statement refused for tenants: names with letters beyond ASCII need "
                              "client_encoding UTF8, and a database in UTF8"};
@@ -96,7 +105,37 @@ std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading
                                "statement of the protocol, or in one"};
     }
   }
+  if (policy.tables_with_column) {
+    if (auto wrong = judge_executed(facts, reading.standard)) return wrong;
+  }
   return found;
+}
+
+// What EXECUTE names was judged when it was prepared: by what the catalog was then.
+std::optional<tenant::Violation> Relay::judge_executed(const sql::Facts& facts,
+                                                       sql::StandardStrings standard) const {
+  std::vector<const sql::Statement*> all;
+  for (const sql::Statement& each : facts.statements) {
+    all.push_back(&each);
+    for (const sql::Statement& inner : each.inner) all.push_back(&inner);
+  }
+  std::erase_if(all, [](const sql::Statement* each) { return each->kind != sql::Kind::execute; });
+  if (all.empty()) return std::nullopt;
+  for (const sql::Statement* each : all) {
+    const StatementRef statement = find_statement(each->name);
+    if (!statement) continue;
+    const Bytes definition = statement->definition();
+    const std::string text = statement->sql().empty()
+                                 ? std::string(definition.substr(0, definition.find('\0')))
+                                 : "PREPARE p " + std::string(statement->sql());
+    sql::Shape shape;
+    std::vector<std::uint32_t> parameters;
+    const sql::Facts& executed = rules_.reader->cache.facts(text, standard, shape);
+    auto wrong = tenant::check_text(*rules_.reader->cache.policy(), client_.tenant->value, text,
+                                    standard, executed, shape, parameters);
+    if (wrong && wrong->mode == tenant::Mode::enforce) return wrong;
+  }
+  return std::nullopt;
 }
 
 // The statement is judged again: what may be said may have changed since it was prepared.
@@ -120,16 +159,17 @@ std::optional<tenant::Violation> Relay::judge_bind(const Item& item,
   const SessionTenant& tenant = *client_.tenant;
   const Bytes text = definition.substr(0, definition.find('\0'));
   StatementReader& reader = *rules_.reader;
-  reader.cache.set_policy(tenant.policy);
+  reader.cache.set_policy(policy());
+  const tenant::Policy& holds = *reader.cache.policy();
   const sql::Facts& facts = reader.texts.facts(text, reading.standard);
   std::vector<std::uint32_t> parameters;
-  auto found = tenant::check_text(*tenant.policy, tenant.value, text, reading.standard, facts,
+  auto found = tenant::check_text(holds, tenant.value, text, reading.standard, facts,
                                   reader.texts.shape(), parameters);
   if (found && found->mode == tenant::Mode::enforce) return found;
   // Of a large message, so much is there in any case.
   const Bytes values =
       item.message.whole() ? bind->values : bind->values.substr(0, pg::kHeadMin / 2);
-  return tenant::check_values(*tenant.policy, tenant.value, facts, parameters, values);
+  return tenant::check_values(holds, tenant.value, facts, parameters, values);
 }
 
 // Takes note of it. True: it is not to be sent.

@@ -77,6 +77,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.pool_weight", "26"},
     {"pool.server_round_robin", "true"},
     {"pool.query_wait_timeout", R"("500ms")"},
+    {"pool.query_wait_notify", R"("7s")"},
     {"pool.server_idle_timeout", R"("7d")"},
     {"pool.server_lifetime", R"("2h")"},
     {"pool.statement_timeout", R"("3s")"},
@@ -127,6 +128,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"tenants.weights", R"({"acme" = 2})"},
     {"tenants.databases", R"(["app"])"},
     {"tenants.users", R"({"a" = "b"})"},
+    {"tenants.places", R"({"acme" = "any"})"},
     {"tenants.certificate_pattern", R"("{tenant}.clients")"},
     {"tenants.certificate_field", R"("alternative_name")"},
     {"tenants.user_pattern", R"("{tenant}_rw")"},
@@ -139,6 +141,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"tenants.firewall", R"("report")"},
     {"tenants.tables", R"(["orders", "app.items"])"},
     {"tenants.report_tables", R"(["items"])"},
+    {"tenants.tables_with_column", "true"},
     {"tenants.shared_tables", R"(["countries"])"},
 };
 
@@ -169,6 +172,7 @@ PoolOverrides other_pool() {
   pool.on_session_state = OnSessionState::warn;
   pool.shared_listen = true;
   pool.pool_weight = 26;
+  pool.query_wait_notify = seconds(7);
   return pool;
 }
 
@@ -189,6 +193,7 @@ TenantSettings other_tenants() {
           .database_pattern = "shop_{tenant}",
           .server_name_pattern = "{tenant}.db",
           .startup_parameter = "forebay.tenant",
+          .places = {{"acme", "any"}},
           .column = "customer",
           .column_type = TenantType::uuid,
           .setting = "app.customer",
@@ -199,6 +204,7 @@ TenantSettings other_tenants() {
           .limits = {{"acme", {.max_statements = 45}}},
           .firewall = FirewallMode::report,
           .tables = {"orders", "app.items"},
+          .tables_with_column = true,
           .report_tables = {"items"},
           .shared_tables = {"countries"},
           .learn = {"acme"},
@@ -298,7 +304,8 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
     if (section != key.section) text += "[" + (section = std::string(key.section)) + "]\n";
     text += std::string(key.name) + " = " + kOtherValues.at(full_name(key)) + "\n";
   }
-  const auto loaded = load_text(text + kAnyDatabase, with_certificates());
+  const std::string modes = "pool_mode = \"transaction\"\n";  // for the firewall
+  const auto loaded = load_text(text + kAnyDatabase + modes, with_certificates());
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
 
   Config expected;
@@ -350,6 +357,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.pool = other_pool();
   expected.tenants = other_tenants();
   expected.databases["any"] = {.hosts = {{"db1", 5432}}, .auth = AuthMethod::server};
+  expected.databases["any"].pool.pool_mode = PoolMode::transaction;
   expected.application_name_add_host = true;
   EXPECT_EQ(*loaded.config, expected);
 }
@@ -373,7 +381,8 @@ const std::string kPatroniRest =
     "[databases.app]\nhosts = [\"db1\", \"db2\"]\npatroni = [\"https://db1\"]\n"
     "patroni_ca_file = \"/ca\"\n";
 const std::string kReservePool =
-    "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\npool_weight = 27\n";
+    "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\npool_weight = 27\n"
+    "query_wait_notify = \"11s\"\n";
 
 TEST(LoadConfig, sets_the_keys_of_patronis_rest_api) {
   const auto loaded = load_text(kPatroniRest, with_certificates());
@@ -381,6 +390,12 @@ TEST(LoadConfig, sets_the_keys_of_patronis_rest_api) {
   const PatroniSettings& patroni = loaded.config->databases.at("app").patroni;
   EXPECT_EQ(patroni.rest, (std::vector<HttpUrl>{{true, {"db1", 8008}}}));
   EXPECT_EQ(patroni.rest_ca_file, "/ca");
+}
+
+void set_names(Database& expected) {
+  expected.dbname = "a";
+  expected.user = "u";
+  expected.password = Secret("hunter2");
 }
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
@@ -402,9 +417,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
   expected.weights = {3, 0};
   expected.zones = {"a", "b"};
-  expected.dbname = "a";
-  expected.user = "u";
-  expected.password = Secret("hunter2");
+  set_names(expected);
   expected.auth = AuthMethod::md5;
   expected.pool = {PoolMode::statement,
                    5,
@@ -430,7 +443,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    seconds(10),
                    OnSessionState::error,
                    true,
-                   27};
+                   27,
+                   seconds(11)};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.max_pool_client_connections = 8;
@@ -490,7 +504,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    seconds(10),
                    OnSessionState::error,
                    true,
-                   27};
+                   27,
+                   seconds(11)};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();

@@ -24,6 +24,7 @@ PoolOverrides all_said(int seed) {
   said.reserve_pool_size = 9 + seed;
   said.reserve_pool_timeout = milliseconds(9000 + seed);
   said.pool_weight = 30 + seed;
+  said.query_wait_notify = milliseconds(10'000 + seed);
   return said;
 }
 
@@ -38,6 +39,7 @@ PoolSettings as_settings(const PoolOverrides& said) {
   settings.reserve_pool_size = *said.reserve_pool_size;
   settings.reserve_pool_timeout = *said.reserve_pool_timeout;
   settings.pool_weight = *said.pool_weight;
+  settings.query_wait_notify = *said.query_wait_notify;
   return settings;
 }
 

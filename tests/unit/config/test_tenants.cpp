@@ -129,10 +129,18 @@ TEST(Tenants, firewall_must_see_everything) {
               ElementsAre(HasSubstr("[tenants] firewall: it has no tables")));
   const std::string tables = base + "firewall = \"enforce\"\ntables = [\"*\"]\n";
   EXPECT_THAT(errors_with(tables), IsEmpty());
+  EXPECT_THAT(errors_with(base + "firewall = \"enforce\"\ntables_with_column = true\n"), IsEmpty());
   EXPECT_THAT(errors_with(tables, "[pool]\npool_mode = \"session\"\n"),
               ElementsAre(HasSubstr("has pool_mode \"session\"")));
   EXPECT_THAT(errors_with(base + "report_tables = [\"*\"]\n"),
               ElementsAre(HasSubstr("set firewall = \"report\"")));
+}
+
+TEST(Tenants, are_placed_in_databases_that_are_there) {
+  const std::string base = "databases = [\"*\"]\nuser_pattern = \"{tenant}\"\n";
+  EXPECT_THAT(errors_with(base + "places = {acme = \"any\"}\n"), IsEmpty());
+  EXPECT_THAT(errors_with(base + "places = {acme = \"nowhere\"}\n"),
+              ElementsAre(HasSubstr("tenant \"acme\": there is no [databases.nowhere]")));
 }
 
 TEST(Tenants, a_claim_needs_a_long_key_and_a_setting) {

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -346,6 +347,75 @@ TEST_F(WholeReportingFirewall, ValuesAreOnlyReported) {
         "tenant");
   }
   EXPECT_EQ(check("SELECT set_config('app.tenant_id', '2', false)")->mode, Mode::enforce);
+}
+
+class CatalogFirewall : public Firewall {
+ protected:
+  using Shows = CatalogTables::Shows;
+  static std::shared_ptr<Policy> rules() {
+    auto rules = policy();
+    rules->tables.clear();
+    rules->shared_tables = {"countries"};
+    rules->tables_with_column = true;
+    rules->catalog = std::make_shared<CatalogTables>(
+        "tenant_id", std::vector<CatalogTables::Relation>{{"orders", "public", Shows::column},
+                                                          {"items", "public", Shows::column},
+                                                          {"notes", "public", Shows::column},
+                                                          {"notes", "apart", Shows::nothing},
+                                                          {"view", "public", Shows::rows},
+                                                          {"countries", "public", Shows::column},
+                                                          {"plans", "public", Shows::nothing},
+                                                          {"Mixed", "public", Shows::nothing}});
+    return rules;
+  }
+  CatalogFirewall() : Firewall(rules()) {}
+};
+
+TEST_F(CatalogFirewall, AttacksOnTheListAreRefused) {
+  for (const Line& line : lines(FOREBAY_FIREWALL_CORPUS)) {
+    // Which is not what they are about.
+    if (line.text.find("plans") != std::string::npos) continue;
+    if (line.sign != '-') continue;
+    EXPECT_TRUE(check(line.text)) << line.number << ": " << line.text;
+  }
+}
+
+TEST_F(CatalogFirewall, NamesAreThoseOfTheCatalog) {
+  for (const char* text :
+       {"SELECT * FROM orders", "SELECT * FROM view", "SELECT * FROM newer", "SELECT * FROM notes",
+        "SELECT * FROM x.plans", "SELECT * FROM apart.orders", "SELECT * FROM ORDERS",
+        "SELECT * FROM view, orders WHERE tenant_id = 1",
+        "SELECT * FROM notes, orders WHERE tenant_id = 1"}) {
+    EXPECT_TRUE(check(text)) << text;
+  }
+  for (const char* text :
+       {"SELECT * FROM plans", "SELECT * FROM public.plans", "SELECT * FROM \"Mixed\"",
+        "SELECT * FROM apart.notes", "SELECT * FROM countries", "SELECT * FROM pg_class",
+        "SELECT * FROM newer n WHERE n.tenant_id = 1",
+        "SELECT * FROM plans, orders WHERE tenant_id = 1",
+        "SELECT * FROM public.notes n JOIN orders USING (tenant_id) WHERE n.tenant_id = 1"}) {
+    EXPECT_EQ(why(text), "") << text;
+  }
+}
+
+/// Two policies share a cache: none is given what the other says.
+TEST_F(CatalogFirewall, OfTwoDatabasesInTurn) {
+  auto other = rules();
+  other->catalog = nullptr;
+  const auto first = policy_;
+  for (int i = 0; i < 3; ++i) {
+    policy_ = first;
+    cache_.set_policy(policy_);
+    EXPECT_FALSE(check("SELECT * FROM plans"));
+    const auto size = cache_.size();
+    policy_ = other;
+    cache_.set_policy(policy_);
+    EXPECT_THAT(why("SELECT * FROM plans"), testing::HasSubstr("is not known now"));
+    if (i > 0) {
+      EXPECT_EQ(cache_.size(), size);
+    }
+  }
+  EXPECT_TRUE(cache_.consistent());
 }
 
 class SchemaFirewall : public Firewall {

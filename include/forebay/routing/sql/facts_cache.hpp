@@ -33,11 +33,19 @@ class FactsCache {
   /// Somebody in front of the cache knew a text that is here, or was.
   void note_hit() noexcept { counters_.hits.add(); }
 
-  /// From now on texts are also judged by a policy for tenants; null for none.
-  void set_policy(std::shared_ptr<const tenant::Policy> policy);
+  /// From now on texts are also judged by a policy for tenants; null for none. What was judged by
+  /// another one stays, and is found when that is back.
+  void set_policy(const std::shared_ptr<const tenant::Policy>& policy) {
+    if (policy != policy_) change_policy(policy);
+  }
   [[nodiscard]] const tenant::Policy* policy() const noexcept { return policy_.get(); }
 
   [[nodiscard]] const HashSeed& seed() const noexcept { return seed_; }
+  /// A hash of a text or shape that what is known of it by the policy at hand is found by: no other
+  /// policy has the same for it.
+  [[nodiscard]] Hash128 marked(Hash128 hash) const noexcept {
+    return {hash.high ^ policy_mark_, hash.low ^ policy_mark_};
+  }
   [[nodiscard]] std::size_t byte_max() const noexcept { return byte_max_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -62,6 +70,7 @@ class FactsCache {
     Entry* entry = nullptr;
   };
 
+  void change_policy(const std::shared_ptr<const tenant::Policy>& policy);
   Entry* find(const Hash128& hash, Bytes key, bool text) noexcept;
   const Facts& parsed(Bytes text, StandardStrings standard, const Shape& shape);
   void add(const Hash128& hash, Bytes key, bool text, FactsPtr facts);
@@ -73,6 +82,14 @@ class FactsCache {
   std::size_t byte_max_;
   HashSeed seed_;
   std::shared_ptr<const tenant::Policy> policy_;
+  std::uint64_t policy_mark_ = 0;  ///< 0: of none
+  /// Of policies that are in use somewhere.
+  struct Marked {
+    std::weak_ptr<const tenant::Policy> policy;
+    std::uint64_t mark;
+  };
+  std::vector<Marked> marks_;
+  std::uint64_t last_mark_ = 0;
   std::vector<Slot> slots_;
   std::size_t size_ = 0;
   std::size_t bytes_ = 0;

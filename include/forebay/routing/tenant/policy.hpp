@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "forebay/base/bytes.hpp"
 #include "forebay/config/tenants.hpp"
+#include "forebay/routing/tenant/catalog_tables.hpp"
 
 namespace forebay::tenant {
 
@@ -22,11 +24,17 @@ struct Policy {
   std::vector<std::string> tables;
   std::vector<std::string> report_tables;  ///< of these: only reported
   std::vector<std::string> shared_tables;  ///< without the column
-  std::string setting;                     ///< the run-time parameter that we own; empty for none
-  config::Secret claim_key;                ///< signs what it has; empty: it has the tenant's value
+  /// Besides, what shows tenants' rows as the catalog of the session's database says; null: nobody
+  /// knows that now, so that it may be any.
+  bool tables_with_column = false;
+  std::shared_ptr<const CatalogTables> catalog;
+  std::string setting;       ///< the run-time parameter that we own; empty for none
+  config::Secret claim_key;  ///< signs what it has; empty: it has the tenant's value
 
   /// Of a table as a statement names it; no schema where none is written.
   [[nodiscard]] Mode mode_of(Bytes schema, Bytes table) const;
+  /// Whether a table has the column for certain.
+  [[nodiscard]] bool lists(Bytes schema, Bytes table) const;
   /// Of statements that hide what they do, whatever tables they name.
   [[nodiscard]] Mode of_statements() const noexcept {
     return setting.empty() ? firewall : Mode::enforce;

@@ -1,0 +1,111 @@
+"""Tenants that are placed on other databases and clusters than they name, and moved by a reload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab import messages as m
+from lab.declare import FOREBAY, test
+from lab.forebay import Forebay
+from lab.lab import Lab
+from lab.process import wait_until
+from lab.target import Database, Target
+from lab.wire import Client
+
+from test_console import console
+
+WHOSE: dict[str, Any] = {"databases": ["app"], "users": {"app": "acme", "other": "b"},
+                         "setting": "app.tenant_id"}
+
+
+def start(lab: Lab, places: dict[str, str], **options: Any) -> Target:
+    """Two clusters, each of which says which it is."""
+    second = lab.private_postgres()
+    for postgres, name in ((lab.postgres, "first"), (second, "second")):
+        with postgres.admin("app") as admin:
+            admin.run(f"create table place as select '{name}' as name")
+            admin.run("grant usage on schema public to public; grant select on place to public")
+    return lab.target(tenants={**WHOSE, "places": places}, pool_size=2,
+                      options={"admin_users": "app", **options},
+                      databases={"app": Database(),
+                                 "apart": Database([second.address], dbname="app")})
+
+
+def place(target: Target, places: dict[str, str]) -> None:
+    assert isinstance(target, Forebay)
+    target.settings.tenants["places"] = places
+    (target.folder / "forebay.toml").write_text(target.toml_text())
+    console(target, "reload;")
+
+
+def where(client: Client) -> str:
+    value = client.value("select name from place")
+    assert value is not None
+    return value
+
+
+@test(targets=FOREBAY)
+def tenants_are_where_they_are_placed(lab: Lab) -> None:
+    target = start(lab, {"acme": "apart"})
+    with target.connect() as client, target.connect("other") as other:
+        assert (where(client), where(other)) == ("second", "first")
+        assert client.value("show app.tenant_id") == "acme"
+
+
+@test(modes=("transaction", "statement"), targets=FOREBAY)
+def a_reload_moves_them_with_all_that_they_have(lab: Lab) -> None:
+    target = start(lab, {})
+    statement = "select name, current_setting('work_mem') from place"
+    run = (m.bind("", "kept"), m.execute(""), m.sync())
+
+    def kept(client: Client) -> list[Any]:
+        return m.only(client.messages(*run), b"D")[0].columns()
+
+    with target.connect() as client, target.connect("other") as other:
+        client.run("set work_mem = '5MB'")
+        client.run("prepare p as select name from place")
+        client.messages(m.parse("kept", statement), m.sync())
+        assert kept(client) == [b"first", b"5MB"]
+        for places, name in (({"acme": "apart"}, "second"), ({}, "first")):
+            place(target, places)
+            wait_until(lambda: where(client) == name, "its worker has heard of it")
+            assert kept(client) == [name.encode(), b"5MB"]
+            assert client.value("execute p") == name
+            assert client.value("show work_mem") == "5MB"
+            assert client.value("show app.tenant_id") == "acme"
+            assert where(other) == "first"
+    assert "tenant_moved" in target.log
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def transactions_end_where_they_began(lab: Lab) -> None:
+    target = start(lab, {})
+    with target.connect() as client, target.connect() as bound, target.connect() as waits:
+        client.run("begin")
+        bound.run("listen news")
+        assert where(client) == "first"
+        waits.send(m.query("select name from place"))       # both connections are in use
+        place(target, {"acme": "apart"})
+        assert m.only(waits.until_ready(), b"D")[0].columns() == [b"second"]
+        assert where(client) == "first"
+        client.run("commit")
+        wait_until(lambda: where(client) == "second", "its worker has heard of it")
+        # What stands on a server connection cannot be taken along.
+        error = m.only(bound.until_end(), b"E")[0]
+        assert error.sqlstate == "57P01" and "placed in another database" in error.text, error
+
+
+@test(modes=("session",), targets=FOREBAY)
+def whole_sessions_end(lab: Lab) -> None:
+    target = start(lab, {})
+    with target.connect() as client, target.connect() as busy:
+        assert where(client) == "first"
+        busy.run("begin")
+        place(target, {"acme": "apart"})
+        assert m.only(client.until_end(), b"E")[0].sqlstate == "57P01"
+        assert where(busy) == "first"
+        busy.send(m.query("commit"))
+        answer = busy.until_end()
+        assert m.only(answer, b"C") and m.only(answer, b"E")[0].sqlstate == "57P01", answer
+    with target.connect() as again:
+        assert where(again) == "second"
