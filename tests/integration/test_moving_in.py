@@ -57,7 +57,8 @@ def the_sample(lab: Lab, auth: str) -> None:
     with Client(("127.0.0.1", port), user="app", database="app",
                 password=password_of("app")) as client:
         assert client.value("select current_user || current_database()") == "appapp"
-    assert child.stop() == 0
+    code = child.stop()
+    assert code == 0, (code, child.output()[-6000:])
     ports.release(port)
 
 

@@ -33,7 +33,6 @@ create table parent (secret text);
 create table child (tenant_id int) inherits (parent);
 insert into child values ('own', 1), ('foreign', 2);
 create view harmless as select id from plans;
-drop schema if exists apart cascade;
 create schema apart;
 create table apart.settings (secret text, tenant_id int);
 insert into apart.settings values ('foreign', 2);
@@ -47,6 +46,7 @@ def with_owner(lab: Lab, tenants: dict[str, Any] = CATALOG, more: str = MORE,
     """The owner comes through Forebay as well, and is no tenant."""
     make_tables(lab)
     with lab.direct().connect() as direct:
+        direct.run("drop schema if exists apart, shop cascade")     # other tests', too
         direct.run(more)
     app = Database(user="app", password="app-secret", options=database)
     owner = Database(dbname="app", user="app", password="app-secret")
