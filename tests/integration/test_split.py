@@ -32,15 +32,19 @@ class Pair:
     replica: Postgres
 
 
-def pair(lab: Lab) -> Pair:
-    primary = lab.private_postgres(synchronous_commit="local")
-    with primary.admin("app") as admin:
+def make_schema(primary: Postgres, database: str = "app") -> None:
+    with primary.admin(database) as admin:
         for statement in SCHEMA.read_text().split(";\n"):
             if statement.strip():
                 admin.run(statement)
         admin.run("grant all on all tables in schema public, app to app")
         admin.run("grant all on all sequences in schema public to app")
         admin.run("grant all on schema public, app to app")
+
+
+def pair(lab: Lab) -> Pair:
+    primary = lab.private_postgres(synchronous_commit="local")
+    make_schema(primary)
     return Pair(primary, lab.replica_of(primary))
 
 

@@ -11,7 +11,7 @@ from lab.lab import Lab
 from lab.process import wait_until
 from lab.wire import Client
 
-from test_split import CORPUS, SCHEMA, WHERE, at
+from test_split import CORPUS, WHERE, at, make_schema
 
 #: Statement in a line of facts.txt, and of access.txt; "R": certainly only reads.
 FACTS = CORPUS.with_name("facts.txt")
@@ -58,13 +58,7 @@ def as_directly(lab: Lab, param: str) -> None:
     primary = lab.private_postgres(synchronous_commit="local")
     primary.rows("alter database other owner to app")
     for database in ("app", "other"):
-        with primary.admin(database) as admin:
-            for statement in SCHEMA.read_text().split(";\n"):
-                if statement.strip():
-                    admin.run(statement)
-            admin.run("grant all on all tables in schema public, app to app")
-            admin.run("grant all on all sequences in schema public to app")
-            admin.run("grant all on schema public, app to app")
+        make_schema(primary, database)
     replica = lab.replica_of(primary)
     replica.configure(log_statement="all")
     replica.reload()
