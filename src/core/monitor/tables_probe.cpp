@@ -9,6 +9,7 @@
 #include "core/monitor/host_probe.hpp"
 #include "core/pool/pool.hpp"
 #include "core/relay/catalog_epoch.hpp"
+#include "core/relay/text_edits.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
@@ -35,12 +36,10 @@ constexpr std::size_t kRelationsMost = 200'000;
 /// With the column: "c". Without, but with rows of what has it: "r". Those are views, also of
 /// views, and tables of which others inherit, or are partitions.
 std::string question(const std::string& column) {
-  std::string name;
-  for (const char c : column) name += c == '\'' ? "''" : std::string(1, c);
   return "WITH RECURSIVE relations AS (SELECT c.oid, c.relname, c.relnamespace, EXISTS (SELECT FROM"
-         " pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = '" +
-         name +
-         "' AND a.attnum > 0 AND NOT a.attisdropped) AS has FROM pg_catalog.pg_class c"
+         " pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = " +
+         quoted_literal(column) +
+         " AND a.attnum > 0 AND NOT a.attisdropped) AS has FROM pg_catalog.pg_class c"
          " WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')),"
          " above (below, oid) AS (SELECT d.refobjid, r.ev_class FROM pg_catalog.pg_depend d"
          " JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid"
