@@ -40,6 +40,7 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.timeout_action, said.timeout_action);
   overrule(settings.slow_query_threshold, said.slow_query_threshold);
   overrule(settings.split_reads, said.split_reads);
+  overrule(settings.lazy_begin, said.lazy_begin);
   overrule(settings.read_consistency, said.read_consistency);
   overrule(settings.read_wait_timeout, said.read_wait_timeout);
   overrule(settings.max_replica_lag, said.max_replica_lag);

@@ -81,6 +81,9 @@ Keys<PoolOverrides> replica_keys() {
       pool_key("split_reads", Effect::new_clients, &O::split_reads, &S::split_reads, Flag{},
                "Whether statements that certainly only read, and READ ONLY transactions, go to the "
                "replicas among a database's hosts. Not in session mode."),
+      pool_key("lazy_begin", Effect::new_clients, &O::lazy_begin, &S::lazy_begin, Flag{},
+               "Whether BEGIN is answered at once, and goes to a server only with the statement "
+               "that follows it, in the same write. In transaction mode only."),
       pool_key(
           "read_consistency", Effect::new_clients, &O::read_consistency, &S::read_consistency,
           Choice<ReadConsistency>{kReadConsistencies},

@@ -112,15 +112,26 @@ std::optional<std::string> objection(const Statement& statement,
   return std::nullopt;
 }
 
+// A standby knows no SERIALIZABLE.
+bool serializable(const Statement& statement) noexcept {
+  return statement.modes.isolation == TransactionModes::Isolation::serializable;
+}
+
+bool sets_read_only(const Statement& statement) noexcept {
+  return statement.kind == Kind::set && statement.settings.size() == 1 &&
+         statement.settings.front().action == sql::Setting::Action::transaction &&
+         statement.modes.read_only == TransactionModes::Choice::yes && !serializable(statement);
+}
+
 Access judge(const sql::Facts& facts, const FunctionVolatility& functions) {
   // Of several statements the first may have been answered when another one fails on a replica.
   if (!facts.known || facts.statements.size() != 1) return Access::write;
   const Statement& statement = facts.statements.front();
+  if (sets_read_only(statement)) return Access::sets_read_only;
   if (statement.kind != Kind::begin) {
     return objection(statement, functions) ? Access::write : Access::read;
   }
-  // A standby knows no SERIALIZABLE.
-  if (statement.modes.isolation == TransactionModes::Isolation::serializable) return Access::write;
+  if (serializable(statement)) return Access::write;
   switch (statement.modes.read_only) {
     case TransactionModes::Choice::yes:
       return Access::begin_read_only;
@@ -170,7 +181,8 @@ bool FunctionVolatility::reads(std::string_view schema, std::string_view name) c
 std::string why_not_read(const sql::Facts& facts, const FunctionVolatility& functions) {
   if (!facts.known) return "the text is not understood";
   if (facts.statements.size() != 1) return "the text has not one statement alone";
-  if (access_of(facts, functions) != Access::write) return {};
+  const Access access = access_of(facts, functions);
+  if (access != Access::write && access != Access::sets_read_only) return {};
   if (facts.statements.front().kind == Kind::begin) {
     return "the transaction is READ WRITE, or SERIALIZABLE, which no standby knows";
   }

@@ -44,6 +44,11 @@ def with_shared_listen(lab: Lab, name: str) -> None:
         compare(SESSIONS[name], direct, target, lab.postgres, "transaction")
 
 
+@test(targets=("forebay",), within=240)
+def with_lazy_begin(lab: Lab) -> None:
+    compare_all(lab, lab.target(pool_size=2, options={"lazy_begin": True}))
+
+
 @test(modes=("session",), targets=("pgbouncer", "forebay"), params=SESSION)
 def in_session_mode(lab: Lab, name: str) -> None:
     direct = prepare(lab)

@@ -35,6 +35,7 @@ CONFIGURATIONS = {
     "plain": Configuration(),
     "session": Configuration({}, {"mode": "session"}, events=("reconnect", "reload")),
     "shared_listen": Configuration({"shared_listen": True}),
+    "lazy": Configuration({"lazy_begin": True}),
     # What another client, or session, has written may come later to a replica.
     "split": Configuration({"split_reads": True, "monitor_interval": "50ms",
                             "primary_lease": "30s"}, {}, ("ddl",),

@@ -94,6 +94,7 @@ struct PoolOverrides {
   std::optional<TimeoutAction> timeout_action;
   std::optional<milliseconds> slow_query_threshold;
   std::optional<bool> split_reads;
+  std::optional<bool> lazy_begin;
   std::optional<ReadConsistency> read_consistency;
   std::optional<milliseconds> read_wait_timeout;
   std::optional<milliseconds> max_replica_lag;
@@ -131,6 +132,7 @@ struct PoolSettings {
   }
   milliseconds slow_query_threshold = seconds(1);
   bool split_reads = false;  ///< statements that only read go to replicas
+  bool lazy_begin = false;   ///< BEGIN goes to a server with what follows it
   ReadConsistency read_consistency = ReadConsistency::session;
   milliseconds read_wait_timeout{0};  ///< for a replica to have what a read must show
   milliseconds max_replica_lag = seconds(10);

@@ -57,4 +57,13 @@ void ClientSession::audit_unanswered(ServerLink& link) {
   keep_audit(&link);
 }
 
+void ClientSession::describe(SlowSample& sample) const {
+  const PeerFacts peer = stream_->peer();
+  sample.client = peer.unix_socket ? peer.address : peer.address + ":" + std::to_string(peer.port);
+  const std::string* name =
+      relay_.settings == nullptr ? nullptr : relay_.settings->find(std::string(kApplicationName));
+  if (name != nullptr) sample.application_name = name->substr(0, 63);
+  if (relay_.tenant != nullptr) sample.tenant = relay_.tenant->value;
+}
+
 }  // namespace forebay::core

@@ -41,6 +41,12 @@ void ClientSession::drain() {
     case Phase::held:
       goodbye_ = true;
       return;
+    case Phase::idle:
+      if (relay_.begin.open != 0) {
+        goodbye_ = true;
+        return;
+      }
+      break;
     case Phase::linked:
       goodbye_ = true;
       server_done();
@@ -49,8 +55,9 @@ void ClientSession::drain() {
     case Phase::closed:
       return;
     default:
-      fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
+      break;
   }
+  fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
 }
 
 void ClientSession::reconsider() {
@@ -166,7 +173,8 @@ void ClientSession::on_timer(void* self) {
       }
       return;
     case Phase::idle:
-      session.over_time(TimeLimit::client_idle);
+      session.over_time(session.relay_.begin.open != 0 ? TimeLimit::idle_transaction
+                                                       : TimeLimit::client_idle);
       return;
     case Phase::console:
       session.move_to_console();

@@ -107,7 +107,8 @@ void ClientSession::listening_restored() {
 
 // Whether it is between messages, and in no transaction.
 bool ClientSession::may_be_told() const {
-  if (relay_.lost != nullptr || relay_.listening->holds_ready) return false;
+  if (relay_.lost != nullptr || relay_.begin.open != 0 || relay_.listening->holds_ready)
+    return false;
   switch (phase_) {
     case Phase::idle:
     case Phase::waiting:

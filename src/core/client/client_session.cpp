@@ -202,8 +202,9 @@ void ClientSession::settle() {
   if (throttle_ != nullptr && phase_ == Phase::idle) leave_limits();
   if (phase_ == Phase::linked) {
     link_->watch();
-  } else if (phase_ == Phase::idle && pool_->settings().client_idle_timeout.count() > 0) {
-    arm(paced() ? milliseconds(0) : pool_->settings().client_idle_timeout);
+  } else if (phase_ == Phase::idle &&
+             (relay_.lazy || pool_->settings().client_idle_timeout.count() > 0)) {
+    settle_idle();
   } else if (hold_ != Hold::no && phase_ != Phase::closed) {
     update_reading();
     keep_hold();
@@ -293,15 +294,6 @@ void ClientSession::server_spoke(std::size_t bytes) {
   link_->pause();
   link_->relay().meter.hold(engine_.now());
   update_reading();
-}
-
-void ClientSession::describe(SlowSample& sample) const {
-  const PeerFacts peer = stream_->peer();
-  sample.client = peer.unix_socket ? peer.address : peer.address + ":" + std::to_string(peer.port);
-  const std::string* name =
-      relay_.settings == nullptr ? nullptr : relay_.settings->find(std::string(kApplicationName));
-  if (name != nullptr) sample.application_name = name->substr(0, 63);
-  if (relay_.tenant != nullptr) sample.tenant = relay_.tenant->value;
 }
 
 void ClientSession::on_writable() {
@@ -536,6 +528,7 @@ void ClientSession::reject(const Refused& reason) {
 void ClientSession::refuse_statement(const Refused& reason, Duration waited) {
   pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
   measure_refused(reason, waited);
+  if (relay_.begin.open != 0) give_up_begun(reason, true);
   std::string& out = engine_.to_client().insert();
   pg::write_error(out, reason.report("ERROR"));
   Stash input = std::move(stash_);
@@ -548,7 +541,8 @@ void ClientSession::refuse_statement(const Refused& reason, Duration waited) {
     relay_.drop_unnamed();
   }
   if (query || item.message.is(pg::Frontend::FunctionCall)) {
-    pg::write_ready_for_query(out, pg::backend::TransactionStatus::idle);
+    pg::write_ready_for_query(out, relay_.lost != nullptr ? pg::backend::TransactionStatus::failed
+                                                          : pg::backend::TransactionStatus::idle);
   } else {
     relay_.skip_to_sync = true;
   }

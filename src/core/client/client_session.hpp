@@ -278,6 +278,10 @@ class ClientSession final : public StreamEvents {
   void follow_rules();
   void note_rules();
 
+  // lazy_begin.
+  void settle_begun();
+  void give_up_begun(const Refused& reason, bool told);
+
   // Reads on replicas.
   void begin_splitting();
   bool choose_server(Bytes bytes, bool again);
@@ -363,6 +367,7 @@ class ClientSession final : public StreamEvents {
   void update_reading();
   [[nodiscard]] bool suspendable() const noexcept;
   void settle();
+  void settle_idle();
   [[nodiscard]] bool holds_back() const;
   void leave();
   void send_both();

@@ -19,6 +19,7 @@ constexpr Bytes kMinLsn = "forebay.min_lsn";
 }  // namespace
 
 void ClientSession::begin_splitting() {
+  relay_.lazy = pool_->settings().lazy_begin && mode_ == config::PoolMode::transaction;
   if (pool_->readers().empty() || mode_ == config::PoolMode::session) return;
   relay_.splits = true;
   replicas_ = std::make_unique<ReplicaUse>();
@@ -39,7 +40,8 @@ bool ClientSession::choose_server(Bytes bytes, bool again) {
   const Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
   const Relay::Batch batch = relay.look_ahead(bytes);
   // What a replica could not do is taken for a write: more is not known of it.
-  if (batch.size == 0 || refused) return true;
+  const bool begins = batch.route.access() == split::Access::begin_read_only;
+  if ((batch.size == 0 && !begins) || refused) return true;
   const bool strong = pool_->settings().read_consistency == config::ReadConsistency::strong;
   // A transaction sees what is written while it is open, too.
   const std::optional<routing::Lsn> lsn = min_lsn();
@@ -209,6 +211,7 @@ bool ClientSession::attempt_answered() const {
 void ClientSession::end_attempt() {
   ReplicaUse& use = *replicas_;
   relay_.attempt = Attempt::none;
+  relay_.begin.open = 0;
   if (use.sent > 0) stash_.consume(engine_.buffers(), use.sent);
   use.held.clear(engine_.buffers());
   use.batch = use.sent = 0;
@@ -246,10 +249,12 @@ bool ClientSession::survive_replica(ServerLink& link, const std::string& reason)
     return false;
   }
   const ParameterSetRef settings = relay_.settings;
+  const HeldBegin begin = relay_.begin;
   Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
       .on_link_lost(link.relay(), reason);
   engine_.to_client().clear();
   relay_.settings = settings;
+  relay_.begin = begin;
   relay_.skip_to_sync = relay_.drop_rest = false;
   relay_.lost.reset();
   try_primary();

@@ -277,7 +277,7 @@ void ClientSession::listen_again() {
     link_->resume();
     link_->relay().meter.let_go(engine_.now());
   }
-  if (phase_ == Phase::idle) arm(pool_->settings().client_idle_timeout);
+  if (phase_ == Phase::idle) settle_idle();
   update_reading();
 }
 

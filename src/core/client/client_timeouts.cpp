@@ -82,7 +82,12 @@ void ClientSession::over_time(TimeLimit limit) {
     fatal(reason_of(limit, "terminating connection"));
     return;
   }
-  if (phase_ == Phase::linked && !link_->relay().expected.empty()) {
+  if (phase_ == Phase::idle) {
+    const Refused reason = reason_of(limit, "the transaction was rolled back");
+    note(Weight::normal, "timeout", reason.message);
+    give_up_begun(reason, false);
+    settle();
+  } else if (phase_ == Phase::linked && !link_->relay().expected.empty()) {
     const Refused reason = reason_of(limit, "canceling statement");
     note(Weight::normal, "timeout", reason.message);
     link_->cut_short(reason, limit == TimeLimit::transaction);

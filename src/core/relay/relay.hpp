@@ -15,6 +15,7 @@
 
 namespace forebay::core {
 
+struct BatchAhead;
 class PreparedAhead;
 class TextEdits;
 
@@ -55,12 +56,15 @@ class Relay {
 
   /// What the client says next, up to where its server may change.
   struct Batch {
-    std::size_t size = 0;  ///< 0: not known to be a read
+    std::size_t size = 0;  ///< 0: not known to be a read, or not all of it is there
     Route route = {};
   };
   /// The batch at the front of what the client, who is not linked, has said. A read only when all
   /// of it is there.
   [[nodiscard]] Batch look_ahead(Bytes bytes) const;
+  /// The transaction that was begun here cannot go on, and is for the client to end. `told`: it has
+  /// been told why.
+  void fail_begun(const Refused& why, bool told, PoolCounters* counters);
   /// That batch is sent again, to another server: what it prepared on the first does not count.
   void forget_prepared(Bytes batch);
 
@@ -136,6 +140,22 @@ class Relay {
   [[nodiscard]] Understood understand(Bytes text, const Reading& reading,
                                       std::optional<Bytes> types) const;
 
+  // lazy_begin.
+  struct Control {
+    Bytes tag;  ///< of its CommandComplete; empty: it is for a server
+    sql::TransactionModes modes;
+    Understood understood;
+  };
+  [[nodiscard]] Control control_of(Bytes text) const;
+  void carry_out(const Control& control);
+  std::size_t answer_control(Bytes bytes);
+  std::size_t answer_extended_control(Bytes bytes);
+  [[nodiscard]] Bytes text_of_prepared(Bytes name) const;
+  void remember_control(const pg::frontend::Parse& parse, Control& control);
+  void send_begin(LinkRelayState& link);
+  [[nodiscard]] bool begun_read_only() const;
+  [[nodiscard]] pg::backend::TransactionStatus status_here() const noexcept;
+
   // The policy for tenants.
   [[nodiscard]] const std::shared_ptr<const tenant::Policy>& policy() const;
   [[nodiscard]] tenant::Violation unread() const;
@@ -199,6 +219,9 @@ class Relay {
   [[nodiscard]] Route route_of(Bytes text) const;
   [[nodiscard]] Route route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const;
   [[nodiscard]] bool for_replica(Route route) const;
+  [[nodiscard]] bool for_replica(Route route, const BatchAhead& ahead) const;
+  [[nodiscard]] bool look_ahead(const pg::Message& message, BatchAhead& ahead) const;
+  [[nodiscard]] bool is_one_statement(Bytes text) const;
   [[nodiscard]] bool begins_read_only(Route route) const;
   [[nodiscard]] bool defaults_to(Bytes parameter, Bytes value) const;
   Handled on_query(const Item& item, LinkRelayState& link);

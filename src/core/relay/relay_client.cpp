@@ -59,6 +59,12 @@ Relay::ClientProgress Relay::from_client(Bytes bytes, LinkRelayState* link) {
             break;
           case Handled::need_link:
             client_.framer = before;
+            if (const std::size_t answered = client_.lazy && link == nullptr
+                                                 ? answer_control(bytes.substr(progress.consumed))
+                                                 : 0) {
+              progress.consumed += answered;
+              continue;
+            }
             progress.stop = ClientStop::need_link;
             return progress;
           case Handled::wait:
@@ -105,7 +111,7 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
   switch (static_cast<Frontend>(message.type)) {
     case Frontend::Sync:
       client_.skip_to_sync = false;
-      pg::write_ready_for_query(out_.to_client.insert(), pg::backend::TransactionStatus::idle);
+      pg::write_ready_for_query(out_.to_client.insert(), status_here());
       return Handled::yes;
     case Frontend::Flush:
     case Frontend::CopyDone:  // ignored outside COPY

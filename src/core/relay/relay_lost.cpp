@@ -106,7 +106,8 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
               (rolled_back && runs && expected.disposition == Disposition::forward);
     rolled_back = rolled_back || expected.ends == Ends::rolls_back;
   }
-  const Loss loss = loss_of(link.status != TransactionStatus::idle, commits, link.reader);
+  const bool open = link.status != TransactionStatus::idle || client_.begin.open != 0;
+  const Loss loss = loss_of(open, commits, link.reader);
   Refused why{std::string(loss.sqlstate), "server connection lost: " + reason,
               std::string(loss.detail), std::string(loss.hint)};
   bool told = false;
@@ -148,7 +149,8 @@ void Relay::give_up_transaction(LinkRelayState& link, const Refused& why, bool t
 // Answers what is owed, and forgets what the session had on the link.
 void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Refused& why,
                       bool told) {
-  const bool in_transaction = link.status != TransactionStatus::idle;
+  const bool in_transaction = link.status != TransactionStatus::idle || client_.begin.open != 0;
+  client_.begin.open = 0;
   const bool skipping = link.expected.skipping();
   const bool batch_open = link.expected.batch_open();
   const pg::Report report = why.report("ERROR");

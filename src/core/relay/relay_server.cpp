@@ -184,7 +184,11 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     const auto ready = pg::backend::ReadyForQuery::parse(item.message.body);
     if (!ready) return violation(item);
     link_.status = ready->status;
-    if (ready->status == pg::backend::TransactionStatus::idle) ++link_.transactions_ended;
+    if (ready->status == pg::backend::TransactionStatus::idle) {
+      ++link_.transactions_ended;
+    } else if (client_ != nullptr && client_->attempt == Attempt::none) {
+      client_->begin.open = 0;
+    }
     if (link_.catalog_changed && ready->status == pg::backend::TransactionStatus::idle) {
       link_.catalog_changed = false;
       catalog_changed();  // what was prepared elsewhere meanwhile did not see it either

@@ -88,6 +88,7 @@ void Relay::link_up(LinkRelayState& link) {
     }
   }
   clean_sequences(link);
+  if (client_.begin.open != 0) send_begin(link);
   // Clients of a pool mostly have the same settings, and those are one object.
   read_as_client(link);
 }

@@ -40,6 +40,16 @@ class PreparedAhead {
   std::size_t count_ = 0;
 };
 
+/// What was seen of the batch at hand.
+struct BatchAhead {
+  PreparedAhead prepared;
+  std::optional<Route> bound;
+  Route route;  ///< of what is executed first, or prepared
+  std::size_t executed = 0;
+  std::size_t described = 0;
+  bool begins = false;  ///< a READ ONLY transaction
+};
+
 // ---------------------------------------------------------------- the client's side
 
 Route Relay::route_of(Bytes text) const {
@@ -87,6 +97,22 @@ bool Relay::for_replica(Route route) const {
   return !rules_.reader->refused.holds(client_.pool, route);
 }
 
+bool Relay::is_one_statement(Bytes text) const {
+  const sql::Facts& facts = rules_.reader->texts.facts(text, reading(client_.welcome).standard);
+  return facts.known && facts.statements.size() == 1;
+}
+
+// In a transaction that was begun here, a replica may do first whatever it may do in a READ ONLY
+// one. What stands behind that may be in another transaction.
+bool Relay::for_replica(Route route, const BatchAhead& ahead) const {
+  if (client_.begin.open == 0) return for_replica(route);
+  const bool first = ahead.executed == 0;
+  return !client_.begins_on_primary && !route.only_primary() &&
+         (ahead.begins || route.access() == Access::sets_read_only) &&
+         (first || route.access() == Access::read) &&
+         !rules_.reader->refused.holds(client_.pool, route);
+}
+
 Relay::Batch Relay::look_ahead(Bytes bytes) const {
   // A standby knows no SERIALIZABLE.
   if (client_.lost != nullptr || client_.settings == nullptr ||
@@ -94,67 +120,76 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
       defaults_to("forebay.target", "primary")) {
     return {};
   }
-  Batch batch;
   pg::Framer framer = client_.framer;
-  PreparedAhead ahead;
-  std::optional<Route> bound;
-  std::size_t executed = 0;
-  std::size_t described = 0;
-  bool begins = false;  // a READ ONLY transaction
+  const bool begun = client_.begin.open != 0;
+  BatchAhead ahead;
+  ahead.begins = begun && begun_read_only();
+  const auto found = [&](std::size_t size, Route route) -> Batch {
+    if (!begun) return {size, route};
+    return {size, Route(Access::begin_read_only, route.shape())};
+  };
   for (std::size_t at = 0;;) {
     const Item item = framer.next(bytes.substr(at), kInspectionMax);
+    // What begins a READ ONLY transaction here may have begun before all of its batch is there.
+    if (item.kind == ItemKind::need && begun && ahead.begins) return found(0, ahead.route);
     if (item.kind != ItemKind::message) return {};
-    const pg::Message& message = item.message;
     at += item.bytes.size();
-    switch (static_cast<Frontend>(message.type)) {
-      case Frontend::Query: {
-        const auto query = pg::frontend::Query::parse(message.body);
-        if (!query || at != item.bytes.size()) return {};
-        const Route route = route_of(query->text);
-        if (!for_replica(route)) return {};
-        return {at, route};
-      }
-      case Frontend::Parse: {
-        const auto parse = pg::frontend::Parse::parse(message.body);
-        if (!parse || (!parse->statement.empty() && find_statement(parse->statement))) return {};
-        const Route route = route_of(parse->text);
-        if (!for_replica(route) || !ahead.add(parse->statement, route)) return {};
-        if (executed == 0) batch.route = route;
-        break;
-      }
-      case Frontend::Bind: {
-        const auto bind = pg::frontend::Bind::parse(message.body);
-        if (!bind) return {};
-        bound = route_of(bind->statement, client_.unnamed.route, ahead);
-        if (!for_replica(*bound)) return {};
-        break;
-      }
-      case Frontend::Execute:
-        // Of two, the first may have been answered when the second is refused.
-        if (!bound || (++executed > 1 && !begins)) return {};
-        if (executed == 1) batch.route = *bound;
-        if (executed == 1) begins = begins_read_only(*bound);
-        break;
-      case Frontend::Describe: {
-        const auto describe = pg::frontend::Describe::parse(message.body);
-        if (!describe) return {};
-        const bool portal = describe->target == pg::frontend::Target::portal;
-        if (portal && !bound) return {};
-        // What these say waits in memory for the first row.
-        if (++described > kDescribedMax) return {};
-        if (!portal && !for_replica(route_of(describe->name, client_.unnamed.route, ahead)))
-          return {};
-        break;
-      }
-      case Frontend::Close:
-      case Frontend::Flush:
-        break;
-      case Frontend::Sync:
-        batch.size = at;
-        return batch;
-      default:
-        return {};
+    if (item.message.is(Frontend::Query)) {
+      const auto query = pg::frontend::Query::parse(item.message.body);
+      if (!query || at != item.bytes.size()) return {};
+      const Route route = route_of(query->text);
+      if (!for_replica(route, ahead) || (begun && !is_one_statement(query->text))) return {};
+      return found(at, route);
     }
+    if (item.message.is(Frontend::Sync)) {
+      // What is only prepared does not say yet what the transaction is.
+      if (begun && !ahead.begins) return {};
+      return found(at, ahead.route);
+    }
+    if (!look_ahead(item.message, ahead)) return {};
+  }
+}
+
+// At one message of a batch. False: not for a replica.
+bool Relay::look_ahead(const pg::Message& message, BatchAhead& ahead) const {
+  switch (static_cast<Frontend>(message.type)) {
+    case Frontend::Parse: {
+      const auto parse = pg::frontend::Parse::parse(message.body);
+      if (!parse || (!parse->statement.empty() && find_statement(parse->statement))) return false;
+      const Route route = route_of(parse->text);
+      if (!for_replica(route, ahead) || !ahead.prepared.add(parse->statement, route)) return false;
+      if (ahead.executed == 0) ahead.route = route;
+      return true;
+    }
+    case Frontend::Bind: {
+      const auto bind = pg::frontend::Bind::parse(message.body);
+      if (!bind) return false;
+      ahead.bound = route_of(bind->statement, client_.unnamed.route, ahead.prepared);
+      return for_replica(*ahead.bound, ahead);
+    }
+    case Frontend::Execute:
+      // Of two, the first may have been answered when the second is refused.
+      if (!ahead.bound || (++ahead.executed > 1 && !ahead.begins)) return false;
+      if (ahead.executed > 1) return true;
+      ahead.route = *ahead.bound;
+      ahead.begins = ahead.begins || begins_read_only(*ahead.bound) ||
+                     ahead.bound->access() == Access::sets_read_only;
+      return true;
+    case Frontend::Describe: {
+      const auto describe = pg::frontend::Describe::parse(message.body);
+      if (!describe) return false;
+      const bool portal = describe->target == pg::frontend::Target::portal;
+      if (portal && !ahead.bound) return false;
+      // What these say waits in memory for the first row.
+      if (++ahead.described > kDescribedMax) return false;
+      return portal ||
+             for_replica(route_of(describe->name, client_.unnamed.route, ahead.prepared), ahead);
+    }
+    case Frontend::Close:
+    case Frontend::Flush:
+      return true;
+    default:
+      return false;
   }
 }
 

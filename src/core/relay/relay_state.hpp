@@ -10,6 +10,7 @@
 #include "core/refused.hpp"
 #include "core/relay/catalog_epoch.hpp"
 #include "core/relay/expected_replies.hpp"
+#include "core/relay/held_begin.hpp"
 #include "core/relay/listening.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/pin_reason.hpp"
@@ -142,9 +143,10 @@ struct ClientRelayState {
   bool undecided_reading = false;
   /// ... or by which settings they are parsed.
   bool undecided_parsing = false;
-  bool discards = false;   ///< the open batch has a DISCARD ALL
-  bool discarded = false;  ///< one was carried out; the settings of the start-up do not hold yet
-  bool splits = false;     ///< reads may go to replicas
+  bool discards = false;    ///< the open batch has a DISCARD ALL
+  bool discarded = false;   ///< one was carried out; the settings of the start-up do not hold yet
+  bool splits : 1 = false;  ///< reads may go to replicas
+  bool lazy : 1 = false;    ///< a BEGIN waits for what is said next
   /// The setting that no text shows may be who the session is: RESET ALL does not reset that.
   bool hidden_identity = false;
   /// The server did not say what the link holds: it is asked again, at once or, with `again`, when
@@ -153,6 +155,7 @@ struct ClientRelayState {
   /// A READ ONLY transaction on a replica wanted the primary: those to come begin there.
   bool begins_on_primary = false;
   Attempt attempt = Attempt::none;
+  HeldBegin begin;  ///< open from then on until a server has confirmed it
   Pins pins = 0;
   ClientSequences sequences;
   std::uint64_t serial = 0;                    ///< of the session: unique in the process

@@ -24,8 +24,8 @@ class Route {
   [[nodiscard]] std::uint64_t shape() const noexcept { return bits_ & ~kBits; }
 
  private:
-  static constexpr std::uint64_t kAccess = 3;
-  static constexpr std::uint64_t kOnlyPrimary = 4;
+  static constexpr std::uint64_t kAccess = 7;
+  static constexpr std::uint64_t kOnlyPrimary = 8;
   static constexpr std::uint64_t kBits = kAccess | kOnlyPrimary;
   std::uint64_t bits_ = 0;
 };

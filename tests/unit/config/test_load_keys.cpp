@@ -87,6 +87,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.timeout_action", R"("close")"},
     {"pool.slow_query_threshold", R"("18ms")"},
     {"pool.split_reads", "true"},
+    {"pool.lazy_begin", "true"},
     {"pool.read_consistency", R"("none")"},
     {"pool.read_wait_timeout", R"("21ms")"},
     {"pool.max_replica_lag", R"("19s")"},
@@ -160,6 +161,7 @@ PoolOverrides other_pool() {
                         seconds(6),
                         TimeoutAction::close,
                         milliseconds(18),
+                        true,
                         true,
                         ReadConsistency::none,
                         milliseconds(21),
@@ -366,7 +368,8 @@ const std::string kTimeouts =
     "statement_timeout = \"4s\"\ntransaction_timeout = \"5s\"\nidle_transaction_timeout = \"6s\"\n"
     "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
 const std::string kReplicas =
-    "split_reads = true\nread_consistency = \"none\"\nread_wait_timeout = \"22ms\"\n"
+    "split_reads = true\nlazy_begin = true\nread_consistency = \"none\"\nread_wait_timeout = "
+    "\"22ms\"\n"
     "max_replica_lag = \"9s\"\nmax_replica_lag_bytes = \"9MiB\"\nmin_read_replicas = 1\n"
     "resend_reads = false\non_session_state = \"error\"\n"
     "shared_listen = true\n";
@@ -433,6 +436,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    TimeoutAction::close,
                    seconds(8),
                    true,
+                   true,
                    ReadConsistency::none,
                    milliseconds(22),
                    seconds(9),
@@ -493,6 +497,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    seconds(7),
                    TimeoutAction::close,
                    seconds(8),
+                   true,
                    true,
                    ReadConsistency::none,
                    milliseconds(22),

@@ -20,7 +20,7 @@ sql::FactsPtr facts_of(Bytes text) {
 }
 
 char letter(Access access) {
-  return "PRBO"[static_cast<std::size_t>(access)];
+  return "PRBOS"[static_cast<std::size_t>(access)];
 }
 
 TEST(Access, OfTheCorpus) {

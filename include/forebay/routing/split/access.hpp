@@ -20,6 +20,7 @@ enum class Access : std::uint8_t {
   read,             ///< one statement that certainly only reads
   begin,            ///< begins a transaction that is READ ONLY where the session's default is
   begin_read_only,  ///< begins a transaction that is READ ONLY
+  sets_read_only,   ///< SET TRANSACTION READ ONLY: for a replica where it begins a transaction
 };
 
 /// Which functions of a database do not change anything, by name: those of which every form is
