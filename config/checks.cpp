@@ -157,6 +157,9 @@ class Checker {
                                      std::pair("listen_deny_from", &config_.listen_deny_from)}) {
       for (const auto& [name, networks] : *rules) check_listener_exists(key, name);
     }
+    for (const auto& [name, target] : config_.listen_target) {
+      check_listener_exists("listen_target", name);
+    }
     const std::string& takeover = config_.takeover_socket;
     if (!takeover.empty() && !takeover.starts_with('/')) {
       problems_.error(key_position({"forebay", "takeover_socket"}, {"forebay"}),

@@ -41,6 +41,7 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.slow_query_threshold, said.slow_query_threshold);
   overrule(settings.split_reads, said.split_reads);
   overrule(settings.lazy_begin, said.lazy_begin);
+  overrule(settings.target, said.target);
   overrule(settings.read_consistency, said.read_consistency);
   overrule(settings.read_wait_timeout, said.read_wait_timeout);
   overrule(settings.max_replica_lag, said.max_replica_lag);
@@ -95,6 +96,11 @@ AddressRules Config::listener_rules(std::string_view listener) const {
   const auto denied = listen_deny_from.find(listener);
   if (denied != listen_deny_from.end()) found.deny_from = denied->second;
   return found;
+}
+
+ReadTarget Config::target_of(std::string_view listener, const PoolSettings& settings) const {
+  const auto said = listen_target.find(listener);
+  return said == listen_target.end() ? settings.target : said->second;
 }
 
 AuthQuery Config::lookup_for(std::string_view database) const {

@@ -85,6 +85,11 @@ Keys<PoolOverrides> replica_keys() {
                "Whether BEGIN is answered at once, and goes to a server only with the statement "
                "that follows it, in the same write. In transaction mode only."),
       pool_key(
+          "target", Effect::new_clients, &O::target, &S::target, Choice<ReadTarget>{kReadTargets},
+          "With split_reads: where statements go of which the client does not say it. primary: "
+          "all to the primary. replica: what reads, to a replica, whatever functions it calls, "
+          "and so do transactions that do not say that they are READ WRITE."),
+      pool_key(
           "read_consistency", Effect::new_clients, &O::read_consistency, &S::read_consistency,
           Choice<ReadConsistency>{kReadConsistencies},
           "With split_reads. session: a client reads from a replica only when that is known "
@@ -240,35 +245,6 @@ Keys<Config> login_limit_keys() {
       key(kSection, "max_authenticating_clients", Effect::at_once, &C::max_authenticating_clients,
           Count{0, 1'000'000},
           "The most clients at a time that are being asked who they are; others are refused."),
-  };
-}
-
-Keys<Config> listen_keys() {
-  constexpr std::string_view kSection = "forebay";
-  using C = Config;
-  return {
-      key(kSection, "listen", Effect::at_once, &C::listen, ListenAddresses{},
-          "Addresses to listen on: host:port, [v6]:port, *:port for every address of the machine, "
-          "or the path of a Unix socket. A directory gets \".s.PGSQL.6432\" in it."),
-      key(kSection, "listen_allow_from", Effect::new_clients, &C::listen_allow_from,
-          NetworksByName{},
-          "allow_from of single listeners, by their names in listen: "
-          "{\"10.0.0.1:6432\" = [\"10.0.0.0/8\"]}. Those for all hold besides."),
-      key(kSection, "listen_deny_from", Effect::new_clients, &C::listen_deny_from, NetworksByName{},
-          "deny_from of single listeners."),
-      key(kSection, "proxy_protocol_from", Effect::new_clients, &C::proxy_protocol_from, Networks{},
-          "Networks of balancers that begin each connection by the PROXY protocol, version 1 or 2. "
-          "Limits, address rules and logs then see the client's address. From there the header is "
-          "required; nobody else's is believed."),
-      key(kSection, "peers", Effect::at_once, &C::peers, PeerAddresses{},
-          "Machines that run Forebay behind one address, this one too: where the others reach each "
-          "of them, such as [\"10.0.0.1:6432\", \"10.0.0.2:6432\"], in the same order on all. A "
-          "cancel request that comes in at another than its client did is sent on to it, without "
-          "encryption."),
-      key(kSection, "peer_id", Effect::restart, &C::peer_id, Count{0, 31},
-          "Which of peers this one is: 1 for the first; 0 without peers."),
-      key(kSection, "unix_socket_mode", Effect::at_once, &C::unix_socket_mode, FileMode{},
-          "Permissions of Unix sockets."),
   };
 }
 

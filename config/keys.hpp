@@ -19,6 +19,7 @@ struct Section {
 /// Their keys, section by section.
 [[nodiscard]] const Keys<Config>& general_keys();
 /// Parts of them that stand in a file of their own.
+[[nodiscard]] Keys<Config> listen_keys();
 [[nodiscard]] Keys<Config> process_keys();
 [[nodiscard]] Keys<Config> log_keys();
 [[nodiscard]] Keys<AuditSettings> audit_keys();

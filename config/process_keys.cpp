@@ -1,8 +1,41 @@
 #include "config/keys.hpp"
 #include "config/types.hpp"
 
-// Keys of the process: how it ends, goes on, and what it writes down.
+// Keys of the process: where clients come in, how it ends, goes on, and what it writes down.
 namespace forebay::config {
+
+Keys<Config> listen_keys() {
+  constexpr std::string_view kSection = "forebay";
+  using C = Config;
+  return {
+      key(kSection, "listen", Effect::at_once, &C::listen, ListenAddresses{},
+          "Addresses to listen on: host:port, [v6]:port, *:port for every address of the machine, "
+          "or the path of a Unix socket. A directory gets \".s.PGSQL.6432\" in it."),
+      key(kSection, "listen_allow_from", Effect::new_clients, &C::listen_allow_from,
+          NetworksByName{},
+          "allow_from of single listeners, by their names in listen: "
+          "{\"10.0.0.1:6432\" = [\"10.0.0.0/8\"]}. Those for all hold besides."),
+      key(kSection, "listen_deny_from", Effect::new_clients, &C::listen_deny_from, NetworksByName{},
+          "deny_from of single listeners."),
+      key(kSection, "listen_target", Effect::new_clients, &C::listen_target,
+          ChoicesByName<ReadTarget>{{kReadTargets}, "{\"*:6433\" = \"replica\"}"},
+          "target of [pool] for clients of single listeners, by their names in listen: "
+          "{\"*:6433\" = \"replica\"}. It goes before that of the database and the user."),
+      key(kSection, "proxy_protocol_from", Effect::new_clients, &C::proxy_protocol_from, Networks{},
+          "Networks of balancers that begin each connection by the PROXY protocol, version 1 or 2. "
+          "Limits, address rules and logs then see the client's address. From there the header is "
+          "required; nobody else's is believed."),
+      key(kSection, "peers", Effect::at_once, &C::peers, PeerAddresses{},
+          "Machines that run Forebay behind one address, this one too: where the others reach each "
+          "of them, such as [\"10.0.0.1:6432\", \"10.0.0.2:6432\"], in the same order on all. A "
+          "cancel request that comes in at another than its client did is sent on to it, without "
+          "encryption."),
+      key(kSection, "peer_id", Effect::restart, &C::peer_id, Count{0, 31},
+          "Which of peers this one is: 1 for the first; 0 without peers."),
+      key(kSection, "unix_socket_mode", Effect::at_once, &C::unix_socket_mode, FileMode{},
+          "Permissions of Unix sockets."),
+  };
+}
 
 Keys<Config> process_keys() {
   constexpr std::string_view kSection = "forebay";

@@ -204,6 +204,37 @@ struct Choice {
   }
 };
 
+/// A table of names and words of a list: {"*:6433" = "replica"}.
+template <class Enumeration>
+struct ChoicesByName {
+  using Held = std::map<std::string, Enumeration, std::less<>>;
+  Choice<Enumeration> choice;
+  std::string_view example;
+
+  [[nodiscard]] std::optional<Held> read(const Value& value, Reading& reading) const {
+    const Table* table = value.as<Table>();
+    if (table == nullptr) {
+      reading.expected(value, "a table such as " + std::string(example));
+      return std::nullopt;
+    }
+    Held result;
+    for (const Member& member : *table) {
+      const auto word = choice.read(member.value, reading);
+      if (!word) return std::nullopt;
+      result.emplace(member.name, *word);
+    }
+    return result;
+  }
+  [[nodiscard]] std::string show(const Held& held) const {
+    std::string shown;
+    for (const auto& [name, word] : held) {
+      shown += (shown.empty() ? "" : ", ") + config::quoted(name) + " = " + choice.show(word);
+    }
+    return "{" + shown + "}";
+  }
+  [[nodiscard]] std::string hint() const { return {}; }
+};
+
 /// A type whose absence means something of its own. What is absent is not shown.
 template <class Type>
 struct Perhaps {

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Optional
 
 from lab import messages as m
+from lab import ports
 from lab.consistency import TABLE, Counters
 from lab.declare import FOREBAY, test
 from lab.drivers import DRIVERS, run_driver
 from lab.lab import Lab
 from lab.postgres import Postgres
 from lab.process import wait_until
-from lab.target import Target
+from lab.target import Database, Target
 from lab.wire import Client
 
 from test_failover import signal_all
@@ -126,6 +127,104 @@ def hints(lab: Lab) -> None:
         assert at(client) == replica
     with target.connect(options="-c forebay.target=primary") as client:
         assert at(client) == primary
+
+
+# VOLATILE by their names, and harmless.
+LOOSE = "select inet_server_port() + 0 * (random() + 1)::int"
+
+
+def goes_to_replicas(client: Client, both: Pair) -> None:
+    """What a session with this target asks, wherever it has it from."""
+    primary, replica = both.primary.port, both.replica.port
+    assert at(client, LOOSE) == replica and at(client) == replica
+    assert client.extended(LOOSE) == [(str(replica),)]
+    assert at(client, "/* forebay: primary */ " + LOOSE) == primary
+    assert at(client, "select inet_server_port() + 0 * nextval('s')::int") == primary
+    client.run("insert into t values (80, 'x')")
+    client.run("delete from t where id = 80")
+    for begin, port in (("begin", replica), ("begin read write", primary),
+                        ("begin isolation level serializable", primary),
+                        ("/* forebay: primary */ begin", primary)):
+        client.run(begin)
+        assert at(client, LOOSE) == port, begin
+        client.run("rollback")
+    client.run("begin")
+    assert client.error(m.query("insert into t values (81, 'x')")).sqlstate == "25006"
+    client.run("rollback")
+
+
+@test(targets=FOREBAY)
+def hints_for_replicas(lab: Lab) -> None:
+    both = pair(lab)
+    primary, replica = both.primary.port, both.replica.port
+    hint = "/* forebay: replica */ "
+    target = split(lab, both)
+    with target.connect() as client:
+        assert at(client, LOOSE) == primary
+        assert at(client, hint + LOOSE) == replica
+        assert client.extended(hint + LOOSE) == [(str(replica),)]
+        client.messages(m.parse("loose", LOOSE), m.sync())
+        for said, port in (("primary", primary), ("replica", replica), ("any", primary)):
+            client.run(f"set forebay.target = '{said}'")
+            assert client.extended("", name="loose", prepare=False) == [(str(port),)], said
+        client.run(hint + "insert into t values (82, 'x')")
+        assert at(client, hint + "select inet_server_port(), pg_advisory_lock(1)") == primary
+        assert client.value("select pg_advisory_unlock(1)") == "t"
+        client.run(hint + "begin")
+        assert at(client) == replica
+        client.run("commit")
+        client.run("set forebay.target = 'primary'")
+        assert at(client) == primary and at(client, hint + LOOSE) == replica
+        client.run("set forebay.target = 'replica'")
+        goes_to_replicas(client, both)
+        client.run("reset forebay.target")
+        assert at(client, LOOSE) == primary
+    with target.connect(options="-c forebay.target=replica") as client:
+        goes_to_replicas(client, both)
+
+
+@test(targets=FOREBAY, modes=("transaction",))
+def targets_by_listener_and_database(lab: Lab) -> None:
+    """The client's own word goes before the listener's, and that before the database's."""
+    both = pair(lab)
+    primary, replica = both.primary.port, both.replica.port
+    hosts = [both.primary.address, both.replica.address]
+    ports_of = {name: ports.claim() for name in ("replica", "primary")}
+    listeners = {name: f"127.0.0.1:{port}" for name, port in ports_of.items()}
+    target = lab.target(
+        databases={"app": Database(hosts),
+                   "app_ro": Database(hosts, dbname="app", options={"target": "replica"})},
+        user_options={"other": {"target": "primary"}}, listen=list(listeners.values()),
+        options={"split_reads": True, "read_consistency": "none", "admin_users": "app",
+                 "listen_target": {address: name for name, address in listeners.items()}})
+
+    def connect(database: str = "app", listener: str = "", **more: Any) -> Client:
+        if listener:
+            more["address"] = ("127.0.0.1", ports_of[listener])
+        return lab.keep(target.connect(database=database, **more))
+
+    client = connect()
+    wait_until(lambda: at(client) == replica, "the replica is read from")
+    assert at(client, LOOSE) == primary
+    for client in (connect("app_ro"), connect(listener="replica")):
+        goes_to_replicas(client, both)
+        client.run("set forebay.target = 'primary'")
+        assert at(client) == primary
+        client.run("reset forebay.target")
+        assert at(client, LOOSE) == replica
+        client.run("set forebay.target = 'any'")
+        assert at(client, LOOSE) == primary and at(client) == replica
+        client.run("discard all")
+        assert at(client, LOOSE) == replica
+    with target.connect(database="forebay") as console:
+        for database, where in (("app", "the primary"), ("app_ro", "a replica that may be read from")):
+            steps = dict(console.rows(f"explain route for {database} {LOOSE}"))
+            assert steps["goes to"] == where, steps
+    for client in (connect("app_ro", "primary"), connect(listener="primary"),
+                   connect("app_ro", user="other"),
+                   connect("app_ro", options="-c forebay.target=primary")):
+        assert at(client) == primary and at(client, LOOSE) == primary
+    assert at(connect(listener="primary", options="-c forebay.target=replica"), LOOSE) == replica
 
 
 @test(targets=FOREBAY)

@@ -47,6 +47,13 @@ enum class ReadConsistency : std::uint8_t {
   strong,   ///< those of anybody, that were acknowledged before it came
 };
 
+/// Where the statements of a session go that no hint of its own speaks of.
+enum class ReadTarget : std::uint8_t {
+  any,      ///< by what they are
+  primary,  ///< all
+  replica,  ///< reads whatever functions they call, transactions that say nothing of it
+};
+
 /// libpq's words. Towards clients, `verify_ca` asks for a certificate that our CA signed, and
 /// `verify_full` also for its common name to be the user's name.
 enum class TlsMode : std::uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
@@ -95,6 +102,7 @@ struct PoolOverrides {
   std::optional<milliseconds> slow_query_threshold;
   std::optional<bool> split_reads;
   std::optional<bool> lazy_begin;
+  std::optional<ReadTarget> target;
   std::optional<ReadConsistency> read_consistency;
   std::optional<milliseconds> read_wait_timeout;
   std::optional<milliseconds> max_replica_lag;
@@ -132,7 +140,8 @@ struct PoolSettings {
   }
   milliseconds slow_query_threshold = seconds(1);
   bool split_reads = false;  ///< statements that only read go to replicas
-  bool lazy_begin = false;   ///< BEGIN goes to a server with what follows it
+  ReadTarget target = ReadTarget::any;
+  bool lazy_begin = false;  ///< BEGIN goes to a server with what follows it
   ReadConsistency read_consistency = ReadConsistency::session;
   milliseconds read_wait_timeout{0};  ///< for a replica to have what a read must show
   milliseconds max_replica_lag = seconds(10);
@@ -218,6 +227,7 @@ struct Config {
   /// By listener, as `listen` names it. What an entry leaves out is not restricted.
   std::map<std::string, std::vector<Network>, std::less<>> listen_allow_from;
   std::map<std::string, std::vector<Network>, std::less<>> listen_deny_from;
+  std::map<std::string, ReadTarget, std::less<>> listen_target;
   /// Balancers: whoever connects from there says first for whom, by the PROXY protocol.
   std::vector<Network> proxy_protocol_from;
   std::uint32_t unix_socket_mode = 0777;
@@ -301,6 +311,8 @@ struct Config {
   [[nodiscard]] const User* find_user(std::string_view name) const;
   /// What is said of a listener's clients; of them all, see `addresses`.
   [[nodiscard]] AddressRules listener_rules(std::string_view listener) const;
+  /// Where statements of clients go that come in there, to a pool of these settings.
+  [[nodiscard]] ReadTarget target_of(std::string_view listener, const PoolSettings& pool) const;
   /// How clients of `database` are looked up, everything decided; no auth_user: they are not.
   /// "": clients of the console.
   [[nodiscard]] AuthQuery lookup_for(std::string_view database) const;

@@ -34,6 +34,9 @@ inline constexpr std::array<Name<ReadConsistency>, 3> kReadConsistencies = {
      {ReadConsistency::session, "session"},
      {ReadConsistency::strong, "strong"}}};
 
+inline constexpr std::array<Name<ReadTarget>, 3> kReadTargets = {
+    {{ReadTarget::any, "any"}, {ReadTarget::primary, "primary"}, {ReadTarget::replica, "replica"}}};
+
 inline constexpr std::array<Name<TlsMode>, 6> kTlsModes = {{{TlsMode::disable, "disable"},
                                                             {TlsMode::allow, "allow"},
                                                             {TlsMode::prefer, "prefer"},
@@ -90,6 +93,9 @@ constexpr std::string_view to_string(TimeoutAction action) {
 }
 constexpr std::string_view to_string(ReadConsistency consistency) {
   return name_of<ReadConsistency>(kReadConsistencies, consistency);
+}
+constexpr std::string_view to_string(ReadTarget target) {
+  return name_of<ReadTarget>(kReadTargets, target);
 }
 constexpr std::string_view to_string(TlsMode mode) {
   return name_of<TlsMode>(kTlsModes, mode);

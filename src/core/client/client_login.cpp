@@ -427,6 +427,7 @@ void ClientSession::meet_server() {
     return;
   }
   if (!take_tenant()) return;
+  take_target();
   follow_rules();
   ParameterSets& sets = engine_.shared().parameter_sets;
   relay_.settings = sets.make(facts.settings);

@@ -9,12 +9,14 @@
 #include "core/relay/relay.hpp"
 #include "core/server/server_link.hpp"
 #include "forebay/base/assert.hpp"
+#include "forebay/config/names.hpp"
 
 // Reads on replicas: where a session's next batch goes, and that nobody sees when it goes twice.
 namespace forebay::core {
 namespace {
 
 constexpr Bytes kMinLsn = "forebay.min_lsn";
+constexpr Bytes kTarget = "forebay.target";
 
 }  // namespace
 
@@ -23,6 +25,19 @@ void ClientSession::begin_splitting() {
   if (pool_->readers().empty() || mode_ == config::PoolMode::session) return;
   relay_.splits = true;
   replicas_ = std::make_unique<ReplicaUse>();
+}
+
+// What the configuration says of it stands among its settings, as if it had begun with that.
+void ClientSession::take_target() {
+  if (replicas_ == nullptr) return;
+  auto& settings = login_->facts.settings;
+  const bool says = std::any_of(settings.begin(), settings.end(), [](const auto& setting) {
+    return parameter_name(setting.first) == kTarget;
+  });
+  const config::ReadTarget target = engine_.config().target_of(
+      engine_.shared().listeners.of(login_->listener), pool_->settings());
+  if (says || target == config::ReadTarget::any) return;
+  settings.emplace_back(kTarget, to_string(target));
 }
 
 Pool& ClientSession::source() const noexcept {

@@ -6,6 +6,7 @@
 #include "core/engine/engine.hpp"
 #include "core/pool/reader_choice.hpp"
 #include "core/relay/statement_text.hpp"
+#include "forebay/config/names.hpp"
 #include "forebay/config/units.hpp"
 #include "forebay/routing/cluster/balance.hpp"
 
@@ -169,6 +170,28 @@ const char* where_by_consistency(const config::PoolSettings& settings) {
          "else the primary";
 }
 
+// The same of what the client, or the configuration in its place, says. What single sessions and
+// listeners say is not known here.
+std::optional<bool> explain_hints(const Pool& pool, Bytes text, const sql::Facts& facts,
+                                  Access access, RouteSteps& steps) {
+  const Hint hint = hint_of(text);
+  if (hint == Hint::primary) {
+    steps.emplace_back("hint", "the comment at its head sends it to the primary");
+    return true;
+  }
+  const bool replica = hint == Hint::replica;
+  const config::ReadTarget target = pool.settings().target;
+  if (!replica && target == config::ReadTarget::any) return std::nullopt;
+  steps.emplace_back(replica ? "hint" : "target",
+                     replica ? "the comment at its head asks for a replica"
+                             : "target = \"" + std::string(to_string(target)) +
+                                   "\" holds for what does not say it itself");
+  if (!replica && target == config::ReadTarget::primary) return true;
+  const bool advisory = locks_by_advice(facts);
+  if (access == Access::begin || (!advisory && split::reads_but_for_functions(facts))) return false;
+  return std::nullopt;
+}
+
 }  // namespace
 
 RouteSteps explain_route(Engine& engine, Pool& pool, Bytes text) {
@@ -184,10 +207,7 @@ RouteSteps explain_route(Engine& engine, Pool& pool, Bytes text) {
                                                     : "for the primary: " + objection);
   steps.emplace_back("functions", describe(known.get()));
   to_primary = explain_rules(engine, pool, text, facts, shape, steps).value_or(to_primary);
-  if (hints_at_primary(text)) {
-    to_primary = true;
-    steps.emplace_back("hint", "the comment at its head sends it to the primary");
-  }
+  to_primary = explain_hints(pool, text, facts, access, steps).value_or(to_primary);
   if (access == Access::read && asks_for_standby(facts, text)) {
     to_primary = true;
     steps.emplace_back("setting", "it asks for a parameter that is another one on a standby");

@@ -10,6 +10,7 @@
 #include "core/engine/counters.hpp"
 #include "core/relay/expected_replies.hpp"
 #include "core/relay/relay_state.hpp"
+#include "core/relay/statement_text.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
 #include "forebay/protocol/postgres/frontend.hpp"
 
@@ -211,18 +212,17 @@ class Relay {
                                         Route route) const;
   [[nodiscard]] bool bound_to_replica(Bytes statement, const LinkRelayState& link) const;
   void refuse_on_replica(const Item& item, LinkRelayState& link, Request request);
-  static bool locks_by_advice(const sql::Facts& facts);
   static bool asks_for_position(Bytes text) noexcept;
   static const Item& position_query();
   static const Bytes kPositionText;
   [[nodiscard]] Reading reading(const WelcomeRef& welcome) const;
   [[nodiscard]] Route route_of(Bytes text) const;
   [[nodiscard]] Route route_of(Bytes statement, Route unnamed, const PreparedAhead& ahead) const;
-  [[nodiscard]] bool for_replica(Route route) const;
   [[nodiscard]] bool for_replica(Route route, const BatchAhead& ahead) const;
   [[nodiscard]] bool look_ahead(const pg::Message& message, BatchAhead& ahead) const;
   [[nodiscard]] bool is_one_statement(Bytes text) const;
-  [[nodiscard]] bool begins_read_only(Route route) const;
+  [[nodiscard]] Hint target() const;
+  [[nodiscard]] bool begins_read_only(Route route, Hint target) const;
   [[nodiscard]] bool defaults_to(Bytes parameter, Bytes value) const;
   Handled on_query(const Item& item, LinkRelayState& link);
   void send_query(const Item& item, Bytes text, Understood& understood, LinkRelayState& link);

@@ -169,18 +169,24 @@ bool Relay::refuses_by_rule(const Item& item, LinkRelayState& link, Request requ
 Route Relay::judged(Bytes text, const sql::Facts& facts, const sql::Shape& shape,
                     const config::Rule* rule) const {
   using split::Access;
-  const bool hinted =
-      hints_at_primary(text) ||
-      (rule != nullptr && (!rule->error.empty() || rule->target == config::RuleTarget::primary));
-  if (hinted) return {Access::write, shape.hash().low, true};
+  const Hint hint = hint_of(text);
+  if (hint == Hint::primary ||
+      (rule != nullptr && (!rule->error.empty() || rule->target == config::RuleTarget::primary))) {
+    return {Access::write, shape.hash().low, true};
+  }
+  const bool to_replica =
+      hint == Hint::replica || (rule != nullptr && rule->target == config::RuleTarget::replica);
   Access access = access_of(facts, rules_.reader->functions_of(client_.catalog));
   const bool advisory = locks_by_advice(facts);
-  if (rule != nullptr && rule->target == config::RuleTarget::replica && access == Access::write &&
-      !advisory && split::reads_but_for_functions(facts)) {
-    access = Access::read;
-  }
-  if (access == Access::read && asks_for_standby(facts, text)) access = Access::write;
-  return {access, shape.hash().low, advisory};
+  const bool by_functions =
+      access == Access::write && !advisory && split::reads_but_for_functions(facts);
+  if (to_replica && by_functions) access = Access::read;
+  if (hint == Hint::replica && access == Access::begin) access = Access::begin_read_only;
+  const bool standby = (access == Access::read || by_functions) && asks_for_standby(facts, text);
+  if (standby) access = Access::write;
+  const Route route{access, shape.hash().low, advisory};
+  if (hint == Hint::replica) return route.for_a_replica();
+  return by_functions && !standby ? route.for_its_functions() : route;
 }
 
 }  // namespace forebay::core

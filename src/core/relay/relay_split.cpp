@@ -48,6 +48,8 @@ struct BatchAhead {
   std::size_t executed = 0;
   std::size_t described = 0;
   bool begins = false;  ///< a READ ONLY transaction
+  /// What the session says of all that does not say it itself.
+  Hint target = Hint::none;
 };
 
 // ---------------------------------------------------------------- the client's side
@@ -85,16 +87,16 @@ bool Relay::defaults_to(Bytes parameter, Bytes value) const {
   return own != nullptr && *own == value;
 }
 
-bool Relay::begins_read_only(Route route) const {
-  if (route.access() == Access::begin_read_only) return true;
-  return route.access() == Access::begin && defaults_to("default_transaction_read_only", "on");
+Hint Relay::target() const {
+  const std::string* said = client_.settings->find("forebay.target");
+  if (said == nullptr) return Hint::none;
+  return *said == "primary" ? Hint::primary : *said == "replica" ? Hint::replica : Hint::none;
 }
 
-bool Relay::for_replica(Route route) const {
-  if (route.access() != Access::read && (client_.begins_on_primary || !begins_read_only(route))) {
-    return false;
-  }
-  return !rules_.reader->refused.holds(client_.pool, route);
+bool Relay::begins_read_only(Route route, Hint target) const {
+  if (route.access() == Access::begin_read_only) return true;
+  return route.access() == Access::begin &&
+         (target == Hint::replica || defaults_to("default_transaction_read_only", "on"));
 }
 
 bool Relay::is_one_statement(Bytes text) const {
@@ -105,7 +107,13 @@ bool Relay::is_one_statement(Bytes text) const {
 // In a transaction that was begun here, a replica may do first whatever it may do in a READ ONLY
 // one. What stands behind that may be in another transaction.
 bool Relay::for_replica(Route route, const BatchAhead& ahead) const {
-  if (client_.begin.open == 0) return for_replica(route);
+  if (ahead.target == Hint::primary && !route.wants_replica()) return false;
+  if (client_.begin.open == 0) {
+    const bool reads = route.access() == Access::read ||
+                       (ahead.target == Hint::replica && route.writes_by_functions());
+    return (reads || (!client_.begins_on_primary && begins_read_only(route, ahead.target))) &&
+           !rules_.reader->refused.holds(client_.pool, route);
+  }
   const bool first = ahead.executed == 0;
   return !client_.begins_on_primary && !route.only_primary() &&
          (ahead.begins || route.access() == Access::sets_read_only) &&
@@ -116,16 +124,17 @@ bool Relay::for_replica(Route route, const BatchAhead& ahead) const {
 Relay::Batch Relay::look_ahead(Bytes bytes) const {
   // A standby knows no SERIALIZABLE.
   if (client_.lost != nullptr || client_.settings == nullptr ||
-      defaults_to("default_transaction_isolation", "serializable") ||
-      defaults_to("forebay.target", "primary")) {
+      defaults_to("default_transaction_isolation", "serializable")) {
     return {};
   }
   pg::Framer framer = client_.framer;
   const bool begun = client_.begin.open != 0;
   BatchAhead ahead;
-  ahead.begins = begun && begun_read_only();
+  ahead.target = target();
+  ahead.begins = begun && (ahead.target == Hint::replica || begun_read_only());
   const auto found = [&](std::size_t size, Route route) -> Batch {
-    if (!begun) return {size, route};
+    if (!begun && route.access() != Access::write) return {size, route};
+    if (!begun) return {size, Route(Access::read, route.shape())};
     return {size, Route(Access::begin_read_only, route.shape())};
   };
   for (std::size_t at = 0;;) {
@@ -172,7 +181,7 @@ bool Relay::look_ahead(const pg::Message& message, BatchAhead& ahead) const {
       if (!ahead.bound || (++ahead.executed > 1 && !ahead.begins)) return false;
       if (ahead.executed > 1) return true;
       ahead.route = *ahead.bound;
-      ahead.begins = ahead.begins || begins_read_only(*ahead.bound) ||
+      ahead.begins = ahead.begins || begins_read_only(*ahead.bound, ahead.target) ||
                      ahead.bound->access() == Access::sets_read_only;
       return true;
     case Frontend::Describe: {
@@ -239,18 +248,6 @@ bool Relay::asks_for_position(Bytes text) noexcept {
 }
 
 // ---------------------------------------------------------------- READ ONLY transactions
-
-// Whether a text locks what only the application knows: on a replica, from nobody else.
-bool Relay::locks_by_advice(const sql::Facts& facts) {
-  return std::any_of(facts.statements.begin(), facts.statements.end(),
-                     [](const sql::Statement& statement) {
-                       return std::any_of(statement.functions.begin(), statement.functions.end(),
-                                          [](const sql::Function& function) {
-                                            return function.name.starts_with("pg_advisory_") ||
-                                                   function.name.starts_with("pg_try_advisory_");
-                                          });
-                     });
-}
 
 // What would keep the session on its replica beyond the transaction, where it cannot write.
 bool Relay::refused_on_replica(const LinkRelayState& link, const SessionWorkRef& work,

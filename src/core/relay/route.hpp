@@ -17,16 +17,29 @@ class Route {
   Route(split::Access access, std::uint64_t shape, bool only_primary = false) noexcept
       : bits_((shape & ~kBits) | (only_primary ? kOnlyPrimary : 0) |
               static_cast<std::uint64_t>(access)) {}
+  /// A write only for the functions that it calls.
+  [[nodiscard]] Route for_its_functions() const noexcept { return with(kForFunctions); }
+  /// Its text says that it is for a replica.
+  [[nodiscard]] Route for_a_replica() const noexcept { return with(kForReplica); }
   [[nodiscard]] split::Access access() const noexcept {
     return static_cast<split::Access>(bits_ & kAccess);
   }
   [[nodiscard]] bool only_primary() const noexcept { return (bits_ & kOnlyPrimary) != 0; }
+  [[nodiscard]] bool writes_by_functions() const noexcept { return (bits_ & kForFunctions) != 0; }
+  [[nodiscard]] bool wants_replica() const noexcept { return (bits_ & kForReplica) != 0; }
   [[nodiscard]] std::uint64_t shape() const noexcept { return bits_ & ~kBits; }
 
  private:
   static constexpr std::uint64_t kAccess = 7;
   static constexpr std::uint64_t kOnlyPrimary = 8;
-  static constexpr std::uint64_t kBits = kAccess | kOnlyPrimary;
+  static constexpr std::uint64_t kForFunctions = 16;
+  static constexpr std::uint64_t kForReplica = 32;
+  static constexpr std::uint64_t kBits = 63;
+  [[nodiscard]] Route with(std::uint64_t bit) const noexcept {
+    Route route = *this;
+    route.bits_ |= bit;
+    return route;
+  }
   std::uint64_t bits_ = 0;
 };
 

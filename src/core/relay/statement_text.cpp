@@ -56,16 +56,16 @@ NamedDefinition cut_name(const pg::Message& message) {
   return {message.body.substr(0, end), definition, well_formed};
 }
 
-bool hints_at_primary(Bytes text) {
-  const auto skip = [&text] {
+Hint hint_of(Bytes text) {
+  const auto take = [&text](Bytes word) {
     text.remove_prefix(std::min(text.find_first_not_of(" \t\n\r"), text.size()));
-  };
-  for (const Bytes word : {"/*", "forebay", ":", "primary", "*/"}) {
-    skip();
     if (!begins_with(text, word)) return false;
     text.remove_prefix(word.size());
-  }
-  return true;
+    return true;
+  };
+  if (!take("/*") || !take("forebay") || !take(":")) return Hint::none;
+  const Hint hint = take("primary") ? Hint::primary : take("replica") ? Hint::replica : Hint::none;
+  return take("*/") ? hint : Hint::none;
 }
 
 bool asks_for_standby(const sql::Facts& facts, Bytes text) {
@@ -78,6 +78,17 @@ bool asks_for_standby(const sql::Facts& facts, Bytes text) {
   const std::string small = lower(text);
   return small.find("transaction_read_only") != std::string::npos ||
          small.find("in_hot_standby") != std::string::npos;
+}
+
+bool locks_by_advice(const sql::Facts& facts) {
+  const auto locks = [](const sql::Function& function) {
+    return function.name.starts_with("pg_advisory_") ||
+           function.name.starts_with("pg_try_advisory_");
+  };
+  return std::any_of(
+      facts.statements.begin(), facts.statements.end(), [&](const sql::Statement& statement) {
+        return std::any_of(statement.functions.begin(), statement.functions.end(), locks);
+      });
 }
 
 bool is_transaction_end(Bytes text) {

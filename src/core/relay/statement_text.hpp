@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "forebay/base/bytes.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
 #include "forebay/routing/sql/facts.hpp"
@@ -25,12 +27,17 @@ bool is_transaction_end(Bytes text);
 /// Whether a text may have a constant that means the time of its parsing: 'now', 'today' ...
 bool names_the_time(Bytes text);
 
-/// Whether a text begins with the comment /* forebay: primary */.
-bool hints_at_primary(Bytes text);
+/// Where a text says that it goes, by the comment /* forebay: primary */ at its head, or the same
+/// with "replica".
+enum class Hint : std::uint8_t { none, primary, replica };
+Hint hint_of(Bytes text);
 
 /// Whether a text asks, by current_setting, for a parameter that is another one on a standby. Its
 /// literals are no part of its facts.
 bool asks_for_standby(const sql::Facts& facts, Bytes text);
+
+/// Whether a text locks what only the application knows: on a replica, from nobody else.
+bool locks_by_advice(const sql::Facts& facts);
 
 /// Whether a text may make every prepared statement go.
 bool is_deallocate_all(Bytes text);

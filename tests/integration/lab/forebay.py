@@ -20,7 +20,7 @@ FOREBAY_KEYS = {
     "cleartext_without_tls", "passwordless_from_anywhere", "scram_iterations", "http",
     "admin_users", "stats_users", "max_logins_per_second", "max_address_logins_per_second",
     "max_authenticating_clients", "allow_from", "deny_from",
-    "listen_allow_from", "listen_deny_from", "proxy_protocol_from",
+    "listen_allow_from", "listen_deny_from", "listen_target", "proxy_protocol_from",
     "auth_user", "auth_query", "auth_dbname", "auth_query_ttl",
     "http_token_file", "statement_statistics", "peers", "peer_id", "pgbouncer_metrics", "statement_metrics",
 }

@@ -56,6 +56,9 @@ TEST(CheckConfig, wants_rules_for_listeners_that_there_are) {
   EXPECT_THAT(errors_of("[forebay]\nlisten_deny_from = {\"*:1\" = [\"::1\"]}\n" + kAnyDatabase),
               ElementsAre("f.toml:2:20: [forebay] listen_deny_from: there is no \"*:1\" in listen; "
                           "there is \"127.0.0.1:6432\""));
+  EXPECT_THAT(errors_of("[forebay]\nlisten_target = {\"*:1\" = \"any\"}\n" + kAnyDatabase),
+              ElementsAre("f.toml:2:17: [forebay] listen_target: there is no \"*:1\" in listen; "
+                          "there is \"127.0.0.1:6432\""));
 }
 
 TEST(CheckConfig, wants_an_auth_query_that_can_be_asked) {

@@ -15,6 +15,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"forebay.listen", R"(["127.0.0.1:6432", "*:7000", "[::1]:7001", "/run/x/.s.PGSQL.7002"])"},
     {"forebay.listen_allow_from", R"({"127.0.0.1:6432" = ["127.0.0.2"]})"},
     {"forebay.listen_deny_from", R"({"127.0.0.1:6432" = ["127.0.0.3"]})"},
+    {"forebay.listen_target", R"({"127.0.0.1:6432" = "replica"})"},
     {"forebay.proxy_protocol_from", R"(["10.1.0.0/16"])"},
     {"forebay.unix_socket_mode", R"("0750")"},
     {"forebay.workers", "3"},
@@ -88,6 +89,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.slow_query_threshold", R"("18ms")"},
     {"pool.split_reads", "true"},
     {"pool.lazy_begin", "true"},
+    {"pool.target", R"("primary")"},
     {"pool.read_consistency", R"("none")"},
     {"pool.read_wait_timeout", R"("21ms")"},
     {"pool.max_replica_lag", R"("19s")"},
@@ -163,6 +165,7 @@ PoolOverrides other_pool() {
                         milliseconds(18),
                         true,
                         true,
+                        ReadTarget::primary,
                         ReadConsistency::none,
                         milliseconds(21),
                         seconds(19),
@@ -222,6 +225,7 @@ void set_limits(Config& config) {
   config.max_host_connections = 25;
   config.addresses = some_addresses();
   config.listen_allow_from["127.0.0.1:6432"] = {Network::parse("127.0.0.2").value()};
+  config.listen_target["127.0.0.1:6432"] = ReadTarget::replica;
   config.listen_deny_from["127.0.0.1:6432"] = {Network::parse("127.0.0.3").value()};
   config.proxy_protocol_from = {Network::parse("10.1.0.0/16").value()};
   config.lookup = {"asker", "SELECT $1", "any"};
@@ -368,7 +372,8 @@ const std::string kTimeouts =
     "statement_timeout = \"4s\"\ntransaction_timeout = \"5s\"\nidle_transaction_timeout = \"6s\"\n"
     "client_idle_timeout = \"7s\"\ntimeout_action = \"close\"\n";
 const std::string kReplicas =
-    "split_reads = true\nlazy_begin = true\nread_consistency = \"none\"\nread_wait_timeout = "
+    "split_reads = true\nlazy_begin = true\ntarget = \"primary\"\nread_consistency = "
+    "\"none\"\nread_wait_timeout = "
     "\"22ms\"\n"
     "max_replica_lag = \"9s\"\nmax_replica_lag_bytes = \"9MiB\"\nmin_read_replicas = 1\n"
     "resend_reads = false\non_session_state = \"error\"\n"
@@ -407,15 +412,14 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   environment.variables["P"] = "hunter2";
   const std::string common =
       "[databases.app]\nhosts = [\"db1\", \"db2:5433\"]\nweights = [3, 0]\n"
-      "zones = [\"a\", \"b\"]\nauth = \"md5\"\ndbname = \"a\"\n"
-      "user = \"u\"\npool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\n"
-      "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n"
-      "server_lifetime = \"3s\"\nslow_query_threshold = \"8s\"\n" +
+      "zones = [\"a\", \"b\"]\nauth = \"md5\"\ndbname = \"a\"\nuser = \"u\"\n"
+      "pool_mode = \"statement\"\npool_size = 5\nmin_pool_size = 4\nserver_lifetime = \"3s\"\n"
+      "server_round_robin = true\nquery_wait_timeout = \"1s\"\nserver_idle_timeout = \"2s\"\n" +
       kTimeouts + kReplicas + kReservePool + kStatementLimits + kPatroni +
       "max_db_connections = 6\nmax_db_client_connections = 9\nmax_pool_client_connections = 8\n"
-      "allow_from = [\"10.0.0.0/8\"]\n"
-      "deny_from = [\"::1\"]\nauth_user = \"asker\"\nauth_query = \"SELECT $1\"\n"
-      "auth_dbname = \"app\"\nmonitor_user = \"m\"\nmonitor_password = \"seen\"\n";
+      "allow_from = [\"10.0.0.0/8\"]\ndeny_from = [\"::1\"]\nauth_user = \"asker\"\n"
+      "auth_query = \"SELECT $1\"\nauth_dbname = \"app\"\nmonitor_user = \"m\"\n"
+      "monitor_password = \"seen\"\nslow_query_threshold = \"8s\"\n";
   Database expected;
   expected.hosts = {{"db1", 5432}, {"db2", 5433}};
   expected.weights = {3, 0};
@@ -437,6 +441,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    seconds(8),
                    true,
                    true,
+                   ReadTarget::primary,
                    ReadConsistency::none,
                    milliseconds(22),
                    seconds(9),
@@ -499,6 +504,7 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    seconds(8),
                    true,
                    true,
+                   ReadTarget::primary,
                    ReadConsistency::none,
                    milliseconds(22),
                    seconds(9),
