@@ -20,10 +20,6 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
-/// So many pools have series of their own; what the others did is summed up as "other", for a
-/// client may choose its database and user.
-inline constexpr std::size_t kPoolsMax = 500;
-
 MetricFamily family(std::string name, std::string help, MetricType type);
 void add(MetricFamily& family, double value, Labels labels = {});
 /// A family of one value.
@@ -32,7 +28,7 @@ MetricFamily single(std::string name, std::string help, MetricType type, double 
 Labels with(Labels labels, std::string name, std::string value);
 
 /// What belongs to a pool, with its database and user as labels.
-void add_pools(const core::Shared& shared, std::vector<MetricFamily>& families);
+void add_pools(core::Shared& shared, std::vector<MetricFamily>& families);
 
 /// What Prometheus' own client libraries say of a process, limits and how much of them is in use,
 /// certificates, lost lines.
@@ -40,7 +36,7 @@ void add_process(const core::Shared& shared, const Process& process,
                  std::vector<MetricFamily>& families);
 
 /// The same pools under the names of pgbouncer_exporter.
-void add_pgbouncer(const core::Shared& shared, const core::Runtime& runtime,
+void add_pgbouncer(core::Shared& shared, const core::Runtime& runtime,
                    std::vector<MetricFamily>& families);
 
 /// So many statements, those that took most time, by their shapes.

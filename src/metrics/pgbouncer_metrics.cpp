@@ -53,12 +53,11 @@ constexpr std::array kTotals = {
               &Totals::transaction_time, 1e6},
 };
 
-void add_stats(const core::Shared& shared, std::vector<MetricFamily>& families) {
+void add_stats(core::Shared& shared, std::vector<MetricFamily>& families) {
   std::map<std::string, Totals> databases;
   for (const auto& [key, done] : shared.pools.statistics()) {
     if (done->blank()) continue;  // perhaps a made-up name
-    const bool room = databases.size() < kPoolsMax || databases.contains(key.database);
-    Totals& totals = databases[room ? key.database : "other"];
+    Totals& totals = databases[shared.pgbouncer_databases.of(key.database)];
     totals.statements += done->sum(&PoolCounters::statements);
     totals.transactions += done->sum(&PoolCounters::transactions);
     totals.received += done->sum(&PoolCounters::client_bytes);
@@ -92,7 +91,7 @@ void add_pool_gauges(const core::Shared& shared, std::vector<MetricFamily>& fami
     if (counts.waiting == 0 && pool->statistics().blank()) continue;  // perhaps a made-up name
     if (counts.clients + counts.total + counts.waiting == 0) continue;
     const std::pair name{pool->key().database, pool->key().user};
-    if (pools.size() >= kPoolsMax && !pools.contains(name)) continue;
+    if (pools.size() >= core::kPoolRowsMax && !pools.contains(name)) continue;
     const bool waits = counts.waiting > 0 && counts.oldest_wait != kNever;
     const Duration oldest = waits ? std::max(now - counts.oldest_wait, Duration{}) : Duration{};
     auto& values = pools[name];
@@ -114,7 +113,7 @@ void add_pool_gauges(const core::Shared& shared, std::vector<MetricFamily>& fami
 
 }  // namespace
 
-void add_pgbouncer(const core::Shared& shared, const core::Runtime& runtime,
+void add_pgbouncer(core::Shared& shared, const core::Runtime& runtime,
                    std::vector<MetricFamily>& families) {
   families.push_back(named("up", "Whether the console could be asked: always.", Type::Gauge));
   add(families.back(), 1);

@@ -10,10 +10,9 @@ namespace forebay::metrics {
 namespace {
 
 using core::PoolCounters;
+using core::PoolSums;
 using core::TimeHistogram;
 
-/// So many SQLSTATEs are told apart, for each pool.
-constexpr std::size_t kCodesMax = 30;
 constexpr double kMicroseconds = 1e6;
 
 struct CounterLine {
@@ -70,41 +69,9 @@ constexpr std::array kHistograms = {
                   &PoolCounters::transaction_total},
 };
 
-constexpr std::size_t kBuckets = TimeHistogram::kBounds.size() + 1;
-
-/// What all workers counted, of one pool or of several.
-struct Sums {
-  struct Times {
-    std::array<std::uint64_t, kBuckets> buckets{};
-    std::uint64_t sum = 0;
-  };
-  std::array<std::uint64_t, kCounters.size()> counters{};
-  std::array<Times, kHistograms.size()> histograms{};
-  std::map<std::string, std::uint64_t> server_errors;
-  std::map<std::string, std::uint64_t> own_errors;
-
-  void take(const PoolCounters& from) {
-    for (std::size_t i = 0; i < counters.size(); ++i) {
-      counters[i] += (from.*kCounters[i].member).value();
-    }
-    for (std::size_t i = 0; i < histograms.size(); ++i) {
-      const TimeHistogram& histogram = from.*kHistograms[i].member;
-      for (std::size_t j = 0; j < kBuckets; ++j) histograms[i].buckets[j] += histogram.bucket(j);
-      histograms[i].sum += histogram.sum();
-    }
-    const auto into = [](std::map<std::string, std::uint64_t>& errors) {
-      return [&](const std::string& code, std::uint64_t count) {
-        errors[errors.size() < kCodesMax || errors.contains(code) ? code : "other"] += count;
-      };
-    };
-    from.server_errors.each(into(server_errors));
-    from.own_errors.each(into(own_errors));
-  }
-};
-
 struct Line {
   Labels labels;
-  Sums sums;
+  PoolSums sums;
 };
 
 // A pool of links to read from is told apart by its host's place in the database's list.
@@ -114,29 +81,17 @@ Labels labels_of(const core::PoolKey& key) {
   return labels;
 }
 
-/// Which pools have series of their own: those that did most.
-std::vector<Line> lines_of(const core::Shared& shared) {
-  auto all = shared.pools.statistics();
-  std::erase_if(all, [](const auto& entry) { return entry.second->blank(); });
-  const auto weight = [](const auto& entry) {
-    return entry.second->sum(&PoolCounters::transactions);
-  };
-  if (all.size() > kPoolsMax) {
-    std::nth_element(all.begin(), all.begin() + kPoolsMax, all.end(),
-                     [&](const auto& a, const auto& b) { return weight(a) > weight(b); });
-  }
+/// The pools that did most, and the others.
+std::vector<Line> lines_of(core::Shared& shared) {
   std::vector<Line> lines;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (i <= kPoolsMax) {
-      lines.push_back(
-          {i < kPoolsMax ? labels_of(all[i].first) : labels_of({"other", "other"}), {}});
-    }
-    all[i].second->each([&](const PoolCounters& counters) { lines.back().sums.take(counters); });
+  for (core::PoolLeaders::Row& row :
+       shared.pool_leaders.follow(shared.pools.statistics(), core::kPoolRowsMax)) {
+    lines.push_back({labels_of(row.key), std::move(row.sums)});
   }
   return lines;
 }
 
-void add_histogram(MetricFamily& family, const Sums::Times& times, const Labels& labels) {
+void add_histogram(MetricFamily& family, const PoolSums::Times& times, const Labels& labels) {
   ClientMetric metric;
   metric.label = labels;
   std::uint64_t below = 0;
@@ -153,14 +108,15 @@ void add_counts(const std::vector<Line>& lines, std::vector<MetricFamily>& famil
   for (std::size_t i = 0; i < kCounters.size(); ++i) {
     families.push_back(family(kCounters[i].name, kCounters[i].help, MetricType::Counter));
     for (const Line& line : lines) {
-      add(families.back(), static_cast<double>(line.sums.counters[i]) / kCounters[i].divided_by,
+      add(families.back(),
+          static_cast<double>(line.sums.of(kCounters[i].member)) / kCounters[i].divided_by,
           line.labels);
     }
   }
   for (std::size_t i = 0; i < kHistograms.size(); ++i) {
     families.push_back(family(kHistograms[i].name, kHistograms[i].help, MetricType::Histogram));
     for (const Line& line : lines) {
-      add_histogram(families.back(), line.sums.histograms[i], line.labels);
+      add_histogram(families.back(), line.sums.of(kHistograms[i].member), line.labels);
     }
   }
   MetricFamily errors = family("errors_total", "Errors that clients were told, by who found them.",
@@ -220,7 +176,7 @@ void add_gauges(const core::Shared& shared, std::vector<MetricFamily>& families)
     const core::Pool::Counts counts = pool->counts();
     if (counts.waiting == 0 && pool->statistics().blank()) continue;  // perhaps a made-up name
     if (counts.clients + counts.total + counts.waiting == 0) continue;
-    if (++shown > kPoolsMax) break;
+    if (++shown > core::kPoolRowsMax) break;
     const Labels labels = labels_of(pool->key());
     const std::uint32_t active = counts.total - counts.opening - counts.parked;
     const Clients of = clients_of(*pool, counts);
@@ -242,7 +198,7 @@ void add_gauges(const core::Shared& shared, std::vector<MetricFamily>& families)
 
 }  // namespace
 
-void add_pools(const core::Shared& shared, std::vector<MetricFamily>& families) {
+void add_pools(core::Shared& shared, std::vector<MetricFamily>& families) {
   add_counts(lines_of(shared), families);
   add_gauges(shared, families);
 }

@@ -17,7 +17,9 @@
 #include "core/pool/pool_directory.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/statement_catalog.hpp"
+#include "core/statistics/label_names.hpp"
 #include "core/statistics/measures.hpp"
+#include "core/statistics/pool_leaders.hpp"
 #include "core/statistics/statement_leaders.hpp"
 #include "core/statistics/tenant_learning.hpp"
 #include "core/statistics/tenant_statistics.hpp"
@@ -89,6 +91,8 @@ struct Shared {
   TenantOrderBook tenant_orders;
   TenantLearnings learning;
   StatementLeaders statement_leaders;
+  PoolLeaders pool_leaders;
+  LabelNames pgbouncer_databases{kPoolRowsMax};
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;
   /// The console whose order it is that nothing is read, or is about to be; 0: none.

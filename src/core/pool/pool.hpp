@@ -44,6 +44,8 @@ struct PoolKey {
   std::string user;      ///< the server's name for the role
   /// 0: the pool that clients are of. n: its links to the database's host n-1 alone, for reads.
   std::uint32_t reader = 0;
+  /// The reader of what is no pool: of all that a database had and that nobody knows any more.
+  static constexpr std::uint32_t kGone = ~std::uint32_t{0};
   auto operator<=>(const PoolKey&) const = default;
 };
 

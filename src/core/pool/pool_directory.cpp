@@ -4,11 +4,15 @@
 #include <set>
 #include <utility>
 
+#include "core/statistics/label_names.hpp"
+
 namespace forebay::core {
 namespace {
 
 /// Of so many pools that are gone at most the numbers are kept.
 constexpr std::size_t kStatisticsMax = 10'000;
+/// The same of databases whose pools' counters were dropped.
+constexpr std::size_t kGoneMax = 500;
 /// Limits that count nothing are kept, for whoever looks at them, up to so many.
 constexpr std::size_t kQuotasMax = 1'000;
 
@@ -242,7 +246,11 @@ std::vector<std::shared_ptr<Pool>> PoolDirectory::all() const {
 
 PoolDirectory::Statistics PoolDirectory::statistics() const {
   const std::lock_guard lock(mutex_);
-  return {statistics_.begin(), statistics_.end()};
+  Statistics all(statistics_.begin(), statistics_.end());
+  for (const auto& [database, counted] : gone_) {
+    all.emplace_back(PoolKey{database, "", PoolKey::kGone}, counted);
+  }
+  return all;
 }
 
 std::uint64_t PoolDirectory::version() const {
@@ -273,14 +281,28 @@ void PoolDirectory::drop_unused() {
   });
   if (dropped == 0) return;
   ++version_;
-  // Names that only somebody made up leave nothing behind.
-  std::erase_if(statistics_, [&](const auto& entry) {
-    return entry.second.use_count() == 1 &&
-           (entry.second->blank() || statistics_.size() > kStatisticsMax);
-  });
+  forget_statistics();
   std::erase_if(catalogs_, [](const auto& entry) { return entry.second.use_count() == 1; });
   std::erase_if(quotas_, [&](const auto& entry) {
     return entry.second.use_count() == 1 && quotas_.size() > kQuotasMax;
+  });
+}
+
+// Names that only somebody made up leave nothing behind; what else there is no room for is summed
+// up.
+void PoolDirectory::forget_statistics() {
+  std::size_t left = statistics_.size();
+  std::erase_if(statistics_, [&](const auto& entry) {
+    const auto& [key, counted] = entry;
+    if (counted.use_count() > 1) return false;
+    if (!counted->blank() && (left <= kStatisticsMax || counted->shown())) return false;
+    --left;
+    if (counted->blank()) return true;
+    const bool room = gone_.size() < kGoneMax || gone_.contains(key.database);
+    auto& sum = gone_[room ? key.database : LabelNames::kOther];
+    if (sum == nullptr) sum = std::make_shared<PoolStatistics>(1, key.database);
+    sum->absorb(*counted);
+    return true;
   });
 }
 

@@ -35,7 +35,9 @@ class PoolDirectory {
   /// From now on pools are as `runtime` says, those that are there too.
   Replaced reload(std::shared_ptr<const Runtime> runtime);
 
-  /// What was counted of each pool that was ever of use, also of those that are gone.
+  /// What was counted of each pool that was ever of use, also of those that are gone. Behind them
+  /// what was counted of pools that nobody knows any more, by database and with PoolKey::kGone:
+  /// nothing counts backwards.
   using Statistics = std::vector<std::pair<PoolKey, std::shared_ptr<const PoolStatistics>>>;
   [[nodiscard]] Statistics statistics() const;
   /// Every pool, in no order.
@@ -85,6 +87,7 @@ class PoolDirectory {
 
  private:
   Pool::Setup setup_for(const Runtime& runtime, const config::Database& entry, PoolKey key);
+  void forget_statistics();
   void set_readers(Pool::Setup& setup, const config::Database& entry, const std::string& zone,
                    Replaced* replaced);
   Pool::Setup reader_setup(const Pool::Setup& setup, std::size_t host, std::uint32_t weight);
@@ -98,6 +101,8 @@ class PoolDirectory {
   std::map<PoolKey, std::shared_ptr<Pool>> pools_;
   std::map<std::string, std::shared_ptr<Quota>> quotas_;
   std::map<PoolKey, std::shared_ptr<PoolStatistics>> statistics_;
+  /// By database; "other" for those that there was no room for.
+  std::map<std::string, std::shared_ptr<PoolStatistics>> gone_;
   std::map<std::string, std::shared_ptr<CatalogEpoch>> catalogs_;  ///< by host and database
   /// By hosts. They stay: what was seen of a cluster must not be forgotten.
   std::map<std::vector<Endpoint>, std::shared_ptr<Cluster>> clusters_;

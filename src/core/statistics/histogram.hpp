@@ -32,6 +32,11 @@ class TimeHistogram {
     sum_.add(microseconds);
   }
 
+  void add(const TimeHistogram& other) noexcept {
+    for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i].add(other.bucket(i));
+    sum_.add(other.sum());
+  }
+
   [[nodiscard]] std::uint64_t bucket(std::size_t index) const noexcept {
     return buckets_[index].value();
   }

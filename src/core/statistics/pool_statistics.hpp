@@ -21,17 +21,7 @@ class ErrorCounters {
  public:
   static constexpr std::size_t kCodesMax = 24;
 
-  void add(std::string_view sqlstate) noexcept {
-    const std::uint64_t code = packed(sqlstate);
-    for (Line& line : lines_) {
-      const std::uint64_t known = line.code.load(std::memory_order_relaxed);
-      if (known == 0) line.code.store(code, std::memory_order_relaxed);
-      if (known != 0 && known != code) continue;
-      line.count.add();
-      return;
-    }
-    other_.add();
-  }
+  void add(std::string_view sqlstate) noexcept { count(packed(sqlstate), 1); }
 
   /// Shows each SQLSTATE with its number, and what is left as "other".
   template <class Look>
@@ -44,11 +34,30 @@ class ErrorCounters {
     if (other_.value() > 0) look(std::string("other"), other_.value());
   }
 
+  void add(const ErrorCounters& from) noexcept {
+    for (const Line& line : from.lines_) {
+      const std::uint64_t code = line.code.load(std::memory_order_relaxed);
+      if (code == 0) break;
+      count(code, line.count.value());
+    }
+    other_.add(from.other_.value());
+  }
+
  private:
   struct Line {
     std::atomic<std::uint64_t> code{0};
     Counter count;
   };
+  void count(std::uint64_t code, std::uint64_t more) noexcept {
+    for (Line& line : lines_) {
+      const std::uint64_t known = line.code.load(std::memory_order_relaxed);
+      if (known == 0) line.code.store(code, std::memory_order_relaxed);
+      if (known != 0 && known != code) continue;
+      line.count.add(more);
+      return;
+    }
+    other_.add(more);
+  }
   // Five characters in the low bytes, and a bit that tells them from none.
   static std::uint64_t packed(std::string_view sqlstate) noexcept {
     std::uint64_t code = 1;
@@ -71,6 +80,10 @@ class ErrorCounters {
 };
 
 class PoolStatistics;
+
+/// So many pools, or databases, are told apart by labels, for a client may choose them; what the
+/// others did is summed up.
+inline constexpr std::size_t kPoolRowsMax = 500;
 
 /// What one worker has done for one pool. Counted by its thread, read by any. Times are in
 /// microseconds, of the clock that is read once in each turn.
@@ -98,6 +111,16 @@ struct alignas(64) PoolCounters {
   ErrorCounters server_errors;  ///< that a server told a client
   ErrorCounters own_errors;     ///< that we told a client which was logged in
 };
+
+/// Those of its members that are simply summed up.
+inline constexpr std::array kPoolCounters = {
+    &PoolCounters::statements,    &PoolCounters::transactions,  &PoolCounters::client_bytes,
+    &PoolCounters::server_bytes,  &PoolCounters::rows,          &PoolCounters::assignments,
+    &PoolCounters::client_parses, &PoolCounters::server_parses, &PoolCounters::injected_parses,
+    &PoolCounters::binds,         &PoolCounters::transfer_time};
+inline constexpr std::array kPoolHistograms = {
+    &PoolCounters::wait, &PoolCounters::statement_server, &PoolCounters::statement_total,
+    &PoolCounters::transaction_server, &PoolCounters::transaction_total};
 
 /// What all workers have done for one pool: kept while pools come and go, so that nothing counts
 /// backwards. A worker's counters are made when it first has something to do with the pool.
@@ -145,6 +168,20 @@ class PoolStatistics {
       if (const auto* counters = counters_[i].load(std::memory_order_acquire)) look(*counters);
     }
   }
+  /// What another has counted, which nobody counts for any more. By one thread at a time.
+  void absorb(const PoolStatistics& other) {
+    PoolCounters& mine = of(WorkerId(0));
+    other.each([&](const PoolCounters& its) {
+      for (const auto member : kPoolCounters) (mine.*member).add((its.*member).value());
+      for (const auto member : kPoolHistograms) (mine.*member).add(its.*member);
+      mine.server_errors.add(its.server_errors);
+      mine.own_errors.add(its.own_errors);
+    });
+    note_client();
+  }
+  /// It has series of its own, which would begin anew if it were forgotten. Any thread.
+  void show(bool shown) const noexcept { shown_.store(shown, std::memory_order_relaxed); }
+  [[nodiscard]] bool shown() const noexcept { return shown_.load(std::memory_order_relaxed); }
   /// A client has logged in. Any thread.
   void note_client() noexcept { had_client_.store(true, std::memory_order_relaxed); }
   /// Whether no client got further than its login: perhaps somebody made its names up. What servers
@@ -159,6 +196,7 @@ class PoolStatistics {
   const std::size_t workers_;
   const std::unique_ptr<Place[]> counters_;
   std::atomic<bool> had_client_{false};
+  mutable std::atomic<bool> shown_{false};
 };
 
 }  // namespace forebay::core
