@@ -65,6 +65,10 @@ Keys<Config> log_keys() {
           "A file to append to; \"\" for standard error."),
       key(kSection, "connections", Effect::at_once, &C::log_connections, Flag{},
           "Whether logins and the ends of connections are written."),
+      key(kSection, "event_rate", Effect::at_once, &C::log_event_rate, Count{0, 1'000'000},
+          "So many lines a second are written of each event (client_connected, "
+          "authentication_failed ...), after ten times as many at once; another line says how many "
+          "were left out. 0 for all."),
       key(kSection, "slow_query_log", Effect::restart, &C::slow_query_log,
           Text{"/var/log/forebay/slow.log"},
           "A file to which slow statements are appended, one JSON object per line; \"\" for none."),
@@ -89,6 +93,9 @@ Keys<AuditSettings> audit_keys() {
           "session's role."),
       key("", "refusals", Effect::at_once, &A::refusals, Flag{},
           "Statements that the policy of [tenants] refuses or reports."),
+      key("", "rules", Effect::at_once, &A::rules, Flag{},
+          "Statements that one of [[rules]] refuses, or would but for its dry_run, and those of "
+          "rules with log = true."),
       key("", "tables", Effect::at_once, &A::tables, Texts{"[\"payments\"]"},
           "Tables and views of which every use is written: \"payments\" in every schema, "
           "\"app.payments\" in one, \"*\" for all."),

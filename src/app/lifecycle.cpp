@@ -29,6 +29,8 @@ using std::chrono::steady_clock;
 constexpr milliseconds kDrainLook{20};
 /// How often slow statements are written to their file.
 constexpr milliseconds kRecordsLook{500};
+/// How often is looked whether lines of the log were left out.
+constexpr std::chrono::seconds kLogLook{1};
 /// How often is looked whose addresses are to be looked up again.
 constexpr std::chrono::seconds kNamesLook{1};
 /// How often is looked whether clients come and go, and how many had to for free memory to be given
@@ -143,6 +145,7 @@ Result<void> Lifecycle::start() {
   tell_service_manager("READY=1");
   watch_workers();
   watch_heap();
+  watch_log();
   watch_files({});
   return {};
 }
@@ -191,6 +194,7 @@ metrics::Process Lifecycle::process() const {
           .runtime = runtime_.get(),
           .started = started_,
           .lost_log_lines = journal_->lost(),
+          .left_out_log_lines = journal_->left_out(),
           .lost_audit_records = lost_audit_records_,
           .lost_slow_statements = lost_slow_statements_,
           .write_errors = {{"log", journal_->failures()},
@@ -421,6 +425,15 @@ void Lifecycle::watch_heap() {
   heap_timer_.expires_after(kHeapLook);
   heap_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) watch_heap();
+  });
+}
+
+// While it ends, too: then there are most lines.
+void Lifecycle::watch_log() {
+  journal_->tell_left_out();
+  log_timer_.expires_after(kLogLook);
+  log_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) watch_log();
   });
 }
 

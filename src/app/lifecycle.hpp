@@ -116,6 +116,7 @@ class Lifecycle final : private core::Control {
   void watch_names();
   void watch_workers();
   void watch_heap();
+  void watch_log();
   void stop();
   void say(core::Weight weight, std::string_view event, const std::string& text);
 
@@ -139,6 +140,7 @@ class Lifecycle final : private core::Control {
   LearnFile learn_file_;
   boost::asio::steady_timer names_timer_{control_};
   boost::asio::steady_timer workers_timer_{control_};
+  boost::asio::steady_timer log_timer_{control_};
   boost::asio::steady_timer heap_timer_{control_};
   std::uint64_t heap_seen_ = 0;  ///< how many clients had come or gone at the last look
   std::chrono::steady_clock::time_point next_trim_;

@@ -142,6 +142,7 @@ struct LogJournal::Output {
   std::shared_ptr<spdlog::logger> logger;
   bool json = false;
   bool connections = true;
+  std::uint32_t event_rate = 0;
   config::LogLevel level = config::LogLevel::info;
 };
 
@@ -160,6 +161,7 @@ Result<std::shared_ptr<const LogJournal::Output>> LogJournal::open_output(
   auto output = std::make_shared<Output>();
   output->json = config.log_format == config::LogFormat::json;
   output->connections = config.log_connections;
+  output->event_rate = config.log_event_rate;
   output->level = config.log_level;
   try {
     spdlog::sink_ptr sink;
@@ -185,6 +187,7 @@ Result<std::shared_ptr<const LogJournal::Output>> LogJournal::open_output(
 void LogJournal::use(std::shared_ptr<const Output> output) {
   log_connections_.store(output->connections, std::memory_order_relaxed);
   level_.store(output->level, std::memory_order_relaxed);
+  limits_.set_rate(output->event_rate);
   output->logger->set_error_handler([failures = failures_](const std::string& why) {
     if (failures->fetch_add(1) == 0) {
       std::fprintf(stderr, "forebay: cannot write to the log: %s\n", why.c_str());
@@ -208,13 +211,32 @@ LogJournal::~LogJournal() {
 }
 
 void LogJournal::note(const core::Fact& fact) {
-  const auto level = level_of(fact.weight);
-  if (level < level_of(level_.load(std::memory_order_relaxed))) return;
+  if (level_of(fact.weight) < level_of(level_.load(std::memory_order_relaxed))) return;
+  if (!limits_.admit(fact.event, fact.weight, std::chrono::steady_clock::now())) return;
+  write(fact);
+}
+
+void LogJournal::write(const core::Fact& fact) {
   const auto output = this->output();
-  output->logger->log(level, output->json ? json_line(fact) : text_line(fact));
+  output->logger->log(level_of(fact.weight), output->json ? json_line(fact) : text_line(fact));
+}
+
+void LogJournal::tell_left_out() {
+  tell(limits_.look());
+}
+
+void LogJournal::tell(const std::vector<EventLimits::LeftOut>& left_out) {
+  for (const EventLimits::LeftOut& left : left_out) {
+    write({.weight = left.weight,
+           .event = "lines_left_out",
+           .text = left.event + ": " + std::to_string(left.lines) +
+                   (left.lines == 1 ? " more was" : " more were") +
+                   " left out, for [log] event_rate"});
+  }
 }
 
 void LogJournal::flush() {
+  tell(limits_.rest());
   output()->logger->flush();
 }
 

@@ -4,7 +4,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "app/event_limits.hpp"
 #include "core/engine/journal.hpp"
 #include "forebay/base/result.hpp"
 #include "forebay/config/config.hpp"
@@ -12,7 +15,8 @@
 namespace forebay::app {
 
 /// The log: one line a fact, as text or as JSON, written by a thread of its own. When lines come
-/// faster than they can be written the oldest are lost, and counted; nobody ever waits.
+/// faster than they can be written the oldest are lost, and counted; nobody ever waits. Of each
+/// event only so many a second are written.
 class LogJournal final : public core::Journal {
  public:
   static Result<std::unique_ptr<LogJournal>> open(const config::Config& config);
@@ -29,8 +33,15 @@ class LogJournal final : public core::Journal {
     return log_connections_.load(std::memory_order_relaxed);
   }
 
+  /// Says how many lines were left out, because there were too many of an event. Called now and
+  /// then.
+  void tell_left_out();
   /// Writes what is still in hand.
   void flush();
+  /// Lines left out since the start, by event.
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> left_out() const {
+    return limits_.totals();
+  }
   /// Lines lost since the start.
   [[nodiscard]] std::size_t lost() const;
   /// Times that something could not be written, since the start.
@@ -39,7 +50,10 @@ class LogJournal final : public core::Journal {
  private:
   LogJournal() = default;
   [[nodiscard]] std::shared_ptr<const Output> output() const;
+  void tell(const std::vector<EventLimits::LeftOut>& left_out);
+  void write(const core::Fact& fact);
 
+  EventLimits limits_;
   std::shared_ptr<std::atomic<std::uint64_t>> failures_ =
       std::make_shared<std::atomic<std::uint64_t>>(0);  ///< also counted by the thread that writes
   mutable std::mutex mutex_;

@@ -210,6 +210,7 @@ std::string audit_json(const core::AuditRecord& record) {
       std::pair(audit::Event::ddl, "ddl"),         std::pair(audit::Event::role, "role"),
       std::pair(audit::Event::table, "table"),     std::pair(audit::Event::unknown, "unknown"),
       std::pair(audit::Event::refused, "refused"), std::pair(audit::Event::reported, "reported"),
+      std::pair(audit::Event::rule, "rule"),
   };
   std::string events;
   for (const auto& [event, name] : kNames) {
@@ -222,6 +223,7 @@ std::string audit_json(const core::AuditRecord& record) {
   const char* result = record.unanswered             ? "unanswered"
                        : refused                     ? "refused"
                        : reported                    ? "reported"
+                       : !record.rule.empty()        ? "passed"
                        : !statement.sqlstate.empty() ? "error"
                                                      : "ok";
   Object object;
@@ -239,6 +241,7 @@ std::string audit_json(const core::AuditRecord& record) {
       .number("rows", statement.rows)
       .text("shape", statement.shape == 0 ? std::string() : hexadecimal(statement.shape))
       .text("traceparent", statement.traceparent)
+      .text("rule", record.rule)
       .text("reason", record.reason)
       .text("text", statement.text);
   return object.done();

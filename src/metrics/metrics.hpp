@@ -18,6 +18,7 @@ struct Process {
   const core::Runtime* runtime = nullptr;  ///< in use
   std::int64_t started = 0;                ///< in Unix time
   std::uint64_t lost_log_lines = 0;
+  std::vector<std::pair<std::string, std::uint64_t>> left_out_log_lines = {};  ///< by event
   std::uint64_t lost_audit_records = 0;
   std::uint64_t lost_slow_statements = 0;
   std::vector<std::pair<std::string, std::uint64_t>> write_errors = {};  ///< by file

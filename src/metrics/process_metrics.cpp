@@ -170,6 +170,13 @@ void add_process(const core::Shared& shared, const Process& process,
   families.push_back(single("log_lines_lost_total",
                             "Lines of the log that were not written: they came too fast.",
                             Type::Counter, static_cast<double>(process.lost_log_lines)));
+  MetricFamily left_out =
+      family("log_lines_suppressed_total",
+             "Lines of the log that were left out, for event_rate, by event.", Type::Counter);
+  for (const auto& [event, count] : process.left_out_log_lines) {
+    add(left_out, static_cast<double>(count), {{"event", event}});
+  }
+  if (!left_out.metric.empty()) families.push_back(std::move(left_out));
   families.push_back(single("audit_records_lost_total",
                             "Records of the audit log that were not written.", Type::Counter,
                             static_cast<double>(process.lost_audit_records)));

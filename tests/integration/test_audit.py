@@ -84,3 +84,36 @@ def what_tenants_may_not(lab: Lab) -> None:
         assert one["tenant"] == "1" and one["sqlstate"] == "42501" and one["reason"], one
     assert "orders" in found[0]["text"] and "orders" in found[1]["text"], found
     assert found[2]["text"] == "", found
+
+
+@test(targets=FOREBAY)
+def rules_that_were_met(lab: Lab) -> None:
+    log = lab.folder / "audit.log"
+    target = lab.target(audit={"file": log, "ddl": False}, rules=[
+        {"name": "tried", "kinds": ["delete"], "error": "not yet", "dry_run": True},
+        {"name": "closed", "kinds": ["truncate"], "tables": ["safe"], "error": "never"},
+        {"name": "locks", "kinds": ["lock"], "error": "never", "sqlstate": "ZZ001"},
+        {"name": "quick", "functions": ["now"], "statement_timeout": "1s"},
+        {"name": "watched", "tables": ["cards"], "log": True}])
+    with target.connect(application_name="till") as client:
+        client.run("create table cards (a int, secret text)")
+        records(log, 1)
+        client.run("select now()")
+        client.error(m.query("lock table cards"))
+        client.run("delete from cards where secret = 'hidden literal'")
+        client.run("set standard_conforming_strings = off")
+        client.run(r"select secret from cards where secret = 'a\' hidden \'b'")
+        for _ in range(2):
+            assert client.extended("select a from cards where secret = $1", ["hidden"]) == []
+        client.error(m.parse("", "lock table cards"), m.sync())
+        found = records(log, 8)
+    assert "hidden" not in log.read_text() + target.log, found
+    summary = [(one["rule"], one["result"], one["sqlstate"], one["reason"]) for one in found]
+    assert summary == [
+        ("watched", "passed", "", ""), ("locks", "refused", "ZZ001", "never"),
+        ("tried", "reported", "", "not yet")] + [("watched", "passed", "", "")] * 4 + [
+        ("locks", "refused", "ZZ001", "never")], summary
+    for one in found:
+        assert "rule" in one["events"] and one["application_name"] == "till", one
+        assert one["client"].startswith("127.0.0.1:") and one["user"] == "app", one
+        assert len(one["shape"]) == 16, one

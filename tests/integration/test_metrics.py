@@ -13,7 +13,7 @@ from lab.lab import Lab
 from lab.process import run, wait_until
 from lab.scrape import Scrape, get, get_json
 from lab.target import Target
-from lab.wire import Connection
+from lab.wire import Connection, refused
 
 
 class Observed:
@@ -315,3 +315,26 @@ def what_cannot_be_written_is_counted(lab: Lab) -> None:
     assert seen.sum("slow_statements_lost_total") >= 1, seen.text
     assert seen.sum("audit_records_lost_total") >= 1, seen.text
     assert seen.sum("write_errors_total", file="learn_file") == 0, seen.text
+
+
+@test(targets=FOREBAY)
+def a_flood_in_the_log_is_cut_short(lab: Lab) -> None:
+    observed = Observed(lab, options={"log_event_rate": 1})
+    target = observed.target
+    wanted = {"client_connected": 150, "authentication_failed": 60}
+    for _ in range(wanted["client_connected"]):
+        target.connect().close()
+    for _ in range(wanted["authentication_failed"]):
+        refused(lambda: target.connect(password="wrong"))
+
+    def lines(event: str) -> int:
+        return len(re.findall(rf"[a-z] {event}: ", target.log))
+
+    def left_out(event: str) -> int:
+        return sum(map(int, re.findall(rf" lines_left_out: {event}: (\d+) more ", target.log)))
+
+    for event, count in wanted.items():
+        wait_until(lambda: lines(event) + left_out(event) == count,
+                   f"{count} of {event} in the log, written or left out")
+        assert left_out(event) > 0 and lines(event) >= 10, target.log
+        assert observed.scrape().sum("log_lines_suppressed_total", event=event) == left_out(event)

@@ -288,6 +288,7 @@ struct Config {
   LogFormat log_format = LogFormat::text;
   std::string log_file;  ///< empty: standard error
   bool log_connections = true;
+  std::uint32_t log_event_rate = 100;  ///< lines a second of each event; 0: all
   std::string slow_query_log;  ///< empty: slow statements are kept in memory only
   SlowQueryText slow_query_text = SlowQueryText::redacted;
   std::uint32_t statement_statistics = 0;  ///< statements told apart, on each worker; 0: none

@@ -22,6 +22,7 @@ void ClientSession::follow_rules() {
 }
 
 void ClientSession::note_rules() {
+  if (!engine_.measures().audit.fresh().empty()) keep_audit(link_);
   std::vector<std::string>& lines = engine_.rule_log();
   if (lines.empty()) return;
   for (std::string& line : std::exchange(lines, {})) {

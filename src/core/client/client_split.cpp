@@ -154,8 +154,11 @@ void ClientSession::send_attempt(Bytes bytes) {
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
     taken = relay.from_client(rest, &link_->relay()).consumed;
     use.sent += static_cast<std::uint32_t>(taken);
-    if (relay_.rules != nullptr) note_rules();
     // What is refused fails here, and counts where the primary is asked.
+    std::erase_if(engine_.measures().audit.fresh(), [](const AuditRecord& record) {
+      return record.rule.empty() || (record.events & audit::bit(audit::Event::refused)) != 0;
+    });
+    if (relay_.rules != nullptr) note_rules();
     if (relay_.tenant != nullptr && relay.objections().refused == 0) {
       note_objections(relay.objections());
     }

@@ -188,6 +188,7 @@ class Relay {
   const config::Rule* rule_among(rules::Mask mask, Bytes text, bool noted) const;
   [[nodiscard]] bool runs_application(const std::vector<std::string>& names) const;
   void note_rule(const rules::RuleSet& set, std::size_t i, Bytes text) const;
+  void audit_rule(const config::Rule& rule, const sql::Shape* shape) const;
   bool refuses_by_rule(const Item& item, LinkRelayState& link, Request request, rules::Mask mask,
                        Bytes text);
   [[nodiscard]] Route judged(Bytes text, const sql::Facts& facts, const sql::Shape& shape,

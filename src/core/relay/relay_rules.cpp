@@ -38,6 +38,10 @@ std::string text_of(const StatementRef& statement) {
   return std::string(text_in(statement->definition()));
 }
 
+Bytes sqlstate_of(const config::Rule& rule) {
+  return rule.sqlstate.empty() ? pg::sqlstate::kInsufficientPrivilege : Bytes(rule.sqlstate);
+}
+
 }  // namespace
 
 Mask Relay::rules_unread() const {
@@ -133,14 +137,38 @@ void Relay::note_rule(const rules::RuleSet& set, std::size_t i, Bytes text) cons
   StatementReader& reader = *rules_.reader;
   set.hits(i).add(reader.worker);
   const config::Rule& rule = set[i];
-  if (!rule.log) return;
+  const bool audited = (rule.log || !rule.error.empty()) && rules_.measures != nullptr &&
+                       rules_.measures->audit.records_rules();
+  if (!rule.log && !audited) return;
   sql::Shape shape;
-  lex(text, sql::StandardStrings::on, {}, shape);
+  const Reading how = reading(client_.welcome);  // else literals would be shown
+  const bool legible = how.lexable && !text.empty();
+  if (legible) lex(text, how.standard, {}, shape);
+  const bool shown = legible && shape.fault() == sql::ShapeFault::none;
+  if (audited) audit_rule(rule, shown ? &shape : nullptr);
+  if (!rule.log) return;
   std::string line = "rule \"" + rule.name + "\"" + (rule.dry_run ? " (dry run)" : "") + ": ";
-  line += shape.fault() == sql::ShapeFault::none && !text.empty()
-              ? sql::printable(shape.key()).substr(0, kLoggedMax)
-              : "a statement that cannot be looked at";
+  line += shown ? sql::printable(shape.key()).substr(0, kLoggedMax)
+                : "a statement that cannot be looked at";
   reader.rule_log.push_back(std::move(line));
+}
+
+// Written as it is met, whatever the server will say to it: what a client binds it may execute
+// later, or never. `shape`: null where nobody knows.
+void Relay::audit_rule(const config::Rule& rule, const sql::Shape* shape) const {
+  AuditRecord record{.events = audit::bit(audit::Event::rule),
+                     .statement = {.ended = rules_.measures->now},
+                     .reason = rule.error,
+                     .rule = rule.name};
+  if (!rule.error.empty()) {
+    record.events |= audit::bit(rule.dry_run ? audit::Event::reported : audit::Event::refused);
+    if (!rule.dry_run) record.statement.sqlstate = sqlstate_of(rule);
+  }
+  if (shape != nullptr) {
+    record.statement.shape = shape_number(*shape);
+    record.statement.text = shape_text(*shape);
+  }
+  rules_.measures->audit.fresh().push_back(std::move(record));
 }
 
 // What is asked of the link is under the rule from here on. True: it was refused instead.
@@ -152,8 +180,7 @@ bool Relay::refuses_by_rule(const Item& item, LinkRelayState& link, Request requ
   if (rule == nullptr) return false;
   if (!rule->error.empty()) {
     if (!runs) rule_among(mask, text, true);
-    refuse(item, link, request, rule->error,
-           rule->sqlstate.empty() ? pg::sqlstate::kInsufficientPrivilege : Bytes(rule->sqlstate),
+    refuse(item, link, request, rule->error, sqlstate_of(*rule),
            "The rule \"" + rule->name + "\" in the configuration of Forebay refuses it.");
     return true;
   }

@@ -17,6 +17,7 @@ struct AuditRecord {
   audit::Events events = 0;
   SlowSample statement;     ///< whose it was, where from, and what came of it
   std::string reason;       ///< why it was refused
+  std::string rule;         ///< the name of that of [[rules]]; empty: none
   bool unanswered = false;  ///< the server, or the client, was gone before: what it did is unknown
 };
 
@@ -31,6 +32,7 @@ class AuditTrail {
   void follow(const config::AuditSettings& settings);
   [[nodiscard]] bool active() const noexcept { return active_; }
   [[nodiscard]] bool records_refusals() const noexcept { return active_ && settings_.refusals; }
+  [[nodiscard]] bool records_rules() const noexcept { return active_ && settings_.rules; }
   /// What is to be written of texts with these facts, which remember it.
   [[nodiscard]] audit::Events events_of(const sql::Facts& facts) const;
   /// What stands for a text that nobody could look at; null where it is not written.

@@ -54,6 +54,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"log.format", R"("json")"},
     {"log.file", R"("/var/log/x")"},
     {"log.connections", "false"},
+    {"log.event_rate", "7"},
     {"log.slow_query_log", R"("/tmp/slow")"},
     {"log.slow_query_text", R"("full")"},
     {"tls.client.mode", R"("allow")"},
@@ -102,6 +103,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"audit.ddl", "false"},
     {"audit.roles", "false"},
     {"audit.refusals", "false"},
+    {"audit.rules", "false"},
     {"audit.tables", R"(["payments"])"},
     {"pool.server_connect_timeout", R"("5min")"},
     {"pool.server_unavailable_timeout", R"("12s")"},
@@ -346,11 +348,12 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.failover_hold_bytes = ByteSize(172 * 1024);
   expected.slow_start = seconds(18);
   expected.zone = "a";
-  expected.audit = {"/var/log/audit.log", false, false, false, {"payments"}};
+  expected.audit = {"/var/log/audit.log", false, false, false, false, {"payments"}};
   expected.log_level = LogLevel::debug;
   expected.log_format = LogFormat::json;
   expected.log_file = "/var/log/x";
   expected.log_connections = false;
+  expected.log_event_rate = 7;
   expected.http = Endpoint{"127.0.0.1", 9127};
   expected.admin_users = "ada, bob";
   expected.stats_users = "carl";

@@ -14,7 +14,8 @@ enum class Event : std::uint8_t {
   table = 4,     ///< one of the chosen tables is named
   unknown = 8,   ///< it is not understood: it may do any of these
   refused = 16,  ///< by the policy for tenants
-  reported = 32  ///< likewise, but it ran
+  reported = 32,  ///< likewise, but it ran
+  rule = 64       ///< one of [[rules]] was met that refuses, or wants it logged
 };
 /// Bits of Event.
 using Events = std::uint8_t;
@@ -23,7 +24,7 @@ using Events = std::uint8_t;
   return static_cast<Events>(event);
 }
 
-/// Of all texts that have these facts. Never refused or reported.
+/// Of all texts that have these facts. Never refused, reported or rule.
 [[nodiscard]] Events events_of(const sql::Facts& facts, const config::AuditSettings& settings);
 
 /// Of a text that nobody could look at.
