@@ -60,6 +60,8 @@ OVERVIEW: list[Panel] = [
 ]
 STATEMENTS: list[Panel] = [
     ("Statements", "ops", [(rate("statements_total", POOL), "{{database}}/{{user}}")]),
+    ("Statements by kind and role", "ops", [
+        (rate("statements_by_kind_total", "kind, role"), "{{kind}} ({{role}})")]),
     ("Rows", "rowsps", [(rate("rows_total", POOL), "{{database}}/{{user}}")]),
     ("Mean time in PostgreSQL", "s", [(mean("statement_server_seconds", POOL),
                                        "{{database}}/{{user}}")]),

@@ -19,6 +19,8 @@ constexpr Column kStatements[] = {{"database"},
                                   {"wait_time", kSum},
                                   {"server_time", kSum},
                                   {"transfer_time", kSum},
+                                  {"replica_calls", kSum},
+                                  {"pins", kSum},
                                   {"p50_time", kSum},
                                   {"p99_time", kSum},
                                   {"last_seen"},
@@ -45,11 +47,11 @@ Rows statements(const View& view) {
   Rows rows;
   for (const core::StatementRow& row : report.rows) {
     const core::StatementCounts& counts = row.counts;
-    rows.push_back({row.database, row.user, counts.calls, counts.errors, counts.rows,
-                    counts.total(), counts.wait, counts.server, counts.transfer,
-                    FineHistogram::quantile(counts.histogram, 0.50),
-                    FineHistogram::quantile(counts.histogram, 0.99), moment(view, row.last_seen),
-                    row.text});
+    rows.push_back(
+        {row.database, row.user, counts.calls, counts.errors, counts.rows, counts.total(),
+         counts.wait, counts.server, counts.transfer, counts.replica_calls, counts.pins,
+         FineHistogram::quantile(counts.histogram, 0.50),
+         FineHistogram::quantile(counts.histogram, 0.99), moment(view, row.last_seen), row.text});
   }
   return rows;
 }

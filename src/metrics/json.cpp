@@ -75,6 +75,8 @@ void add_counts(Object& object, const StatementCounts& counts) {
       .seconds("wait_seconds", counts.wait)
       .seconds("server_seconds", counts.server)
       .seconds("transfer_seconds", counts.transfer)
+      .number("replica_calls", counts.replica_calls)
+      .number("pins", counts.pins)
       .seconds("p50_seconds", FineHistogram::quantile(counts.histogram, 0.50))
       .seconds("p95_seconds", FineHistogram::quantile(counts.histogram, 0.95))
       .seconds("p99_seconds", FineHistogram::quantile(counts.histogram, 0.99));

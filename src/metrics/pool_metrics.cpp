@@ -104,6 +104,23 @@ void add_histogram(MetricFamily& family, const PoolSums::Times& times, const Lab
   family.metric.push_back(std::move(metric));
 }
 
+// Those that there were: most pools know few kinds.
+void add_kinds(const std::vector<Line>& lines, std::vector<MetricFamily>& families) {
+  families.push_back(family("statements_by_kind_total",
+                            "Statements that servers answered, by what they were and by the role "
+                            "of the server.",
+                            MetricType::Counter));
+  for (const Line& line : lines) {
+    for (std::size_t i = 0; i < core::kKindCounters; ++i) {
+      if (line.sums.kinds[i] == 0) continue;
+      const std::size_t kind = i % core::kStatementKinds.size();
+      add(families.back(), static_cast<double>(line.sums.kinds[i]),
+          with(with(line.labels, "kind", std::string(core::kStatementKinds[kind])), "role",
+               i == kind ? "primary" : "replica"));
+    }
+  }
+}
+
 void add_counts(const std::vector<Line>& lines, std::vector<MetricFamily>& families) {
   for (std::size_t i = 0; i < kCounters.size(); ++i) {
     families.push_back(family(kCounters[i].name, kCounters[i].help, MetricType::Counter));
@@ -113,6 +130,7 @@ void add_counts(const std::vector<Line>& lines, std::vector<MetricFamily>& famil
           line.labels);
     }
   }
+  add_kinds(lines, families);
   for (std::size_t i = 0; i < kHistograms.size(); ++i) {
     families.push_back(family(kHistograms[i].name, kHistograms[i].help, MetricType::Histogram));
     for (const Line& line : lines) {

@@ -12,6 +12,7 @@ from lab.declare import FOREBAY, test
 from lab.lab import Lab
 from lab.process import Finished, run, wait_until
 from lab.scrape import Scrape, get, get_json
+from test_split import at, pair, split
 
 
 def observed(lab: Lab, port: int, options: dict[str, Any] | None = None, **settings: Any) -> Any:
@@ -65,6 +66,47 @@ def pgbench_is_counted_whole(lab: Lab, protocol: str) -> None:
     assert sum(row["rows"] for row in updates) == 100, updates
     begins = [row for row in report["statements"] if row["text"].rstrip(";") == "begin"]
     assert sum(row["calls"] for row in begins) == 100, begins
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def kinds_roles_and_pins_are_told_apart(lab: Lab) -> None:
+    port = ports.claim()
+    both = pair(lab)
+    target = split(lab, both, http=f"127.0.0.1:{port}", statement_statistics=1000)
+    with target.connect() as client:
+        before = Scrape(port)
+        for n in range(3):
+            assert at(client, f"select inet_server_port() as there, {n}") == both.replica.port
+        for n in range(2):
+            assert client.extended("select inet_server_port() + $1::int as there", ["0"])
+        client.run("begin")
+        client.run("select 1 as here")
+        client.run("create temp table kept (a int)")
+        client.run("commit")
+        client.run("insert into kept values (1), (2)")
+        client.run("update kept set a = 3")
+        client.error(m.query("select 1 / 0"))
+        client.run("drop table kept")
+        seen = Scrape(port)
+
+    def grown(**labels: str) -> float:
+        name = "statements_by_kind_total"
+        return seen.sum(name, database="app", **labels) - before.sum(name, **labels)
+    wanted = {("select", "replica"): 5, ("select", "primary"): 1, ("transaction", "primary"): 2,
+              ("ddl", "primary"): 2, ("insert", "primary"): 1, ("update", "primary"): 1,
+              ("failed", "primary"): 1, ("failed", "replica"): 0}
+    found = {key: grown(kind=key[0], role=key[1]) for key in wanted}
+    assert found == wanted, found
+    assert grown() == seen.sum("statements_total") - before.sum("statements_total"), seen.text
+    simple = statement(port, "select inet_server_port() as there, ?")
+    assert (simple["calls"], simple["replica_calls"], simple["pins"]) == (3, 3, 0), simple
+    extended = statement(port, "select inet_server_port() + $1::int as there")
+    assert (extended["calls"], extended["replica_calls"]) == (2, 2), extended
+    here = statement(port, "select ? as here")
+    assert (here["calls"], here["replica_calls"]) == (1, 0), here
+    assert statement(port, "create temp table kept (a int)")["pins"] == 1
+    assert statement(port, "update kept set a = ?")["pins"] == 0
     ports.release(port)
 
 

@@ -426,6 +426,7 @@ class ServerRelay {
   bool tell_replica_refuses(const pg::backend::Fields& fields, Told& told);
   bool rewrite_error(const Item& item, Bytes sqlstate);
   bool tell_refusal(const SpecialReply* special, Told& told);
+  void note_pins(Pins before);
   void warn_of_pins(Pins before);
   [[nodiscard]] bool told_by_hub(Bytes channel) const;
   bool holds_ready();

@@ -122,6 +122,7 @@ void count_statement(const StatementMeter::Open& open, const TimeSplit& split,
 
 TimeSplit close_open(LinkRelayState& link, const ClientRelayState& client, Measures& measures) {
   StatementMeter& meter = link.meter;
+  meter.open().answer.replica = link.reader;
   const TimeSplit split = meter.close();
   count_statement(meter.open(), split, client, measures);
   if (is_slow(split, meter.slow_after)) {
@@ -289,6 +290,7 @@ void Relay::measure_refused(Bytes said, PoolCounters& pool, Duration slow_after,
   const TimeSplit split{.wait = microseconds_of(waited)};
   if (split.wait > 0) pool.wait.add(split.wait);
   pool.statements.add();
+  pool.kinds[kind_counter(StatementKind::failed, false)].add();
   pool.statement_total.add(split.wait);
   StatementMeter::Open open;
   open.ended = rules_.measures->now;

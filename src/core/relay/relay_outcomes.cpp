@@ -80,7 +80,10 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   if (special != nullptr) ++special->answered;
   if (!hidden) {
     on_command(tag, special);
-    if (measured()) link_.meter.current.rows += rows_of(tag);
+    if (measured()) {
+      link_.meter.current.rows += rows_of(tag);
+      link_.meter.current.done(tag);
+    }
   }
   if (hidden || client_ == nullptr || disposition != Disposition::forward) return;
   const bool temporary = (client_->pins & bit(PinReason::temporary)) != 0;
@@ -90,7 +93,7 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   const std::uint16_t statement = special == nullptr ? std::uint16_t{0} : special->completed++;
   const Pins before = client_->pins;
   SessionChanges(rules_.parameter_sets, *client_, link_).completed(work, statement, tag);
-  if (link_.state_rule != nullptr) warn_of_pins(before);
+  note_pins(before);
   if (work != nullptr && rules_.share_statements) on_names(*work, statement);
 }
 
@@ -103,7 +106,7 @@ void ServerRelay::on_suspended(Disposition disposition, const SpecialReply* spec
   const bool direct = !special->work->has(SessionStep::Kind::execute);
   SessionChanges(rules_.parameter_sets, *client_, link_)
       .completed(special->work.get(), 0, direct ? Bytes("SELECT 1") : Bytes());
-  if (link_.state_rule != nullptr) warn_of_pins(before);
+  note_pins(before);
 }
 
 // What the link itself has or lacks after it.

@@ -74,6 +74,13 @@ PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link,
   return PinReason::none;
 }
 
+// The statement whose reply is at hand has changed them.
+void ServerRelay::note_pins(Pins before) {
+  const auto fresh = static_cast<Pins>(client_->pins & ~before & ~bit(PinReason::looking));
+  if (fresh != 0) link_.meter.current.pinned = true;
+  if (link_.state_rule != nullptr) warn_of_pins(before);
+}
+
 // Also what only the server's answer shows, too late to be refused.
 void ServerRelay::warn_of_pins(Pins before) {
   const auto fresh = static_cast<Pins>(client_->pins & ~before & ~bit(PinReason::looking));

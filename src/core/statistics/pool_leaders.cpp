@@ -54,6 +54,7 @@ void PoolSums::take(const PoolStatistics& from) {
     for (std::size_t i = 0; i < counters.size(); ++i) {
       counters[i] += (its.*kPoolCounters[i]).value();
     }
+    for (std::size_t i = 0; i < kinds.size(); ++i) kinds[i] += its.kinds[i].value();
     for (std::size_t i = 0; i < histograms.size(); ++i) {
       const TimeHistogram& histogram = its.*kPoolHistograms[i];
       Times& times = histograms[i];
@@ -69,6 +70,7 @@ void PoolSums::take(const PoolStatistics& from) {
 
 PoolSums& PoolSums::operator+=(const PoolSums& other) {
   for (std::size_t i = 0; i < counters.size(); ++i) counters[i] += other.counters[i];
+  for (std::size_t i = 0; i < kinds.size(); ++i) kinds[i] += other.kinds[i];
   for (std::size_t i = 0; i < histograms.size(); ++i) {
     Times& times = histograms[i];
     const Times& its = other.histograms[i];
@@ -82,6 +84,7 @@ PoolSums& PoolSums::operator+=(const PoolSums& other) {
 
 PoolSums& PoolSums::operator-=(const PoolSums& before) {
   for (std::size_t i = 0; i < counters.size(); ++i) counters[i] -= before.counters[i];
+  for (std::size_t i = 0; i < kinds.size(); ++i) kinds[i] -= before.kinds[i];
   for (std::size_t i = 0; i < histograms.size(); ++i) {
     Times& times = histograms[i];
     const Times& its = before.histograms[i];

@@ -23,6 +23,7 @@ struct PoolSums {
   using Errors = std::map<std::string, std::uint64_t>;  ///< by SQLSTATE
 
   std::array<std::uint64_t, kPoolCounters.size()> counters{};
+  std::array<std::uint64_t, kKindCounters> kinds{};
   std::array<Times, kPoolHistograms.size()> histograms{};
   Errors server_errors;
   Errors own_errors;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/statistics/histogram.hpp"
+#include "core/statistics/statement_kind.hpp"
 #include "forebay/base/counter.hpp"
 #include "forebay/core/io.hpp"
 
@@ -90,12 +91,13 @@ inline constexpr std::size_t kPoolRowsMax = 500;
 struct alignas(64) PoolCounters {
   const PoolStatistics* owner = nullptr;
 
-  Counter statements;    ///< Query, Execute and FunctionCall, with those that were refused
-  Counter transactions;  ///< that servers ended
-  Counter client_bytes;  ///< received from clients that are logged in
-  Counter server_bytes;  ///< received from servers
-  Counter rows;          ///< sent or changed, as the command tags say
-  Counter assignments;   ///< a client was given a link
+  Counter statements;  ///< Query, Execute and FunctionCall, with those that were refused
+  std::array<Counter, kKindCounters> kinds;  ///< the same, as kind_counter says
+  Counter transactions;                      ///< that servers ended
+  Counter client_bytes;                      ///< received from clients that are logged in
+  Counter server_bytes;                      ///< received from servers
+  Counter rows;                              ///< sent or changed, as the command tags say
+  Counter assignments;                       ///< a client was given a link
   Counter client_parses;
   Counter server_parses;    ///< of which a server was told, and those that we put ahead
   Counter injected_parses;  ///< those that we put ahead
@@ -173,6 +175,7 @@ class PoolStatistics {
     PoolCounters& mine = of(WorkerId(0));
     other.each([&](const PoolCounters& its) {
       for (const auto member : kPoolCounters) (mine.*member).add((its.*member).value());
+      for (std::size_t i = 0; i < kKindCounters; ++i) mine.kinds[i].add(its.kinds[i].value());
       for (const auto member : kPoolHistograms) (mine.*member).add(its.*member);
       mine.server_errors.add(its.server_errors);
       mine.own_errors.add(its.own_errors);

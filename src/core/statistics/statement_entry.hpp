@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/statistics/statement_kind.hpp"
 #include "forebay/base/time.hpp"
 #include "forebay/routing/audit/events.hpp"
 #include "forebay/routing/sql/shape.hpp"
@@ -28,8 +29,16 @@ struct StatementAnswer {
   std::uint64_t bytes = 0;
   std::uint64_t rows = 0;
   bool failed = false;
-  bool part = false;  ///< more of what was counted before: the next rows of a portal
+  bool part : 1 = false;     ///< more of what was counted before: the next rows of a portal
+  bool pinned : 1 = false;   ///< it keeps its client on the link
+  bool replica : 1 = false;  ///< it was a replica that answered
+  StatementKind kind = StatementKind::none;
   std::array<char, 5> sqlstate{};
+
+  /// One of its statements is done, of which this is the tag.
+  void done(std::string_view tag) noexcept {
+    kind = kind == StatementKind::none ? kind_of_tag(tag) : StatementKind::several;
+  }
 
   void fail(std::string_view code) noexcept {
     failed = true;
@@ -71,12 +80,15 @@ struct StatementCounts {
   std::uint64_t wait = 0;
   std::uint64_t server = 0;
   std::uint64_t transfer = 0;
+  std::uint64_t replica_calls = 0;  ///< that replicas answered
+  std::uint64_t pins = 0;           ///< times that it kept its client on the link
   FineHistogram::Values histogram{};
 
   [[nodiscard]] std::uint64_t total() const noexcept { return wait + server + transfer; }
   void add(const StatementCounts& other) noexcept;
+  static constexpr std::size_t kMembers = 10;
   /// All but the histogram.
-  static std::array<std::uint64_t StatementCounts::*, 8> members() noexcept;
+  static std::array<std::uint64_t StatementCounts::*, kMembers> members() noexcept;
 };
 
 /// The same, counted by one thread and read by any.
@@ -88,7 +100,7 @@ class StatementCounters {
   void clear() noexcept;
 
  private:
-  std::array<std::atomic<std::uint64_t>, 8> numbers_{};
+  std::array<std::atomic<std::uint64_t>, StatementCounts::kMembers> numbers_{};
   FineHistogram histogram_;
 };
 

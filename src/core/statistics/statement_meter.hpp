@@ -110,9 +110,12 @@ class StatementMeter {
     holding_ = false;  // whoever still holds says so again
     answered_ = open_.ended;
     transaction_server_ += split.server;
+    const StatementAnswer& answer = open_.answer;
     pool->statements.add();
+    const StatementKind kind = answer.failed ? StatementKind::failed : answer.kind;
+    pool->kinds[kind_counter(kind, answer.replica)].add();
     ++count_;
-    pool->rows.add(open_.answer.rows);
+    pool->rows.add(answer.rows);
     if (split.transfer > 0) pool->transfer_time.add(split.transfer);
     pool->statement_server.add(split.server);
     pool->statement_total.add(split.total());

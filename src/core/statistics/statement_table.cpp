@@ -69,10 +69,11 @@ void FineHistogram::set(const Values& values) noexcept {
 
 // ---------------------------------------------------------------- counts
 
-std::array<std::uint64_t StatementCounts::*, 8> StatementCounts::members() noexcept {
+std::array<std::uint64_t StatementCounts::*, StatementCounts::kMembers>
+StatementCounts::members() noexcept {
   using C = StatementCounts;
-  return {&C::calls,      &C::errors, &C::rows,   &C::received_bytes,
-          &C::sent_bytes, &C::wait,   &C::server, &C::transfer};
+  return {&C::calls, &C::errors, &C::rows,     &C::received_bytes, &C::sent_bytes,
+          &C::wait,  &C::server, &C::transfer, &C::replica_calls,  &C::pins};
 }
 
 void StatementCounts::add(const StatementCounts& other) noexcept {
@@ -90,6 +91,8 @@ void StatementCounters::add(const TimeSplit& split, const StatementAnswer& answe
   if (split.wait > 0) bump(numbers_[5], split.wait);
   bump(numbers_[6], split.server);
   if (split.transfer > 0) bump(numbers_[7], split.transfer);
+  if (answer.replica && !answer.part) bump(numbers_[8], 1);
+  if (answer.pinned) bump(numbers_[9], 1);
   if (!answer.part) histogram_.add(split.total());
 }
 

@@ -43,6 +43,18 @@ class RelayMeasures : public ::testing::Test {
   }
 
   using Codes = std::map<std::string, std::uint64_t>;
+  using Kinds = std::map<std::string, std::uint64_t>;
+  /// Those that there were.
+  Kinds kinds() {
+    Kinds seen;
+    for (std::size_t i = 0; i < kKindCounters; ++i) {
+      const std::size_t kind = i % kStatementKinds.size();
+      const std::string name(kStatementKinds[kind]);
+      const std::uint64_t count = counters_.kinds[i].value();
+      if (count > 0) seen[i == kind ? name : name + " on a replica"] = count;
+    }
+    return seen;
+  }
   StatementReader reader_{{1 << 20, {1, 2}}};
   PoolStatistics pool_{1, "app", "u"};
   PoolCounters& counters_ = pool_.of(WorkerId(0));
@@ -87,6 +99,57 @@ TEST_F(RelayMeasures, a_block_in_a_pipeline_is_one) {
   answers("CommandComplete \"COMMIT\" ; ReadyForQuery I");
   answers(kSelected);
   EXPECT_EQ(counters_.transactions.value(), 2u);
+}
+
+TEST_F(RelayMeasures, statements_are_counted_by_what_the_server_calls_them) {
+  EXPECT_EQ(kinds(), Kinds{});
+  asks("Query \"select 1\"");
+  answers(kSelected);
+  asks(kBatch);
+  answers("ParseComplete ; BindComplete ; CommandComplete \"INSERT 0 1\" ; ReadyForQuery I");
+  asks("Query \"begin; select 1\"");
+  answers("CommandComplete \"BEGIN\" ; CommandComplete \"SELECT 1\" ; ReadyForQuery T");
+  asks("Query \"\"");
+  answers("EmptyQueryResponse ; ReadyForQuery T");
+  asks("Query \"comit\"");
+  answers("ErrorResponse ERROR 42601 \"syntax error\" ; ReadyForQuery E");
+  EXPECT_EQ(kinds(),
+            (Kinds{{"select", 1}, {"insert", 1}, {"several", 1}, {"other", 1}, {"failed", 1}}));
+  asks("Query \"rollback\"");
+  one_->state.reader = true;
+  answers("CommandComplete \"ROLLBACK\" ; ReadyForQuery I");
+  EXPECT_EQ(kinds()["transaction on a replica"], 1u);
+  EXPECT_EQ(counters_.statements.value(), 6u);
+}
+
+TEST(StatementKinds, are_those_of_command_tags) {
+  using Kind = StatementKind;
+  EXPECT_EQ(kind_of_tag("UPDATE 5"), Kind::update);
+  EXPECT_EQ(kind_of_tag("DELETE 0"), Kind::delete_);
+  EXPECT_EQ(kind_of_tag("COPY 12"), Kind::copy);
+  EXPECT_EQ(kind_of_tag("CREATE TABLE AS"), Kind::ddl);
+  EXPECT_EQ(kind_of_tag("PREPARE TRANSACTION"), Kind::transaction);
+  EXPECT_EQ(kind_of_tag("PREPARE"), Kind::utility);
+  EXPECT_EQ(kind_of_tag("SET"), Kind::utility);
+  EXPECT_EQ(kind_of_tag(""), Kind::utility);
+}
+
+TEST_F(RelayMeasures, shapes_know_who_pins_and_what_replicas_answered) {
+  asks("Query \"create temp table t as select 1\"");
+  answers("CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  asks("Query \"listen x\"");
+  answers("ErrorResponse ERROR 42501 \"no\" ; ReadyForQuery I");
+  asks("Query \"select 1\"");
+  answers(kSelected);
+  EXPECT_EQ(row("create temp table t as select ?").pins, 1u);
+  EXPECT_EQ(row("listen x").pins, 0u) << "it failed";
+  EXPECT_EQ(row("select ?").pins, 0u);
+  EXPECT_EQ(row("select ?").replica_calls, 0u);
+  one_->state.reader = true;
+  asks("Query \"select 2\"");
+  answers(kSelected);
+  EXPECT_EQ(row("select ?").calls, 2u);
+  EXPECT_EQ(row("select ?").replica_calls, 1u);
 }
 
 TEST_F(RelayMeasures, an_error_has_the_code_that_the_client_was_told) {

@@ -1,0 +1,48 @@
+#include "core/statistics/statement_kind.hpp"
+
+#include <utility>
+
+namespace forebay::core {
+namespace {
+
+using enum StatementKind;
+
+/// The words that tags begin with; all others are of utility statements. The most frequent first.
+constexpr std::pair<std::string_view, StatementKind> kTags[] = {
+    {"SELECT", select},
+    {"INSERT", insert},
+    {"UPDATE", update},
+    {"DELETE", delete_},
+    {"BEGIN", transaction},
+    {"COMMIT", transaction},
+    {"ROLLBACK", transaction},
+    {"START TRANSACTION", transaction},
+    {"SAVEPOINT", transaction},
+    {"RELEASE", transaction},
+    {"PREPARE TRANSACTION", transaction},
+    {"COPY", copy},
+    {"MERGE", merge},
+    {"CREATE", ddl},
+    {"ALTER", ddl},
+    {"DROP", ddl},
+    {"TRUNCATE", ddl},
+    {"GRANT", ddl},
+    {"REVOKE", ddl},
+    {"COMMENT", ddl},
+    {"REINDEX", ddl},
+    {"REFRESH", ddl},
+    {"SECURITY LABEL", ddl},
+    {"REASSIGN OWNED", ddl},
+    {"IMPORT FOREIGN SCHEMA", ddl},
+};
+
+}  // namespace
+
+StatementKind kind_of_tag(std::string_view tag) noexcept {
+  for (const auto& [word, kind] : kTags) {
+    if (tag.starts_with(word)) return kind;
+  }
+  return utility;
+}
+
+}  // namespace forebay::core

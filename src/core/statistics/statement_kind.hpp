@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace forebay::core {
+
+/// What a statement was, as its server said when it was done: so it is known whoever prepared it,
+/// and whatever text executed it.
+enum class StatementKind : std::uint8_t {
+  none,  ///< nothing was said: the next part of a portal, an empty text, a function call
+  select,
+  insert,
+  update,
+  delete_,
+  merge,
+  copy,
+  ddl,
+  transaction,  ///< BEGIN, COMMIT, SAVEPOINT ...
+  utility,      ///< SET, SHOW, EXPLAIN, FETCH, VACUUM ...
+  several,      ///< one text of several statements
+  failed,
+};
+
+inline constexpr std::array<std::string_view, 12> kStatementKinds = {
+    "other", "select", "insert",      "update",  "delete",  "merge",
+    "copy",  "ddl",    "transaction", "utility", "several", "failed"};
+
+/// Of a command tag: "SELECT 5", "CREATE TABLE".
+StatementKind kind_of_tag(std::string_view tag) noexcept;
+
+/// Where statements of that kind are counted, by those that the primary and replicas answered.
+inline constexpr std::size_t kKindCounters = 2 * kStatementKinds.size();
+constexpr std::size_t kind_counter(StatementKind kind, bool replica) noexcept {
+  return static_cast<std::size_t>(kind) + (replica ? kStatementKinds.size() : 0);
+}
+
+}  // namespace forebay::core
