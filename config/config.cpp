@@ -39,6 +39,7 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.client_idle_timeout, said.client_idle_timeout);
   overrule(settings.timeout_action, said.timeout_action);
   overrule(settings.slow_query_threshold, said.slow_query_threshold);
+  overrule(settings.slow_query_parameters, said.slow_query_parameters);
   overrule(settings.split_reads, said.split_reads);
   overrule(settings.lazy_begin, said.lazy_begin);
   overrule(settings.target, said.target);

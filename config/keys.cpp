@@ -169,6 +169,10 @@ Keys<PoolOverrides> pool_keys(std::string_view size_name) {
       pool_key("slow_query_threshold", Effect::at_once, &O::slow_query_threshold,
                &S::slow_query_threshold, Time{},
                "Of statements that take longer, waiting included, samples are kept; 0 for none."),
+      pool_key("slow_query_parameters", Effect::at_once, &O::slow_query_parameters,
+               &S::slow_query_parameters, Choice<SlowQueryParameters>{kSlowQueryParameters},
+               "What samples show of bound parameters, the first 512 bytes: redacted is how long "
+               "each is, full its value. Takes 2.5 KiB for each server connection, unless off."),
       pool_key("resend_reads", Effect::at_once, &O::resend_reads, &S::resend_reads, Flag{},
                "Whether a statement that by its text only reads is sent to another server when one "
                "is lost before it began to answer. Off where views, operators or casts write: such "

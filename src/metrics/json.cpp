@@ -203,7 +203,8 @@ std::string sample_json(const core::SlowSample& sample) {
       .text("sqlstate", sample.sqlstate)
       .text("shape", sample.shape == 0 ? std::string() : hexadecimal(sample.shape))
       .text("traceparent", sample.traceparent)
-      .text("text", sample.text);
+      .text("text", sample.text)
+      .text("parameters", sample.parameters);
   return object.done();
 }
 

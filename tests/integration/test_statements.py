@@ -12,6 +12,7 @@ from lab.declare import FOREBAY, test
 from lab.lab import Lab
 from lab.process import Finished, run, wait_until
 from lab.scrape import Scrape, get, get_json
+from lab.target import Database
 from test_split import at, pair, split
 
 
@@ -148,6 +149,68 @@ def slow_samples_blame_the_right_one(lab: Lab) -> None:
     with target.connect() as client:
         client.run("select pg_sleep(0.3)")
     wait_until(lambda: Scrape(port).sum("slow_statements_lost_total") == 1, "it is counted")
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def samples_show_what_was_bound_where_that_is_wanted(lab: Lab) -> None:
+    port = ports.claim()
+    log = lab.folder / "audit.log"
+    target = observed(lab, port, {"slow_query_threshold": "50ms", "admin_users": "app",
+                                  "slow_query_parameters": "redacted"},
+                      audit={"file": log, "tables": ["*"]},
+                      databases={"app": Database(options={"slow_query_parameters": "full"}),
+                                 "shy": Database(dbname="app")})
+    asked = "select pg_sleep($1::float8), $2::text, $3::bytea from pg_class limit 1"
+
+    def sleep(client: Any) -> None:
+        values = ["0.1", "it's secret", b"\x00\xff"]
+        client.messages(m.parse("", asked), m.bind("", "", values, formats=[0, 0, 1]),
+                        m.execute(""), m.sync())
+    with target.connect() as client, target.connect(database="shy") as shy:
+        sleep(client)
+        client.run("select pg_sleep(0.1), 'a literal'")
+        sleep(shy)
+        found = [(one["database"], one["parameters"]) for one in get_json(port, "/slow")["slow"]]
+        full = "$1 = '0.1', $2 = 'it''s secret', $3 = '\\x00ff'"
+        assert sorted(found) == [("app", ""), ("app", full), (
+            "shy", "$1 = 3 bytes, $2 = 11 bytes, $3 = 2 bytes")], found
+        with target.connect(database="forebay") as console:
+            assert full in [row[-2] for row in console.rows("SHOW SLOW")]
+            console.run("SET databases.app.slow_query_parameters = 'off'")
+            console.run("RESET STATEMENTS")
+        sleep(client)
+        assert [one["parameters"] for one in get_json(port, "/slow")["slow"]] == [""]
+    wait_until(lambda: log.exists() and "pg_sleep" in log.read_text(), "the audit log")
+    assert "secret" not in log.read_text() + target.log
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
+def a_client_may_bind_without_end(lab: Lab) -> None:
+    """As many values as it likes, of which it executes the first and the last."""
+    port = ports.claim()
+    target = observed(lab, port, {"slow_query_threshold": "10ms", "slow_query_parameters": "full"})
+    with target.connect() as client, target.connect() as other:
+        client.run("begin")
+        client.messages(m.parse("s", "select $1::text, pg_sleep(0.02)"), m.sync())
+        client.send(m.bind("first", "s", ["the first"]), m.flush())
+        client.read_until(b"2")
+        bound, at_once = 200_000, 2_000
+        for _ in range(bound // at_once):
+            client.send(m.bind("", "s", ["again"]) * at_once, m.flush())
+            for _ in range(at_once):
+                client.read_until(b"2")
+        client.send(m.execute("first"), m.flush(), m.execute(""), m.flush(),
+                    m.bind("", "s", ["x" * 10_000]), m.execute(""), m.sync())
+        answer = client.until_ready()
+        assert not m.only(answer, b"E"), answer
+        shown = [one["parameters"] for one in reversed(get_json(port, "/slow")["slow"])
+                 if "pg_sleep" in one["text"]]
+        assert shown[:2] == ["", "$1 = 'again'"] and shown[2].startswith("$1 = 'xxx"), shown
+        assert shown[2].endswith("x'...") and len(shown) == 3 and len(shown[2]) < 600, shown
+        client.run("commit")
+        other.run("select 1")
     ports.release(port)
 
 

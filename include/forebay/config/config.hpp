@@ -72,6 +72,8 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 enum class LogFormat : std::uint8_t { text, json };
 /// Whether samples of slow statements show the literals of clients.
 enum class SlowQueryText : std::uint8_t { redacted, full };
+/// Of what is bound in the extended protocol.
+enum class SlowQueryParameters : std::uint8_t { off, redacted, full };
 
 struct TlsSettings {
   TlsMode mode = TlsMode::prefer;
@@ -115,6 +117,7 @@ struct PoolOverrides {
   std::optional<bool> shared_listen;
   std::optional<std::uint32_t> pool_weight;
   std::optional<milliseconds> query_wait_notify;
+  std::optional<SlowQueryParameters> slow_query_parameters;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -158,6 +161,7 @@ struct PoolSettings {
   /// Where pools share a limit and clients wait: so many connections for each of a pool with 1.
   std::uint32_t pool_weight = 1;
   milliseconds query_wait_notify = seconds(5);
+  SlowQueryParameters slow_query_parameters = SlowQueryParameters::off;
   bool operator==(const PoolSettings&) const = default;
 };
 
@@ -289,7 +293,7 @@ struct Config {
   std::string log_file;  ///< empty: standard error
   bool log_connections = true;
   std::uint32_t log_event_rate = 100;  ///< lines a second of each event; 0: all
-  std::string slow_query_log;  ///< empty: slow statements are kept in memory only
+  std::string slow_query_log;          ///< empty: slow statements are kept in memory only
   SlowQueryText slow_query_text = SlowQueryText::redacted;
   std::uint32_t statement_statistics = 0;  ///< statements told apart, on each worker; 0: none
   std::optional<Endpoint> http;            ///< health and metrics; nothing: none

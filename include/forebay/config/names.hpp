@@ -76,6 +76,11 @@ inline constexpr std::array<Name<CertificateField>, 3> kCertificateFields = {
 inline constexpr std::array<Name<SlowQueryText>, 2> kSlowQueryTexts = {
     {{SlowQueryText::redacted, "redacted"}, {SlowQueryText::full, "full"}}};
 
+inline constexpr std::array<Name<SlowQueryParameters>, 3> kSlowQueryParameters = {
+    {{SlowQueryParameters::off, "off"},
+     {SlowQueryParameters::redacted, "redacted"},
+     {SlowQueryParameters::full, "full"}}};
+
 /// The word for a value; "?" for one that is not in the list, which no loaded Config has.
 template <class Enumeration>
 constexpr std::string_view name_of(std::span<const Name<Enumeration>> names, Enumeration value) {

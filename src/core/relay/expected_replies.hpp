@@ -9,6 +9,7 @@
 
 #include "core/relay/name_change.hpp"
 #include "core/relay/session_work.hpp"
+#include "core/statistics/bound_values.hpp"
 #include "core/statistics/statement_entry.hpp"
 #include "forebay/protocol/postgres/backend.hpp"
 #include "forebay/protocol/postgres/message_table.hpp"
@@ -93,6 +94,7 @@ struct Expected {
   Ends ends = Ends::nothing;
   std::uint32_t unnamed_version = 0;  ///< of the statement that was parsed or dropped
   std::uint32_t unnamed_change = 0;   ///< LinkRelayState::unnamed_change, as this message made it
+  BoundValues::Ticket values = 0;     ///< of an Execute, where samples show them
   /// What the reply confirms, or what its absence takes back; often nothing.
   std::unique_ptr<NameChange> change = nullptr;
   std::unique_ptr<SpecialReply> special = nullptr;

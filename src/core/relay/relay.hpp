@@ -331,7 +331,7 @@ class Relay {
   void measure_part(const pg::Message& message, StatementMeter& meter) const;
   [[nodiscard]] std::unique_ptr<StatementNote> note_of(Bytes text, Duration slow_after) const;
   [[nodiscard]] bool measure_loss(LinkRelayState& link, Bytes sqlstate);
-  void measure_lost(LinkRelayState& link, StatementSent&& sent, Bytes sqlstate);
+  void measure_lost(LinkRelayState& link, Expected&& expected, Bytes sqlstate);
   [[nodiscard]] std::string foreign_name(Bytes name) const;
 
   // The setting of a tenant.

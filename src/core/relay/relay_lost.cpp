@@ -135,7 +135,7 @@ Refused Relay::what_is_lost(LinkRelayState& link, const std::string& reason) {
   for (Expected& expected : owed) {
     if (!blames) break;
     if (expected.disposition != Disposition::forward || !is_statement(expected.request)) continue;
-    measure_lost(link, std::move(expected.sent), why.sqlstate);
+    measure_lost(link, std::move(expected), why.sqlstate);
     blames = false;
   }
   return why;
@@ -174,7 +174,7 @@ void Relay::lose_link(LinkRelayState& link, std::vector<Expected> owed, const Re
     const bool ready = ends_with_ready(expected.request);
     if (!failed) tell();  // a Sync, too: what was answered before it is not committed
     if (blames && is_statement(expected.request)) {
-      measure_lost(link, std::move(expected.sent), report.sqlstate);
+      measure_lost(link, std::move(expected), report.sqlstate);
       blames = false;
     }
     const bool withheld = expected.special != nullptr && expected.special->withhold_ready;

@@ -130,6 +130,7 @@ TimeSplit close_open(LinkRelayState& link, const ClientRelayState& client, Measu
     const bool kept = meter.open().first && meter.open().sent.entry == nullptr;
     const Bytes text = kept ? first_text(link.said, client, false) : Bytes();
     take_sample(meter.open(), split, *meter.pool, measures, text, link.reading);
+    measures.fresh.back().parameters = meter.parameters();
   }
   return split;
 }
@@ -153,6 +154,7 @@ void Relay::measure(LinkRelayState& link, Expected& expected) {
       expected.sent.bytes = std::exchange(link.meter.portal.bytes, 0);
       expected.sent.limit = link.meter.portal.limit;
       expected.sent.again = link.meter.portal.again;
+      expected.values = link.meter.executed();
       [[fallthrough]];
     case Request::query:
     case Request::function_call:
@@ -171,6 +173,9 @@ void Relay::measure_part(const pg::Message& message, StatementMeter& meter) cons
   StatementMeter::Portal& portal = meter.portal;
   portal.limit = portal.again = 0;
   const Bytes body = message.body;
+  if (meter.values != nullptr) {
+    meter.values->executed = meter.values->find(body.substr(0, body.find('\0')));
+  }
   if (meter.parts == nullptr && body.ends_with(Bytes("\0\0\0\0", 4))) return;  // all at once
   const auto execute = pg::frontend::Execute::parse(body);
   if (!execute) return;
@@ -209,7 +214,7 @@ void ServerRelay::measure(pg::Backend type, const ExpectedReplies::Taken& taken)
     case Request::execute:
       if (meter.open().exists) close_statement();
       if (type == pg::Backend::PortalSuspended) meter.current.rows += done.sent.limit;
-      meter.answered(std::move(done.sent), now);
+      meter.answered(std::move(done.sent), now, done.values);
       return;
     case Request::query:
     case Request::function_call:
@@ -246,7 +251,7 @@ void ServerRelay::measure_error(const Told& told, const ExpectedReplies::Taken& 
       continue;
     }
     if (meter.open().exists) close_statement();
-    meter.answered(std::move(expected.sent), rules_.measures->now);
+    meter.answered(std::move(expected.sent), rules_.measures->now, expected.values);
     return;
   }
 }
@@ -278,9 +283,9 @@ bool Relay::measure_loss(LinkRelayState& link, Bytes sqlstate) {
 }
 
 // It is answered by that error. The audit log has it as one that was not answered.
-void Relay::measure_lost(LinkRelayState& link, StatementSent&& sent, Bytes sqlstate) {
+void Relay::measure_lost(LinkRelayState& link, Expected&& expected, Bytes sqlstate) {
   link.meter.current.fail(sqlstate);
-  link.meter.answered(std::move(sent), rules_.measures->now);
+  link.meter.answered(std::move(expected.sent), rules_.measures->now, expected.values);
   close_open(link, client_, *rules_.measures);
 }
 

@@ -428,6 +428,7 @@ void Relay::open_portal(const pg::frontend::Bind& bind, const pg::Message& messa
   SessionWorkRef work;
   SequenceUse uses = kTakes;
   link.meter.portal = {nullptr, message.body_size};
+  if (link.meter.values != nullptr) link.meter.values->keep(bind.portal, bind.values);
   if (link.meter.parts != nullptr) link.meter.parts->forget(bind.portal);
   client_.portal_ends = Ends::perhaps;
   if (client_.statements != nullptr && client_.statements->untold.open &&

@@ -21,7 +21,7 @@ constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1248);
+static_assert(sizeof(ServerLink) <= 1256);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -95,7 +95,8 @@ void ServerLink::park() {
 
 void ServerLink::link(ClientSession& client) {
   enter(Phase::linked);
-  relay_.meter.slow_after = pool_->settings().slow_query_threshold;
+  relay_.meter.sample(pool_->settings().slow_query_threshold,
+                      pool_->settings().slow_query_parameters);
   client_ = &client;
   linked_since_ = engine_->now();
   relay_.said.clear();

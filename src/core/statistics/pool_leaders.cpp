@@ -153,7 +153,7 @@ std::vector<PoolLeaders::Row> PoolLeaders::follow(const PoolDirectory::Statistic
     if (place.known && place.leads != leads) place.otherwise = less(now, place.otherwise.get());
     place.known = true;
     place.leads = leads;
-    candidates[i].statistics->show(leads);
+    if (leads) candidates[i].statistics->show(true);
     if (place.otherwise != nullptr) now -= *place.otherwise;
     if (!leads) {
       others.sums += now;

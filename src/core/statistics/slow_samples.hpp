@@ -14,6 +14,8 @@ struct SlowSample {
   Instant ended{};
   std::uint64_t shape = 0;
   std::string text;  ///< without literals, unless the configuration wants them
+  /// What was bound, in the extended protocol: as slow_query_parameters has it. Never audited.
+  std::string parameters;
   std::string database;
   std::string user;
   std::string tenant;

@@ -42,7 +42,7 @@ StatementKind kind_of_tag(std::string_view tag) noexcept {
   for (const auto& [word, kind] : kTags) {
     if (tag.starts_with(word)) return kind;
   }
-  return utility;
+  return tag.empty() ? none : utility;  // an empty text has none
 }
 
 }  // namespace forebay::core

@@ -8,9 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/statistics/bound_values.hpp"
 #include "core/statistics/pool_statistics.hpp"
 #include "core/statistics/statement_entry.hpp"
 #include "forebay/base/time.hpp"
+#include "forebay/config/config.hpp"
 
 namespace forebay::core {
 
@@ -69,6 +71,7 @@ class StatementMeter {
   struct Open {
     bool exists = false;
     bool first = false;  ///< of the client's on this link, once it is closed
+    BoundValues::Ticket values = 0;
     Instant ended{};
     StatementAnswer answer;
     StatementSent sent;
@@ -77,8 +80,9 @@ class StatementMeter {
   [[nodiscard]] Open& open() noexcept { return open_; }
 
   /// The answer to a statement is complete.
-  void answered(StatementSent&& sent, Instant now) noexcept {
+  void answered(StatementSent&& sent, Instant now, BoundValues::Ticket bound = 0) noexcept {
     open_.exists = true;
+    open_.values = bound;
     open_.ended = now;
     open_.answer = std::exchange(current, {});
     open_.answer.part = sent.again;
@@ -131,6 +135,7 @@ class StatementMeter {
     portal = {};
     parts.reset();
     in_transaction_ = false;
+    if (values != nullptr) values->forget();
   }
 
   /// `another`: the server has its first statement already, and turns to that.
@@ -166,6 +171,27 @@ class StatementMeter {
   std::unique_ptr<Parts> parts;  ///< null: none
   /// What takes so long is a sample; zero: nothing is.
   Duration slow_after{};
+  /// What was bound; null where samples show nothing of it.
+  std::unique_ptr<BoundValues> values;
+
+  /// What is about to be executed was bound to.
+  [[nodiscard]] BoundValues::Ticket executed() const noexcept {
+    return values == nullptr ? 0 : values->executed;
+  }
+  /// For people: what the open statement was bound to; empty where nobody knows.
+  [[nodiscard]] std::string parameters() const {
+    if (values == nullptr) return {};
+    return parameters_text(values->at(open_.values), !values->shown);
+  }
+
+  /// From now on samples are taken like that.
+  void sample(Duration after, config::SlowQueryParameters parameters) {
+    using config::SlowQueryParameters;
+    slow_after = after;
+    const bool keeps = parameters != SlowQueryParameters::off && after > Duration{};
+    if (keeps != (values != nullptr)) values = keeps ? std::make_unique<BoundValues>() : nullptr;
+    if (keeps) values->shown = parameters == SlowQueryParameters::full;
+  }
 
  private:
   void begin_transaction(Instant now) noexcept {

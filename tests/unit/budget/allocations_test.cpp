@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "support/rig.hpp"
 #include "support/words.hpp"
@@ -40,6 +41,8 @@ class Steady : public testing::Test {
  protected:
   static constexpr std::size_t kClients = 4;
 
+  explicit Steady(config::Config config = plain_config()) : rig(std::move(config), kClients) {}
+
   void expect_free(const std::string& request, const std::string& reply) {
     const Cost cost = cost_of(rig, kClients, request, reply);
     EXPECT_EQ(cost.allocations, 0u);
@@ -60,7 +63,7 @@ class Steady : public testing::Test {
     }
   }
 
-  Rig rig{plain_config(), kClients};
+  Rig rig;
   const std::string row = R"(BindComplete ; DataRow "1" ; CommandComplete "SELECT 1" ;)";
 };
 
@@ -101,6 +104,29 @@ TEST_F(Steady, a_pipeline_under_one_sync_leaves_in_one_send) {
   const std::string reply = backend(row.substr(0, row.size() - 1));
   expect_free(times(100, request) + frontend("Sync"),
               times(100, reply) + backend("ReadyForQuery I"));
+}
+
+/// Samples show what was bound.
+class SteadyWithParameters : public Steady {
+ protected:
+  static config::Config showing() {
+    config::Config config = plain_config();
+    config.pool.slow_query_parameters = config::SlowQueryParameters::full;
+    return config;
+  }
+  SteadyWithParameters() : Steady(showing()) {}
+};
+
+TEST_F(SteadyWithParameters, a_prepared_statement) {
+  prepare();
+  expect_free(frontend(R"(Bind "" "s1" "1" ; Execute "" 0 ; Sync)"),
+              backend(row + " ReadyForQuery I"));
+}
+
+TEST_F(SteadyWithParameters, a_pipeline_of_a_hundred_leaves_in_one_send) {
+  prepare();
+  const std::string request = frontend(R"(Bind "" "s1" "1" ; Execute "" 0 ; Sync)");
+  expect_free(times(100, request), times(100, backend(row + " ReadyForQuery I")));
 }
 
 // As drivers do that prepare under a new name and close it again, in one pipeline: names are kept

@@ -88,6 +88,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.client_idle_timeout", R"("6s")"},
     {"pool.timeout_action", R"("close")"},
     {"pool.slow_query_threshold", R"("18ms")"},
+    {"pool.slow_query_parameters", R"("full")"},
     {"pool.split_reads", "true"},
     {"pool.lazy_begin", "true"},
     {"pool.target", R"("primary")"},
@@ -180,6 +181,7 @@ PoolOverrides other_pool() {
   pool.shared_listen = true;
   pool.pool_weight = 26;
   pool.query_wait_notify = seconds(7);
+  pool.slow_query_parameters = SlowQueryParameters::full;
   return pool;
 }
 
@@ -393,7 +395,7 @@ const std::string kPatroniRest =
     "patroni_ca_file = \"/ca\"\n";
 const std::string kReservePool =
     "reserve_pool_size = 3\nreserve_pool_timeout = \"10s\"\npool_weight = 27\n"
-    "query_wait_notify = \"11s\"\n";
+    "query_wait_notify = \"11s\"\nslow_query_parameters = \"redacted\"\n";
 
 TEST(LoadConfig, sets_the_keys_of_patronis_rest_api) {
   const auto loaded = load_text(kPatroniRest, with_certificates());
@@ -456,7 +458,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    OnSessionState::error,
                    true,
                    27,
-                   seconds(11)};
+                   seconds(11),
+                   SlowQueryParameters::redacted};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.max_pool_client_connections = 8;
@@ -519,7 +522,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    OnSessionState::error,
                    true,
                    27,
-                   seconds(11)};
+                   seconds(11),
+                   SlowQueryParameters::redacted};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();

@@ -43,6 +43,15 @@ class RelayMeasures : public ::testing::Test {
   }
 
   using Codes = std::map<std::string, std::uint64_t>;
+  using Texts = std::vector<std::string>;
+  /// Of the samples since the last time.
+  Texts parameters() {
+    Texts all;
+    for (const SlowSample& sample : std::exchange(measures_.fresh, {})) {
+      all.push_back(sample.parameters);
+    }
+    return all;
+  }
   using Kinds = std::map<std::string, std::uint64_t>;
   /// Those that there were.
   Kinds kinds() {
@@ -122,6 +131,63 @@ TEST_F(RelayMeasures, statements_are_counted_by_what_the_server_calls_them) {
   EXPECT_EQ(counters_.statements.value(), 6u);
 }
 
+TEST_F(RelayMeasures, samples_show_what_was_bound) {
+  using config::SlowQueryParameters;
+  one_->state.meter.sample(milliseconds(500), SlowQueryParameters::full);
+  bench_.prepare(*a_, *one_, "s", "select $1");
+  measures_.fresh.clear();
+  const std::string two =
+      "Bind \"\" \"s\" \"one\" ; Execute \"\" ; Bind \"p\" \"s\" \"two\" ; "
+      "Bind \"\" \"s\" \"three\" ; Execute \"p\" ; Execute \"\" ; Execute \"q\" ; Sync";
+  asks(two);
+  answers("BindComplete");
+  later(600);
+  answers("CommandComplete \"SELECT 1\" ; BindComplete ; BindComplete");
+  later(600);
+  answers("CommandComplete \"SELECT 1\"");
+  later(600);
+  answers("CommandComplete \"SELECT 1\"");
+  later(600);
+  answers("ErrorResponse ERROR 34000 \"no portal q\" ; ReadyForQuery I");
+  EXPECT_EQ(parameters(), (Texts{"$1 = 'one'", "$1 = 'two'", "$1 = 'three'", ""}));
+
+  one_->state.meter.sample(milliseconds(500), SlowQueryParameters::redacted);
+  const std::string slow = "Bind \"\" \"s\" \"secret\" ; Execute \"\" ; Sync";
+  asks(slow);
+  later(600);
+  answers("BindComplete ; CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  asks("Query \"select 1\"");
+  later(600);
+  answers(kSelected);
+  EXPECT_EQ(parameters(), (Texts{"$1 = 6 bytes", ""}));
+
+  one_->state.meter.sample(milliseconds(500), SlowQueryParameters::off);
+  asks(slow);
+  later(600);
+  answers("BindComplete ; CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  EXPECT_EQ(parameters(), Texts{""});
+}
+
+// A client that binds and binds, and executes what it bound at last, or long ago.
+TEST_F(RelayMeasures, samples_of_what_was_bound_long_ago_have_no_values) {
+  one_->state.meter.sample(milliseconds(500), config::SlowQueryParameters::full);
+  bench_.prepare(*a_, *one_, "s", "select $1");
+  measures_.fresh.clear();
+  asks("Bind \"old\" \"s\" \"first\" ; Execute \"old\"");
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += "Bind \"\" \"s\" \"again\" ; ";
+  for (int i = 0; i < 50; ++i) asks(many + "Flush");
+  asks("Execute \"\" ; Execute \"old\" ; Sync");
+  later(600);
+  answers("BindComplete ; CommandComplete \"SELECT 1\"");
+  for (int i = 0; i < 5000; ++i) answers("BindComplete");
+  later(600);
+  answers("CommandComplete \"SELECT 1\"");
+  later(600);
+  answers("CommandComplete \"SELECT 0\" ; ReadyForQuery I");
+  EXPECT_EQ(parameters(), (Texts{"", "$1 = 'again'", ""}));
+}
+
 TEST(StatementKinds, are_those_of_command_tags) {
   using Kind = StatementKind;
   EXPECT_EQ(kind_of_tag("UPDATE 5"), Kind::update);
@@ -131,7 +197,7 @@ TEST(StatementKinds, are_those_of_command_tags) {
   EXPECT_EQ(kind_of_tag("PREPARE TRANSACTION"), Kind::transaction);
   EXPECT_EQ(kind_of_tag("PREPARE"), Kind::utility);
   EXPECT_EQ(kind_of_tag("SET"), Kind::utility);
-  EXPECT_EQ(kind_of_tag(""), Kind::utility);
+  EXPECT_EQ(kind_of_tag(""), Kind::none);
 }
 
 TEST_F(RelayMeasures, shapes_know_who_pins_and_what_replicas_answered) {
