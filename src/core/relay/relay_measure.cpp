@@ -110,10 +110,11 @@ void take_sample(const StatementMeter::Open& open, const TimeSplit& split, const
 }
 
 void count_statement(const StatementMeter::Open& open, const TimeSplit& split,
-                     const ClientRelayState& client, Measures& measures) {
+                     const ClientRelayState& client, Measures& measures, bool replica) {
   StatementTable& statements = measures.statements;
   if (statements.active()) {
-    statements.count(open.sent.entry.get(), split, open.answer, open.sent.bytes, open.ended);
+    statements.count(open.sent.entry.get(), split, open.answer, open.sent.bytes, open.ended,
+                     replica);
   }
   if (const auto* tenant = client.tenant.get(); tenant != nullptr) {
     if (auto* counters = tenant->client.counters()) counters->count(split, open.answer.failed);
@@ -122,9 +123,8 @@ void count_statement(const StatementMeter::Open& open, const TimeSplit& split,
 
 TimeSplit close_open(LinkRelayState& link, const ClientRelayState& client, Measures& measures) {
   StatementMeter& meter = link.meter;
-  meter.open().answer.replica = link.reader;
-  const TimeSplit split = meter.close();
-  count_statement(meter.open(), split, client, measures);
+  const TimeSplit split = meter.close(link.reader);
+  count_statement(meter.open(), split, client, measures, link.reader);
   if (is_slow(split, meter.slow_after)) {
     // What the link keeps is what was said first.
     const bool kept = meter.open().first && meter.open().sent.entry == nullptr;
@@ -308,7 +308,7 @@ void Relay::measure_refused(Bytes said, PoolCounters& pool, Duration slow_after,
     open.sent.entry = entry_of(rules_.reader->texts.facts(text, how.standard));
     open.sent.note = note_of(text, slow_after);
   }
-  count_statement(open, split, client_, *rules_.measures);
+  count_statement(open, split, client_, *rules_.measures, false);
   if (is_slow(split, slow_after)) {
     take_sample(open, split, pool, *rules_.measures, text, how);
   }

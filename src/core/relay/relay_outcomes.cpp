@@ -50,14 +50,16 @@ bool makes_table(const SessionWork& work) {
   });
 }
 
-// "SELECT 5", "INSERT 0 1": what stands behind the last blank.
+// "SELECT 5", "INSERT 0 1": the number behind the last blank.
 std::uint64_t rows_of(Bytes tag) {
   std::uint64_t rows = 0;
-  const std::size_t blank = tag.rfind(' ');
-  if (blank != Bytes::npos) {
-    std::from_chars(tag.data() + blank + 1, tag.data() + tag.size(), rows);
+  std::uint64_t unit = 1;
+  for (std::size_t i = tag.size(); i-- > 0; unit *= 10) {
+    const unsigned digit = static_cast<unsigned char>(tag[i]) - unsigned{'0'};
+    if (digit > 9) return tag[i] == ' ' ? rows : 0;
+    rows += digit * unit;
   }
-  return rows;
+  return 0;
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ PinReason Relay::would_pin(const SessionWork& work, const LinkRelayState& link,
 // The statement whose reply is at hand has changed them.
 void ServerRelay::note_pins(Pins before) {
   const auto fresh = static_cast<Pins>(client_->pins & ~before & ~bit(PinReason::looking));
-  if (fresh != 0) link_.meter.current.pinned = true;
+  if (fresh != 0) link_.meter.current.pin();
   if (link_.state_rule != nullptr) warn_of_pins(before);
 }
 

@@ -95,8 +95,8 @@ void ServerLink::park() {
 
 void ServerLink::link(ClientSession& client) {
   enter(Phase::linked);
-  relay_.meter.sample(pool_->settings().slow_query_threshold,
-                      pool_->settings().slow_query_parameters);
+  const config::PoolSettings& settings = pool_->settings();
+  relay_.meter.sample(settings.slow_query_threshold, settings.slow_query_parameters);
   client_ = &client;
   linked_since_ = engine_->now();
   relay_.said.clear();

@@ -29,15 +29,20 @@ struct StatementAnswer {
   std::uint64_t bytes = 0;
   std::uint64_t rows = 0;
   bool failed = false;
-  bool part : 1 = false;     ///< more of what was counted before: the next rows of a portal
-  bool pinned : 1 = false;   ///< it keeps its client on the link
-  bool replica : 1 = false;  ///< it was a replica that answered
-  StatementKind kind = StatementKind::none;
+  bool part = false;       ///< more of what was counted before: the next rows of a portal
+  std::uint8_t marks = 0;  ///< its kind, and whether it keeps its client on the link
   std::array<char, 5> sqlstate{};
 
+  static constexpr std::uint8_t kPins = 0x80;
+  [[nodiscard]] StatementKind kind() const noexcept {
+    return static_cast<StatementKind>(marks & ~kPins);
+  }
+  [[nodiscard]] bool pins() const noexcept { return (marks & kPins) != 0; }
+  void pin() noexcept { marks |= kPins; }
   /// One of its statements is done, of which this is the tag.
   void done(std::string_view tag) noexcept {
-    kind = kind == StatementKind::none ? kind_of_tag(tag) : StatementKind::several;
+    const StatementKind now = marks == 0 ? kind_of_tag(tag) : StatementKind::several;
+    marks = static_cast<std::uint8_t>(now) | (marks & kPins);
   }
 
   void fail(std::string_view code) noexcept {
@@ -94,7 +99,8 @@ struct StatementCounts {
 /// The same, counted by one thread and read by any.
 class StatementCounters {
  public:
-  void add(const TimeSplit& split, const StatementAnswer& answer, std::uint64_t received) noexcept;
+  void add(const TimeSplit& split, const StatementAnswer& answer, std::uint64_t received,
+           bool replica) noexcept;
   void add(const StatementCounts& counts) noexcept;
   void add_to(StatementCounts& counts) const noexcept;
   void clear() noexcept;

@@ -7,14 +7,10 @@ namespace {
 
 using enum StatementKind;
 
-/// The words that tags begin with; all others are of utility statements. The most frequent first.
+/// The words that other tags begin with; all others are of utility statements.
 constexpr std::pair<std::string_view, StatementKind> kTags[] = {
-    {"SELECT", select},
-    {"INSERT", insert},
-    {"UPDATE", update},
-    {"DELETE", delete_},
-    {"BEGIN", transaction},
     {"COMMIT", transaction},
+    {"DELETE", delete_},
     {"ROLLBACK", transaction},
     {"START TRANSACTION", transaction},
     {"SAVEPOINT", transaction},
@@ -38,7 +34,7 @@ constexpr std::pair<std::string_view, StatementKind> kTags[] = {
 
 }  // namespace
 
-StatementKind kind_of_tag(std::string_view tag) noexcept {
+StatementKind kind_of_rare_tag(std::string_view tag) noexcept {
   for (const auto& [word, kind] : kTags) {
     if (tag.starts_with(word)) return kind;
   }

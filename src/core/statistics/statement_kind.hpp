@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace forebay::core {
@@ -28,8 +29,21 @@ inline constexpr std::array<std::string_view, 12> kStatementKinds = {
     "other", "select", "insert",      "update",  "delete",  "merge",
     "copy",  "ddl",    "transaction", "utility", "several", "failed"};
 
+/// Of those command tags that are not frequent.
+StatementKind kind_of_rare_tag(std::string_view tag) noexcept;
+
 /// Of a command tag: "SELECT 5", "CREATE TABLE".
-StatementKind kind_of_tag(std::string_view tag) noexcept;
+inline StatementKind kind_of_tag(std::string_view tag) noexcept {
+  const auto begins = [&](const char(&word)[5]) {
+    return std::memcmp(tag.data(), word, 4) == 0;  // of these four, one number
+  };
+  if (tag.size() < 5) return kind_of_rare_tag(tag);
+  if (begins("SELE")) return StatementKind::select;
+  if (begins("INSE")) return StatementKind::insert;
+  if (begins("UPDA")) return StatementKind::update;
+  if (begins("BEGI")) return StatementKind::transaction;
+  return kind_of_rare_tag(tag);
+}
 
 /// Where statements of that kind are counted, by those that the primary and replicas answered.
 inline constexpr std::size_t kKindCounters = 2 * kStatementKinds.size();

@@ -96,8 +96,9 @@ class StatementMeter {
     if (rest.failed) open_.answer.fail({rest.sqlstate.data(), rest.sqlstate.size()});
   }
 
-  /// The open statement, which exists, is over. Gives where its time went.
-  TimeSplit close() noexcept {
+  /// The open statement, which exists, is over. Gives where its time went. `replica`: it was one
+  /// that answered.
+  TimeSplit close(bool replica) noexcept {
     TimeSplit split;
     open_.exists = false;
     open_.first = std::exchange(first_, false);
@@ -116,8 +117,8 @@ class StatementMeter {
     transaction_server_ += split.server;
     const StatementAnswer& answer = open_.answer;
     pool->statements.add();
-    const StatementKind kind = answer.failed ? StatementKind::failed : answer.kind;
-    pool->kinds[kind_counter(kind, answer.replica)].add();
+    const StatementKind kind = answer.failed ? StatementKind::failed : answer.kind();
+    pool->kinds[kind_counter(kind, replica)].add();
     ++count_;
     pool->rows.add(answer.rows);
     if (split.transfer > 0) pool->transfer_time.add(split.transfer);
@@ -131,7 +132,10 @@ class StatementMeter {
 
   /// The link is nobody's any more: it may go to another worker, and references may not.
   void forget() noexcept {
-    open_ = {};
+    // The rest is written anew when it is used.
+    open_.exists = false;
+    open_.sent.entry.reset();
+    open_.sent.note.reset();
     portal = {};
     parts.reset();
     in_transaction_ = false;
@@ -188,6 +192,7 @@ class StatementMeter {
   void sample(Duration after, config::SlowQueryParameters parameters) {
     using config::SlowQueryParameters;
     slow_after = after;
+    if (values == nullptr && parameters == SlowQueryParameters::off) return;
     const bool keeps = parameters != SlowQueryParameters::off && after > Duration{};
     if (keeps != (values != nullptr)) values = keeps ? std::make_unique<BoundValues>() : nullptr;
     if (keeps) values->shown = parameters == SlowQueryParameters::full;

@@ -82,7 +82,7 @@ void StatementCounts::add(const StatementCounts& other) noexcept {
 }
 
 void StatementCounters::add(const TimeSplit& split, const StatementAnswer& answer,
-                            std::uint64_t received) noexcept {
+                            std::uint64_t received, bool replica) noexcept {
   if (!answer.part) bump(numbers_[0], 1);
   if (answer.failed) bump(numbers_[1], 1);
   bump(numbers_[2], answer.rows);
@@ -91,8 +91,8 @@ void StatementCounters::add(const TimeSplit& split, const StatementAnswer& answe
   if (split.wait > 0) bump(numbers_[5], split.wait);
   bump(numbers_[6], split.server);
   if (split.transfer > 0) bump(numbers_[7], split.transfer);
-  if (answer.replica && !answer.part) bump(numbers_[8], 1);
-  if (answer.pinned) bump(numbers_[9], 1);
+  if (replica && !answer.part) bump(numbers_[8], 1);
+  if (answer.pins()) bump(numbers_[9], 1);
   if (!answer.part) histogram_.add(split.total());
 }
 
@@ -144,8 +144,8 @@ StatementEntryRef StatementTable::find(const sql::Shape& shape, std::uint64_t po
 }
 
 void StatementTable::count(StatementEntry* entry, const TimeSplit& split,
-                           const StatementAnswer& answer, std::uint64_t received,
-                           Instant now) noexcept {
+                           const StatementAnswer& answer, std::uint64_t received, Instant now,
+                           bool replica) noexcept {
   if (reset_.load(std::memory_order_relaxed)) clear();
   if (entry != nullptr && entry->text.empty()) entry = nullptr;  // only for the audit log
   if (entry != nullptr && !entry->listed) {
@@ -158,10 +158,10 @@ void StatementTable::count(StatementEntry* entry, const TimeSplit& split,
     }
   }
   if (entry == nullptr || !entry->listed) {
-    other_.add(split, answer, received);
+    other_.add(split, answer, received, replica);
     return;
   }
-  entry->counters.add(split, answer, received);
+  entry->counters.add(split, answer, received, replica);
   entry->last_seen.store(now, std::memory_order_relaxed);
   if (entry->first_seen.load(std::memory_order_relaxed) == Instant{}) {
     entry->first_seen.store(now, std::memory_order_relaxed);

@@ -38,7 +38,7 @@ class StatementTable {
   StatementEntryRef find(const sql::Shape& shape, std::uint64_t pool, const PoolStatistics& of);
   /// Counts one execution; of the others when there is no entry.
   void count(StatementEntry* entry, const TimeSplit& split, const StatementAnswer& answer,
-             std::uint64_t received, Instant now) noexcept;
+             std::uint64_t received, Instant now, bool replica = false) noexcept;
 
   // ---- called by any thread
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/world.hpp"
+
 namespace forebay::core {
 namespace {
 
@@ -135,6 +137,44 @@ TEST_F(Leaders, nothing_counts_backwards) {
     if (name.ends_with(" counter 1")) sum += value;
   }
   EXPECT_EQ(sum, done) << "nothing is lost, or counted twice";
+}
+
+// There is no room for the numbers of every pool that ever was, but for their sum there is.
+TEST(PoolDirectory, what_pools_counted_that_are_forgotten_is_summed_up) {
+  config::Config config = test::plain_config();
+  config.databases["*"] = config::Database(config.databases.begin()->second);
+  const auto runtime = test::make_runtime(std::move(config));
+  PoolDirectory directory(1);
+  constexpr std::uint64_t kPools = 10'300;
+  for (std::uint64_t i = 0; i < kPools; ++i) {
+    const std::string number = std::to_string(i);
+    const auto pool = directory.find_or_make(*runtime, "d" + number, "u");
+    ASSERT_NE(pool, nullptr);
+    pool->statistics().note_client();
+    pool->statistics().of(WorkerId(0)).transactions.add(i);
+    pool->statistics().of(WorkerId(0)).server_errors.add("42P01");
+    if (i == 0) pool->statistics().show(true);
+  }
+  for (unsigned i = 0; i < 2; ++i) {
+    directory.drop_unused();
+    std::uint64_t sum = 0;
+    std::uint64_t errors = 0;
+    const auto all = directory.statistics();
+    EXPECT_LE(all.size(), 10'000U + 301U) << "and what is gone, by database";
+    bool others = false;
+    for (const auto& [key, counted] : all) {
+      sum += counted->sum(&PoolCounters::transactions);
+      others = others || key.reader == PoolKey::kGone;
+      counted->each([&](const PoolCounters& its) {
+        its.server_errors.each([&](const auto&, std::uint64_t count) { errors += count; });
+      });
+    }
+    EXPECT_TRUE(others);
+    EXPECT_EQ(sum, kPools * (kPools - 1) / 2);
+    EXPECT_EQ(errors, kPools);
+    EXPECT_EQ(all.front().first.database, "d0") << "it would begin anew";
+    EXPECT_EQ(all.front().first.reader, 0U);
+  }
 }
 
 TEST_F(Leaders, a_client_that_raises_every_code_makes_no_more_series_than_there_may_be) {

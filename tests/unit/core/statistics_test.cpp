@@ -75,7 +75,7 @@ class Meter : public testing::Test {
   TimeSplit query(int began, int ended) {
     meter.sent(at(began));
     meter.answered({.began = at(began)}, at(ended));
-    const TimeSplit split = meter.close();
+    const TimeSplit split = meter.close(false);
     return split;
   }
   static std::uint64_t ms(std::uint64_t count) { return 1000 * count; }
@@ -112,7 +112,7 @@ TEST_F(Meter, a_slow_reader_is_blamed_for_what_it_held_up) {
   meter.hold(at(240));
   meter.let_go(at(250));
   meter.answered({.began = at(0)}, at(260));
-  const TimeSplit split = meter.close();
+  const TimeSplit split = meter.close(false);
   EXPECT_EQ(split.transfer, ms(210));
   EXPECT_EQ(split.server, ms(50));
   EXPECT_EQ(counters.transfer_time.value(), ms(210));
@@ -124,7 +124,7 @@ TEST_F(Meter, one_that_is_still_held_up_counts_until_now) {
   meter.sent(at(0));
   meter.hold(at(10));
   meter.answered({.began = at(0)}, at(100));
-  EXPECT_EQ(meter.close().transfer, ms(90));
+  EXPECT_EQ(meter.close(false).transfer, ms(90));
 }
 
 TEST_F(Meter, what_was_held_up_between_two_statements_is_nobodys) {
@@ -139,7 +139,7 @@ TEST_F(Meter, what_was_held_up_between_two_statements_is_nobodys) {
   meter.sent(at(2000));
   meter.let_go(at(2100));
   meter.answered({.began = at(2000)}, at(2500));
-  const TimeSplit split = meter.close();
+  const TimeSplit split = meter.close(false);
   EXPECT_EQ(split.transfer, ms(100));
   EXPECT_EQ(split.server, ms(400));
 }
@@ -149,9 +149,9 @@ TEST_F(Meter, in_a_pipeline_each_begins_where_the_one_before_ended) {
   meter.sent(at(0));
   meter.sent(at(0));
   meter.answered({.began = at(0)}, at(40));
-  EXPECT_EQ(meter.close().server, ms(40));
+  EXPECT_EQ(meter.close(false).server, ms(40));
   meter.answered({.began = at(0)}, at(50));
-  EXPECT_EQ(meter.close().server, ms(10));
+  EXPECT_EQ(meter.close(false).server, ms(10));
 }
 
 TEST_F(Meter, the_commit_behind_an_execute_is_its_own) {
@@ -164,7 +164,7 @@ TEST_F(Meter, the_commit_behind_an_execute_is_its_own) {
   meter.ready(at(35));
   EXPECT_EQ(meter.open().answer.bytes, 16u);
   EXPECT_EQ(meter.open().answer.rows, 3u);
-  EXPECT_EQ(meter.close().server, ms(35));
+  EXPECT_EQ(meter.close(false).server, ms(35));
 }
 
 TEST_F(Meter, a_commit_that_fails_fails_the_statement) {
