@@ -409,6 +409,7 @@ void set_names(Database& expected) {
   expected.dbname = "a";
   expected.user = "u";
   expected.password = Secret("hunter2");
+  expected.auth = AuthMethod::md5;
 }
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
@@ -430,7 +431,6 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
   expected.weights = {3, 0};
   expected.zones = {"a", "b"};
   set_names(expected);
-  expected.auth = AuthMethod::md5;
   expected.pool = {PoolMode::statement,
                    5,
                    4,
