@@ -50,31 +50,63 @@ http::status status_of(Readiness::Kind kind) {
   }
 }
 
-Response answer(const Request& request, const HttpPages& pages) {
+/// What is asked for.
+struct Target {
+  std::string_view path;
+  std::string_view query;  ///< behind the question mark
+};
+
+Target target_of(const Request& request) {
+  const std::string_view target = text_of(request.target());
+  const std::size_t mark = target.find('?');
+  return {target.substr(0, mark),
+          mark == std::string_view::npos ? target.substr(0, 0) : target.substr(mark + 1)};
+}
+
+bool is_read(const Request& request) {
+  return request.method() == http::verb::get || request.method() == http::verb::head;
+}
+
+Response begun(const Request& request) {
   Response response{http::status::ok, request.version()};
   response.set(http::field::content_type, "text/plain; charset=utf-8");
   response.set(http::field::cache_control, "no-store");
   response.keep_alive(request.keep_alive());
-  const std::string_view target = text_of(request.target());
-  const std::size_t mark = target.find('?');
-  const std::string_view path = target.substr(0, mark);
-  const std::string_view query =
-      mark == std::string_view::npos ? target.substr(0, 0) : target.substr(mark + 1);
-  const std::string token = pages.token ? pages.token() : std::string();
-  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+  return response;
+}
+
+Response finished(const Request& request, Response response) {
+  const std::size_t size = response.body().size();
+  if (request.method() == http::verb::head) response.body().clear();
+  response.content_length(size);
+  return response;
+}
+
+std::string token_of(const HttpPages& pages) {
+  return pages.token ? pages.token() : std::string();
+}
+
+Response answer(const Request& request, const HttpPages& pages, const Readiness& readiness) {
+  Response response = begun(request);
+  response.result(status_of(readiness.kind));
+  // Strangers need not know which databases there are, and where.
+  const bool ready = readiness.kind == Readiness::Kind::ready;
+  response.body() = (ready                               ? "ok"
+                     : allowed(request, token_of(pages)) ? readiness.reason
+                                                         : "not ready") +
+                    "\n";
+  return finished(request, std::move(response));
+}
+
+Response answer(const Request& request, const HttpPages& pages) {
+  Response response = begun(request);
+  const auto [path, query] = target_of(request);
+  const std::string token = token_of(pages);
+  if (!is_read(request)) {
     response.result(http::status::method_not_allowed);
     response.set(http::field::allow, "GET, HEAD");
   } else if (path == "/livez") {
     response.body() = "ok\n";
-  } else if (path == "/readyz") {
-    const Readiness readiness = pages.readiness(query);
-    response.result(status_of(readiness.kind));
-    // Strangers need not know which databases there are, and where.
-    const bool ready = readiness.kind == Readiness::Kind::ready;
-    response.body() = (ready                     ? "ok"
-                       : allowed(request, token) ? readiness.reason
-                                                 : "not ready") +
-                      "\n";
   } else if (path != "/" && !allowed(request, token)) {
     response.result(http::status::unauthorized);
     response.set(http::field::www_authenticate, "Bearer");
@@ -86,10 +118,7 @@ Response answer(const Request& request, const HttpPages& pages) {
     response.result(http::status::not_found);
     response.body() = "There are /, /livez, /readyz, /metrics, /pools, /slow and /statements.\n";
   }
-  const std::size_t size = response.body().size();
-  if (request.method() == http::verb::head) response.body().clear();
-  response.content_length(size);
-  return response;
+  return finished(request, std::move(response));
 }
 
 class Connection;
@@ -119,13 +148,26 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     stream_.expires_after(kRequestPatience);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](beast::error_code error, std::size_t) {
-                       if (!error) self->write();
+                       if (!error) self->respond();
                      });
   }
 
  private:
-  void write() {
-    response_ = answer(parser_->get(), common_->pages);
+  void respond() {
+    const Request& request = parser_->get();
+    const Target target = target_of(request);
+    if (!is_read(request) || target.path != "/readyz") {
+      return write(answer(request, common_->pages));
+    }
+    // Nothing is read or written until it is known.
+    stream_.expires_never();
+    common_->pages.readiness(target.query, [self = shared_from_this()](const Readiness& readiness) {
+      self->write(answer(self->parser_->get(), self->common_->pages, readiness));
+    });
+  }
+
+  void write(Response response) {
+    response_ = std::move(response);
     common_->connections.splice(common_->connections.end(), common_->connections, place_);
     stream_.expires_after(kRequestPatience);
     http::async_write(stream_, response_,

@@ -31,8 +31,10 @@ struct HttpPages {
   std::function<std::optional<HttpPage>(std::string_view path, std::string_view query,
                                         std::string_view accepted)>
       page;
-  /// For /readyz, with what stands behind the question mark.
-  std::function<Readiness(std::string_view query)> readiness;
+  /// For /readyz, with what stands behind the question mark. Calls `done` once, at once or later,
+  /// or lets go of it.
+  using ReadinessDone = std::function<void(const Readiness&)>;
+  std::function<void(std::string_view query, ReadinessDone done)> readiness;
   /// What has to be shown for anything but the health checks and the page at "/", which has no
   /// data of its own; empty: nothing. May change.
   std::function<std::string()> token;

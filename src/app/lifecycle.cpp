@@ -181,9 +181,9 @@ Result<std::unique_ptr<HttpServer>> Lifecycle::open_http(const Endpoint& endpoin
              return page_of(*shared_, process(), path, query, accepted);
            },
        .readiness =
-           [this](std::string_view query) {
-             if (draining_) return Readiness{Readiness::Kind::not_ready, "draining"};
-             return readiness_of(*shared_, config_, query);
+           [this](std::string_view query, HttpPages::ReadinessDone done) {
+             if (draining_) return done({Readiness::Kind::not_ready, "draining"});
+             ask_readiness(*shared_, config_, query, host_checks_, std::move(done));
            },
        .token = [this] { return std::string(http_token_.reveal()); }},
       handed.empty() ? net::Descriptor() : std::move(handed.front()));

@@ -13,6 +13,7 @@
 
 #include "admin/consoles.hpp"
 #include "app/cluster_sources.hpp"
+#include "app/host_checks.hpp"
 #include "app/http_server.hpp"
 #include "app/learn_file.hpp"
 #include "app/log_journal.hpp"
@@ -157,6 +158,7 @@ class Lifecycle final : private core::Control {
   std::unique_ptr<admin::Consoles> consoles_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<ClusterSources> cluster_sources_;
+  HostChecks host_checks_{control_};
   std::unique_ptr<HttpServer> http_;
   config::Secret http_token_;         ///< empty: none is asked for
   HandedSockets handed_;              ///< until the start

@@ -6,8 +6,10 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "app/host_checks.hpp"
 #include "app/http_pages.hpp"
 #include "core/engine/shared.hpp"
 
@@ -16,6 +18,9 @@ namespace {
 
 using Kind = Readiness::Kind;
 using Pools = std::vector<std::shared_ptr<core::Pool>>;
+
+/// So many databases are asked for at a time: where none of them answers, others hardly do.
+constexpr std::size_t kAskedMax = 32;
 
 // "%20" is a blank, and so is "+".
 std::string unescaped(std::string_view text) {
@@ -77,17 +82,51 @@ std::optional<std::string> reason_of(core::Shared& shared, const config::Config&
   return std::nullopt;
 }
 
-}  // namespace
+/// A database of which nothing bad is known.
+struct Hopeful {
+  std::string database;
+  Endpoint host;
+};
 
-Readiness readiness_of(core::Shared& shared, const config::Config& config, std::string_view query) {
-  const Pools pools = shared.pools.all();
-  if (const std::string asked = unescaped(query_parameter(query, "database")); !asked.empty()) {
-    if (config.find_database(asked) == nullptr) {
-      return {Kind::unknown_database, "there is no database \"" + asked + "\""};
-    }
-    const auto reason = reason_of(shared, config, pools, asked);
-    return reason ? Readiness{Kind::not_ready, *reason} : Readiness{};
+// The host that is to be asked; nothing where there is a connection, or the monitor asks.
+std::optional<Endpoint> unknown_host(const config::Config& config, const Pools& pools,
+                                     const std::string& database) {
+  const config::Database* entry = config.find_database(database);
+  if (entry == nullptr || entry->hosts.size() != 1) return std::nullopt;
+  for (const auto& pool : pools) {
+    if (pool->key().database != database) continue;
+    const core::Pool::Counts counts = pool->counts();
+    if (counts.total > counts.opening) return std::nullopt;
   }
+  return entry->hosts.front();
+}
+
+/// Who asked, until it is known.
+struct Asked {
+  HttpPages::ReadinessDone done;  ///< null: was told
+  std::size_t open = 0;           ///< hosts that have not answered
+  std::string reasons;
+
+  void tell(const Readiness& readiness) {
+    if (const auto tell = std::exchange(done, nullptr)) tell(readiness);
+  }
+};
+
+// Ready as soon as one of them is.
+void ask(std::vector<Hopeful> hopeful, HostChecks& checks, std::shared_ptr<Asked> asked) {
+  asked->open = hopeful.size();
+  for (const Hopeful& each : hopeful) {
+    checks.ask(each.host, [asked, each](const std::string& error) {
+      if (error.empty()) return asked->tell({});
+      asked->reasons += (asked->reasons.empty() ? "" : "\n") + std::string("database \"") +
+                        each.database + "\": cannot connect to " + to_string(each.host) + ": " +
+                        error;
+      if (--asked->open == 0) asked->tell({Kind::not_ready, asked->reasons});
+    });
+  }
+}
+
+std::set<std::string> names_of(const config::Config& config, const Pools& pools) {
   std::set<std::string> names;
   for (const auto& [name, entry] : config.databases) {
     if (name != "*") names.insert(name);
@@ -95,13 +134,35 @@ Readiness readiness_of(core::Shared& shared, const config::Config& config, std::
   if (config.databases.contains("*")) {
     for (const auto& pool : pools) names.insert(pool->key().database);
   }
-  std::string reasons;
-  for (const std::string& name : names) {
-    const auto reason = reason_of(shared, config, pools, name);
-    if (!reason) return {};
-    reasons += (reasons.empty() ? "" : "\n") + *reason;
+  return names;
+}
+
+}  // namespace
+
+void ask_readiness(core::Shared& shared, const config::Config& config, std::string_view query,
+                   HostChecks& checks, HttpPages::ReadinessDone done) {
+  const Pools pools = shared.pools.all();
+  const std::string named = unescaped(query_parameter(query, "database"));
+  if (!named.empty() && config.find_database(named) == nullptr) {
+    return done({Kind::unknown_database, "there is no database \"" + named + "\""});
   }
-  return names.empty() ? Readiness{} : Readiness{Kind::not_ready, reasons};
+  const std::set<std::string> names =
+      named.empty() ? names_of(config, pools) : std::set<std::string>{named};
+  auto asked = std::make_shared<Asked>(Asked{std::move(done)});
+  std::vector<Hopeful> hopeful;
+  for (const std::string& name : names) {
+    if (const auto reason = reason_of(shared, config, pools, name)) {
+      asked->reasons += (asked->reasons.empty() ? "" : "\n") + *reason;
+      continue;
+    }
+    const auto host = unknown_host(config, pools, name);
+    if (!host) return asked->tell({});
+    hopeful.push_back({name, *host});
+  }
+  if (names.empty()) return asked->tell({});
+  if (hopeful.empty()) return asked->tell({Kind::not_ready, asked->reasons});
+  if (hopeful.size() > kAskedMax) hopeful.resize(kAskedMax);
+  ask(std::move(hopeful), checks, std::move(asked));
 }
 
 }  // namespace forebay::app

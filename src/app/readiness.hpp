@@ -11,9 +11,12 @@ struct Shared;
 
 namespace forebay::app {
 
+class HostChecks;
+
 /// Whether clients are served: in the database of "database=NAME", or else in any. By what is
 /// known: the monitor's view, an operator's word, the last attempts to open a connection. Where
-/// nobody has tried for a while it is ready, for else nobody would be sent to try.
-Readiness readiness_of(core::Shared& shared, const config::Config& config, std::string_view query);
+/// nobody has tried for a while its host is asked whether it takes connections.
+void ask_readiness(core::Shared& shared, const config::Config& config, std::string_view query,
+                   HostChecks& checks, HttpPages::ReadinessDone done);
 
 }  // namespace forebay::app

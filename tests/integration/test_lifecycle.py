@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Iterator
 
 from lab import messages as m
 from lab import ports
@@ -70,6 +73,55 @@ def readiness_is_that_of_databases(lab: Lab) -> None:
         console.run("enable app")
     assert ready(port) == (200, "ok\n")
     ports.release(port)
+
+
+@test(targets=FOREBAY)
+def readiness_asks_hosts_that_nobody_uses(lab: Lab) -> None:
+    """By a connection that says nothing: refused, taken, or without an answer."""
+    port, closed = ports.claim(), ports.claim()
+    with socket.create_server(("127.0.0.1", 0)) as taking, deaf_host() as deaf:
+        taken = taking.getsockname()[1]
+        target = lab.target(databases={
+            "app": Database(), "gone": Database(hosts=[("127.0.0.1", closed)]),
+            "there": Database(hosts=[("127.0.0.1", taken)]),
+            "deaf": Database(hosts=[("127.0.0.1", deaf)])}, options={"http": f"127.0.0.1:{port}"})
+        gone = (503, f'database "gone": cannot connect to 127.0.0.1:{closed}: Connection refused\n')
+        assert ready(port, "?database=gone") == gone
+        assert ready(port) == ready(port, "?database=app") == (200, "ok\n")
+        with ThreadPoolExecutor(20) as askers:
+            answers = list(askers.map(lambda _: ready(port, "?database=there"), range(40)))
+        assert answers == [(200, "ok\n")] * 40, answers
+        taking.settimeout(0)
+        asked = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                taking.accept()[0].close()
+                asked += 1
+        assert 0 < asked < 20, asked
+        status, text = ready(port, "?database=deaf")
+        assert status == 503 and "no answer within 800 ms" in text, text
+        with target.connect() as client:
+            client.run("select 1")
+        # It ends well while somebody waits to be told.
+        with socket.create_connection(("127.0.0.1", port)) as waiting:
+            waiting.sendall(b"GET /readyz?database=deaf HTTP/1.1\r\nHost: x\r\n\r\n")
+            target.stop()
+    ports.release(port)
+    ports.release(closed)
+
+
+@contextlib.contextmanager
+def deaf_host() -> Iterator[int]:
+    """A port at which connection attempts are neither taken nor refused: too many wait already."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 # Drain.
