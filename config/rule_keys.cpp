@@ -9,8 +9,9 @@
 namespace forebay::config {
 namespace {
 
-constexpr std::array<std::string_view, 6> kActions = {
-    "target", "statement_timeout", "error", "sqlstate", "log", "dry_run"};
+constexpr std::array<std::string_view, 8> kActions = {
+    "target", "statement_timeout", "max_statements", "max_replica_lag", "error", "sqlstate", "log",
+    "dry_run"};
 constexpr std::array<Name<RuleTarget>, 2> kTargets = {
     {{RuleTarget::primary, "primary"}, {RuleTarget::replica, "replica"}}};
 
@@ -118,6 +119,13 @@ Keys<Rule> action_keys() {
           "How long such a statement may take, in the place of what [pool], its database or its "
           "user say; 0 for as these say. In a batch it holds for what stands behind, too; of "
           "several the shortest."),
+      key("", "max_statements", Effect::at_once, &R::max_statements, Count{0, 1'000'000},
+          "How many such statements may run at a time, whosever they are; 0 for no limit. What is "
+          "more gets an error (53400) and does not wait, since it may be in the middle of a "
+          "transaction for whose locks the others wait."),
+      key("", "max_replica_lag", Effect::at_once, &R::max_replica_lag, Time{},
+          "With split_reads: such a statement goes to a replica only if that is no further behind, "
+          "whatever min_read_replicas says; 0 for as [pool], its database or its user say."),
       key("", "error", Effect::at_once, &R::error, Text{"no deletes here"},
           "The statement is refused with this message."),
       key("", "sqlstate", Effect::at_once, &R::sqlstate, Text{"42501"},
@@ -194,11 +202,19 @@ void check_rule(const Rule& rule, const Table& table, Position at, Problems& pro
   const bool tries = std::ranges::any_of(table, [](const Member& member) {
     return is_action(member.name) && member.name != "dry_run";
   });
-  if (!tries) error("target", "the rule does nothing; set target, statement_timeout, error or log");
-  if (!rule.error.empty() && (rule.target || rule.statement_timeout.count() > 0)) {
+  if (!tries) {
+    error("target",
+          "the rule does nothing; set target, statement_timeout, max_statements, max_replica_lag, "
+          "error or log");
+  }
+  if (!rule.error.empty() && (rule.target || rule.statement_timeout.count() > 0 ||
+                              rule.max_statements > 0 || rule.max_replica_lag.count() > 0)) {
     error("error",
-          "what is refused has no target and takes no time; remove target and "
-          "statement_timeout");
+          "what is refused has no target and takes no time; remove target, statement_timeout, "
+          "max_statements and max_replica_lag");
+  }
+  if (rule.target == RuleTarget::primary && rule.max_replica_lag.count() > 0) {
+    error("max_replica_lag", "what is for the primary goes to no replica; remove one of the two");
   }
   if (!rule.sqlstate.empty() && rule.error.empty()) {
     error("sqlstate", "there is no error to have it; set error as well");

@@ -89,6 +89,20 @@ std::uint64_t kinds_of(const Statement& statement) noexcept {
          also(sql::kMakesTable, Kind::create_table_as);
 }
 
+std::size_t RuleSet::index_of(const config::Rule& rule) const noexcept {
+  return static_cast<std::size_t>(
+      std::ranges::find_if(rules_, [&](const Ready& ready) { return &ready.said == &rule; }) -
+      rules_.begin());
+}
+
+bool Hits::enter(std::uint32_t most) noexcept {
+  std::uint32_t running = running_.load(std::memory_order_relaxed);
+  do {
+    if (running >= most) return false;
+  } while (!running_.compare_exchange_weak(running, running + 1, std::memory_order_relaxed));
+  return true;
+}
+
 std::uint64_t Hits::value() const noexcept {
   std::uint64_t sum = 0;
   for (const Part& part : parts_) sum += part.count.load(std::memory_order_relaxed);

@@ -6,6 +6,7 @@ from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, test
 from lab.lab import Lab
+from lab.process import wait_until
 from lab.wire import Client
 
 from test_reload import change, metric, reload, text_of
@@ -70,6 +71,77 @@ def nobody_gets_around_them(lab: Lab) -> None:
     with target.connect(database="forebay") as console:
         rows = console.rows("SHOW RULES")
         assert [row[1] for row in rows] == ["no_deletes", "fast"] and rows[0][5] == str(int(hits))
+
+
+BUSY = {"name": "busy", "functions": ["pg_advisory_xact_lock"], "max_statements": 1}
+
+
+@test(targets=FOREBAY, params=("simple", "extended"))
+def so_many_at_a_time(lab: Lab, how: str) -> None:
+    """What is more gets an error, in a transaction as well; places are free again however it ends."""
+    target = lab.target(pool_size=3, rules=[BUSY])
+    sql = "select pg_advisory_xact_lock(7)"
+    pieces = [m.query(sql)] if how == "simple" else [m.parse("", sql), m.bind("", ""), m.execute(""),
+                                                     m.sync()]
+
+    def waits() -> bool:
+        return bool(lab.postgres.rows("select from pg_locks where not granted", "app"))
+
+    for end in ("answered", "cancelled", "gone", "lost", "failed"):
+        with lab.postgres.admin("app") as admin, target.connect() as other:
+            first = lab.keep(target.connect())
+            admin.run("begin")
+            admin.run(sql)
+            first.send(*pieces)
+            wait_until(waits, "the first runs")
+            error = other.error(*pieces)
+            assert error.sqlstate == "53400", error
+            assert error.text == ('too many statements of rule "busy" at a time (max_statements = '
+                                  '1)'), error
+            assert other.value("select 2") == "2"
+            other.run("begin")
+            assert other.error(*pieces).sqlstate == "53400" and other.status == b"E"
+            other.run("rollback")
+            if end == "cancelled":
+                first.cancel()
+                assert m.only(first.until_ready(), b"E")[0].sqlstate == "57014"
+            elif end == "gone":
+                first.reset()
+            elif end == "lost":
+                admin.run("select pg_terminate_backend(pid) from pg_locks where not granted")
+                assert m.only(first.until_ready(), b"E")
+            admin.run("rollback")
+            if end in ("answered", "failed"):
+                assert m.only(first.until_ready(), b"D")
+            if end == "failed":
+                first.error(m.query("select 1 / 0, pg_advisory_xact_lock(7)"))
+            wait_until(lambda: not m.only(other.messages(*pieces), b"E"), "there is a place")
+            for client in (other, other) if end == "gone" else (first, other):
+                assert m.only(client.messages(*pieces), b"D")
+                assert m.only(client.messages(*pieces, *pieces, readies=2), b"D")
+
+
+@test(targets=FOREBAY, within=60, heavy=True)
+def a_lag_of_their_own(lab: Lab) -> None:
+    both = pair(lab)
+    primary, replica = both.primary.port, both.replica.port
+    target = split(lab, both, max_replica_lag="1h", min_read_replicas=1, monitor_interval="50ms",
+                   rules=[{"name": "fresh", "tables": ["t"], "max_replica_lag": "400ms"}])
+    fresh = "select inet_server_port() from t where id = 1"
+    with target.connect() as client:
+        client.messages(m.parse("fresh", fresh), m.sync())
+
+        def prepared() -> int:
+            return int(client.extended("", name="fresh", prepare=False)[0][0] or 0)
+        wait_until(lambda: at(client, fresh) == replica, "the replica is read from")
+        assert prepared() == replica
+        both.replica.value("select pg_wal_replay_pause()")
+        both.primary.rows("insert into t values (60)", "app")
+        wait_until(lambda: at(client, fresh) == primary, "it is too late")
+        assert prepared() == primary and at(client) == replica
+        assert int(client.extended(fresh)[0][0] or 0) == primary
+        both.replica.value("select pg_wal_replay_resume()")
+        wait_until(lambda: at(client, fresh) == replica, "it has caught up")
 
 
 @test(targets=FOREBAY)

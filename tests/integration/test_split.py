@@ -20,6 +20,7 @@ from lab.target import Database, Target
 from lab.wire import Client
 
 from test_failover import signal_all
+from test_reload import change, reload, text_of
 
 CORPUS = Path(__file__).resolve().parents[1] / "unit" / "routing" / "corpus" / "access.txt"
 SCHEMA = Path(__file__).with_name("lab") / "split.sql"
@@ -170,6 +171,7 @@ def hints_for_replicas(lab: Lab) -> None:
         client.run(hint + "insert into t values (82, 'x')")
         assert at(client, hint + "select inet_server_port(), pg_advisory_lock(1)") == primary
         assert client.value("select pg_advisory_unlock(1)") == "t"
+        wait_until(lambda: at(client) == replica, "it keeps its connection no longer")
         client.run(hint + "begin")
         assert at(client) == replica
         client.run("commit")
@@ -671,6 +673,36 @@ def replicas_that_lag_in_bytes(lab: Lab) -> None:
         late.value("select pg_wal_replay_resume()")
         for client in (one, two, three):
             wait_until(lambda client=client: asked(client) == set(ports), "all is as before")
+
+
+@test(targets=FOREBAY, within=60, heavy=True)
+def who_was_late_has_to_catch_up(lab: Lab) -> None:
+    """Below half of the limit; who is not late is read from up to all of it. The limit moves, since
+    the replica cannot be made to replay a part."""
+    both = pair(lab)
+    target = lab.target(servers=[both.primary.address, both.replica.address], options={
+        "split_reads": True, "read_consistency": "none", "max_replica_lag": "0",
+        "max_replica_lag_bytes": "1MiB", "monitor_interval": "50ms", "stats_users": "app"})
+
+    def said() -> str:
+        with target.connect(database="forebay") as console:
+            return str(dict(console.rows(f"EXPLAIN ROUTE FOR app {WHERE}"))[
+                f"host 127.0.0.1:{both.replica.port}"])
+
+    with target.connect() as client:
+        wait_until(lambda: at(client) == both.replica.port, "the replica is read from")
+        both.replica.value("select pg_wal_replay_pause()")
+        both.primary.rows("select pg_logical_emit_message(false, 'x', repeat('x', 1024)) "
+                          "from generate_series(1, 1500)", "app")
+        wait_until(lambda: at(client) == both.primary.port, "it is too far behind")
+        reload(target, change(text_of(target), '"1MiB"', '"2MiB"'))
+        wait_until(lambda: "read from again below half of that: 1MiB" in said(), "that limit holds")
+        assert {at(client) for _ in range(10)} == {both.primary.port}
+        reload(target, change(text_of(target), '"1MiB"', '"4MiB"'))
+        wait_until(lambda: at(client) == both.replica.port, "it is below half of that")
+        reload(target, change(text_of(target), '"1MiB"', '"2MiB"'))
+        with target.connect() as other:
+            assert {at(other) for _ in range(10)} == {both.replica.port}
 
 
 def rows_of_the_replica(both: Pair, got: list[m.Message]) -> int:

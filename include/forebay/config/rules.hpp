@@ -84,8 +84,10 @@ struct Rule {
   // What becomes of them.
   std::optional<RuleTarget> target;
   std::chrono::milliseconds statement_timeout{0};
-  std::string error;     ///< the message; empty: not refused
-  std::string sqlstate;  ///< of the error; empty: 42501
+  std::uint32_t max_statements = 0;              ///< at a time; 0: no limit
+  std::chrono::milliseconds max_replica_lag{0};  ///< besides that of the pool; 0: none
+  std::string error;                             ///< the message; empty: not refused
+  std::string sqlstate;                          ///< of the error; empty: 42501
   bool log = false;
   bool dry_run = false;
 

@@ -77,7 +77,7 @@ bool ClientSession::choose_server(Bytes bytes, bool again) {
   if (!use.unsettled || waits) {
     // What is not settled is more than is known of anybody.
     const Instant since = use.unsettled ? kNever - Duration(1) : use.since;
-    use.reader = engine_.choose_reader(*pool_, {since, *lsn}, behind);
+    use.reader = engine_.choose_reader(*pool_, {since, *lsn, batch.max_lag}, behind);
   }
   if (use.reader == nullptr && behind && waits) {
     if (fresh) engine_.counters().replica_waits.add();

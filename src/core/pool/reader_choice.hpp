@@ -22,6 +22,7 @@ enum class NoRead : std::uint8_t {
 struct Visible {
   Instant since = kNever;  ///< what was committed before; kNever: nothing certain
   routing::Lsn lsn = 0;    ///< what the primary had at this position
+  Duration max_lag = {};   ///< a rule's word, whatever the pool allows; 0: none
 };
 
 /// What must be true of a replica that serves a read.
@@ -38,6 +39,7 @@ struct Wanted {
     if (late != routing::Late::no && !keeps(host)) {
       return late == routing::Late::time ? NoRead::lag : NoRead::lag_bytes;
     }
+    if (visible.max_lag > Duration() && host.lag(lag_ends) > visible.max_lag) return NoRead::lag;
     const Instant since = visible.since;
     const bool has_all = since == kNever || (host.complete_until && *host.complete_until >= since);
     return has_all && host.lsn >= visible.lsn ? NoRead::nothing : NoRead::own_writes;

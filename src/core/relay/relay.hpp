@@ -59,6 +59,7 @@ class Relay {
   struct Batch {
     std::size_t size = 0;  ///< 0: not known to be a read, or not all of it is there
     Route route = {};
+    Duration max_lag = {};  ///< that a rule allows its replica; 0: none says so
   };
   /// The batch at the front of what the client, who is not linked, has said. A read only when all
   /// of it is there.
@@ -189,6 +190,8 @@ class Relay {
   [[nodiscard]] bool runs_application(const std::vector<std::string>& names) const;
   void note_rule(const rules::RuleSet& set, std::size_t i, Bytes text) const;
   void audit_rule(const config::Rule& rule, const sql::Shape* shape) const;
+  [[nodiscard]] bool takes_place(const config::Rule& rule, LinkRelayState& link) const;
+  [[nodiscard]] Duration max_lag_of(Route route) const;
   bool refuses_by_rule(const Item& item, LinkRelayState& link, Request request, rules::Mask mask,
                        Bytes text);
   [[nodiscard]] Route judged(Bytes text, const sql::Facts& facts, const sql::Shape& shape,

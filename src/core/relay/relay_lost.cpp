@@ -96,6 +96,7 @@ const std::string& told_value(const LinkRelayState& link, Bytes name, const std:
 }  // namespace
 
 void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
+  link.places.reset();
   std::vector<Expected> owed = link.expected.give_up();
   bool commits = false;
   bool rolled_back = false;  // what was said behind that runs in a transaction of its own
@@ -211,6 +212,7 @@ bool Relay::take_back(LinkRelayState& link, Bytes said, bool undone) {
                      client_.framer.rest() == 0 && !client_.skip_to_sync &&
                      client_.lost == nullptr && client_.undo == nullptr;
   if (!plain || !repeatable(said, undone)) return false;
+  link.places.reset();
   std::vector<Expected> owed = link.expected.give_up();
   ServerRelay::undo(owed, link, &client_);
   forget_batch();

@@ -184,12 +184,28 @@ bool Relay::refuses_by_rule(const Item& item, LinkRelayState& link, Request requ
            "The rule \"" + rule->name + "\" in the configuration of Forebay refuses it.");
     return true;
   }
+  if (runs && rule->max_statements > 0 && !takes_place(*rule, link)) {
+    refuse(item, link, request,
+           "too many statements of rule \"" + rule->name +
+               "\" at a time (max_statements = " + std::to_string(rule->max_statements) + ")",
+           pg::sqlstate::kConfigurationLimitExceeded, "Try again later.");
+    return true;
+  }
   const auto timeout = rule->statement_timeout;
   if (runs && timeout.count() > 0 &&
       (link.rule == nullptr || timeout < link.rule->statement_timeout)) {
     link.rule = std::shared_ptr<const config::Rule>(client_.rules->set, rule);
   }
   return false;
+}
+
+// What runs there now counts for the rule. False: as many run as may.
+bool Relay::takes_place(const config::Rule& rule, LinkRelayState& link) const {
+  const auto& set = client_.rules->set;
+  if (link.places == nullptr || !link.places->of(*set)) {
+    link.places = std::make_unique<RulePlaces>(set);
+  }
+  return link.places->enter(set->index_of(rule));
 }
 
 // Where a text goes: what its facts, a hint and the rules say.
@@ -211,7 +227,10 @@ Route Relay::judged(Bytes text, const sql::Facts& facts, const sql::Shape& shape
   if (hint == Hint::replica && access == Access::begin) access = Access::begin_read_only;
   const bool standby = (access == Access::read || by_functions) && asks_for_standby(facts, text);
   if (standby) access = Access::write;
-  const Route route{access, shape.hash().low, advisory};
+  Route route{access, shape.hash().low, advisory};
+  if (rule != nullptr && rule->max_replica_lag.count() > 0) {
+    route = route.of_rule(client_.rules->set->index_of(*rule));
+  }
   if (hint == Hint::replica) return route.for_a_replica();
   return by_functions && !standby ? route.for_its_functions() : route;
 }

@@ -232,6 +232,9 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     link_.expected.let_go();
     if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
   }
+  if (link_.places != nullptr && type == Backend::ReadyForQuery && link_.expected.empty()) {
+    link_.places.reset();
+  }
   if (link_.overrun != nullptr && type == Backend::ReadyForQuery && link_.expected.empty() &&
       (!link_.overrun->transaction || link_.status == pg::backend::TransactionStatus::idle)) {
     link_.overrun.reset();

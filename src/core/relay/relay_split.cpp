@@ -121,6 +121,13 @@ bool Relay::for_replica(Route route, const BatchAhead& ahead) const {
          !rules_.reader->refused.holds(client_.pool, route);
 }
 
+Duration Relay::max_lag_of(Route route) const {
+  if (route.rule() < 0 || client_.rules == nullptr) return {};
+  const auto number = static_cast<std::size_t>(route.rule());
+  const rules::RuleSet& set = *client_.rules->set;  // another one, perhaps, since a reload
+  return number < set.size() ? Duration(set[number].max_replica_lag) : Duration();
+}
+
 Relay::Batch Relay::look_ahead(Bytes bytes) const {
   // A standby knows no SERIALIZABLE.
   if (client_.lost != nullptr || client_.settings == nullptr ||
@@ -133,9 +140,10 @@ Relay::Batch Relay::look_ahead(Bytes bytes) const {
   ahead.target = target();
   ahead.begins = begun && (ahead.target == Hint::replica || begun_read_only());
   const auto found = [&](std::size_t size, Route route) -> Batch {
-    if (!begun && route.access() != Access::write) return {size, route};
-    if (!begun) return {size, Route(Access::read, route.shape())};
-    return {size, Route(Access::begin_read_only, route.shape())};
+    const Duration max_lag = max_lag_of(route);
+    if (!begun && route.access() != Access::write) return {size, route, max_lag};
+    const Access access = begun ? Access::begin_read_only : Access::read;
+    return {size, Route(access, route.shape()), max_lag};
   };
   for (std::size_t at = 0;;) {
     const Item item = framer.next(bytes.substr(at), kInspectionMax);

@@ -280,6 +280,7 @@ struct LinkRelayState {
   std::unique_ptr<Withheld> withheld;
   /// Whose statement_timeout holds for what is under way; null: the pool's.
   std::shared_ptr<const config::Rule> rule;
+  std::unique_ptr<RulePlaces> places;  ///< null: none of what is under way counts for a rule
   std::unique_ptr<const SessionStateRule> state_rule;  ///< null: whoever needs the link keeps it
   /// How the text at hand is to be read: what the client's settings say, once they are sent.
   Reading reading;

@@ -25,6 +25,14 @@ class Route {
     return static_cast<split::Access>(bits_ & kAccess);
   }
   [[nodiscard]] bool only_primary() const noexcept { return (bits_ & kOnlyPrimary) != 0; }
+  /// A rule, by its number, limits the lag of its replica.
+  [[nodiscard]] Route of_rule(std::size_t rule) const noexcept {
+    return with((static_cast<std::uint64_t>(rule) + 1) << kRuleAt);
+  }
+  /// The rule's number; -1 for none.
+  [[nodiscard]] int rule() const noexcept {
+    return static_cast<int>((bits_ & kBits) >> kRuleAt) - 1;
+  }
   [[nodiscard]] bool writes_by_functions() const noexcept { return (bits_ & kForFunctions) != 0; }
   [[nodiscard]] bool wants_replica() const noexcept { return (bits_ & kForReplica) != 0; }
   [[nodiscard]] std::uint64_t shape() const noexcept { return bits_ & ~kBits; }
@@ -34,7 +42,8 @@ class Route {
   static constexpr std::uint64_t kOnlyPrimary = 8;
   static constexpr std::uint64_t kForFunctions = 16;
   static constexpr std::uint64_t kForReplica = 32;
-  static constexpr std::uint64_t kBits = 63;
+  static constexpr unsigned kRuleAt = 6;
+  static constexpr std::uint64_t kBits = (1 << 13) - 1;  // with 7 of the rule's number
   [[nodiscard]] Route with(std::uint64_t bit) const noexcept {
     Route route = *this;
     route.bits_ |= bit;

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "forebay/routing/rules/rule_set.hpp"
 
@@ -11,6 +14,31 @@ namespace forebay::core {
 struct RulesMatched {
   rules::Mask mask = 0;
   std::uint32_t serial = 0;  ///< of the RuleSet that was asked; 0: none was
+};
+
+/// What runs on a link counts for these rules, until it is answered.
+class RulePlaces {
+ public:
+  explicit RulePlaces(std::shared_ptr<const rules::RuleSet> set) noexcept : set_(std::move(set)) {}
+  RulePlaces(const RulePlaces&) = delete;
+  RulePlaces& operator=(const RulePlaces&) = delete;
+  ~RulePlaces() {
+    for (; held_ != 0; held_ &= held_ - 1) {
+      set_->hits(static_cast<std::size_t>(std::countr_zero(held_))).leave();
+    }
+  }
+  [[nodiscard]] bool of(const rules::RuleSet& set) const noexcept { return set_.get() == &set; }
+  /// False: as many run as may.
+  [[nodiscard]] bool enter(std::size_t i) noexcept {
+    const rules::Mask bit = rules::Mask{1} << i;
+    if ((held_ & bit) == 0 && !set_->hits(i).enter((*set_)[i].max_statements)) return false;
+    held_ |= bit;
+    return true;
+  }
+
+ private:
+  std::shared_ptr<const rules::RuleSet> set_;
+  rules::Mask held_ = 0;
 };
 
 /// The rules for statements that may concern one session.

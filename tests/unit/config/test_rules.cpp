@@ -25,7 +25,8 @@ TEST(Rules, are_read_in_their_order) {
       "[[rules]]\nname = \"b\"\nkinds = [\"delete\", \"ddl\"]\ntables = [\"orders\"]\n"
       "users = [\"u\"]\naddresses = [\"10.0.0.0/8\"]\nerror = \"no\"\nsqlstate = \"ZZ001\"\n"
       "[[rules]]\nname = \"a\"\npattern = \"(?i)select\\\\s\"\ntarget = \"replica\"\n"
-      "statement_timeout = \"2s\"\nlog = true\ndry_run = true\n");
+      "statement_timeout = \"2s\"\nmax_statements = 5\nmax_replica_lag = \"3s\"\n"
+      "log = true\ndry_run = true\n");
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
   const auto& rules = loaded.config->rules;
   ASSERT_EQ(rules.size(), 2U);
@@ -36,6 +37,8 @@ TEST(Rules, are_read_in_their_order) {
             "users = [\"u\"], addresses = [\"10.0.0.0/8\"], kinds = [\"delete\", \"ddl\"], "
             "tables = [\"orders\"]");
   EXPECT_EQ(rules[1].target, RuleTarget::replica);
+  EXPECT_EQ(rules[1].max_statements, 5U);
+  EXPECT_EQ(rules[1].max_replica_lag, std::chrono::seconds(3));
   EXPECT_FALSE(rules[1].takes_unknown());
   EXPECT_TRUE(rules[1].pattern.matches("SELECT 1"));
   EXPECT_FALSE(rules[1].pattern.matches("TABLE x"));

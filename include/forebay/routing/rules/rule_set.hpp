@@ -24,7 +24,8 @@ static_assert(config::kRulesMax == 64);
 /// What a statement is, and what else it does that has a kind of its own: bits by sql::Kind.
 [[nodiscard]] std::uint64_t kinds_of(const sql::Statement& statement) noexcept;
 
-/// How often a rule was the one that counts. Any thread may add.
+/// How often a rule was the one that counts, and how many of its statements run, where that is
+/// limited. Any thread may add.
 class Hits {
  public:
   void add(std::size_t worker) noexcept {
@@ -32,12 +33,17 @@ class Hits {
   }
   [[nodiscard]] std::uint64_t value() const noexcept;
 
+  /// One more runs, unless so many do.
+  [[nodiscard]] bool enter(std::uint32_t most) noexcept;
+  void leave() noexcept { running_.fetch_sub(1, std::memory_order_relaxed); }
+
  private:
   /// Workers do not take each other's cache line.
   struct alignas(64) Part {
     std::atomic<std::uint64_t> count{0};
   };
   std::array<Part, 8> parts_;
+  std::atomic<std::uint32_t> running_{0};
 };
 
 /// The rules of a configuration, ready for use. Immutable, but for the hits; thread-safe.
@@ -49,6 +55,8 @@ class RuleSet {
 
   [[nodiscard]] std::size_t size() const noexcept { return rules_.size(); }
   [[nodiscard]] const config::Rule& operator[](std::size_t i) const { return rules_[i].said; }
+  /// Of one of these.
+  [[nodiscard]] std::size_t index_of(const config::Rule& rule) const noexcept;
   [[nodiscard]] Hits& hits(std::size_t i) const { return *rules_[i].hits; }
   /// Never 0, and never that of another set.
   [[nodiscard]] std::uint32_t serial() const noexcept { return serial_; }
