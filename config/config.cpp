@@ -53,6 +53,7 @@ void overrule(PoolSettings& settings, const PoolOverrides& said) {
   overrule(settings.reserve_pool_timeout, said.reserve_pool_timeout);
   overrule(settings.on_session_state, said.on_session_state);
   overrule(settings.shared_listen, said.shared_listen);
+  overrule(settings.follow_functions, said.follow_functions);
   overrule(settings.pool_weight, said.pool_weight);
 }
 

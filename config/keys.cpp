@@ -16,7 +16,7 @@ constexpr std::array<Section, 7> kSections = {{
     {"tls.server", "TLS between Forebay and the servers; a database may have its own."},
     {"pool",
      "Server connections. One pool exists for each pair of database and user. The keys down to "
-     "shared_listen can also be set for one database and for one user; the user's word goes "
+     "follow_functions can also be set for one database and for one user; the user's word goes "
      "before the database's, and that before this one."},
     {"tenants",
      "Customers that share databases. A session of these databases is one tenant's, or refused."},
@@ -71,6 +71,12 @@ Keys<PoolOverrides> session_keys() {
       pool_key("shared_listen", Effect::at_once, &O::shared_listen, &S::shared_listen, Flag{},
                "Whether clients that LISTEN do without a server connection of their own: one more "
                "for each database listens for all of them. Not in session mode."),
+      pool_key("follow_functions", Effect::new_clients, &O::follow_functions, &S::follow_functions,
+               Flag{},
+               "Whether what functions, procedures, triggers and views do to the session "
+               "(parameters, advisory locks, temporary tables, LISTEN) is followed as what "
+               "statements show. Their texts are asked for in the catalog when the first server "
+               "connection is opened, after DDL, and now and then. Not in session mode."),
   };
 }
 

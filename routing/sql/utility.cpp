@@ -237,6 +237,7 @@ void Analysis::named_definition(Node* node) {
   switch (nodeTag(node)) {
     case T_CreateFunctionStmt:
       created_name(as<CreateFunctionStmt>(node)->funcname);
+      facts_.makes_function = named(as<CreateFunctionStmt>(node)->funcname).name;
       break;
     case T_DefineStmt:
       created_name(as<DefineStmt>(node)->defnames);

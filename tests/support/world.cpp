@@ -18,6 +18,7 @@ config::Config plain_config() {
   config::Config config;
   config.auth = config::AuthMethod::trust;
   config.server_tls.mode = config::TlsMode::disable;
+  config.pool.follow_functions = false;  // servers here know no catalog
   config.databases["app"].hosts = {kHost};
   return config;
 }

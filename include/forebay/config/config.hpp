@@ -118,6 +118,7 @@ struct PoolOverrides {
   std::optional<std::uint32_t> pool_weight;
   std::optional<milliseconds> query_wait_notify;
   std::optional<SlowQueryParameters> slow_query_parameters;
+  std::optional<bool> follow_functions;
   bool operator==(const PoolOverrides&) const = default;
 };
 
@@ -158,6 +159,8 @@ struct PoolSettings {
   }
   OnSessionState on_session_state = OnSessionState::pin;
   bool shared_listen = false;  ///< LISTEN takes a connection that all clients share
+  /// What functions, triggers and views do to sessions is asked of the catalog, and followed.
+  bool follow_functions = true;
   /// Where pools share a limit and clients wait: so many connections for each of a pool with 1.
   std::uint32_t pool_weight = 1;
   milliseconds query_wait_notify = seconds(5);

@@ -159,9 +159,14 @@ bool ClientSession::find_pool() {
   mode_ = login_->replicates() ? config::PoolMode::session : pool_->settings().pool_mode;
   relay_.pool = pool_->serial();
   relay_.catalog = &pool_->catalog();
+  relay_.follows = follows_effects();
   relay_.statistics = &pool_->statistics();
   begin_splitting();
   return true;
+}
+
+bool ClientSession::follows_effects() const noexcept {
+  return mode_ != config::PoolMode::session && pool_->settings().follow_functions;
 }
 
 // "psql - 192.0.2.1:40332", as PgBouncer has it; what would not fit goes from the name, not from

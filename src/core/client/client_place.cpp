@@ -89,6 +89,7 @@ bool ClientSession::move() {
   if (relay_.statements != nullptr) relay_.statements->forget_catalog();
   relay_.pool = pool_->serial();
   relay_.catalog = &pool_->catalog();
+  relay_.follows = follows_effects();
   relay_.statistics = &pool_->statistics();
   relay_.splits = false;
   relay_.begins_on_primary = false;

@@ -285,6 +285,7 @@ class ClientSession final : public StreamEvents {
   // Reads on replicas.
   void begin_splitting();
   void take_target();
+  [[nodiscard]] bool follows_effects() const noexcept;
   bool choose_server(Bytes bytes, bool again);
   [[nodiscard]] std::optional<routing::Lsn> min_lsn() const;
   void go_on_waiting();

@@ -82,6 +82,7 @@ void Engine::release(ServerLink& link) {
     link.cool();
     return;
   }
+  if (!draining_ && !link.worn(now_) && link.ask_effects()) return;
   const Pool::Released released = link.pool().release(link, id_, now_, link.worn(now_));
   switch (released.kind) {
     case Pool::Released::Kind::parked:

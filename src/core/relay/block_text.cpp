@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
 
 namespace forebay::core {
 namespace {
@@ -41,20 +42,6 @@ void skip_blanks(Bytes& rest) {
   }
 }
 
-/// The word at the front of `rest`, in small letters, which is taken off; a sign is a word.
-std::string next_word(Bytes& rest) {
-  skip_blanks(rest);
-  std::string word;
-  while (!rest.empty() && is_word(rest.front())) {
-    word += lowered(rest.front());
-    rest.remove_prefix(1);
-  }
-  if (!word.empty() || rest.empty()) return word;
-  word = rest.front();
-  rest.remove_prefix(1);
-  return word;
-}
-
 /// Whether a statement may begin behind this word: UPDATE ... SET and ALTER ... SET do not.
 bool ends_statement(const std::string& word) {
   return word.empty() || word == ";" || word == "'" || word == "$" || word == ">" ||
@@ -69,7 +56,7 @@ bool until_commit(Bytes rest) {
   int depth = 0;
   rest = rest.substr(0, kArgumentsMax);
   std::string before;
-  for (std::string word = next_word(rest); !word.empty(); word = next_word(rest)) {
+  for (std::string word = next_code_word(rest); !word.empty(); word = next_code_word(rest)) {
     if (word == "(") ++depth;
     if (word == ")" && --depth == 0) return before == ",true";
     before = word == "true" && before == "," ? ",true" : word;
@@ -77,17 +64,76 @@ bool until_commit(Bytes rest) {
   return false;
 }
 
+/// What a function leaves behind that has this word, `before` and `behind` which these stand.
+bool may_leave(const std::string& word, const std::string& before, bool begins) {
+  if (word == "temp" || word == "temporary") {
+    return before == "create" || before == "into" || before == "local" || before == "global" ||
+           before == "replace";
+  }
+  if (word == "hold") return before == "with";
+  if (word.starts_with("pg_temp") || word.starts_with("pg_advisory_lock") ||
+      word.starts_with("pg_try_advisory_lock") || word.starts_with("pg_advisory_unlock")) {
+    return true;
+  }
+  return begins && (word == "listen" || word == "unlisten" || word == "prepare" ||
+                    word == "deallocate" || word == "discard");
+}
+
+/// Whether it is the beginning of a text that is executed, or given to a variable, and no later
+/// piece of one.
+bool begins_text(const std::string& quote, const std::string& before) {
+  return quote == "'" &&
+         (before == "execute" || before == "(" || before == "=" || before == "as" || before == "e");
+}
+
+bool sets_for_long(Bytes behind) {
+  const std::string what = next_code_word(behind);
+  return what != "local" && what != "transaction" && what != "constraints";
+}
+
 }  // namespace
+
+std::string next_code_word(Bytes& rest) {
+  skip_blanks(rest);
+  std::string word;
+  while (!rest.empty() && is_word(rest.front())) {
+    word += lowered(rest.front());
+    rest.remove_prefix(1);
+  }
+  if (!word.empty() || rest.empty()) return word;
+  word = rest.front();
+  rest.remove_prefix(1);
+  return word;
+}
+
+Effects code_effects(Bytes code) {
+  Effects effects = 0;
+  std::string earlier;
+  std::string before;
+  for (Bytes rest = code; !rest.empty();) {
+    std::string word = next_code_word(rest);
+    const bool begins = ends_statement(before);
+    if (may_leave(word, before, begins)) effects |= kMayLeave;
+    if (word == "set_config" && !until_commit(rest)) effects |= kMaySet;
+    const bool sets = begins && (before != "'" || begins_text(before, earlier));
+    if ((word == "set" || word == "reset") && sets && sets_for_long(rest)) effects |= kMaySet;
+    if (word == "setseed" || word.starts_with("dblink_connect")) effects |= kMayStay;
+    if (word == "load" && begins) effects |= kMayStay;
+    if (word == "pg_notify" || (word == "notify" && begins)) effects |= kMayNotify;
+    earlier = std::exchange(before, std::move(word));
+  }
+  return effects;
+}
 
 bool block_sets(Bytes body) {
   std::string before;
   for (Bytes rest = body; !rest.empty();) {
-    std::string word = next_word(rest);
+    std::string word = next_code_word(rest);
     if (word == "set_config" && !until_commit(rest)) return true;
     if (before == "u" && word == "&") return true;  // U&"...": any name may stand there
     if ((word == "set" || word == "reset") && ends_statement(before)) {
       Bytes behind = rest;
-      const std::string what = next_word(behind);
+      const std::string what = next_code_word(behind);
       if (what != "local" && what != "transaction" && what != "constraints") return true;
     }
     before = std::move(word);

@@ -5,6 +5,7 @@
 
 #include "core/relay/known_functions.hpp"
 #include "core/relay/notifiers.hpp"
+#include "core/relay/side_effects.hpp"
 #include "core/relay/tenant_tables.hpp"
 
 namespace forebay::core {
@@ -21,6 +22,7 @@ class CatalogEpoch {
 
   Notifiers notifiers;
   KnownFunctions functions;
+  SideEffects effects;
   TenantTables tables;
 
  private:

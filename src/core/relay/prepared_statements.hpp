@@ -29,6 +29,7 @@ class ClientStatements {
     SessionWorkRef work = nullptr;  ///< what executing it does to the session
     Ends ends = Ends::nothing;
     SequenceUse uses = kTakes;
+    std::uint32_t effects = 0;    ///< serial of the SideEffectNames by which `work` was found
     std::uint32_t order = 0;      ///< of two, the one prepared later has the greater
     std::uint64_t judged_by = 0;  ///< serials of the functions and rules by which `route` was found
     std::uint64_t epoch = 0;      ///< the CatalogEpoch of its Parse, or of what `shape` was told of

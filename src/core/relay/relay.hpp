@@ -173,6 +173,8 @@ class Relay {
   void audit_refusal(const tenant::Violation& objection);
   [[nodiscard]] StatementEntryRef entry_of(const sql::Facts& facts) const;
   [[nodiscard]] StatementEntryRef unknown_entry() const;
+  [[nodiscard]] KnownEffects effects() const;
+  void follow_anew(ClientStatements::Named& named, LinkRelayState& link);
   void refuse(const Item& item, LinkRelayState& link, Request request, std::string why,
               Bytes sqlstate = {}, std::string hint = {});
   bool refuses(const Item& item, LinkRelayState& link, Request request, Bytes text,
@@ -411,6 +413,7 @@ class ServerRelay {
   void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
   void on_suspended(Disposition disposition, const SpecialReply* special);
   void on_command(Bytes tag, const SpecialReply* special);
+  [[nodiscard]] bool makes_temporary_by_path(Bytes tag, const SpecialReply* special) const;
   void on_names(const SessionWork& work, std::uint16_t statement);
   void on_made_room(const SpecialReply& special);
   void on_inventory(Bytes tag);

@@ -111,8 +111,27 @@ void ServerRelay::on_suspended(Disposition disposition, const SpecialReply* spec
   note_pins(before);
 }
 
+// Where pg_temp comes first in the path, everything is made for the session.
+bool ServerRelay::makes_temporary_by_path(Bytes tag, const SpecialReply* special) const {
+  const bool makes =
+      tag.starts_with("CREATE ") || (special != nullptr && special->work != nullptr &&
+                                     special->work->has(SessionStep::Kind::make_table));
+  if (!makes || client_->settings == nullptr) return false;
+  constexpr Bytes kPath = "search_path";
+  const std::string* path = client_->settings->find(kPath);
+  if (const SessionUndo* undo = client_->undo.get(); undo != nullptr) {
+    if (undo->hidden_local) return true;
+    const std::string* local = undo->local == nullptr ? nullptr : undo->local->find(kPath);
+    if (local != nullptr) path = local;
+  }
+  if (path == nullptr) return false;
+  const std::size_t first = std::min(path->find_first_not_of(" \""), path->size());
+  return Bytes(*path).substr(first).starts_with("pg_temp");
+}
+
 // What the link itself has or lacks after it.
 void ServerRelay::on_command(Bytes tag, const SpecialReply* special) {
+  if (client_ != nullptr && makes_temporary_by_path(tag, special)) client_->look = true;
   if (changes_catalog(tag)) {
     link_.catalog_changed = true;
     link_.functions_changed = link_.functions_changed || changes_functions(tag);

@@ -44,7 +44,7 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   const bool looks_on = client_.rules != nullptr ||
                         (client_.tenant != nullptr && client_.tenant->policy->tables_with_column);
   const sql::FactsPtr kept(looks_on ? &facts : nullptr);
-  SessionWorkRef work = session_work(facts, reader.texts.shape(), text);
+  SessionWorkRef work = session_work(facts, reader.texts.shape(), text, effects());
   Understood understood{
       .work = std::move(work),
       .ends = ends_of(facts),
@@ -61,6 +61,28 @@ Relay::Understood Relay::understand(Bytes text, const Reading& reading,
   learn(understood, facts, rule);
   if (client_.splits) understood.route = judged(text, facts, reader.texts.shape(), rule);
   return understood;
+}
+
+// What is known of code that statements run without showing it; null where it is not followed.
+KnownEffects Relay::effects() const {
+  if (!client_.follows || client_.catalog == nullptr || rules_.reader == nullptr) return {};
+  return {&rules_.reader->effects_of(client_.catalog->effects), client_.pool};
+}
+
+// What a statement was found to do when it was prepared may be more, or less, by what is known now.
+void Relay::follow_anew(ClientStatements::Named& named, LinkRelayState& link) {
+  const KnownEffects known = effects();
+  if (known.names == nullptr || named.effects == known.names->serial()) return;
+  named.effects = known.names->serial();
+  if (!named.statement || named.statement->unkept()) return;
+  if (named.work != nullptr && named.work->names_statements()) return;
+  const Reading how = reading_now(link);
+  if (!how.lexable) return;
+  const Bytes definition = named.statement->definition();
+  const Bytes text = definition.substr(0, definition.find('\0'));
+  sql::Shape shape;
+  const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, shape);
+  named.work = session_work(facts, shape, text, known);
 }
 
 // Where executions of the text at hand are counted, and whether they are in the audit log.
@@ -470,7 +492,7 @@ std::string Relay::renewed(Bytes definition, SessionWorkRef& work, const Stateme
   const std::string text(work->said.empty() ? definition.substr(0, end) : Bytes(work->said));
   sql::Shape shape;
   const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, shape);
-  work = session_work(facts, shape, text);
+  work = session_work(facts, shape, text, effects());
   if (work == nullptr) return {};
   std::string edited = edit_parse(text, work, shape, link, kExecutedMax);
   if (edited.empty()) edited = text;
@@ -478,6 +500,7 @@ std::string Relay::renewed(Bytes definition, SessionWorkRef& work, const Stateme
 }
 
 void Relay::renew(ClientStatements::Named& named, LinkRelayState& link, unsigned depth) {
+  follow_anew(named, link);
   if (named.work == nullptr || !named.work->names_statements()) return;
   // Held here: the statements that it executes may execute it, and be renewed with it.
   const StatementRef before = named.statement;

@@ -74,13 +74,20 @@ struct StatementReader {
   sql::RecentTexts texts{cache};
   RefusedReads refused = {};
   FunctionsReader functions = {};
+  PublishedReader<SideEffectNames> effects = {};
   TenantPolicies policies = {};
+  SideEffectNames no_effects{{}};
   std::uint32_t worker = 0;
   std::vector<std::string> rule_log = {};  ///< what rules want logged of the turn at hand
 
   /// What is known of the functions of a database; null: of no database.
   const split::FunctionVolatility& functions_of(const CatalogEpoch* catalog) {
     return functions.of(catalog == nullptr ? nullptr : &catalog->functions);
+  }
+  /// What its code does to sessions; empty where nobody has asked yet.
+  const SideEffectNames& effects_of(const SideEffects& of) {
+    const SideEffectNames* known = effects.of(&of);
+    return known == nullptr ? no_effects : *known;
   }
 };
 
@@ -143,10 +150,11 @@ struct ClientRelayState {
   bool undecided_reading = false;
   /// ... or by which settings they are parsed.
   bool undecided_parsing = false;
-  bool discards = false;    ///< the open batch has a DISCARD ALL
-  bool discarded = false;   ///< one was carried out; the settings of the start-up do not hold yet
-  bool splits : 1 = false;  ///< reads may go to replicas
-  bool lazy : 1 = false;    ///< a BEGIN waits for what is said next
+  bool discards = false;     ///< the open batch has a DISCARD ALL
+  bool discarded = false;    ///< one was carried out; the settings of the start-up do not hold yet
+  bool splits : 1 = false;   ///< reads may go to replicas
+  bool lazy : 1 = false;     ///< a BEGIN waits for what is said next
+  bool follows : 1 = false;  ///< what code does that statements do not show
   /// The setting that no text shows may be who the session is: RESET ALL does not reset that.
   bool hidden_identity = false;
   /// The server did not say what the link holds: it is asked again, at once or, with `again`, when

@@ -153,6 +153,9 @@ void SessionChanges::apply(const SessionStep& step) {
     case StepKind::notify:
       if (client_.listening != nullptr) client_.listening->notified = true;
       return;
+    case StepKind::define:
+      if (link_.catalog != nullptr) link_.catalog->effects.define(*step.effect);
+      return;
     case StepKind::make_table:
     case StepKind::prepare:
     case StepKind::execute:

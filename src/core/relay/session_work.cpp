@@ -504,8 +504,28 @@ SequenceUse uses_of(const sql::Facts& facts) noexcept {
   return facts.known ? static_cast<SequenceUse>(facts.memo >> kUsesShift) : kTakes;
 }
 
-SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text) {
-  if ((facts.memo & kNothing) != 0) return nullptr;
+// Remembered beside the facts, too.
+bool runs_hidden_code(const sql::Facts& facts, const KnownEffects& known) {
+  const SideEffectNames* names = known.names;
+  if (names == nullptr || names->empty()) return false;
+  if (facts.effects_judge != names->serial()) {
+    // What concerns one pool only is found anew each time: others share the facts.
+    facts.effects_judge = names->has_own() ? 0 : names->serial();
+    facts.effects = 0;
+    for (const sql::Statement& statement : facts.statements) {
+      facts.effects |= names->of(statement, known.pool);
+      if (statement.kind != sql::Kind::prepare) continue;
+      for (const sql::Statement& inner : statement.inner) {
+        facts.effects |= names->of(inner, known.pool);
+      }
+    }
+  }
+  return facts.effects != 0;
+}
+
+SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text,
+                            const KnownEffects& known) {
+  if (!runs_hidden_code(facts, known) && (facts.memo & kNothing) != 0) return nullptr;
   if (!facts.known) return unparsed_work(text);
   facts.memo = static_cast<std::uint8_t>(static_cast<int>(judge_end(facts)) << kEndsShift |
                                          sequence_use(facts) << kUsesShift);
@@ -515,10 +535,13 @@ SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, By
     if (forgets) facts.memo |= kForgets;
   }
   auto work = std::make_shared<SessionWork>(Builder(shape, text).take(facts));
+  add_effects(*work, facts, shape, text, known);
   if (!work->steps.empty()) return work;
   // Where a literal decides (set_config's last argument), the next text may do something.
-  const bool always = std::all_of(facts.statements.begin(), facts.statements.end(),
-                                  [](const auto& statement) { return statement.settings.empty(); });
+  // Nor does anybody know what a later definition is made of.
+  const bool always = std::ranges::all_of(facts.statements, [](const sql::Statement& statement) {
+    return statement.settings.empty() && statement.kind != sql::Kind::ddl;
+  });
   if (always) facts.memo |= kNothing;
   return nullptr;
 }

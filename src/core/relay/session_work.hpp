@@ -9,6 +9,7 @@
 
 #include "core/relay/pin_reason.hpp"
 #include "core/relay/sequences.hpp"
+#include "core/relay/side_effects.hpp"
 #include "core/relay/statement_catalog.hpp"
 #include "forebay/base/bytes.hpp"
 #include "forebay/protocol/postgres/frontend.hpp"
@@ -50,6 +51,7 @@ struct SessionStep {
     make_table,  ///< of rows: the command tag does not show it
     vacate,      ///< `name`, a database in which nobody may be meanwhile
     end_server,  ///< a server process, which may be the one that runs it
+    define,      ///< `effect`: what is hidden in later statements
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;
@@ -64,6 +66,7 @@ struct SessionStep {
   std::uint16_t local_parameter = 0;
   std::string name;
   std::string value;
+  std::shared_ptr<const SideEffect> effect = {};
   StatementRef prepared = {};  ///< prepare, execute: by its shared name, once that is known
   /// prepare: what executing it does. execute: what this does. Null for nothing.
   SessionWorkRef inner = {};
@@ -141,8 +144,12 @@ bool forgets_names(const sql::Facts& facts) noexcept;
 SequenceUse uses_of(const sql::Facts& facts) noexcept;
 
 /// What a text does to its session; null for nothing, which is what most texts do. Remembers in
-/// Facts::memo whether it was nothing.
-SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text);
+/// Facts::memo whether it was nothing. `known` says what it does that it does not show.
+SessionWorkRef session_work(const sql::Facts& facts, const sql::Shape& shape, Bytes text,
+                            const KnownEffects& known = {});
+/// Adds what the code that a text runs does, and that it defines some.
+void add_effects(SessionWork& work, const sql::Facts& facts, const sql::Shape& shape, Bytes text,
+                 const KnownEffects& known);
 /// What EXECUTE does of a statement that does this. Its arguments are not looked at: a value that
 /// depends on one is not known. Nor is what a chain of kExecutedMax statements does.
 SessionWorkRef executed_work(const SessionWorkRef& work);

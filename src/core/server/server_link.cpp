@@ -21,7 +21,7 @@ constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1264);
+static_assert(sizeof(ServerLink) <= 1272);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -106,7 +106,13 @@ void ServerLink::link(ClientSession& client) {
                              (client.mode() == config::PoolMode::session ||
                               relay_.sequences.asked->load(std::memory_order_relaxed));
   follow_rule(client.mode());
+  follow_effects(client.mode());
   begin_watch();
+}
+
+void ServerLink::follow_effects(config::PoolMode mode) noexcept {
+  follows_effects_ = mode != config::PoolMode::session && pool_->settings().follow_functions &&
+                     !pool_->is_reader() && !dedicated_;
 }
 
 // A change of the settings comes with the next transaction.
@@ -184,6 +190,10 @@ void ServerLink::on_received(Bytes bytes) {
   }
   if (phase_ == Phase::opening) {
     opening_received(bytes);
+    return;
+  }
+  if (phase_ == Phase::asking) {
+    question_received(bytes);
     return;
   }
   if (phase_ == Phase::recovering || phase_ == Phase::resetting) drained_ += bytes.size();
@@ -322,6 +332,7 @@ void ServerLink::on_end() {
 
 void ServerLink::on_lost(const std::string& reason) {
   if (phase_ == Phase::closed) return;
+  if (open_unasked()) return;
   if (phase_ == Phase::opening) {
     on_login_failed(opening_->login == nullptr ? LinkLogin::Failed{}
                                                : opening_->login->lost(reason));
@@ -467,6 +478,7 @@ void ServerLink::on_timer(void* self) {
   auto& link = *static_cast<ServerLink*>(self);
   switch (link.phase_) {
     case Phase::opening:
+      if (link.open_unasked()) return;
       link.stream_.reset();
       link.on_login_failed(
           {{pg::sqlstate::kConnectionFailure, "the login took longer than server_connect_timeout"},
@@ -487,6 +499,7 @@ void ServerLink::on_timer(void* self) {
       link.lost("the server did not answer");
       return;
     case Phase::resetting:
+    case Phase::asking:
       link.close();
       return;
     case Phase::linked:
@@ -531,6 +544,7 @@ void ServerLink::close() {
   const bool counted = counted_;
   const bool leaving = parking_.leaving;
   timer_.cancel();
+  drop_question();
   if (opening_ != nullptr) {
     if (opening_->reserved) pool_->open_abandoned();
     opening_.reset();

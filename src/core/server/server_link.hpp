@@ -12,6 +12,7 @@
 #include "core/pool/pool.hpp"
 #include "core/refused.hpp"
 #include "core/relay/relay_state.hpp"
+#include "core/server/effects_question.hpp"
 #include "core/server/link_login.hpp"
 #include "core/server/link_watch.hpp"
 #include "forebay/base/time.hpp"
@@ -35,6 +36,7 @@ struct Residue {
 ///     opening --> parked <--> linked --> recovering, resetting --> cooling --> parked
 ///        |          |  \--> checking --> linked       (idle for long)
 ///        |          |  \--> validating --> linked     (a client's start-up settings)
+///        |          |  \--> asking --> parked         (the catalog, on its way there)
 ///        \          \--> away --> parked, linked      (to another worker, or summoned)
 ///         \------------------------------------------> closed   (from everywhere)
 class ServerLink final : public StreamEvents {
@@ -47,6 +49,7 @@ class ServerLink final : public StreamEvents {
     linked,      ///< with `client()`
     recovering,  ///< its client vanished: statements are ended, the transaction is rolled back
     resetting,   ///< its session ended: DISCARD ALL
+    asking,      ///< asks the catalog for everybody: EffectsQuestion
     cooling,     ///< clean, but a cancel request is still under way
     away,        ///< taken by another worker, which will ask for it
     closed,
@@ -86,6 +89,9 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] bool sent_all() const noexcept { return unsent_.empty(); }
 
   // ---- from the engine
+
+  /// Is to be released, but asks the catalog first if it is time: true then.
+  bool ask_effects();
 
   /// Begins to open it. `for_client` answers the server's requests itself (auth = "server"), or has
   /// the link for itself (`dedicated`, replication), with further start-up parameters.
@@ -179,6 +185,7 @@ class ServerLink final : public StreamEvents {
   void enter(Phase phase) noexcept;
 
   void follow_rule(config::PoolMode mode);
+  void follow_effects(config::PoolMode mode) noexcept;
   void watch_fence(const PoolTarget& target, std::size_t host) noexcept;
 
   // Opening.
@@ -202,6 +209,10 @@ class ServerLink final : public StreamEvents {
   void send_raw(std::string bytes);
 
   // In use.
+  void question_received(Bytes bytes);
+  void drop_question();
+  void effects_unknown(const EffectsQuestion& question, const std::string& why);
+  bool open_unasked();
   std::size_t relay_received(Bytes bytes);
   void refused_write();
   void close_alike();
@@ -230,6 +241,7 @@ class ServerLink final : public StreamEvents {
   Timer timer_{&ServerLink::on_timer, this};
   ClientSession* client_ = nullptr;
   std::unique_ptr<Opening> opening_;
+  std::unique_ptr<EffectsQuestion> question_;  ///< opening, when logged in; asking
   std::shared_ptr<Quota> place_;
   ParameterSetRef settings_before_;  ///< validating
   Endpoint host_;
@@ -252,8 +264,9 @@ class ServerLink final : public StreamEvents {
   bool moved_ = false;     ///< its host has another address now
   bool timed_ = false;     ///< linked: there are timeouts
   bool receiving_ = false;
-  bool cancelled_ = false;  ///< recovering: the statement's end was asked for
-  Residue residue_;         ///< recovering: what is to be cleaned
+  bool follows_effects_ = false;  ///< follow_functions, where statements are followed
+  bool cancelled_ = false;        ///< recovering: the statement's end was asked for
+  Residue residue_;               ///< recovering: what is to be cleaned
   /// Of its host, in a cluster; and what it was when the link was opened.
   const Cluster::Gate* gate_ = nullptr;
   std::uint32_t fence_seen_ = 0;

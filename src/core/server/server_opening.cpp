@@ -126,6 +126,10 @@ void ServerLink::on_secured() {
 }
 
 void ServerLink::opening_received(Bytes bytes) {
+  if (question_ != nullptr) {
+    question_received(bytes);
+    return;
+  }
   received_.append(engine_->buffers(), bytes);
   while (phase_ == Phase::opening && !received_.empty()) {
     std::size_t consumed = 0;
@@ -225,7 +229,8 @@ void ServerLink::on_ready() {
        .database = pool_->key().database,
        .user = pool_->key().user,
        .host = to_string(host_)});
-  in_use();
+  follow_effects(pool_->settings().pool_mode);
+  if (!ask_effects()) in_use();
 }
 
 // Writes need the primary: a standby serves only when no other host does better. True when the

@@ -100,6 +100,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"pool.resend_reads", "false"},
     {"pool.on_session_state", R"("warn")"},
     {"pool.shared_listen", "true"},
+    {"pool.follow_functions", "false"},
     {"audit.file", R"("/var/log/audit.log")"},
     {"audit.ddl", "false"},
     {"audit.roles", "false"},
@@ -179,6 +180,7 @@ PoolOverrides other_pool() {
   pool.reserve_pool_timeout = seconds(24);
   pool.on_session_state = OnSessionState::warn;
   pool.shared_listen = true;
+  pool.follow_functions = false;
   pool.pool_weight = 26;
   pool.query_wait_notify = seconds(7);
   pool.slow_query_parameters = SlowQueryParameters::full;
@@ -382,7 +384,7 @@ const std::string kReplicas =
     "\"22ms\"\n"
     "max_replica_lag = \"9s\"\nmax_replica_lag_bytes = \"9MiB\"\nmin_read_replicas = 1\n"
     "resend_reads = false\non_session_state = \"error\"\n"
-    "shared_listen = true\n";
+    "shared_listen = true\nfollow_functions = false\n";
 const std::string kStatementLimits =
     "max_statements = 41\nmax_statements_per_second = 42\nstatement_burst = 43\n"
     "max_waiting_statements = 44\nmax_bytes_per_second = \"47KiB\"\n";
@@ -410,6 +412,15 @@ void set_names(Database& expected) {
   expected.user = "u";
   expected.password = Secret("hunter2");
   expected.auth = AuthMethod::md5;
+}
+
+// The list of the test is complete: each key is in the text, or is one of the passwords.
+void has_each_key(const std::string& text) {
+  for (const Key<Database>& key : database_keys()) {
+    if (key.name.find("password") == std::string_view::npos) {
+      EXPECT_THAT(text, HasSubstr("\n" + std::string(key.name) + " = "));
+    }
+  }
 }
 
 TEST(LoadConfig, sets_every_key_of_a_database) {
@@ -459,7 +470,8 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
                    true,
                    27,
                    seconds(11),
-                   SlowQueryParameters::redacted};
+                   SlowQueryParameters::redacted,
+                   false};
   expected.max_db_connections = 6;
   expected.max_db_client_connections = 9;
   expected.max_pool_client_connections = 8;
@@ -475,12 +487,7 @@ TEST(LoadConfig, sets_every_key_of_a_database) {
     ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
     EXPECT_EQ(loaded.config->databases.at("app"), expected) << password;
   }
-  // The list of this test is complete: each key is in the text, or is one of the passwords.
-  for (const Key<Database>& key : database_keys()) {
-    if (key.name.find("password") == std::string_view::npos) {
-      EXPECT_THAT(common + kPatroniRest, HasSubstr("\n" + std::string(key.name) + " = "));
-    }
-  }
+  has_each_key(common + kPatroniRest);
 }
 
 TEST(LoadConfig, sets_every_key_of_a_user) {
@@ -523,7 +530,8 @@ TEST(LoadConfig, sets_every_key_of_a_user) {
                    true,
                    27,
                    seconds(11),
-                   SlowQueryParameters::redacted};
+                   SlowQueryParameters::redacted,
+                   false};
   expected.max_user_connections = 6;
   expected.max_user_client_connections = 9;
   expected.addresses = some_addresses();

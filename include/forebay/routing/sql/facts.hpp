@@ -194,6 +194,8 @@ struct Statement {
   /// parameter of SHOW. Of DDL: the database in which nobody may be meanwhile (DROP DATABASE,
   /// ALTER DATABASE RENAME or SET TABLESPACE, the template of CREATE DATABASE).
   std::string name;
+  /// Of CREATE FUNCTION and CREATE PROCEDURE: what it makes.
+  std::string makes_function;
   /// The transaction id of PREPARE TRANSACTION and its like, the payload of NOTIFY, the file of
   /// LOAD.
   Value argument;
@@ -226,6 +228,9 @@ class Facts : public boost::intrusive_ref_counter<Facts, boost::thread_unsafe_co
   /// Likewise of audit::events_of, and by which settings; 0 for not yet.
   mutable std::uint8_t audited = 0;
   mutable std::uint32_t audited_by = 0;
+  /// Likewise of what the session's hidden code does, and which names were known; 0 for not yet.
+  mutable std::uint8_t effects = 0;
+  mutable std::uint32_t effects_judge = 0;
   /// Likewise of rules::RuleSet::of_shape, and which set it was.
   mutable std::uint32_t rules_judge = 0;
   mutable std::uint64_t rules = 0;
