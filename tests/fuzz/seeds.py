@@ -6,6 +6,9 @@ touched. Names that begin with an advisory's number belong to a line of the list
 vulnerabilities of other poolers and drivers.
 """
 
+import base64
+import hashlib
+import hmac
 import pathlib
 import struct
 
@@ -261,7 +264,113 @@ def sql():
     yield "settings", b"\0SET a.b TO -1, 'c'; SELECT set_config($1, 'x'::text, is_local => true)"
 
 
+def said(*messages):
+    """Each behind its length."""
+    return b"".join(u16(len(each)) + each for each in messages)
+
+
+def base64_of(value):
+    return base64.b64encode(value)
+
+
+def digest_of(key, value):
+    return hmac.new(key, value, hashlib.sha256).digest()
+
+
+def proven(first_bare, server_first, without_proof, password=b"secret", salt=b"s" * 16):
+    """client-final with the proof of one iteration."""
+    salted = digest_of(password, salt + u32(1))
+    key = digest_of(salted, b"Client Key")
+    stored = hashlib.sha256(key).digest()
+    signature = digest_of(stored, b",".join((first_bare, server_first, without_proof)))
+    proof = bytes(a ^ b for a, b in zip(key, signature))
+    return without_proof + b",p=" + base64_of(proof)
+
+
+def initial(mechanism, first):
+    return text(mechanism) + u32(len(first)) + first
+
+
+def md5_of(value):
+    return hashlib.md5(value).hexdigest().encode()
+
+
+def client_authentication():
+    """The first byte: 0 SCRAM, 1 MD5, 2 a clear password; 0x10 nobody's, 0x20 inside TLS."""
+    bare = b"n=,r=abc"
+    nonce = b"abc" + base64_of(b"\1" * 18)
+    server_first = b"r=" + nonce + b",s=" + base64_of(b"s" * 16) + b",i=1"
+    final = proven(bare, server_first, b"c=biws,r=" + nonce)
+    first = initial("SCRAM-SHA-256", b"n,," + bare)
+    yield "scram", b"\0" + said(first, final)
+    yield "scram_unknown_user", b"\x10" + said(first, final)
+    yield "scram_wrong_proof", b"\0" + said(first, final[:-4] + b"AAA=")
+    yield "scram_twice", b"\0" + said(first, first)
+    yield "scram_without_first", b"\0" + said(text("SCRAM-SHA-256") + u32(-1), b"n,," + bare)
+    bound = b"p=tls-server-end-point,,"
+    plus = proven(bare, server_first, b"c=" + base64_of(bound + b"e" * 32) + b",r=" + nonce)
+    yield "scram_plus", b"\x20" + said(initial("SCRAM-SHA-256-PLUS", bound + bare), plus)
+    yield "scram_downgraded", b"\x20" + said(initial("SCRAM-SHA-256", b"y,," + bare), final)
+    yield "scram_as_somebody", b"\0" + said(initial("SCRAM-SHA-256", b"n,a=x,n=y=2C,r=abc"))
+    yield "scram_extension", b"\0" + said(initial("SCRAM-SHA-256", b"n,,m=x,n=,r=abc"))
+    yield "other_mechanism", b"\0" + said(initial("PLAIN", b"\0me\0secret"))
+    hashed = b"md5" + md5_of(md5_of(b"secretme") + b"salt")
+    yield "md5", b"\1" + said(hashed + b"\0")
+    yield "md5_wrong", b"\1" + said(b"md5" + b"0" * 32 + b"\0")
+    yield "md5_short", b"\1" + said(b"md5\0")
+    yield "clear", b"\2" + said(b"secret\0")
+    yield "clear_two_strings", b"\2" + said(b"secret\0x\0")
+    yield "clear_empty", b"\2" + said(b"\0", b"")
+
+
+def server_authentication():
+    """The first byte: 0 with a password, 1 with an MD5 hash, 2 with nothing; 0x10 where it may be
+    sent as it is, 0x20 inside TLS, 0x40 with its end point."""
+    offers = u32(10) + text("SCRAM-SHA-256-PLUS") + text("SCRAM-SHA-256") + b"\0"
+    plain = u32(10) + text("SCRAM-SHA-256") + b"\0"
+    nonce = base64_of(b"\1" * 18)
+    first = u32(11) + b"r=" + nonce + b"xyz,s=" + base64_of(b"s" * 16) + b",i=1"
+    bare = b"n=,r=" + nonce
+    without = b"c=biws,r=" + nonce + b"xyz"
+    salted = digest_of(b"secret-of-ours", b"s" * 16 + u32(1))
+    signature = digest_of(digest_of(salted, b"Server Key"), b",".join((bare, first[4:], without)))
+    final = u32(12) + b"v=" + base64_of(signature)
+    yield "ok", b"\0" + said(u32(0))
+    yield "clear", b"\x10" + said(u32(3), u32(0))
+    yield "clear_refused", b"\0" + said(u32(3), u32(0))
+    yield "md5", b"\1" + said(u32(5) + b"salt", u32(0))
+    yield "md5_short", b"\0" + said(u32(5) + b"sal")
+    yield "scram", b"\0" + said(plain, first, final, u32(0))
+    yield "scram_plus", b"\x60" + said(offers, first, final, u32(0))
+    yield "scram_plus_without_tls", b"\0" + said(u32(10) + text("SCRAM-SHA-256-PLUS") + b"\0")
+    yield "scram_without_proof", b"\0" + said(plain, first, u32(0))
+    yield "scram_refused", b"\0" + said(plain, first, u32(12) + b"e=invalid-proof")
+    yield "scram_many_iterations", b"\0" + said(plain, first[:-1] + b"2147483647")
+    yield "scram_other_nonce", b"\0" + said(plain, u32(11) + b"r=abc,s=c3M=,i=1")
+    yield "nothing_to_show", b"\2" + said(plain)
+    yield "gss", b"\0" + said(u32(7))
+    yield "short", b"\0" + said(b"\0\0")
+
+
+def secrets():
+    key = base64_of(b"k" * 32)
+    yield "clear", b"a password"
+    yield "md5", b"md5" + b"0123456789abcdef" * 2
+    yield "md5_upper", b"md5" + b"0123456789ABCDEF" * 2
+    yield "scram", b"SCRAM-SHA-256$4096:" + base64_of(b"s" * 16) + b"$" + key + b":" + key
+    yield "scram_no_salt", b"SCRAM-SHA-256$4096:$" + key + b":" + key
+    yield "scram_zero", b"SCRAM-SHA-256$0:c2FsdA==$" + key + b":" + key
+    yield "scram_many", b"SCRAM-SHA-256$4294967297:c2FsdA==$" + key + b":" + key
+    yield "scram_short_key", b"SCRAM-SHA-256$1:c2FsdA==$c2FsdA==:" + key
+    yield "scram_not_canonical", b"SCRAM-SHA-256$1:c2FsdB==$" + key + b":" + key
+    yield "nul", b"a\0b"
+    yield "not_ascii", "pässwörd\u00ad\u3000".encode()
+
+
 TARGETS = [
+    client_authentication,
+    server_authentication,
+    secrets,
     startup,
     proxy_header,
     options,
