@@ -82,8 +82,9 @@ void Engine::release(ServerLink& link) {
     link.cool();
     return;
   }
-  if (!draining_ && !link.worn(now_) && link.ask_effects()) return;
-  const Pool::Released released = link.pool().release(link, id_, now_, link.worn(now_));
+  const bool worn = link.worn(now_);
+  if (!worn && !draining_ && link.ask_effects()) return;
+  const Pool::Released released = link.pool().release(link, id_, now_, worn);
   switch (released.kind) {
     case Pool::Released::Kind::parked:
       link.park();

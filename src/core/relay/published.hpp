@@ -46,12 +46,18 @@ class PublishedReader {
   const T* of(const Published<T>* published) {
     const std::uint32_t serial = published == nullptr ? 0 : published->serial();
     if (serial == 0) return nullptr;
-    std::shared_ptr<const T>& copy = copies_[published];
-    if (copy == nullptr || copy->serial() != serial) copy = published->get();
-    return copy.get();
+    if (last_ == nullptr || published != last_of_ || last_->serial() != serial) {
+      std::shared_ptr<const T>& copy = copies_[published];
+      if (copy == nullptr || copy->serial() != serial) copy = published->get();
+      last_of_ = published;
+      last_ = copy.get();
+    }
+    return last_;
   }
 
  private:
+  const Published<T>* last_of_ = nullptr;  ///< who asked last asks next, mostly
+  const T* last_ = nullptr;
   std::unordered_map<const Published<T>*, std::shared_ptr<const T>> copies_;
 };
 

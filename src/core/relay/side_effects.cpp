@@ -116,12 +116,8 @@ bool SideEffects::unasked() const noexcept {
 
 bool SideEffects::claim(Instant now, std::uint64_t epoch) noexcept {
   if (unasked()) return first_.fetch_add(1, std::memory_order_relaxed) < kFirstMax;
-  const Instant::rep tick = now.time_since_epoch().count();
   Instant::rep due = again_.load(std::memory_order_relaxed);
-  if (tick < due) {
-    const bool changed = asked_at_.load(std::memory_order_relaxed) != epoch;
-    if (!changed || tick < not_before_.load(std::memory_order_relaxed)) return false;
-  }
+  if (!may_be_due(now, epoch)) return false;
   // Whoever moves it asks.
   const Instant::rep next = (now + kRetry).time_since_epoch().count();
   if (!again_.compare_exchange_strong(due, next, std::memory_order_relaxed)) return false;

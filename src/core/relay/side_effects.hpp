@@ -73,6 +73,13 @@ class SideEffects : public Published<SideEffectNames> {
   /// Whether the caller is to ask the catalog now, and tell `answered` or `failed`. `epoch` is the
   /// catalog's. As long as nobody has heard anything, some may ask at once.
   [[nodiscard]] bool claim(Instant now, std::uint64_t epoch) noexcept;
+  /// Whether `claim` is worth a try.
+  [[nodiscard]] bool may_be_due(Instant now, std::uint64_t epoch) const noexcept {
+    const Instant::rep tick = now.time_since_epoch().count();
+    return tick >= again_.load(std::memory_order_relaxed) ||
+           (asked_at_.load(std::memory_order_relaxed) != epoch &&
+            tick >= not_before_.load(std::memory_order_relaxed));
+  }
   /// Nobody has been answered yet, nor refused.
   [[nodiscard]] bool unasked() const noexcept;
   /// The catalog said so, after it was asked for `took`.

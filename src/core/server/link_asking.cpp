@@ -18,24 +18,25 @@ constexpr milliseconds kPatience{4000};
 /// Somebody may wait for the link.
 constexpr milliseconds kOpeningPatience{2000};
 
-/// Whether the server is one whose catalog can be asked: it says at login what PostgreSQL does.
-bool is_postgres(const Welcome& welcome) {
+}  // namespace
+
+// Whether the server is one whose catalog can be asked: it says at login what PostgreSQL does.
+bool ServerLink::has_catalog() const {
   constexpr Bytes kReported[] = {"IntervalStyle",         "TimeZone",
                                  "integer_datetimes",     "is_superuser",
                                  "session_authorization", "standard_conforming_strings"};
-  return std::ranges::all_of(kReported, [&](Bytes name) { return welcome.find(name) != nullptr; });
+  return std::ranges::all_of(kReported,
+                             [&](Bytes name) { return relay_.reported.find(name) != nullptr; });
 }
-
-}  // namespace
 
 // True: whoever has the link has it when the answer is there.
 bool ServerLink::ask_effects() {
-  const bool is_new = phase_ == Phase::opening;
-  if (!follows_effects_ || relay_.poisoned || ended_ || outdated_ || !unsent_.empty()) return false;
   SideEffects& effects = relay_.catalog->effects;
+  if (!follows_effects_ || !effects.may_be_due(engine_->now(), relay_.catalog->now())) return false;
+  const bool is_new = phase_ == Phase::opening;
+  if (relay_.poisoned || ended_ || outdated_ || !unsent_.empty()) return false;
   // A client that answers the server for itself cannot do so twice.
   if (is_new ? relayed_ || !effects.unasked() : !relay_.at_rest()) return false;
-  if (!is_postgres(relay_.reported)) return false;
   if (!effects.claim(engine_->now(), relay_.catalog->now())) return false;
   question_ = std::make_unique<EffectsQuestion>(engine_->now());
   if (!is_new) {

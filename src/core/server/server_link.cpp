@@ -111,8 +111,8 @@ void ServerLink::link(ClientSession& client) {
 }
 
 void ServerLink::follow_effects(config::PoolMode mode) noexcept {
-  follows_effects_ = mode != config::PoolMode::session && pool_->settings().follow_functions &&
-                     !pool_->is_reader() && !dedicated_;
+  follows_effects_ = has_catalog_ && mode != config::PoolMode::session &&
+                     pool_->settings().follow_functions && !relay_.reader && !dedicated_;
 }
 
 // A change of the settings comes with the next transaction.

@@ -209,6 +209,7 @@ class ServerLink final : public StreamEvents {
   void send_raw(std::string bytes);
 
   // In use.
+  [[nodiscard]] bool has_catalog() const;
   void question_received(Bytes bytes);
   void drop_question();
   void effects_unknown(const EffectsQuestion& question, const std::string& why);
@@ -264,6 +265,7 @@ class ServerLink final : public StreamEvents {
   bool moved_ = false;     ///< its host has another address now
   bool timed_ = false;     ///< linked: there are timeouts
   bool receiving_ = false;
+  bool has_catalog_ = false;      ///< that can be asked
   bool follows_effects_ = false;  ///< follow_functions, where statements are followed
   bool cancelled_ = false;        ///< recovering: the statement's end was asked for
   Residue residue_;               ///< recovering: what is to be cleaned

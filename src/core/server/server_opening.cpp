@@ -229,6 +229,7 @@ void ServerLink::on_ready() {
        .database = pool_->key().database,
        .user = pool_->key().user,
        .host = to_string(host_)});
+  has_catalog_ = has_catalog();
   follow_effects(pool_->settings().pool_mode);
   if (!ask_effects()) in_use();
 }
