@@ -190,6 +190,17 @@ std::string why_not_read(const sql::Facts& facts, const FunctionVolatility& func
 }
 
 bool reads_but_for_functions(const sql::Facts& facts) {
+  if (!facts.known || facts.statements.empty()) return false;
+  switch (facts.statements.front().kind) {  // most writes at a glance
+    case Kind::insert:
+    case Kind::update:
+    case Kind::delete_from:
+    case Kind::merge:
+    case Kind::ddl:
+      return false;
+    default:
+      break;
+  }
   return facts.known && facts.statements.size() == 1 && !objection(facts.statements.front());
 }
 

@@ -90,6 +90,7 @@ bool ClientSession::move() {
   relay_.pool = pool_->serial();
   relay_.catalog = &pool_->catalog();
   relay_.follows = follows_effects();
+  if (relay_.lost != nullptr) relay_.lost->counters = &pool_->statistics().of(engine_.id());
   relay_.statistics = &pool_->statistics();
   relay_.splits = false;
   relay_.begins_on_primary = false;

@@ -262,7 +262,9 @@ bool ClientSession::survive_replica(ServerLink& link, const std::string& reason)
     hold_answer();
   }
   if (relay_.attempt == Attempt::shown || goodbye_) {
+    const HeldBegin begin = relay_.begin;  // it was begun, as far as the client knows
     end_attempt();
+    relay_.begin = begin;
     use.reader = nullptr;
     return false;
   }

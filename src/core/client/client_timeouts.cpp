@@ -83,6 +83,10 @@ void ClientSession::over_time(TimeLimit limit) {
     return;
   }
   if (phase_ == Phase::idle) {
+    if (goodbye_) {
+      fatal(reason_of(limit, "terminating connection"));
+      return;
+    }
     const Refused reason = reason_of(limit, "the transaction was rolled back");
     note(Weight::normal, "timeout", reason.message);
     give_up_begun(reason, false);

@@ -98,7 +98,8 @@ void Relay::edit_list(TextEdits& edits, sql::Span span, LinkRelayState& link, bo
 // accept.
 void Relay::have_listed(LinkRelayState& link, bool in_batch) {
   if (client_.statements == nullptr) return;
-  const bool harmless = !in_batch && link.status == pg::backend::TransactionStatus::idle;
+  const bool harmless = !in_batch && link.status == pg::backend::TransactionStatus::idle &&
+                        client_.begin.open == 0;
   std::size_t count = 0;
   for (const auto& [name, named] : client_.statements->in_order()) {
     if (!named->statement || lists(*named)) continue;

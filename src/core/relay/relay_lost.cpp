@@ -107,7 +107,9 @@ void Relay::on_link_lost(LinkRelayState& link, const std::string& reason) {
               (rolled_back && runs && expected.disposition == Disposition::forward);
     rolled_back = rolled_back || expected.ends == Ends::rolls_back;
   }
-  const bool open = link.status != TransactionStatus::idle || client_.begin.open != 0;
+  // A BEGIN of ours that was cancelled began nothing: what stood behind it ran by itself.
+  const bool begun = client_.begin.open != 0 && link.own_error.empty();
+  const bool open = link.status != TransactionStatus::idle || begun;
   const Loss loss = loss_of(open, commits, link.reader);
   Refused why{std::string(loss.sqlstate), "server connection lost: " + reason,
               std::string(loss.detail), std::string(loss.hint)};

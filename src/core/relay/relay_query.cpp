@@ -72,17 +72,26 @@ KnownEffects Relay::effects() const {
 // What a statement was found to do when it was prepared may be more, or less, by what is known now.
 void Relay::follow_anew(ClientStatements::Named& named, LinkRelayState& link) {
   const KnownEffects known = effects();
-  if (known.names == nullptr || named.effects == known.names->serial()) return;
-  named.effects = known.names->serial();
+  if (known.names == nullptr || named.effects == known.serial()) return;
+  named.effects = known.serial();
   if (!named.statement || named.statement->unkept()) return;
-  if (named.work != nullptr && named.work->names_statements()) return;
+  if (named.work != nullptr && (named.work->unknown || named.work->names_statements())) return;
+  if (!parsed_alike(*named.statement)) return;  // it would be read in another way
   const Reading how = reading_now(link);
   if (!how.lexable) return;
   const Bytes definition = named.statement->definition();
-  const Bytes text = definition.substr(0, definition.find('\0'));
+  const bool by_sql = named.said != nullptr;
+  const Bytes text = by_sql ? Bytes(*named.said) : definition.substr(0, definition.find('\0'));
   sql::Shape shape;
   const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, shape);
-  named.work = session_work(facts, shape, text, known);
+  if (!facts.known) return;
+  SessionWorkRef work = session_work(facts, shape, text, known);
+  if (!by_sql) {
+    named.work = std::move(work);
+  } else if (work != nullptr && work->steps.size() == 1 &&
+             work->steps.front().kind == StepKind::prepare) {
+    named.work = work->steps.front().inner;  // that of a PREPARE alone
+  }
 }
 
 // Where executions of the text at hand are counted, and whether they are in the audit log.

@@ -166,11 +166,13 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
            : rules_.catalog.make_unkept();
   if (!kept) client_.pin(PinReason::large_statement);
   if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
+  const KnownEffects known = effects();
   client_.statements->set(made.name, {.statement = statement,
                                       .batch = link.expected.batch(),
                                       .work = made.work,
                                       .ends = made.ends,
                                       .uses = made.uses,
+                                      .effects = known.serial(),
                                       .epoch = link.epoch(),
                                       .entry = made.entry,
                                       .route = made.route,

@@ -151,7 +151,9 @@ class Adder {
     return static_cast<Effects>(effects | (code_effects(shown) & ~(locks ? 0 : kMayLeave)));
   }
 
+  // Of what has none any more the catalog tells.
   void make(SideEffect::Of of, Effects effects, const std::string& name) {
+    if (effects == 0) return;
     SideEffect effect{of, effects, {}, name, known_.pool};
     SessionStep& step = work_.steps.emplace_back();
     step.kind = StepKind::define;

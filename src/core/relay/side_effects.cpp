@@ -15,6 +15,8 @@ using std::chrono::seconds;
 constexpr seconds kAgain{60};
 /// Who changes the catalog all the time is not followed more closely.
 constexpr seconds kNotBefore{10};
+/// After a question that nobody wanted to answer, nor not.
+constexpr seconds kSoon{1};
 /// After no answer.
 constexpr seconds kRetry{60};
 /// A question that takes long is asked so much more rarely: a hundredth of one connection's time.
@@ -140,6 +142,14 @@ void SideEffects::answered(std::vector<SideEffect> all, Instant now, millisecond
   publish_all();
 }
 
+void SideEffects::abandoned(Instant now) noexcept {
+  if (unasked()) {
+    first_.fetch_sub(1, std::memory_order_relaxed);
+  } else {
+    again_.store((now + kSoon).time_since_epoch().count(), std::memory_order_relaxed);
+  }
+}
+
 bool SideEffects::failed(Instant now, milliseconds took) noexcept {
   const unsigned failures = failures_.fetch_add(1, std::memory_order_relaxed);
   const milliseconds wait =
@@ -155,15 +165,12 @@ void SideEffects::define(const SideEffect& effect) {
   const auto known = std::ranges::find_if(
       recent_, [&](const Recent& each) { return is_same(each.effect, effect); });
   if (known != recent_.end()) {
+    known->answers = 0;
     if (known->effect.effects == effect.effects) return;
     recent_.erase(known);
-  } else if (effect.effects == 0) {
-    return;
   }
-  if (effect.effects != 0) {
-    if (recent_.size() >= kRecentMax) recent_.erase(recent_.begin());
-    recent_.push_back({effect});
-  }
+  if (recent_.size() >= kRecentMax) recent_.erase(recent_.begin());
+  recent_.push_back({effect});
   publish_all();
 }
 

@@ -64,6 +64,10 @@ class SideEffectNames {
 struct KnownEffects {
   const SideEffectNames* names = nullptr;  ///< null: nobody follows them
   std::uint64_t pool = 0;
+  /// By which it was judged; 0 for nobody.
+  [[nodiscard]] std::uint32_t serial() const noexcept {
+    return names == nullptr ? 0 : names->serial();
+  }
 };
 
 /// What is known of them, for all pools of a database: what its catalog said, and what clients were
@@ -86,9 +90,10 @@ class SideEffects : public Published<SideEffectNames> {
   void answered(std::vector<SideEffect> all, Instant now, std::chrono::milliseconds took);
   /// It did not, for so long. Whether that is the first time in a row.
   bool failed(Instant now, std::chrono::milliseconds took) noexcept;
+  /// Who asked is gone, for reasons of its own.
+  void abandoned(Instant now) noexcept;
   /// A client of the effect's pool defined it, perhaps in a transaction that is open still: counts
-  /// for that pool, whatever the catalog says the next times. No effects: it is not known to have
-  /// any more.
+  /// for that pool, whatever the catalog says the next times.
   void define(const SideEffect& effect);
 
  private:

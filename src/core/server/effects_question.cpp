@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::size_t kHeaderSize = 5;
 /// No message of the answer is longer.
-constexpr std::size_t kMessageMax = 16 * 1024;
-/// So many rows are asked for, with names of 63 bytes at most.
-constexpr std::size_t kRowsMax = 10'001;
+constexpr std::size_t kMessageMax = 72 * 1024;
+/// More is no answer; one more is asked for. Names have 63 bytes at most.
+constexpr std::size_t kRowsMax = 10'000;
 constexpr std::size_t kNameMax = 64 * 4;
 
 /// `code` is what functions are made of: their texts without comments, and the trees of those that
@@ -145,7 +145,11 @@ EffectsQuestion::Heard EffectsQuestion::hear(Bytes bytes, std::size_t& consumed,
 EffectsQuestion::Heard EffectsQuestion::hear_one(char type, Bytes body, Welcome& reported) {
   switch (static_cast<pg::Backend>(type)) {
     case pg::Backend::DataRow:
-      if (error_.empty() && !read_row(body)) error_ = "an answer that is none";
+      if (error_.empty() && effects_.size() >= kRowsMax) {
+        error_ = "more than " + std::to_string(kRowsMax) + " functions and tables do";
+      } else if (error_.empty() && !read_row(body)) {
+        error_ = "an answer that is none";
+      }
       // A server that goes on for ever is not listened to for that long.
       return ++rows_ > 2 * kRowsMax ? Heard::broken : Heard::more;
     case pg::Backend::ErrorResponse: {
@@ -174,7 +178,7 @@ EffectsQuestion::Heard EffectsQuestion::hear_one(char type, Bytes body, Welcome&
 bool EffectsQuestion::read_row(Bytes body) {
   const auto row = pg::backend::DataRow::parse(body);
   const auto values = row ? row->decode() : std::nullopt;
-  if (!values || values->size() != 4 || effects_.size() >= kRowsMax) return false;
+  if (!values || values->size() != 4) return false;
   for (const auto& value : *values) {
     if (!value || value->size() > kNameMax) return false;
   }

@@ -49,11 +49,18 @@ bool ServerLink::ask_effects() {
   return true;
 }
 
-// There will be no answer.
+// The link goes, which says nothing about the catalog.
 void ServerLink::drop_question() {
   if (question_ == nullptr) return;
+  question_.reset();
+  relay_.catalog->effects.abandoned(engine_->now());
+}
+
+// There will be no answer.
+void ServerLink::fail_question(const std::string& why) {
+  if (question_ == nullptr) return;
   const std::unique_ptr<EffectsQuestion> question = std::move(question_);
-  effects_unknown(*question, question->error().empty() ? "no answer" : question->error());
+  effects_unknown(*question, why);
 }
 
 void ServerLink::effects_unknown(const EffectsQuestion& question, const std::string& why) {
@@ -71,9 +78,10 @@ void ServerLink::effects_unknown(const EffectsQuestion& question, const std::str
 
 // The login is made once more, without the question: nobody is to hear of it. False where there was
 // none.
-bool ServerLink::open_unasked() {
-  if (question_ == nullptr || phase_ != Phase::opening) return false;
-  drop_question();
+bool ServerLink::open_unasked(const std::string& why) {
+  if (question_ == nullptr || phase_ != Phase::opening || fenced()) return false;
+  fail_question(why);
+  engine_->counters().links_closed.add();
   stream_.reset();
   received_.clear(engine_->buffers());
   unsent_.clear(engine_->buffers());

@@ -332,7 +332,8 @@ void ServerLink::on_end() {
 
 void ServerLink::on_lost(const std::string& reason) {
   if (phase_ == Phase::closed) return;
-  if (open_unasked()) return;
+  if (open_unasked(reason)) return;
+  fail_question(reason);
   if (phase_ == Phase::opening) {
     on_login_failed(opening_->login == nullptr ? LinkLogin::Failed{}
                                                : opening_->login->lost(reason));
@@ -387,6 +388,7 @@ void ServerLink::orphan(const Residue& residue) {
   stream_->resume();
   enter(Phase::recovering);
   const bool running = !relay_.at_rest();
+  if (!running) relay_.places.reset();  // of what was never sent
   if (running) {
     engine_->counters().recoveries.add();
     Conduit& out = engine_->to_server();
@@ -478,7 +480,7 @@ void ServerLink::on_timer(void* self) {
   auto& link = *static_cast<ServerLink*>(self);
   switch (link.phase_) {
     case Phase::opening:
-      if (link.open_unasked()) return;
+      if (link.open_unasked("no answer in time")) return;
       link.stream_.reset();
       link.on_login_failed(
           {{pg::sqlstate::kConnectionFailure, "the login took longer than server_connect_timeout"},
@@ -498,8 +500,11 @@ void ServerLink::on_timer(void* self) {
       link.close_alike();
       link.lost("the server did not answer");
       return;
-    case Phase::resetting:
     case Phase::asking:
+      link.fail_question("no answer in time");
+      link.close();
+      return;
+    case Phase::resetting:
       link.close();
       return;
     case Phase::linked:

@@ -212,8 +212,9 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] bool has_catalog() const;
   void question_received(Bytes bytes);
   void drop_question();
+  void fail_question(const std::string& why);
   void effects_unknown(const EffectsQuestion& question, const std::string& why);
-  bool open_unasked();
+  bool open_unasked(const std::string& why);
   std::size_t relay_received(Bytes bytes);
   void refused_write();
   void close_alike();

@@ -32,6 +32,7 @@ void ServerLink::open(ClientSession* for_client, bool relayed, bool dedicated, b
 }
 
 void ServerLink::connect() {
+  drop_question();
   const PoolTarget& target = pool_->target();
   opening_->host %= target.hosts.size();  // another list may have come meanwhile
   host_ = target.hosts[opening_->host];
