@@ -255,6 +255,7 @@ def the_server_is_lost_first(lab: Lab) -> None:
         client.run("select 1")
         client.run("begin")
         admin.run(kill)
+        wait_until(lambda: not lab.postgres.sessions("app"), "the server connection is gone")
         client.run("create table if not exists t (a int)")
         admin.run(kill)
         assert client.error(m.query("select 1")).sqlstate in ("40001", "57P01")
