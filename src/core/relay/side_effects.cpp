@@ -117,7 +117,13 @@ bool SideEffects::unasked() const noexcept {
 }
 
 bool SideEffects::claim(Instant now, std::uint64_t epoch) noexcept {
-  if (unasked()) return first_.fetch_add(1, std::memory_order_relaxed) < kFirstMax;
+  if (unasked()) {
+    std::uint32_t asking = first_.load(std::memory_order_relaxed);
+    while (asking < kFirstMax &&
+           !first_.compare_exchange_weak(asking, asking + 1, std::memory_order_relaxed)) {
+    }
+    return asking < kFirstMax;
+  }
   Instant::rep due = again_.load(std::memory_order_relaxed);
   if (!may_be_due(now, epoch)) return false;
   // Whoever moves it asks.

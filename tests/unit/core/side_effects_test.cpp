@@ -267,7 +267,7 @@ TEST(EffectsQuestion, what_is_no_answer) {
   EXPECT_NE(error, "");
   EXPECT_EQ(heard(Answer().message('Z', "T"), error), Heard::broken);
   EXPECT_EQ(heard(Answer().message('G', ""), error), Heard::broken);
-  EXPECT_EQ(heard(Answer().message('D', std::string(20'000, 'x')), error), Heard::broken);
+  EXPECT_EQ(heard(Answer().message('D', std::string(80'000, 'x')), error), Heard::broken);
   Answer endless;
   for (int i = 0; i < 25'000; ++i) endless.row({"f", "a", "b", "1"});
   EXPECT_EQ(heard(endless, error), Heard::broken);
