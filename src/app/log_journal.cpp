@@ -206,7 +206,8 @@ std::shared_ptr<const LogJournal::Output> LogJournal::output() const {
 
 LogJournal::~LogJournal() {
   flush();
-  output_.reset();
+  // It goes when the thread that wrote to it has ended.
+  const std::shared_ptr<const Output> last = std::move(output_);
   spdlog::shutdown();
 }
 
