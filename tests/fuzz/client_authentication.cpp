@@ -65,6 +65,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (input.empty()) return 0;
   const auto how = static_cast<unsigned char>(input.front());
   input.remove_prefix(1);
+  // What the client says itself is no secret.
+  const bool said = input.find(kPassword) != Bytes::npos;
   auth::ClientAuthentication authentication(setup_of(how));
   std::string out;
   auto outcome = authentication.begin(out);
@@ -84,7 +86,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (const auto* refusal = std::get_if<auth::Refusal>(&outcome)) {
     FB_ASSERT(refusal->sqlstate.size() == 5 && !refusal->message.empty());
-    FB_ASSERT(refusal->message.find(kPassword) == std::string::npos);
+    FB_ASSERT(said || refusal->message.find(kPassword) == std::string::npos);
   }
   return 0;
 }

@@ -45,6 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (input.empty()) return 0;
   const auto how = static_cast<unsigned char>(input.front());
   input.remove_prefix(1);
+  // What the server says itself is no secret.
+  const bool said = input.find(kPassword) != Bytes::npos;
   ServerAuthentication::Setup setup = setup_of(how);
   const bool clear_allowed = setup.cleartext_allowed;
   const auth::Password password{config::Secret(kPassword)};
@@ -65,12 +67,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       outcome = authentication.supply(
           auth::derive_keys(password, need->request.salt, need->request.iterations), out);
     }
-    FB_ASSERT(clear_allowed || out.find(kPassword) == std::string::npos);
+    FB_ASSERT(clear_allowed || said || out.find(kPassword) == std::string::npos);
     FB_ASSERT(out.empty() || out.front() == 'p');
   }
   if (const auto* error = std::get_if<Error>(&outcome)) {
     FB_ASSERT(error->sqlstate.size() == 5 && !error->message.empty());
-    FB_ASSERT(error->message.find(kPassword) == std::string::npos);
+    FB_ASSERT(said || error->message.find(kPassword) == std::string::npos);
   }
   return 0;
 }
