@@ -11,7 +11,17 @@ namespace {
 /// Functions whose arguments somebody wants to know.
 bool arguments_matter(Bytes name) noexcept {
   if (name.starts_with("pg_advisory_") || name.starts_with("pg_try_advisory_")) return true;
-  return name == "nextval" || name == "setval" || name == "currval" || name == "set_config";
+  return name == "nextval" || name == "setval" || name == "currval" || name == "set_config" ||
+         signals_backend(name);
+}
+
+/// $1 of $1::int.
+Node* without_cast(Node* argument) noexcept {
+  if (nodeTag(argument) != T_TypeCast) return argument;
+  const auto* cast = as<TypeCast>(argument);
+  const Bytes type = strVal(llast(cast->typeName->names));
+  const bool integer = type == "int2" || type == "int4" || type == "int8";
+  return integer && cast->arg != nullptr && nodeTag(cast->arg) == T_ParamRef ? cast->arg : argument;
 }
 
 /// Functions that PostgreSQL names so that no column is likely to be called that.
@@ -21,6 +31,10 @@ bool is_telling(Bytes name) noexcept {
 }
 
 }  // namespace
+
+bool signals_backend(Bytes name) noexcept {
+  return name == "pg_terminate_backend" || name == "pg_cancel_backend";
+}
 
 bool is_temporary_schema(const char* schema) noexcept {
   const Bytes name = bytes_or_empty(schema);
@@ -216,12 +230,15 @@ void Analysis::function_called(FuncCall* call) {
   function.name = strVal(list_nth(call->funcname, parts - 1));
   if (parts > 1) function.schema = strVal(list_nth(call->funcname, parts - 2));
   if (is_temporary_schema(function.schema.c_str())) facts_.names_temporary = true;
+  const bool signals = signals_backend(function.name);
   if (arguments_matter(function.name)) {
     for (int i = 0; i < list_length(call->args); ++i) {
-      function.arguments.push_back(value_of(static_cast<Node*>(list_nth(call->args, i))));
+      auto* argument = static_cast<Node*>(list_nth(call->args, i));
+      function.arguments.push_back(value_of(signals ? without_cast(argument) : argument));
     }
   }
   if (function.name == "set_config") set_config(call);
+  function.sure = signals && is_sure(call);
   const auto& known = facts_.functions;
   // Each call counts where arguments do: a lock taken twice is to be released twice.
   if ((!function.arguments.empty() ||

@@ -80,6 +80,7 @@ class Analysis {
   void modes(List* options) noexcept;
   void set_config(FuncCall* call);
   void find_sure_calls(SelectStmt* select);
+  [[nodiscard]] bool is_sure(const FuncCall* call) const;
   Value constant(A_Const* constant) const;
   Value first_literal() const;
   bool literal_at(std::uint32_t offset, std::uint32_t& index) const noexcept;
@@ -101,6 +102,8 @@ class Analysis {
 
 /// pg_temp and its forms with a number.
 bool is_temporary_schema(const char* schema) noexcept;
+/// A function that ends or cancels what another server process does.
+bool signals_backend(Bytes name) noexcept;
 inline Bytes bytes_or_empty(const char* text) noexcept {
   return text == nullptr ? Bytes() : text;
 }

@@ -188,9 +188,9 @@ void Analysis::modes(List* options) noexcept {
   }
 }
 
-// The calls of set_config that are columns of a plain query, beside nothing but constants, columns
-// and calm functions: beside another function (x.f may be one), and with locks that are not waited
-// for, rows may be made that are not given.
+// The calls of set_config and of what signals a backend that are columns of a plain query, beside
+// nothing but constants, columns and calm functions: beside another function (x.f may be one), and
+// with locks that are not waited for, rows may be made that are not given.
 void Analysis::find_sure_calls(SelectStmt* select) {
   if (select->op != SETOP_NONE || select->withClause != nullptr || select->limitCount != nullptr ||
       select->limitOffset != nullptr || select->distinctClause != nullptr ||
@@ -203,7 +203,8 @@ void Analysis::find_sure_calls(SelectStmt* select) {
     const NodeTag tag = value == nullptr ? T_Invalid : nodeTag(value);
     if (tag == T_FuncCall) {
       const auto* call = as<FuncCall>(value);
-      if (Bytes(strVal(llast(call->funcname))) == "set_config") {
+      const Bytes name = strVal(llast(call->funcname));
+      if (name == "set_config" || signals_backend(name)) {
         sure_calls_.push_back(call);
         continue;
       }
@@ -215,6 +216,10 @@ void Analysis::find_sure_calls(SelectStmt* select) {
     sure_calls_.clear();
     return;
   }
+}
+
+bool Analysis::is_sure(const FuncCall* call) const {
+  return std::find(sure_calls_.begin(), sure_calls_.end(), call) != sure_calls_.end();
 }
 
 void Analysis::set_config(FuncCall* call) {
@@ -232,7 +237,7 @@ void Analysis::set_config(FuncCall* call) {
   }
   Setting change;
   change.call = true;
-  change.sure = std::find(sure_calls_.begin(), sure_calls_.end(), call) != sure_calls_.end();
+  change.sure = is_sure(call);
   // With VARIADIC, and with other arguments than PostgreSQL's own function has, all is possible.
   if (!call->func_variadic && list_length(call->args) == 3) {
     change.name_value = value_of(arguments[0]);

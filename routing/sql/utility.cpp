@@ -426,6 +426,7 @@ void Analysis::explain(ExplainStmt* statement) {
   facts_.functions = query.functions;
   facts_.settings = query.settings;
   for (Setting& setting : facts_.settings) setting.sure = false;
+  for (Function& function : facts_.functions) function.sure = false;
   facts_.creates_temporary = query.creates_temporary;
   facts_.until_commit = query.until_commit;
   facts_.locking = query.locking;

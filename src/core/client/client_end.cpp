@@ -291,6 +291,7 @@ void ClientSession::close(std::string_view why) {
     if (!channels.empty()) leave_hub(std::move(channels));
   }
   let_go_of_link();
+  leave_server_id();
   if (!why.empty() && login_ == nullptr && engine_.shared().journal.wants_connections()) {
     note(Weight::normal, "client_disconnected", std::string(why));
   }

@@ -414,6 +414,7 @@ void ClientSession::login_link_ready(ServerLink& link) {
   const Welcome welcome = link.relay().reported;
   relay_.settings = link.relay().settings;
   relay_.pin(PinReason::session_mode);
+  take_server_id(link.process_id());
   enter(Phase::linked);
   greet(welcome, {});
 }
@@ -518,6 +519,7 @@ void ClientSession::met(ServerLink& link, const Pool::Reported& reported) {
   const WelcomeRef welcome = relay_.welcome;
   if (mode_ == config::PoolMode::session) {
     relay_.pin(PinReason::session_mode);
+    take_server_id(link.process_id());
     waiting_since_ = engine_.now();
     link_up(link);
     send_both();
@@ -557,7 +559,11 @@ void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported
   write_welcome(welcome, reported, application, out);
   engine_.io().entropy(cancel_key_);
   const std::size_t key_size = long_cancel_key_ ? cancel_key_.size() : 4;
-  pg::write_backend_key_data(out, engine_.process_id(key_), {cancel_key_.data(), key_size});
+  const Bytes cancel_key(cancel_key_.data(), key_size);
+  pg::write_backend_key_data(out, relay_.process_id, cancel_key);
+  if (relay_.process_id != engine_.process_id(key_)) {
+    engine_.shared().server_ids.add(relay_.process_id, key_, std::string(cancel_key));
+  }
   pg::write_ready_for_query(out, pg::backend::TransactionStatus::idle);
   send_own();
 

@@ -32,6 +32,9 @@ class StatementLimit;
 struct Throttle;
 struct Residue;
 enum class TimeLimit : std::uint8_t;
+namespace mail {
+struct Signalled;
+}
 struct SlowSample;
 class ServerLink;
 
@@ -119,6 +122,11 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] bool is_cancel_key(Bytes key) const;
   /// Somebody showed its cancel key. True when `requester` was kept.
   bool cancel(std::unique_ptr<Stream>& requester);
+  /// It has called such functions itself. `in_message`: half a message of its was sent before.
+  void carry_out_signals(const std::vector<ServerSignal>& signals, bool in_message);
+  /// Another client has called a function that ends it, or cancels what it runs: done if that one
+  /// may.
+  void signalled(const mail::Signalled& order);
   /// To be let go as soon as no transaction is open.
   void drain();
   /// While the engine is suspended it reads nothing but the rest of a message. False while there
@@ -255,6 +263,8 @@ class ClientSession final : public StreamEvents {
   void renew_claim(std::uint32_t process_id);
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
+  void take_server_id(std::uint32_t process_id);
+  void leave_server_id();
   void complete_date_style(const Welcome& welcome, const Pool::Reported& reported);
   void greet(const Welcome& welcome, const Pool::Reported& reported);
 

@@ -190,9 +190,8 @@ void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId listener) {
   }
   const std::uint32_t slot = free_slots_.back();
   free_slots_.pop_back();
-  std::uint32_t& generation = slots_[slot].generation;
-  if (++generation % process_ids_.generations() == 0) ++generation;
-  const SessionKey key{id_, slot, generation};
+  SessionKey key{id_, slot, slots_[slot].generation};
+  slots_[slot].generation = key.generation = process_ids_.next_generation(key);
   auto session = std::make_unique<ClientSession>(*this, key, std::move(stream));
   slots_[slot].session = session.get();
   sessions_.push_back(*session);

@@ -141,8 +141,11 @@ class Engine final : public Driven {
   /// A cancel request that came in; true when the stream was taken.
   void on_cancel_request(std::uint32_t process_id, std::string key,
                          std::unique_ptr<Stream> requester);
-  /// The process id under which clients know a session: positive, the same for its whole life, and
-  /// for a while not that of another one after it.
+  /// A client signals the session of this process id, if there is one.
+  void signal(const mail::Signalled& order);
+  /// Our own process id of a session, by which clients know it unless it has that of its server
+  /// connection: positive, the same for its whole life, and for a while not that of another one
+  /// after it.
   [[nodiscard]] std::uint32_t process_id(SessionKey key) const noexcept;
   void open_links(const std::shared_ptr<Pool>& pool, std::uint32_t count);
   /// A limit shared with other pools keeps `pool` from opening: makes one of them give up a link.
@@ -218,6 +221,7 @@ class Engine final : public Driven {
   void receive(mail::WaitFailed& failed);
   void receive(mail::Admitted& admitted);
   void receive(mail::Cancel& cancel);
+  void receive(mail::Signalled& order);
   void receive(mail::ClusterChanged& changed);
   void receive(mail::AskHosts& ask);
   void receive(mail::AskTables& ask);

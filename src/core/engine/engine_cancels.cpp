@@ -21,6 +21,11 @@ std::uint32_t Engine::process_id(SessionKey key) const noexcept {
 void Engine::on_cancel_request(std::uint32_t process_id, std::string key,
                                std::unique_ptr<Stream> requester) {
   io_.detach(*requester);
+  if (process_id < ProcessIds::kServersEnd) {
+    const auto session = shared_.server_ids.find(process_id, key);
+    if (!session) return hand_back_cancel(process_id, key, std::move(requester));
+    process_id = process_ids_.of(*session);
+  }
   if (const auto peer = process_ids_.peer(process_id); peer != process_ids_.own_peer()) {
     const std::vector<Endpoint>& peers = config().peers;
     if (peer == 0 || peer > peers.size()) {
@@ -95,6 +100,21 @@ void Engine::receive(mail::Cancel& cancel) {
     return;
   }
   session->cancel(cancel.requester);
+}
+
+void Engine::signal(const mail::Signalled& order) {
+  const std::uint32_t worker = process_ids_.worker(order.process_id);
+  if (process_ids_.peer(order.process_id) != process_ids_.own_peer()) return;
+  if (worker < shared_.workers) {
+    shared_.courier->send(WorkerId(static_cast<std::uint16_t>(worker)), order);
+  }
+}
+
+void Engine::receive(mail::Signalled& order) {
+  const std::uint32_t slot = ProcessIds::slot(order.process_id);
+  ClientSession* session = slot < slots_.size() ? slots_[slot].session : nullptr;
+  if (session == nullptr || process_id(session->key()) != order.process_id) return;
+  session->signalled(order);
 }
 
 }  // namespace forebay::core

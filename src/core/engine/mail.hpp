@@ -58,6 +58,16 @@ struct Cancel {
   std::unique_ptr<Stream> requester;
   std::uint8_t turns = 0;  ///< so many it has waited for what it is to cancel
 };
+/// A client has called pg_terminate_backend (`ends`) or pg_cancel_backend for a session of the
+/// receiver's.
+struct Signalled {
+  std::uint32_t process_id = 0;
+  bool ends = false;
+  std::shared_ptr<Pool> pool;  ///< of who called it, as what follows
+  std::string user;
+  std::string tenant;
+  bool superuser = false;
+};
 /// There is another primary, or none, or a host is fenced.
 struct ClusterChanged {
   std::shared_ptr<Cluster> cluster;
@@ -155,13 +165,14 @@ struct Stop {};
 
 }  // namespace mail
 
-using Mail = std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
-                          mail::WaitFailed, mail::Admitted, mail::Cancel, mail::ClusterChanged,
-                          mail::AskHosts, mail::AskTables, mail::TablesKnown, mail::ReadsCame,
-                          mail::AwaitReplicas, mail::ReplicasSeen, mail::LookUp, mail::LookedUp,
-                          mail::Ordered, mail::Reported, mail::Answered, mail::Drain, mail::Reload,
-                          mail::HostMoved, mail::ListenAsked, mail::ListenAnswered,
-                          mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
+using Mail =
+    std::variant<mail::LinkGiven, mail::SummonLink, mail::SummonFailed, mail::CloseLink,
+                 mail::WaitFailed, mail::Admitted, mail::Cancel, mail::Signalled,
+                 mail::ClusterChanged, mail::AskHosts, mail::AskTables, mail::TablesKnown,
+                 mail::ReadsCame, mail::AwaitReplicas, mail::ReplicasSeen, mail::LookUp,
+                 mail::LookedUp, mail::Ordered, mail::Reported, mail::Answered, mail::Drain,
+                 mail::Reload, mail::HostMoved, mail::ListenAsked, mail::ListenAnswered,
+                 mail::ListenLeft, mail::Notified, mail::ListeningRestored, mail::Stop>;
 
 /// Carries mail between workers. Thread-safe.
 class Courier {

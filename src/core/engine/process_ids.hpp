@@ -11,7 +11,7 @@ namespace forebay::core {
 /// where the client is, so that a cancel request needs no table. Of the 31 bits of a positive
 /// number the lowest are the session's slot, those above it the worker, as many as there are
 /// workers for, and the highest the node, where several share an address (`peer_id`). What is left
-/// is the slot's generation, which is not 0 there.
+/// is the slot's generation, which begins where the id is that of no server's process.
 class ProcessIds {
  public:
   static constexpr std::uint32_t kPeersMax = 31;
@@ -27,6 +27,16 @@ class ProcessIds {
     const std::uint32_t place =
         ((generation << worker_bits_) + key.worker.value()) << kSlotBits | key.slot;
     return peer_ << kPeerShift | place;
+  }
+  /// No process of a server's has this id, or a higher one: Linux's PID_MAX_LIMIT. (Those of other
+  /// systems are lower; where one is not, the server still takes it for its own.)
+  static constexpr std::uint32_t kServersEnd = 1u << 22;
+  /// The next generation of a slot.
+  [[nodiscard]] std::uint32_t next_generation(SessionKey key) const noexcept {
+    do {
+      ++key.generation;
+    } while (of(key) < kServersEnd);
+    return key.generation;
   }
   /// How many a slot has in turn.
   [[nodiscard]] std::uint32_t generations() const noexcept {

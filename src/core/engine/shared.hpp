@@ -11,6 +11,7 @@
 #include "core/engine/failover_hold.hpp"
 #include "core/engine/journal.hpp"
 #include "core/engine/listener_names.hpp"
+#include "core/engine/server_ids.hpp"
 #include "core/engine/statement_limit.hpp"
 #include "core/engine/tenant_orders.hpp"
 #include "core/lookup/secret_cache.hpp"
@@ -84,6 +85,7 @@ struct Shared {
   /// Clients beyond their start-up message, against max_client_conn.
   std::atomic<std::uint32_t> clients{0};
   ClientLimits client_limits;
+  ServerIds server_ids;
   FailoverHold failover_hold;
   LoginRates login_rates;
   ListenerNames listeners;

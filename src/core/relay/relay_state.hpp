@@ -239,6 +239,13 @@ enum class SettingsStatement : std::uint8_t {
   doubtful,  ///< it may be gone, or be another one
 };
 
+/// What a client has had done to the process that another client takes for its own, or itself: the
+/// manual's "Server Signaling Functions".
+struct ServerSignal {
+  std::uint32_t process_id;  ///< as that client was told
+  bool ends;                 ///< its session, not only what it runs
+};
+
 /// What is remembered of a server connection between turns.
 struct LinkRelayState {
   pg::Framer framer{pg::Sender::server};
@@ -286,6 +293,7 @@ struct LinkRelayState {
     std::vector<std::pair<std::string, std::string>> told;
   };
   std::unique_ptr<Withheld> withheld;
+  std::unique_ptr<std::vector<ServerSignal>> signals;  ///< null for none, as nearly always
   /// Whose statement_timeout holds for what is under way; null: the pool's.
   std::shared_ptr<const config::Rule> rule;
   std::unique_ptr<RulePlaces> places;  ///< null: none of what is under way counts for a rule

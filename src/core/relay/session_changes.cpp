@@ -1,7 +1,9 @@
 #include "core/relay/session_changes.hpp"
 
 #include <algorithm>
+#include <charconv>
 
+#include "core/engine/process_ids.hpp"
 #include "core/relay/relay_state.hpp"
 
 namespace forebay::core {
@@ -17,6 +19,9 @@ constexpr std::size_t kUndoMax = 1024 * 1024;
 constexpr std::size_t kSavepointsMax = 1000;
 /// LISTEN and UNLISTEN of one transaction that are followed.
 constexpr std::size_t kListensMax = 10'000;
+
+/// So many sessions may be signalled within one turn.
+constexpr std::size_t kSignalsMax = 1000;
 
 constexpr Bytes kRole = "role";
 constexpr Bytes kAuthorization = "session_authorization";
@@ -50,6 +55,10 @@ bool SessionChanges::apply(const SessionWork& work, std::uint16_t statement, Byt
   if (work.unknown) apply_tag(tag);
   for (const SessionStep& step : work.steps) {
     if (!work.unknown && step.statement != statement) continue;
+    if (step.signals_server()) {
+      signal(step, tag);
+      continue;
+    }
     if (step.call && tag == "SELECT 0") continue;
     if (step.call && !tag.starts_with("SELECT ")) {
       if (step.kind == StepKind::local) {
@@ -164,8 +173,21 @@ void SessionChanges::apply(const SessionStep& step) {
     case StepKind::list_names:
     case StepKind::vacate:
     case StepKind::end_server:
+    case StepKind::cancel_server:
       return;  // the relay's own
   }
+}
+
+// PostgreSQL knows no process of this id. Who may do it is for who finds the client to say.
+void SessionChanges::signal(const SessionStep& step, Bytes tag) {
+  if (!tag.starts_with("SELECT ") || tag == "SELECT 0") return;
+  std::uint32_t id = 0;
+  const auto read = std::from_chars(step.value.data(), step.value.data() + step.value.size(), id);
+  if (read.ec != std::errc() || read.ptr != step.value.data() + step.value.size()) return;
+  if (id < ProcessIds::kServersEnd) return;
+  if (link_.signals == nullptr) link_.signals = std::make_unique<std::vector<ServerSignal>>();
+  if (link_.signals->size() >= kSignalsMax) return;
+  link_.signals->push_back({id, step.kind == StepKind::end_server});
 }
 
 // Who the session is stays.

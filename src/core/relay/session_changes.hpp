@@ -62,6 +62,7 @@ class SessionChanges {
   bool apply(const SessionWork& work, std::uint16_t statement, Bytes tag);
   void apply(const SessionStep& step);
   void apply_tag(Bytes tag);
+  void signal(const SessionStep& step, Bytes tag);
   void change(ParameterSetRef settings);
   void set(Bytes name, Bytes value);
   void reset(Bytes name);

@@ -46,6 +46,7 @@ constexpr Lasting kLasting[] = {
     {"setseed", StepKind::hold, PinReason::unknown},
     {"pg_notify", StepKind::notify, PinReason::none},
     {"pg_terminate_backend", StepKind::end_server, PinReason::none},
+    {"pg_cancel_backend", StepKind::cancel_server, PinReason::none},
     {"dblink_connect", StepKind::hold, PinReason::unknown},
     {"dblink_connect_u", StepKind::hold, PinReason::unknown},
 };
@@ -103,6 +104,7 @@ class Builder {
   void add_call(const sql::Setting& setting);
   void add_local(std::string name, const std::optional<std::string>& value, bool call = false);
   [[nodiscard]] std::optional<std::string> text_of(const Value& value) const;
+  bool take(const Value& value, std::string& text, std::uint16_t& parameter) const;
   [[nodiscard]] std::optional<std::string> flat(const sql::Setting& setting) const;
 
   const sql::Shape& shape_;
@@ -116,7 +118,12 @@ void Builder::add(const sql::Statement& statement) {
   for (const sql::Function& function : statement.functions) {
     if (!function.schema.empty() && function.schema != "pg_catalog") continue;
     for (const Lasting& lasting : kLasting) {
-      if (function.name == lasting.name) step(lasting.kind).reason = lasting.reason;
+      if (function.name != lasting.name) continue;
+      SessionStep& made = step(lasting.kind);
+      made.reason = lasting.reason;
+      if (function.sure && !function.arguments.empty()) {
+        take(function.arguments.front(), made.value, made.value_parameter);
+      }
     }
   }
   const bool explained = statement.kind == sql::Kind::explain && statement.analyze;
@@ -298,15 +305,6 @@ void Builder::add_call(const sql::Setting& setting) {
   made.kind = StepKind::set;
   made.call = true;
   made.statement = work_.statements;
-  const auto take = [&](const Value& value, std::string& text, std::uint16_t& parameter) {
-    if (value.kind == Value::Kind::parameter) {
-      parameter = static_cast<std::uint16_t>(value.literal);
-      return true;
-    }
-    const auto known = text_of(value);
-    if (known) text = *known;
-    return known.has_value();
-  };
   bool known = true;
   if (setting.name.empty()) {
     known = take(setting.name_value, made.name, made.name_parameter);
@@ -364,6 +362,17 @@ std::optional<std::string> Builder::text_of(const Value& value) const {
     default:
       return std::nullopt;
   }
+}
+
+// What a value is, or the parameter that says it. False where neither is known.
+bool Builder::take(const Value& value, std::string& text, std::uint16_t& parameter) const {
+  if (value.kind == Value::Kind::parameter) {
+    parameter = static_cast<std::uint16_t>(value.literal);
+    return true;
+  }
+  const auto known = text_of(value);
+  if (known) text = *known;
+  return known.has_value();
 }
 
 // As PostgreSQL's flatten_set_variable_args.

@@ -50,8 +50,10 @@ struct SessionStep {
     unlisten,    ///< `name`; empty for all
     make_table,  ///< of rows: the command tag does not show it
     vacate,      ///< `name`, a database in which nobody may be meanwhile
-    end_server,  ///< a server process, which may be the one that runs it
-    define,      ///< `effect`: what is hidden in later statements
+    end_server,  ///< a server process, which may be the one that runs it: that of the id `value`,
+                 ///< if known, which may be a client's
+    cancel_server,  ///< the same, of what it runs
+    define,         ///< `effect`: what is hidden in later statements
   };
   Kind kind = Kind::look;
   PinReason reason = PinReason::none;
@@ -60,7 +62,7 @@ struct SessionStep {
   bool runs = true;             ///< of execute: no mere EXPLAIN
   bool known = true;            ///< of local: `name` and `value` are
   std::uint16_t statement = 0;  ///< which of the text's statements
-  /// set_config with parameters: n of $n, or 0 where `name` and `value` say it.
+  /// With parameters (set_config, end_server): n of $n, or 0 where `name` and `value` say it.
   std::uint16_t name_parameter = 0;
   std::uint16_t value_parameter = 0;
   std::uint16_t local_parameter = 0;
@@ -71,6 +73,9 @@ struct SessionStep {
   /// prepare: what executing it does. execute: what this does. Null for nothing.
   SessionWorkRef inner = {};
 
+  [[nodiscard]] bool signals_server() const noexcept {
+    return kind == Kind::end_server || kind == Kind::cancel_server;
+  }
   /// PREPARE, EXECUTE or DEALLOCATE of a name, and the word that it stands behind.
   [[nodiscard]] bool names_statement() const noexcept {
     return kind == Kind::prepare || kind == Kind::execute || kind == Kind::deallocate;

@@ -50,8 +50,24 @@ class Bound {
   std::vector<Parameter> values_;
 };
 
+// An integer as text, of whatever size it is in binary; nothing for what is none.
+std::string integer_text(const Bound::Parameter& parameter) {
+  if (!parameter.value) return {};
+  const Bytes value = *parameter.value;
+  if (!parameter.binary) return std::string(value);
+  if (value.empty() || value.size() > sizeof(std::uint64_t)) return {};
+  std::uint64_t number = 0;
+  for (const char byte : value) number = number << 8 | static_cast<unsigned char>(byte);
+  return std::to_string(number);
+}
+
 // Fills in one step. False when it does nothing (set_config for the transaction only).
 bool bind_step(SessionStep& step, const Bound& bound) {
+  if (step.signals_server()) {
+    const auto* id = bound.find(std::exchange(step.value_parameter, std::uint16_t{0}));
+    if (id != nullptr) step.value = integer_text(*id);
+    return true;
+  }
   if (const auto* local = bound.find(std::exchange(step.local_parameter, std::uint16_t{0}))) {
     // NULL is false.
     const bool yes =
@@ -101,6 +117,10 @@ SessionWorkRef executed_work(const SessionWorkRef& work) {
   for (SessionStep& step : executed->steps) {
     if (step.name_parameter + step.value_parameter + step.local_parameter == 0) continue;
     SessionStep unknown;
+    if (step.signals_server()) {
+      step.value_parameter = 0;
+      continue;
+    }
     unknown.known = false;
     unknown.kind = step.kind == StepKind::local ? StepKind::local : StepKind::hold;
     if (unknown.kind == StepKind::hold) unknown.reason = PinReason::setting;

@@ -21,7 +21,7 @@ constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1272);
+static_assert(sizeof(ServerLink) <= 1280);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -222,6 +222,7 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
       engine_->rules(client == nullptr ? config::PoolMode::session : client->mode());
   ServerRelay relay(rules, relay_, client == nullptr ? nullptr : &client->relay(),
                     engine_->to_client(), engine_->counters());
+  const bool in_message = relay_.framer.rest() > 0;
   const ServerRelay::Progress progress = relay.from_server(bytes);
   if (client != nullptr && client->relay().tenant != nullptr) {
     client->relay().tenant->client.counters()->sent_bytes.add(progress.consumed);
@@ -230,6 +231,10 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   if (client != nullptr && !engine_->measures().fresh.empty()) client->keep_samples(this);
   if (client != nullptr && !engine_->measures().audit.fresh().empty()) client->keep_audit(this);
   if (std::exchange(relay_.says_read_only, false)) refused_write();
+  if (relay_.signals != nullptr && client != nullptr) {
+    client->carry_out_signals(*std::exchange(relay_.signals, nullptr), in_message);
+    if (phase_ != Phase::linked) return progress.consumed;
+  }
   if (client != nullptr) client->server_spoke(progress.consumed);
   if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
     relay_.unanswered = relay_.unanswered && relay_.settings_cancelled;

@@ -32,6 +32,22 @@ TEST(ProcessIds, say_where_a_client_is) {
   }
 }
 
+TEST(ProcessIds, are_those_of_no_server) {
+  for (const std::uint32_t peer : {0u, 1u}) {
+    for (const std::size_t workers : {1u, 2u, ProcessIds::kWorkersMax}) {
+      const ProcessIds ids(workers, peer);
+      SessionKey key{WorkerId(0), 0, 0xfffffff0u};
+      for (int turn = 0; turn < 5000; ++turn) {
+        const std::uint32_t before = key.generation;
+        key.generation = ids.next_generation(key);
+        EXPECT_NE(key.generation, before);
+        ASSERT_GE(ids.of(key), ProcessIds::kServersEnd);
+        ASSERT_LE(ids.of(key), 0x7fffffffu);
+      }
+    }
+  }
+}
+
 class Peers : public testing::Test {
  protected:
   static config::Config config() {

@@ -84,6 +84,26 @@ TEST(Facts, FunctionsAsAttributes) {
   EXPECT_EQ(called("SELECT (a.b).c, pg_class.relname, pg_id FROM a, pg_class"), "");
 }
 
+// Whether a call that ends another session is made shows in the text, or not.
+TEST(Facts, SignalsThatAreSureToBeSent) {
+  const auto sure = [](Bytes text) {
+    sql::Shape shape;
+    const sql::FactsPtr facts = facts_of(text, shape);
+    const sql::Function& function = facts->statements.at(0).functions.at(0);
+    EXPECT_EQ(function.arguments.size(), 1u) << text;
+    return function.sure;
+  };
+  EXPECT_TRUE(sure("SELECT pg_terminate_backend(5000000)"));
+  EXPECT_TRUE(sure("SELECT pg_catalog.pg_cancel_backend($1::int4) AS done, 1"));
+  EXPECT_TRUE(sure("SELECT pg_terminate_backend($1) FROM t WHERE false"));
+  EXPECT_FALSE(sure("SELECT NOT pg_terminate_backend($1)"));
+  EXPECT_FALSE(sure("SELECT CASE WHEN false THEN pg_terminate_backend(5000000) END"));
+  EXPECT_FALSE(sure("SELECT 1 WHERE pg_terminate_backend(5000000)"));
+  EXPECT_FALSE(sure("SELECT pg_terminate_backend(5000000) LIMIT 0"));
+  EXPECT_FALSE(sure("SELECT * FROM pg_terminate_backend(5000000)"));
+  EXPECT_FALSE(sure("EXPLAIN ANALYZE SELECT pg_terminate_backend(5000000)"));
+}
+
 TEST(Facts, StringsThatAreNotStandard) {
   // With the setting off the string goes on past the backslash, and there is one call less.
   const Bytes text = "SELECT 'a\\', f(1), 'b' FROM t";

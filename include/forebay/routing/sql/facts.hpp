@@ -124,7 +124,10 @@ struct Setting {
 struct Function {
   std::string schema;
   std::string name;
-  std::vector<Value> arguments;  ///< only of advisory locks, set_config and sequence functions
+  /// Only of advisory locks, set_config, sequence functions, pg_terminate_backend and
+  /// pg_cancel_backend.
+  std::vector<Value> arguments;
+  bool sure = false;  ///< of the last two: called if, and only if, the statement gives a row
   bool operator==(const Function&) const = default;
 };
 

@@ -1,0 +1,74 @@
+// What a client has done to sessions by their process ids (manual, "Server Signaling Functions"):
+// the server knows those ids only that are its own.
+
+#include <utility>
+
+#include "core/client/client_session.hpp"
+#include "core/engine/engine.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+
+namespace forebay::core {
+namespace {
+
+Refused terminated() {
+  return {pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"};
+}
+
+}  // namespace
+
+// Its server connection is its own: the id that the server knows is the one to be known by. Nodes
+// that share an address find a client by their own ids, which say where it is.
+void ClientSession::take_server_id(std::uint32_t process_id) {
+  if (process_id == 0 || process_id >= ProcessIds::kServersEnd) return;
+  if (engine_.config().peer_id != 0) return;
+  relay_.process_id = process_id;
+}
+
+void ClientSession::leave_server_id() {
+  if (relay_.process_id >= ProcessIds::kServersEnd) return;
+  engine_.shared().server_ids.forget(relay_.process_id, key_);
+}
+
+// PostgreSQL lets a role end and cancel what is its own, and a superuser everything.
+void ClientSession::carry_out_signals(const std::vector<ServerSignal>& signals, bool in_message) {
+  const LinkRelayState& link = link_->relay();
+  const std::string* superuser = link.reported.find(kIsSuperuser);
+  mail::Signalled order{.pool = pool_,
+                        .user = user(),
+                        .tenant = relay_.tenant == nullptr ? std::string() : relay_.tenant->value,
+                        .superuser = superuser != nullptr && *superuser == "on"};
+  const auto acts_as_another = [&](Bytes name) { return relay_.settings->find(name) != nullptr; };
+  if (!order.superuser && (acts_as_another("role") || acts_as_another("session_authorization"))) {
+    return;
+  }
+  bool own_end = false;
+  for (const ServerSignal& signal : signals) {
+    if (signal.process_id == relay_.process_id) {
+      own_end = own_end || signal.ends;
+    } else {
+      order.process_id = signal.process_id;
+      order.ends = signal.ends;
+      engine_.signal(order);
+    }
+  }
+  if (!own_end) return;
+  // As from PostgreSQL, which ends the session before it has answered.
+  if (!in_message) engine_.to_client().clear();
+  fatal(terminated());
+}
+
+void ClientSession::signalled(const mail::Signalled& order) {
+  if (!known() || login_ != nullptr) return;
+  const std::string own = relay_.tenant == nullptr ? std::string() : relay_.tenant->value;
+  if (own != order.tenant || (user() != order.user && !order.superuser)) return;
+  if (pool_->target().hosts != order.pool->target().hosts) return;
+  if (order.ends) {
+    fatal(terminated());
+    return;
+  }
+  std::unique_ptr<Stream> nobody;
+  cancel(nobody);
+}
+
+}  // namespace forebay::core
