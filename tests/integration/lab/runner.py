@@ -16,7 +16,7 @@ import tempfile
 import time
 import zlib
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 from .declare import Case, cases_of
 from .lab import Site
@@ -52,15 +52,17 @@ def one_variant_each(cases: list[Case]) -> list[Case]:
 
 
 def chosen(cases: list[Case], only: list[str], light: bool, once: bool = False,
-           one_variant: bool = False) -> list[Case]:
-    """The cases whose id holds one of the patterns (text, or a regular expression); with `once` the
-    first of each function's."""
+           one_variant: bool = False, without: Sequence[str] = ()) -> list[Case]:
+    """The cases whose id holds one of the patterns (text, or a regular expression), and none of
+    those `without` it; with `once` the first of each function's."""
     result = []
     functions: set[object] = set()
     for case in cases:
         if light and case.declaration.heavy:
             continue
         if only and not any(p in case.id or re.search(p, case.id) for p in only):
+            continue
+        if any(p in case.id or re.search(p, case.id) for p in without):
             continue
         if once and case.function in functions:
             continue
