@@ -11,6 +11,7 @@ from lab.declare import FOREBAY, MODES, POSTGRES_LIKE, test
 from lab.lab import Lab
 from lab.load import busy
 from lab.process import wait_until
+from lab.target import Database
 from lab.wire import Client, Ended
 
 ADMIN = "terminating connection due to administrator command"
@@ -111,6 +112,43 @@ def who_ends_itself_gets_no_answer(lab: Lab, how: str) -> None:
         assert not m.only(answer, b"C") and not m.only(answer, b"Z"), answer
 
 
+@test(modes=MODES, targets=POSTGRES_LIKE)
+def what_was_answered_before_that_stays_answered(lab: Lab) -> None:
+    target = lab.target(pool_size=2)
+    with target.connect() as client:
+        client.run("create table before (n int)")
+        end = f"select pg_terminate_backend({client.process_id})"
+        client.send(m.query("insert into before values (1)"), m.query(end), m.query("select 1"))
+        answer = client.until_end()
+        assert m.names(answer).startswith("CommandComplete ReadyForQuery "), answer
+        assert m.only(answer, b"E")[0].sqlstate == "57P01", answer
+        assert len(m.only(answer, b"Z")) == 1, answer
+    with target.connect() as client:
+        assert client.value("select count(*) from before") == "1"
+
+
+@test(targets=FOREBAY)
+def rights_are_those_of_the_servers_role(lab: Lab) -> None:
+    """The same name in a database where it stands for another role is somebody else; a superuser
+    may do it to everybody."""
+    target = lab.target(pool_size=2, databases={
+        "app": Database([lab.postgres.address]),
+        "less": Database([lab.postgres.address], user="other", dbname="app")})
+    with target.connect() as victim, target.connect(database="less") as less:
+        literally(less, "pg_terminate_backend", victim.process_id)
+        less.run("select 1")
+        assert victim.value("select 1") == "1"
+        lab.postgres.rows("alter role other superuser")
+        try:
+            lab.postgres.rows("select pg_terminate_backend(pid) from pg_stat_activity "
+                              "where usename = 'other'")
+            with target.connect("other") as superuser:
+                literally(superuser, "pg_terminate_backend", victim.process_id)
+                assert end_of(victim) == ("57P01", ADMIN)
+        finally:
+            lab.postgres.rows("alter role other nosuperuser")
+
+
 @test(targets=FOREBAY)
 def who_waits_for_a_connection_is_ended(lab: Lab) -> None:
     target = lab.target(pool_size=1)
@@ -138,10 +176,14 @@ def what_may_not_be_done_is_not(lab: Lab) -> None:
             other.run(text)
         error = other.error(m.query(f"select pg_terminate_backend({number}), 1 / 0"))
         assert error.sqlstate == "22012", error
+        other.run(f"select pg_terminate_backend({number}, null)")
         lab.postgres.rows("grant pg_monitor to app")
-        other.run("set role pg_monitor")
-        literally(other, "pg_terminate_backend", number)
-        other.run("reset role")
+        for role in ("set role pg_monitor", "begin; set local role pg_monitor",
+                     "select set_config('role', 'pg_monitor', false)"):
+            other.run(role)
+            literally(other, "pg_terminate_backend", number)
+            other.run("rollback" if role.startswith("begin") else "reset role")
+        other.run(f"set role pg_monitor; select pg_terminate_backend({number}); reset role")
         # Nobody has asked for it since, so that it would be ended by now.
         assert victim.value("select 1") == "1"
         literally(other, "pg_terminate_backend", number)

@@ -122,8 +122,8 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] bool is_cancel_key(Bytes key) const;
   /// Somebody showed its cancel key. True when `requester` was kept.
   bool cancel(std::unique_ptr<Stream>& requester);
-  /// It has called such functions itself. `in_message`: half a message of its was sent before.
-  void carry_out_signals(const std::vector<ServerSignal>& signals, bool in_message);
+  /// It has called such functions itself.
+  void carry_out_signals(const std::vector<ServerSignal>& signals);
   /// Another client has called a function that ends it, or cancels what it runs: done if that one
   /// may.
   void signalled(const mail::Signalled& order);

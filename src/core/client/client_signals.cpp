@@ -30,38 +30,29 @@ void ClientSession::leave_server_id() {
   engine_.shared().server_ids.forget(relay_.process_id, key_);
 }
 
-// PostgreSQL lets a role end and cancel what is its own, and a superuser everything.
-void ClientSession::carry_out_signals(const std::vector<ServerSignal>& signals, bool in_message) {
-  const LinkRelayState& link = link_->relay();
-  const std::string* superuser = link.reported.find(kIsSuperuser);
-  mail::Signalled order{.pool = pool_,
-                        .user = user(),
-                        .tenant = relay_.tenant == nullptr ? std::string() : relay_.tenant->value,
-                        .superuser = superuser != nullptr && *superuser == "on"};
-  const auto acts_as_another = [&](Bytes name) { return relay_.settings->find(name) != nullptr; };
-  if (!order.superuser && (acts_as_another("role") || acts_as_another("session_authorization"))) {
-    return;
-  }
-  bool own_end = false;
+// In session mode it is the server that knows whom its clients mean.
+void ClientSession::carry_out_signals(const std::vector<ServerSignal>& signals) {
   for (const ServerSignal& signal : signals) {
     if (signal.process_id == relay_.process_id) {
-      own_end = own_end || signal.ends;
-    } else {
-      order.process_id = signal.process_id;
-      order.ends = signal.ends;
-      engine_.signal(order);
+      if (signal.ends) fatal(terminated());
+    } else if (mode_ != config::PoolMode::session) {
+      engine_.signal({.process_id = signal.process_id,
+                      .ends = signal.ends,
+                      .superuser = signal.superuser,
+                      .pool = pool_,
+                      .user = user(),
+                      .tenant = relay_.tenant == nullptr ? std::string() : relay_.tenant->value});
     }
   }
-  if (!own_end) return;
-  // As from PostgreSQL, which ends the session before it has answered.
-  if (!in_message) engine_.to_client().clear();
-  fatal(terminated());
 }
 
+// PostgreSQL lets a role end and cancel what is its own, and a superuser everything. Names of
+// clients say nothing where each database has its own.
 void ClientSession::signalled(const mail::Signalled& order) {
   if (!known() || login_ != nullptr) return;
   const std::string own = relay_.tenant == nullptr ? std::string() : relay_.tenant->value;
-  if (own != order.tenant || (user() != order.user && !order.superuser)) return;
+  const bool same = pool_->key().user == order.pool->key().user && user() == order.user;
+  if (own != order.tenant || (!same && !order.superuser)) return;
   if (pool_->target().hosts != order.pool->target().hosts) return;
   if (order.ends) {
     fatal(terminated());

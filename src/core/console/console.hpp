@@ -28,7 +28,8 @@ struct ClientFacts {
   std::string tenant;  ///< empty: none
   std::string tls;
   PeerFacts peer;
-  std::uint32_t id = 0;  ///< its process id towards the client; also its name for KILL_CLIENT
+  /// Its name for KILL_CLIENT, and the process id that it was told, unless that is its server's.
+  std::uint32_t id = 0;
   std::uint32_t remote_pid = 0;  ///< of its link's server process; 0: has none
   std::uint32_t prepared_statements = 0;
   Instant connected{};

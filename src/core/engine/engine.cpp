@@ -68,6 +68,7 @@ Engine::Engine(Setup setup)
       process_ids_(shared_.workers, runtime_->config.peer_id),
       tenant_orders_(shared_.tenant_orders) {
   reader_.worker = id_.value();
+  io_.entropy({reinterpret_cast<char*>(&first_generation_), sizeof first_generation_});
   if (id_.value() == 0) {
     monitor_ = std::make_unique<Monitor>(*this);
     lookups_ = std::make_unique<Lookups>(*this);
@@ -186,7 +187,7 @@ void Engine::on_accepted(std::unique_ptr<Stream> stream, ListenerId listener) {
   if (free_slots_.empty()) {
     if (slots_.size() > ProcessIds::kLastSlot) return;
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
-    slots_.emplace_back();
+    slots_.push_back({nullptr, first_generation_});
   }
   const std::uint32_t slot = free_slots_.back();
   free_slots_.pop_back();

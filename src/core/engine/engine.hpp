@@ -284,6 +284,8 @@ class Engine final : public Driven {
   ProcessIds process_ids_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
+  /// Of new slots: what another process, or the one before, has told its clients says nothing here.
+  std::uint32_t first_generation_ = 0;
   SessionList sessions_;
   LinkList links_;
   std::vector<std::unique_ptr<CancelAttempt>> cancels_;

@@ -63,10 +63,10 @@ struct Cancel {
 struct Signalled {
   std::uint32_t process_id = 0;
   bool ends = false;
+  bool superuser = false;      ///< who called it is one
   std::shared_ptr<Pool> pool;  ///< of who called it, as what follows
   std::string user;
   std::string tenant;
-  bool superuser = false;
 };
 /// There is another primary, or none, or a host is fenced.
 struct ClusterChanged {

@@ -376,6 +376,7 @@ class ServerRelay {
   enum class Verdict : std::uint8_t {
     fine,
     ending,     ///< the server said that it will close the connection
+    own_end,    ///< the client has ended its own session: what comes is not for it
     violation,  ///< it said something that nobody asked for: see `reason()`
   };
   struct Progress {
@@ -412,6 +413,7 @@ class ServerRelay {
   void close_statement();
   void on_statement_complete(const Item& item, Disposition disposition, SpecialReply* special);
   void on_suspended(Disposition disposition, const SpecialReply* special);
+  [[nodiscard]] bool client_ends() const noexcept;
   void on_command(Bytes tag, const SpecialReply* special);
   [[nodiscard]] bool makes_temporary_by_path(Bytes tag, const SpecialReply* special) const;
   void on_names(const SessionWork& work, std::uint16_t statement);

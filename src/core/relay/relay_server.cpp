@@ -148,7 +148,11 @@ ServerRelay::Progress ServerRelay::from_server(Bytes bytes) {
           progress.verdict = verdict;
           return progress;
         }
-        if (verdict == Verdict::ending) progress.verdict = verdict;
+        if (verdict != Verdict::fine) progress.verdict = verdict;
+        if (verdict == Verdict::own_end) {
+          progress.consumed += item.bytes.size();
+          return progress;
+        }
         break;
       }
     }
@@ -222,7 +226,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
   if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
   if (type == Backend::ReadyForQuery) {
     on_ready(item, taken.disposition, special);
-  } else {
+  } else if (!client_ends()) {
     pass(item, taken.disposition);
   }
   if (taken.effect == Effect::done) {
@@ -239,7 +243,13 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
       (!link_.overrun->transaction || link_.status == pg::backend::TransactionStatus::idle)) {
     link_.overrun.reset();
   }
-  return Verdict::fine;
+  return client_ends() ? Verdict::own_end : Verdict::fine;
+}
+
+// By pg_terminate_backend, for which PostgreSQL gives no answer.
+bool ServerRelay::client_ends() const noexcept {
+  return link_.signals != nullptr && client_ != nullptr && link_.signals->back().ends &&
+         link_.signals->back().process_id == client_->process_id;
 }
 
 void ServerRelay::on_done(const Expected& expected) {

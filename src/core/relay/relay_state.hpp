@@ -244,6 +244,7 @@ enum class SettingsStatement : std::uint8_t {
 struct ServerSignal {
   std::uint32_t process_id;  ///< as that client was told
   bool ends;                 ///< its session, not only what it runs
+  bool superuser;            ///< who does it is one
 };
 
 /// What is remembered of a server connection between turns.

@@ -1,6 +1,7 @@
 #include "core/relay/session_changes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "core/engine/process_ids.hpp"
@@ -184,10 +185,29 @@ void SessionChanges::signal(const SessionStep& step, Bytes tag) {
   std::uint32_t id = 0;
   const auto read = std::from_chars(step.value.data(), step.value.data() + step.value.size(), id);
   if (read.ec != std::errc() || read.ptr != step.value.data() + step.value.size()) return;
-  if (id < ProcessIds::kServersEnd) return;
+  // A server with such ids (another Forebay, say) has done it.
+  if (id < ProcessIds::kServersEnd || link_.process_id >= ProcessIds::kServersEnd) return;
+  if (client_.attempt == Attempt::open) return;  // it may be done once more
+  if (id != client_.process_id && !is_itself()) return;
   if (link_.signals == nullptr) link_.signals = std::make_unique<std::vector<ServerSignal>>();
   if (link_.signals->size() >= kSignalsMax) return;
-  link_.signals->push_back({id, step.kind == StepKind::end_server});
+  const std::string* superuser = link_.welcome->find(kIsSuperuser);
+  link_.signals->push_back(
+      {id, step.kind == StepKind::end_server, superuser != nullptr && *superuser == "on"});
+}
+
+// Whether it is in the role that its server connection has logged in as, as far as anybody knows.
+bool SessionChanges::is_itself() const {
+  const auto is_another = [](const ParameterSetRef& settings) {
+    if (settings == nullptr) return false;
+    return std::ranges::any_of(std::array{kRole, kAuthorization}, [&](Bytes name) {
+      const std::string* value = settings->find(name);
+      return value != nullptr && *value != "none" && *value != "default";
+    });
+  };
+  if (client_.hidden_identity || link_.replication || is_another(client_.settings)) return false;
+  return client_.undo == nullptr ||
+         (!client_.undo->hidden_local && !is_another(client_.undo->local));
 }
 
 // Who the session is stays.

@@ -63,6 +63,7 @@ class SessionChanges {
   void apply(const SessionStep& step);
   void apply_tag(Bytes tag);
   void signal(const SessionStep& step, Bytes tag);
+  [[nodiscard]] bool is_itself() const;
   void change(ParameterSetRef settings);
   void set(Bytes name, Bytes value);
   void reset(Bytes name);

@@ -56,6 +56,13 @@ constexpr std::string_view kIdentifierLists[] = {
     "search_path",      "session_preload_libraries", "shared_preload_libraries",
     "temp_tablespaces", "local_preload_libraries",   "unix_socket_directories"};
 
+// Not for an id with a timeout that is NULL, or may be.
+bool is_called(const sql::Function& function) {
+  const auto& arguments = function.arguments;
+  return arguments.size() == 1 ||
+         (arguments.size() == 2 && arguments[1].kind == Value::Kind::literal);
+}
+
 std::string quoted_identifier(const std::string& name) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
   const auto digit = [](char c) { return (c >= '0' && c <= '9') || c == '$'; };
@@ -121,7 +128,7 @@ void Builder::add(const sql::Statement& statement) {
       if (function.name != lasting.name) continue;
       SessionStep& made = step(lasting.kind);
       made.reason = lasting.reason;
-      if (function.sure && !function.arguments.empty()) {
+      if (function.sure && is_called(function)) {
         take(function.arguments.front(), made.value, made.value_parameter);
       }
     }

@@ -55,7 +55,7 @@ std::string integer_text(const Bound::Parameter& parameter) {
   if (!parameter.value) return {};
   const Bytes value = *parameter.value;
   if (!parameter.binary) return std::string(value);
-  if (value.empty() || value.size() > sizeof(std::uint64_t)) return {};
+  if (value.size() != 2 && value.size() != 4 && value.size() != 8) return {};
   std::uint64_t number = 0;
   for (const char byte : value) number = number << 8 | static_cast<unsigned char>(byte);
   return std::to_string(number);

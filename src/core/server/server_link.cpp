@@ -222,7 +222,6 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
       engine_->rules(client == nullptr ? config::PoolMode::session : client->mode());
   ServerRelay relay(rules, relay_, client == nullptr ? nullptr : &client->relay(),
                     engine_->to_client(), engine_->counters());
-  const bool in_message = relay_.framer.rest() > 0;
   const ServerRelay::Progress progress = relay.from_server(bytes);
   if (client != nullptr && client->relay().tenant != nullptr) {
     client->relay().tenant->client.counters()->sent_bytes.add(progress.consumed);
@@ -232,8 +231,12 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   if (client != nullptr && !engine_->measures().audit.fresh().empty()) client->keep_audit(this);
   if (std::exchange(relay_.says_read_only, false)) refused_write();
   if (relay_.signals != nullptr && client != nullptr) {
-    client->carry_out_signals(*std::exchange(relay_.signals, nullptr), in_message);
-    if (phase_ != Phase::linked) return progress.consumed;
+    client->carry_out_signals(*std::exchange(relay_.signals, nullptr));
+    if (progress.verdict == ServerRelay::Verdict::own_end) {
+      // What else the server has said is for nobody.
+      if (phase_ == Phase::closed) return progress.consumed;
+      return progress.consumed + relay_received(bytes.substr(progress.consumed));
+    }
   }
   if (client != nullptr) client->server_spoke(progress.consumed);
   if (progress.verdict == ServerRelay::Verdict::violation && phase_ != Phase::closed) {
