@@ -406,6 +406,11 @@ Keys<TenantSettings> tenant_limit_keys() {
   keys.push_back(key("", "max_tenant_client_connections", Effect::new_clients,
                      &T::max_tenant_client_connections, Count{0, 1'000'000},
                      "The most clients of each tenant; others are refused. 0 for no limit."));
+  keys.push_back(key("", "max_tenant_connections", Effect::at_once, &T::max_tenant_connections,
+                     Count{0, 100'000},
+                     "The most server connections that the clients of each tenant have at a time, "
+                     "at work, in open transactions or kept beyond these; others wait for their "
+                     "own, max_waiting_statements of them at most. 0 for no limit."));
   keys.push_back(key("", "statement_timeout", Effect::at_once, &T::statement_timeout, Time{},
                      "Statements of tenants that take longer are ended, as by the key of this name "
                      "in [pool], also where that or a rule allows more; 0 for no limit."));

@@ -26,6 +26,7 @@ constexpr std::array kLimits = {
     LimitKey{"max_tenant_client_connections",
              &TenantLimits::max_tenant_client_connections,
              {0, 1'000'000}},
+    LimitKey{"max_tenant_connections", &TenantLimits::max_tenant_connections, {0, 100'000}},
     LimitKey{"max_statements", &TenantLimits::max_statements, {0, 100'000}},
     LimitKey{"max_statements_per_second", &TenantLimits::max_statements_per_second, {0, 1'000'000}},
     LimitKey{"statement_burst", &TenantLimits::statement_burst, {0, 1'000'000}},
@@ -156,6 +157,13 @@ StatementLimits TenantSettings::statements_of(std::string_view tenant,
   if (const auto found = limits.find(tenant); found != limits.end()) apply(found->second);
   if (ordered != nullptr) apply(*ordered);
   return terms;
+}
+
+StatementLimits TenantSettings::connections_of(std::string_view tenant,
+                                               const TenantLimits* ordered) const {
+  return {.max_statements = one_of(&TenantLimits::max_tenant_connections, max_tenant_connections,
+                                   tenant, ordered),
+          .max_waiting_statements = statements_of(tenant, ordered).max_waiting_statements};
 }
 
 std::uint32_t TenantSettings::max_clients_of(std::string_view tenant,

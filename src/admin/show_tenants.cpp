@@ -35,6 +35,7 @@ constexpr Column kTenants[] = {{"tenant"},
                                {"reason"}};
 
 constexpr Column kLimits[] = {{"max_clients", kInt},
+                              {"max_connections", kInt},
                               {"max_statements", kInt},
                               {"max_statements_per_second", kInt},
                               {"max_bytes_per_second", kSum},
@@ -175,7 +176,8 @@ Rows tenants_extended(const View& view) {
         found == all_orders->end() ? nullptr : &found->second.limits;
     const config::StatementLimits statements = settings.statements_of(tenant, ordered);
     row.insert(row.end(),
-               {settings.max_clients_of(tenant, ordered), statements.max_statements,
+               {settings.max_clients_of(tenant, ordered),
+                settings.connections_of(tenant, ordered).max_statements, statements.max_statements,
                 statements.max_statements_per_second, statements.max_bytes_per_second.value(),
                 settings.statement_timeout_of(tenant, ordered).count(), settings.weight(tenant)});
   }

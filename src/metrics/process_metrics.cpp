@@ -126,6 +126,10 @@ void add_limits(const core::Shared& shared, const core::Runtime* runtime, double
     limits.add("max_statements", limit->name(), limit->counts().running,
                limit->terms().max_statements);
   }
+  for (const auto& limit : shared.link_limits.all()) {
+    limits.add("max_tenant_connections", limit->name(), limit->counts().running,
+               limit->terms().max_statements);
+  }
   if (runtime != nullptr) {
     const auto& hold = shared.failover_hold;
     limits.add("failover_hold_statements", "", hold.count(),

@@ -27,6 +27,7 @@ enum class CertificateField : std::uint8_t { common_name, organizational_unit, a
 /// [tenants.limits.NAME]: what of the limits of each tenant is another for this one.
 struct TenantLimits {
   std::optional<std::uint32_t> max_tenant_client_connections;
+  std::optional<std::uint32_t> max_tenant_connections;
   std::optional<std::uint32_t> max_statements;
   std::optional<std::uint32_t> max_statements_per_second;
   std::optional<std::uint32_t> statement_burst;
@@ -63,6 +64,7 @@ struct TenantSettings {
   StatementLimits statements;                               ///< of each tenant
   std::chrono::milliseconds statement_timeout{0};           ///< of each; 0: none
   std::uint32_t max_tenant_client_connections = 0;          ///< of each; 0: no limit
+  std::uint32_t max_tenant_connections = 0;                 ///< to servers, of each; 0: no limit
   std::map<std::string, TenantLimits, std::less<>> limits;  ///< of some: what is said goes before
 
   FirewallMode firewall = FirewallMode::off;
@@ -94,6 +96,9 @@ struct TenantSettings {
   /// is said here; null for nothing.
   [[nodiscard]] StatementLimits statements_of(std::string_view tenant,
                                               const TenantLimits* ordered = nullptr) const;
+  /// How many server connections its clients have at a time, and how many wait for one more.
+  [[nodiscard]] StatementLimits connections_of(std::string_view tenant,
+                                               const TenantLimits* ordered = nullptr) const;
   [[nodiscard]] std::uint32_t max_clients_of(std::string_view tenant,
                                              const TenantLimits* ordered = nullptr) const;
   [[nodiscard]] std::chrono::milliseconds statement_timeout_of(

@@ -133,6 +133,11 @@ void ClientSession::login_wait_over() {
   const milliseconds wait = pool_->settings().query_wait_timeout;
   const bool shorter = wait.count() > 0 && (login.count() == 0 || wait < login);
   (shorter ? counters.query_wait_timeouts : counters.client_login_timeouts).add();
+  if (throttle_ != nullptr && throttle_->awaits_link_place) {
+    fatal(no_link_place(shorter ? "query_wait_timeout" : "client_login_timeout",
+                        shorter ? wait : login));
+    return;
+  }
   fatal({pg::sqlstate::kTooManyConnections,
          shorter ? none_free_within("query_wait_timeout", wait)
                  : none_free_within("client_login_timeout", login),
@@ -247,9 +252,11 @@ void ClientSession::let_go_of_link() {
     } else {
       stop_waiting();
     }
+    if (throttle_ != nullptr) leave_link_place(nullptr);
     return;
   }
   ServerLink* link = std::exchange(link_, nullptr);
+  if (throttle_ != nullptr) leave_link_place(link);
   if (link == nullptr) return;
   switch (link->phase()) {
     case ServerLink::Phase::opening:

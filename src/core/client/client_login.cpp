@@ -464,12 +464,28 @@ void ClientSession::meet_server() {
     return;
   }
   send_own();
+  await_server();
+}
+
+void ClientSession::await_server() {
+  // In session mode it keeps what it gets here.
+  if (mode_ == config::PoolMode::session && relay_.tenant != nullptr) {
+    if (throttle_ == nullptr) follow_limits();
+    if (throttle_ != nullptr && !enter_links()) {
+      if (phase_ == Phase::awaiting_server) arm_login_wait();
+      return;
+    }
+  }
   waiting_since_ = engine_.now();
   if (ServerLink* link = engine_.acquire(*this)) {
     meet(*link);
     return;
   }
-  // Who waits at its login does so no longer than a statement would.
+  arm_login_wait();
+}
+
+// Who waits at its login does so no longer than a statement would.
+void ClientSession::arm_login_wait() {
   const auto wait = pool_->settings().query_wait_timeout;
   const auto login = engine_.config().client_login_timeout;
   if (wait.count() > 0 && (login.count() == 0 || wait < login)) arm(wait);

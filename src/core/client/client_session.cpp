@@ -182,7 +182,9 @@ bool ClientSession::may_ask_for_link(Bytes bytes, bool again) {
   // In session mode the link is the client's own: it comes first, and its statements wait.
   const bool limited = throttle_ != nullptr && mode_ != config::PoolMode::session;
   if (limited && !throttle_->inside() && !enter_limits()) return false;
-  waiting_since_ = throttle_ != nullptr && throttle_->passed > 0 ? throttle_->since : engine_.now();
+  if (throttle_ != nullptr && !enter_links()) return false;
+  const bool waited = throttle_ != nullptr && (throttle_->passed > 0 || throttle_->has_link_place);
+  waiting_since_ = waited ? throttle_->since : engine_.now();
   return replicas_ == nullptr || choose_server(bytes, again);
 }
 
@@ -190,6 +192,7 @@ void ClientSession::link_up(ServerLink& link) {
   enter(Phase::linked);
   timer_.cancel();
   link_ = &link;
+  if (throttle_ != nullptr) take_link_place();
   link.link(*this);
   link.relay().meter.linked(engine_.now(), engine_.now() - waiting_since_);
   if (relay_.tenant != nullptr) renew_claim(link.process_id());
@@ -416,10 +419,12 @@ void ClientSession::give_link_back() {
   enter(throttle_ != nullptr && throttle_->held ? Phase::held : Phase::idle);
   if (replicas_ != nullptr) note_unlinked();
   if (link->relay().listens) {
+    if (throttle_ != nullptr) leave_link_place(link);
     link->orphan({.pins = bit(PinReason::listen)});
   } else {
     engine_.release(*link);
   }
+  if (throttle_ != nullptr) leave_link_place(nullptr);
 }
 
 // Where clients ask for lastval, most do so with the next statement: who has taken a number keeps

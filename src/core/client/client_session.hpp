@@ -255,6 +255,8 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] bool may_enter_without_password() const;
   void ask_password();
   void meet_server();
+  void await_server();
+  void arm_login_wait();
   bool take_tenant();
   [[nodiscard]] std::vector<std::string> certified() const;
   [[nodiscard]] std::optional<Refused> ban_of(const std::string& tenant, const char* sqlstate);
@@ -333,6 +335,14 @@ class ClientSession final : public StreamEvents {
   bool enter_limits();
   void hold(Instant opens);
   void refuse_next(const StatementLimit& limit, bool rate);
+  void refuse_next(Refused reason);
+  [[nodiscard]] std::shared_ptr<StatementLimit> links_of_tenant(
+      const config::TenantLimits* ordered) const;
+  void follow_links(Throttle* before);
+  bool enter_links();
+  void take_link_place();
+  void leave_link_place(ServerLink* heir);
+  [[nodiscard]] Refused no_link_place(std::string_view key, config::milliseconds waited) const;
   void hold_over();
   void end_hold();
   void reject_held(const Refused& reason);

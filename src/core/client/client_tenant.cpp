@@ -125,7 +125,7 @@ void ClientSession::follow_orders() {
   const TenantOrders* orders = engine_.orders_of(relay_.tenant->value);
   const bool held = throttle_ != nullptr && throttle_->held;
   const bool known =
-      throttle_ != nullptr &&
+      throttle_ != nullptr && !throttle_->limits.empty() && !throttle_->awaits_link_place &&
       throttle_->limits.back()->name() == StatementLimit::name_of_tenant(relay_.tenant->value);
   const bool begins = phase_ == Phase::waiting || (held && !known && !throttle_->refusal);
   if (orders != nullptr && orders->pause && begins) {

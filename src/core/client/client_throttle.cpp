@@ -23,6 +23,16 @@ bool is_no_statement(const pg::Message& message) {
   return std::ranges::any_of(kNone, [&](pg::Frontend type) { return message.is(type); });
 }
 
+Refused too_many(std::string_view what, const StatementLimit& limit, const std::string& key,
+                 std::uint32_t max) {
+  return {pg::sqlstate::kConfigurationLimitExceeded,
+          "too many " + std::string(what) + "of " + limit.name() + " (" + key + " = " +
+              std::to_string(max) + ", set in " + limit.section() + ")",
+          "As many as max_waiting_statements (" +
+              std::to_string(limit.terms().max_waiting_statements) + ") wait already.",
+          "Try again later."};
+}
+
 }  // namespace
 
 // What the configuration says now. Not while it is inside: what it took it has to give back.
@@ -43,6 +53,7 @@ void ClientSession::follow_limits() {
   if (const config::Database* entry = config.find_database(database)) {
     add(entry->statements, "database \"" + database + "\"", config.label_of_database(database));
   }
+  std::shared_ptr<StatementLimit> links;
   if (relay_.tenant != nullptr) {
     const config::TenantSettings& tenants = config.tenants;
     const std::string& tenant = relay_.tenant->value;
@@ -52,18 +63,20 @@ void ClientSession::follow_limits() {
     const bool paused = orders != nullptr && orders->pause.has_value();
     add(tenants.statements_of(tenant, ordered), StatementLimit::name_of_tenant(tenant),
         tenants.label_of_statements(tenant, ordered), paused);
+    if (!dedicated) links = links_of_tenant(ordered);
   }
   const bool was_paced = paced();
-  if (limits.empty()) {
-    throttle_.reset();
-  } else {
+  const std::unique_ptr<Throttle> before = std::move(throttle_);
+  if (!limits.empty() || links != nullptr) {
     throttle_ = std::make_unique<Throttle>(&ClientSession::on_pace, this);
     throttle_->limits = std::move(limits);
+    throttle_->links = std::move(links);
     throttle_->counts_bytes = std::ranges::any_of(throttle_->limits, [](const auto& limit) {
       return limit->terms().max_bytes_per_second.value() > 0;
     });
   }
   if (throttle_ != nullptr) throttle_->link_wanted = link_wanted();
+  follow_links(before.get());
   if (!was_paced) return;
   const Instant until = debt();
   if (until > engine_.now()) {
@@ -89,7 +102,7 @@ void ClientSession::follow_other_limits() {
 // In session mode nobody has a place without a link. In another mode somebody may, and wait for a
 // link of this session's host, user or database, which it keeps.
 bool ClientSession::link_wanted() const {
-  if (mode_ != config::PoolMode::session) return true;
+  if (mode_ != config::PoolMode::session || throttle_->links != nullptr) return true;
   const auto limited = [](const auto& quota) { return quota != nullptr && quota->max() > 0; };
   bool shared = std::ranges::any_of(pool_->quotas(), limited);
   for (std::size_t host = 0; !shared && host < pool_->target().hosts.size(); ++host) {
@@ -165,6 +178,96 @@ bool ClientSession::enter_limits() {
   return true;
 }
 
+// ---------------------------------------------------------------- links of a tenant
+
+// Null: there is no limit.
+std::shared_ptr<StatementLimit> ClientSession::links_of_tenant(
+    const config::TenantLimits* ordered) const {
+  const config::TenantSettings& tenants = engine_.config().tenants;
+  const std::string& tenant = relay_.tenant->value;
+  const config::StatementLimits terms = tenants.connections_of(tenant, ordered);
+  if (terms.max_statements == 0) return nullptr;
+  return engine_.shared().link_limits.find_or_make(
+      StatementLimit::name_of_tenant(tenant),
+      tenants.label_of(tenant, &config::TenantLimits::max_tenant_connections, ordered), terms,
+      engine_.now());
+}
+
+// Its place, where it had one before, is that of the link that it has or is about to ask for.
+void ClientSession::follow_links(Throttle* before) {
+  const bool had = before != nullptr && before->has_link_place;
+  const bool same = had && throttle_ != nullptr && throttle_->links == before->links;
+  if (same) throttle_->has_link_place = true;
+  if (had && !same) engine_.leave_limit(before->links);
+  if (throttle_ == nullptr || throttle_->links == nullptr) return;
+  if (link_ != nullptr && phase_ == Phase::linked) take_link_place();
+  engine_.admit_more(throttle_->links);  // there may be room for more than before
+}
+
+// It has a link: beyond the limit, if that has come only now.
+void ClientSession::take_link_place() {
+  Throttle& throttle = *throttle_;
+  if (throttle.links == nullptr || throttle.has_link_place) return;
+  throttle.link_ticket.session = key_;
+  const auto entered = throttle.links->enter(throttle.link_ticket, true);
+  FB_ASSERT(entered == StatementLimit::Entered::yes);
+  throttle.has_link_place = true;
+}
+
+// True: it may have one more link. Else its statement is held, or refused at the end of this turn;
+// at its login, it waits.
+bool ClientSession::enter_links() {
+  Throttle& throttle = *throttle_;
+  if (throttle.links == nullptr || throttle.has_link_place) return true;
+  if (throttle.passed == 0) throttle.since = engine_.now();
+  throttle.link_ticket.session = key_;
+  const bool holds = without_primary();
+  const auto entered = throttle.links->enter(throttle.link_ticket, false, holds);
+  throttle.has_link_place = entered == StatementLimit::Entered::yes;
+  if (throttle.has_link_place) return true;
+  if (entered == StatementLimit::Entered::refused) {
+    engine_.counters().refused_links.add();
+    const config::StatementLimits terms = throttle.links->terms();
+    refuse_next(too_many("server connections ", *throttle.links, "max_tenant_connections",
+                         terms.max_statements));
+    return false;
+  }
+  engine_.counters().held_links.add();
+  throttle.awaits_link_place = true;
+  if (login_ != nullptr) return false;
+  if (holds) wait_is_hold();
+  hold(kNever);
+  return false;
+}
+
+// `heir`: a link that is not free yet, and counts until then.
+void ClientSession::leave_link_place(ServerLink* heir) {
+  Throttle& throttle = *throttle_;
+  if (std::exchange(throttle.awaits_link_place, false)) {
+    // A place that is on its way is given back by the engine, since nobody awaits it.
+    throttle.links->withdraw(throttle.link_ticket);
+  }
+  if (!std::exchange(throttle.has_link_place, false)) return;
+  if (heir != nullptr) {
+    heir->keep_tenant_place(throttle.links);
+  } else {
+    engine_.leave_limit(throttle.links);
+  }
+}
+
+Refused ClientSession::no_link_place(std::string_view key, config::milliseconds waited) const {
+  const StatementLimit& links = *throttle_->links;
+  return {login_ != nullptr ? pg::sqlstate::kTooManyConnections : pg::sqlstate::kQueryCanceled,
+          std::string(login_ != nullptr ? "" : "canceling statement: ") + links.name() +
+              " had all its server connections in use for longer than " + std::string(key) + " (" +
+              std::to_string(waited.count()) + " ms)",
+          "The limit is max_tenant_connections = " + std::to_string(links.terms().max_statements) +
+              ", set in " + links.section() + ".",
+          "Look for transactions that stay open."};
+}
+
+// ---------------------------------------------------------------- waiting
+
 void ClientSession::hold(Instant opens) {
   throttle_->held = true;
   throttle_->opens = opens;
@@ -185,14 +288,15 @@ void ClientSession::refuse_next(const StatementLimit& limit, bool rate) {
   const std::uint32_t max = rate ? terms.max_statements_per_second : terms.max_statements;
   Counters& counters = engine_.counters();
   (rate ? counters.refused_statement_rate : counters.refused_statements).add();
-  throttle_->refusal =
-      Refused{pg::sqlstate::kConfigurationLimitExceeded,
-              "too many statements " + std::string(rate ? "per second " : "at a time ") + "of " +
-                  limit.name() + " (" + key + " = " + std::to_string(max) + ", set in " +
-                  limit.section() + ")",
-              "As many as max_waiting_statements (" + std::to_string(terms.max_waiting_statements) +
-                  ") wait already.",
-              "Try again later."};
+  refuse_next(too_many(rate ? "statements per second " : "statements at a time ", limit, key, max));
+}
+
+void ClientSession::refuse_next(Refused reason) {
+  if (login_ != nullptr) {
+    fatal(reason);
+    return;
+  }
+  throttle_->refusal = std::move(reason);
   hold(engine_.now());
 }
 
@@ -213,6 +317,10 @@ void ClientSession::hold_over() {
     engine_.counters().query_wait_timeouts.add();
     if (throttle.indebted) {
       reject_held(indebtedness());
+      return;
+    }
+    if (throttle.awaits_link_place) {
+      reject_held(no_link_place("query_wait_timeout", pool_->settings().query_wait_timeout));
       return;
     }
     const StatementLimit& limit = *throttle.limit();
@@ -311,6 +419,17 @@ void ClientSession::free_link(ServerLink& link) {
 }
 
 bool ClientSession::admit(const StatementLimit& limit) {
+  if (throttle_ != nullptr && throttle_->awaits_link_place && throttle_->links.get() == &limit) {
+    throttle_->links->withdraw(throttle_->link_ticket);  // as below
+    throttle_->awaits_link_place = false;
+    throttle_->has_link_place = true;
+    if (login_ != nullptr) {
+      await_server();
+    } else {
+      end_hold();
+    }
+    return true;
+  }
   if (throttle_ == nullptr || !throttle_->waits_for_place() || throttle_->limit().get() != &limit) {
     return false;
   }
@@ -348,6 +467,7 @@ void ClientSession::leave_limits() {
   throttle.held = throttle.exempt = throttle.indebted = false;
   throttle.opens = kNever;
   throttle.refusal.reset();
+  if (link_ == nullptr) leave_link_place(nullptr);
   if (throttle.outdated) follow_limits();
 }
 

@@ -18,17 +18,23 @@ struct Throttle {
   /// `fire(session)` when it may go on that was held up for its bytes.
   Throttle(void (*fire)(void*), void* session) noexcept : paced(fire, session) {}
 
-  std::vector<std::shared_ptr<StatementLimit>> limits;  ///< of user, database, tenant; not empty
+  std::vector<std::shared_ptr<StatementLimit>> limits;  ///< of user, database, tenant
   Ticket ticket;
   std::size_t passed = 0;  ///< of the limits, twice
   Instant since{};         ///< when the statement came that is to begin
   Instant opens = kNever;  ///< held until then by a rate; kNever: until there is a place
   bool held = false;
-  bool link_wanted = false;        ///< who has a place elsewhere may wait for a link of this pool
-  bool indebted = false;           ///< held, for the bytes that went before
-  bool exempt = false;             ///< what goes on began before there were limits
-  bool outdated = false;           ///< others hold since a reload
-  bool counts_bytes = false;       ///< one of the limits is of bytes
+  bool link_wanted = false;   ///< who has a place elsewhere may wait for a link of this pool
+  bool indebted = false;      ///< held, for the bytes that went before
+  bool exempt = false;        ///< what goes on began before there were limits
+  bool outdated = false;      ///< others hold since a reload
+  bool counts_bytes = false;  ///< one of the limits is of bytes
+  /// How many links its tenant's clients have; null: no limit. It has a place there from before it
+  /// has a link until that is given back.
+  std::shared_ptr<StatementLimit> links;
+  Ticket link_ticket;
+  bool has_link_place = false;
+  bool awaits_link_place = false;  ///< held, or at its login
   Timer paced;                     ///< while it runs nothing is read for the session
   std::optional<Refused> refusal;  ///< what the statement is told in a moment
 
@@ -38,7 +44,7 @@ struct Throttle {
     return limits[passed % limits.size()];
   }
   [[nodiscard]] bool waits_for_place() const noexcept {
-    return held && !refusal && passed >= limits.size() && opens == kNever;
+    return held && !refusal && !awaits_link_place && passed >= limits.size() && opens == kNever;
   }
 };
 

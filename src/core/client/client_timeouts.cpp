@@ -120,7 +120,10 @@ void ClientSession::give_up_transaction(TimeLimit limit, bool told) {
   const Residue left = residue(link->relay());
   enter(Phase::idle);
   if (replicas_ != nullptr) note_unlinked();
-  if (throttle_ != nullptr) leave_limits();
+  if (throttle_ != nullptr) {
+    leave_link_place(link);
+    leave_limits();
+  }
   Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
       .give_up_transaction(link->relay(), reason, told);
   relay_.pins = pins;

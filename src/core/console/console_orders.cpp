@@ -248,6 +248,10 @@ bool Engine::change_orders(const std::string& tenant, const TenantOrderBook::Cha
     for (const SessionKey session : limit->pause(orders.pause.has_value())) {
       shared_.courier->send(session.worker, mail::Admitted{limit, session});
     }
+    admit_more(shared_.link_limits.find_or_make(
+        StatementLimit::name_of_tenant(tenant),
+        settings.label_of(tenant, &config::TenantLimits::max_tenant_connections, limits),
+        settings.connections_of(tenant, limits), now_));
   };
   return shared_.tenant_orders.change(tenant, change, then);
 }

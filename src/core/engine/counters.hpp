@@ -50,6 +50,8 @@ struct alignas(64) Counters {
   Counter held_bytes;           ///< times that a client was held up for max_bytes_per_second
   Counter refused_statements;
   Counter refused_statement_rate;
+  Counter held_links;  ///< for max_tenant_connections
+  Counter refused_links;
   Counter refused_hold;  ///< for failover_hold_statements and failover_hold_bytes
   Counter statement_timeouts;
   Counter transaction_timeouts;

@@ -260,6 +260,12 @@ void Engine::leave_limit(const std::shared_ptr<StatementLimit>& limit) {
   }
 }
 
+void Engine::admit_more(const std::shared_ptr<StatementLimit>& limit) {
+  for (const SessionKey session : limit->admit_more()) {
+    shared_.courier->send(session.worker, mail::Admitted{limit, session});
+  }
+}
+
 void Engine::receive(mail::LookUp& wanted) {
   if (lookups_ != nullptr) lookups_->look_up(wanted.key, wanted.session);
 }

@@ -155,6 +155,8 @@ class Engine final : public Driven {
   void feed_starved(Quota& quota);
   /// A place of this limit is free: who waits for it gets it.
   void leave_limit(const std::shared_ptr<StatementLimit>& limit);
+  /// It may have more room than before.
+  void admit_more(const std::shared_ptr<StatementLimit>& limit);
   [[nodiscard]] double random_fraction();
 
   // ---- what operators order of tenants

@@ -84,6 +84,7 @@ void Engine::release(ServerLink& link) {
   }
   const bool worn = link.worn(now_);
   if (!worn && !draining_ && link.ask_effects()) return;
+  if (const auto place = link.leave_tenant_place()) leave_limit(place);
   const Pool::Released released = link.pool().release(link, id_, now_, worn);
   switch (released.kind) {
     case Pool::Released::Kind::parked:
@@ -395,6 +396,7 @@ void Engine::link_closed(ServerLink& link) {
   links_.erase(links_.iterator_to(link));
   dead_links_.emplace_back(&link);
   if (const auto place = link.leave_place()) feed_starved(*place);
+  if (const auto place = link.leave_tenant_place()) leave_limit(place);
 }
 
 }  // namespace forebay::core

@@ -97,6 +97,7 @@ struct Shared {
   LabelNames pgbouncer_databases{kPoolRowsMax};
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;
+  StatementLimitDirectory link_limits;  ///< max_tenant_connections: a place is a link
   /// The console whose order it is that nothing is read, or is about to be; 0: none.
   std::atomic<std::uint64_t> suspended_by{0};
   std::atomic<std::uint32_t> authenticating_clients{0};

@@ -123,6 +123,11 @@ std::vector<SessionKey> StatementLimit::pause(bool paused) {
   return serve(true);
 }
 
+std::vector<SessionKey> StatementLimit::admit_more() {
+  const std::lock_guard lock(mutex_);
+  return serve(false);
+}
+
 bool StatementLimit::paused() const {
   const std::lock_guard lock(mutex_);
   return paused_;

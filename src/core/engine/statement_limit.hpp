@@ -64,6 +64,8 @@ class StatementLimit {
   /// None may begin from now on, or again: then, those that have places now.
   std::vector<SessionKey> pause(bool paused);
   [[nodiscard]] bool paused() const;
+  /// There may be more places: those that have one now.
+  std::vector<SessionKey> admit_more();
 
   struct Counts {
     std::uint32_t running = 0;

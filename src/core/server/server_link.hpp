@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/engine/buffer.hpp"
 #include "core/engine/timer_wheel.hpp"
@@ -23,6 +24,7 @@ namespace forebay::core {
 class ClientSession;
 class Conduit;
 class Engine;
+class StatementLimit;
 struct ServerFacts;
 
 /// What a client leaves on its link when it goes.
@@ -84,6 +86,13 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] const std::shared_ptr<Quota>& place() const noexcept { return place_; }
   /// It needs that no more; gives what it was below.
   std::shared_ptr<Quota> leave_place() noexcept;
+  /// Its client has left it, and has a place below a limit of its tenant's links until it is free.
+  void keep_tenant_place(std::shared_ptr<StatementLimit> limit) noexcept {
+    tenant_place_ = std::move(limit);
+  }
+  std::shared_ptr<StatementLimit> leave_tenant_place() noexcept {
+    return std::exchange(tenant_place_, nullptr);
+  }
   [[nodiscard]] std::uint32_t process_id() const noexcept { return relay_.process_id; }
   /// Everything that was to be sent was taken.
   [[nodiscard]] bool sent_all() const noexcept { return unsent_.empty(); }
@@ -245,7 +254,8 @@ class ServerLink final : public StreamEvents {
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<EffectsQuestion> question_;  ///< opening, when logged in; asking
   std::shared_ptr<Quota> place_;
-  ParameterSetRef settings_before_;  ///< validating
+  std::shared_ptr<StatementLimit> tenant_place_;  ///< of who has left it, until it is free
+  ParameterSetRef settings_before_;               ///< validating
   Endpoint host_;
   Instant opened_at_{};
   Instant expires_ = kNever;

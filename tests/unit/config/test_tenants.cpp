@@ -75,7 +75,8 @@ TEST(Tenants, some_have_limits_of_their_own) {
           "max_tenant_client_connections = 10\nstatement_timeout = \"5s\"\n"
           "[tenants.limits.acme]\nmax_statements_per_second = 7\n"
           "max_tenant_client_connections = 0\n[tenants.limits.small]\nmax_statements = 1\n"
-          "statement_timeout = \"1s\"\nmax_bytes_per_second = \"1MB\"\n",
+          "max_tenant_connections = 3\nstatement_timeout = \"1s\"\nmax_bytes_per_second = "
+          "\"1MB\"\n",
       FakeEnvironment());
   ASSERT_TRUE(loaded.ok()) << joined(texts(loaded.errors));
   const TenantSettings& tenants = loaded.config->tenants;
@@ -87,6 +88,8 @@ TEST(Tenants, some_have_limits_of_their_own) {
   EXPECT_EQ(tenants.max_clients_of("other"), 10u);
   EXPECT_EQ(tenants.max_clients_of("acme"), 0u);
   EXPECT_EQ(tenants.max_clients_of("small"), 10u);
+  EXPECT_EQ(tenants.connections_of("other").max_statements, 0u);
+  EXPECT_EQ(tenants.connections_of("small"), (StatementLimits{.max_statements = 3}));
   EXPECT_EQ(tenants.statement_timeout_of("other"), std::chrono::seconds(5));
   EXPECT_EQ(tenants.statement_timeout_of("small"), std::chrono::seconds(1));
   EXPECT_EQ(tenants.label_of("acme", &TenantLimits::statement_timeout), "[tenants]");
@@ -101,8 +104,9 @@ TEST(Tenants, limits_have_names_and_ranges) {
   EXPECT_THAT(errors_with("[tenants.limits]\na = 5\n"),
               ElementsAre(HasSubstr("such as {max_statements = 5}")));
   EXPECT_THAT(errors_with("[tenants.limits.a]\nmax_statement = 5\n"),
-              ElementsAre(HasSubstr("a tenant has no limit \"max_statement\"; there are "
-                                    "max_tenant_client_connections, max_statements, ")));
+              ElementsAre(HasSubstr(
+                  "a tenant has no limit \"max_statement\"; there are "
+                  "max_tenant_client_connections, max_tenant_connections, max_statements, ")));
   EXPECT_THAT(errors_with("[tenants.limits.a]\nstatement_timeout = 5\n"), testing::SizeIs(1));
   EXPECT_THAT(errors_with("[tenants.limits.a]\nmax_statements = -1\n"),
               ElementsAre(HasSubstr("100000")));
