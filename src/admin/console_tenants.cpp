@@ -113,6 +113,10 @@ void ConsoleSession::order_tenant(const Command& command) {
                    {},
                    "SHOW TENANT ORDERS lists what is."});
   }
+  core::TenantOrderBook& book = engine_.shared().tenant_orders;
+  if (action == Action::ban_tenant) book.note_given(core::TenantOrderKind::ban);
+  if (action == Action::pause_tenant) book.note_given(core::TenantOrderKind::pause);
+  if (action == Action::limit_tenant) book.note_given(core::TenantOrderKind::limit);
   const bool orders = command.action->argument != Argument::tenant;
   if (orders && !engine_.shared().tenants.knows(*tenant)) {
     pg::write_notice(out_, {.severity = "NOTICE",

@@ -39,10 +39,30 @@ constexpr std::array kCounters = {
                 &TenantCounts::refused, 1},
 };
 
+// What operators have ordered, also of tenants of whom nobody has come.
+void add_orders(const core::TenantOrderBook& book, std::vector<MetricFamily>& families) {
+  constexpr std::array<const char*, core::kTenantOrderKinds> kNames{"ban", "pause", "limit"};
+  const auto add_kinds = [&](const core::TenantOrderCounts& counts) {
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      add(families.back(), static_cast<double>(counts[i]), {{"order", kNames[i]}});
+    }
+  };
+  families.push_back(family("tenant_orders", "Operators' orders of tenants that are in force.",
+                            MetricType::Gauge));
+  add_kinds(book.in_force());
+  families.push_back(family("tenant_orders_total",
+                            "Operators' orders of tenants: BAN, PAUSE and LIMIT TENANT.",
+                            MetricType::Counter));
+  add_kinds(book.given());
+}
+
 }  // namespace
 
 void add_tenants(core::Shared& shared, std::vector<MetricFamily>& families) {
   const std::vector<core::TenantRow> rows = shared.tenants.leaders(kTenantsMax);
+  if (!rows.empty() || shared.tenant_orders.version() > 0) {
+    add_orders(shared.tenant_orders, families);
+  }
   if (rows.empty()) return;
   families.push_back(
       family("tenant_clients", "Clients of a tenant that are logged in.", MetricType::Gauge));

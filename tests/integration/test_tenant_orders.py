@@ -4,9 +4,11 @@ taken back."""
 from __future__ import annotations
 
 from lab import messages as m
+from lab import ports
 from lab.declare import FOREBAY, test
 from lab.lab import Lab
 from lab.process import wait_until
+from lab.scrape import Scrape
 from lab.target import Target
 from lab.wire import Client, ServerError, refused
 
@@ -182,3 +184,25 @@ def orders_are_checked(lab: Lab) -> None:
     assert rows(target, "show tenant orders") == []
     helped = {row["command"] for row in rows(target, "show help")}
     assert "PAUSE TENANT name [FOR 'time'] [REASON 'text']" in helped, helped
+
+
+@test(targets=FOREBAY)
+def orders_are_counted(lab: Lab) -> None:
+    """By kind: those in force, and all that were given; what is taken back or over is no order."""
+    port = ports.claim()
+    target = start(lab, WHOSE, admin_users="app", http=f"127.0.0.1:{port}")
+
+    def orders(name: str) -> tuple[float, ...]:
+        found = Scrape(port)
+        return tuple(found.sum(name, order=kind) for kind in ("ban", "pause", "limit"))
+
+    lab.keep(target.connect())
+    assert orders("tenant_orders") == orders("tenant_orders_total") == (0, 0, 0)
+    console(target, "ban tenant c; ban tenant d; pause tenant c; pause tenant c for '1h'; "
+            "limit tenant acme max_statements = 1; limit tenant acme max_statements = 2;")
+    assert orders("tenant_orders") == (2, 1, 1)
+    assert orders("tenant_orders_total") == (2, 2, 2)
+    console(target, "unban tenant d; reset tenant c; ban tenant d for '1s';")
+    assert orders("tenant_orders_total") == (3, 2, 2)
+    wait_until(lambda: orders("tenant_orders") == (0, 0, 1), "the ban is over")
+    assert orders("tenant_orders_total") == (3, 2, 2)

@@ -36,6 +36,25 @@ bool TenantOrderBook::change(const std::string& tenant, const Change& change,
   return true;
 }
 
+TenantOrderCounts TenantOrderBook::given() const noexcept {
+  TenantOrderCounts counts{};
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    counts[i] = given_[i].load(std::memory_order_relaxed);
+  }
+  return counts;
+}
+
+TenantOrderCounts TenantOrderBook::in_force() const {
+  TenantOrderCounts counts{};
+  for (const auto& [tenant, orders] : *all()) {
+    std::size_t kind = 0;
+    for (const auto* order : {&orders.ban, &orders.pause, &orders.limit}) {
+      counts[kind++] += order->has_value() ? 1 : 0;
+    }
+  }
+  return counts;
+}
+
 std::vector<std::string> TenantOrderBook::over(Instant now) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> tenants;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,10 @@ struct TenantOrders {
   [[nodiscard]] bool none() const noexcept { return !ban && !pause && !limit; }
 };
 
+enum class TenantOrderKind : std::uint8_t { ban, pause, limit };
+inline constexpr std::size_t kTenantOrderKinds = 3;
+using TenantOrderCounts = std::array<std::uint64_t, kTenantOrderKinds>;
+
 /// Those of the process. Thread-safe.
 class TenantOrderBook {
  public:
@@ -57,6 +62,12 @@ class TenantOrderBook {
   /// kTenantsMax already.
   bool change(const std::string& tenant, const Change& change,
               const std::function<void(const TenantOrders&)>& then);
+  /// One more was given, of one tenant or of another; given() has all since the process began.
+  void note_given(TenantOrderKind kind) noexcept {
+    given_[static_cast<std::size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] TenantOrderCounts given() const noexcept;
+  [[nodiscard]] TenantOrderCounts in_force() const;
   /// Those of whom something is over.
   [[nodiscard]] std::vector<std::string> over(Instant now) const;
 
@@ -64,6 +75,7 @@ class TenantOrderBook {
   mutable std::mutex mutex_;
   std::shared_ptr<const All> all_ = std::make_shared<const All>();
   std::atomic<std::uint64_t> version_{0};
+  std::array<std::atomic<std::uint64_t>, kTenantOrderKinds> given_{};
 };
 
 /// One worker's look at them: a load as long as nothing changes.
