@@ -51,7 +51,7 @@ Result<config::Secret> read_http_token(const std::string& file) {
 std::optional<HttpPage> page_of(core::Shared& shared, const metrics::Process& process,
                                 std::string_view path, std::string_view query,
                                 std::string_view accepted) {
-  if (path == "/") return HttpPage{"text/html; charset=utf-8", std::string(kStatusPage)};
+  if (path == "/") return status_page();
   if (path == "/metrics") {
     if (accepted.find("application/openmetrics-text") != std::string_view::npos) {
       return HttpPage{"application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -59,7 +59,8 @@ std::optional<HttpPage> page_of(core::Shared& shared, const metrics::Process& pr
     }
     return HttpPage{"text/plain; version=0.0.4; charset=utf-8", metrics::render(shared, process)};
   }
-  if (path == "/pools") return HttpPage{kJson, metrics::pools_json(shared, process.version)};
+  if (path == "/pools") return HttpPage{kJson, metrics::pools_json(shared, process)};
+  if (path == "/hosts") return HttpPage{kJson, metrics::hosts_json(shared, process)};
   if (path == "/slow") return HttpPage{kJson, metrics::slow_json(shared, limit_of(query))};
   if (path == "/statements") {
     std::string body =

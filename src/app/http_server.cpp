@@ -71,6 +71,8 @@ Response begun(const Request& request) {
   Response response{http::status::ok, request.version()};
   response.set(http::field::content_type, "text/plain; charset=utf-8");
   response.set(http::field::cache_control, "no-store");
+  // What is no page is not to be taken for one, whatever clients have put into it.
+  response.set("X-Content-Type-Options", "nosniff");
   response.keep_alive(request.keep_alive());
   return response;
 }
@@ -113,10 +115,12 @@ Response answer(const Request& request, const HttpPages& pages) {
     response.body() = "The token of http_token_file is needed: Authorization: Bearer TOKEN\n";
   } else if (auto page = pages.page(path, query, text_of(request[http::field::accept]))) {
     response.set(http::field::content_type, page->content_type);
+    if (!page->policy.empty()) response.set("Content-Security-Policy", page->policy);
     response.body() = std::move(page->body);
   } else {
     response.result(http::status::not_found);
-    response.body() = "There are /, /livez, /readyz, /metrics, /pools, /slow and /statements.\n";
+    response.body() =
+        "There are /, /livez, /readyz, /metrics, /pools, /hosts, /slow and /statements.\n";
   }
   return finished(request, std::move(response));
 }

@@ -17,6 +17,7 @@ namespace forebay::app {
 struct HttpPage {
   std::string content_type;
   std::string body;
+  std::string policy = {};  ///< its Content-Security-Policy; empty: none is needed
 };
 
 struct Readiness {

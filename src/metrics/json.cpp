@@ -9,61 +9,14 @@
 
 #include "core/engine/shared.hpp"
 #include "core/statistics/report.hpp"
+#include "metrics/json_object.hpp"
 #include "metrics/utf8.hpp"
 
 namespace forebay::metrics {
 namespace {
 
 using core::FineHistogram;
-using core::PoolCounters;
 using core::StatementCounts;
-
-/// Builds one object.
-class Object {
- public:
-  Object& text(std::string_view name, std::string_view value) {
-    return raw(name, json_string(value));
-  }
-  Object& number(std::string_view name, std::uint64_t value) {
-    return raw(name, std::to_string(value));
-  }
-  /// Microseconds, as seconds.
-  Object& seconds(std::string_view name, std::uint64_t microseconds) {
-    char digits[32];
-    std::snprintf(digits, sizeof digits, "%llu.%06llu",
-                  static_cast<unsigned long long>(microseconds / 1'000'000),
-                  static_cast<unsigned long long>(microseconds % 1'000'000));
-    return raw(name, digits);
-  }
-  Object& raw(std::string_view name, std::string_view value) {
-    text_ += text_.empty() ? '{' : ',';
-    text_.append(json_string(name)).append(":").append(value);
-    return *this;
-  }
-  [[nodiscard]] std::string done() const { return text_.empty() ? "{}" : text_ + '}'; }
-
- private:
-  std::string text_;
-};
-
-// A moment of the monotonic clock as UTC.
-std::string utc(Instant moment) {
-  using std::chrono::system_clock;
-  const auto ago =
-      std::chrono::duration_cast<system_clock::duration>(std::chrono::steady_clock::now() - moment);
-  const auto then = system_clock::now() - ago;
-  const std::time_t whole = system_clock::to_time_t(then);
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(then - system_clock::from_time_t(whole))
-          .count();
-  std::tm parts{};
-  gmtime_r(&whole, &parts);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(text + size, sizeof text - size, ".%03dZ",
-                static_cast<int>(std::clamp<long>(ms, 0, 999)));
-  return text;
-}
 
 void add_counts(Object& object, const StatementCounts& counts) {
   object.number("calls", counts.calls)
@@ -82,12 +35,30 @@ void add_counts(Object& object, const StatementCounts& counts) {
       .seconds("p99_seconds", FineHistogram::quantile(counts.histogram, 0.99));
 }
 
+}  // namespace
+
+std::string utc(Instant moment) {
+  using std::chrono::system_clock;
+  const auto ago =
+      std::chrono::duration_cast<system_clock::duration>(std::chrono::steady_clock::now() - moment);
+  const auto then = system_clock::now() - ago;
+  const std::time_t whole = system_clock::to_time_t(then);
+  const auto ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(then - system_clock::from_time_t(whole))
+          .count();
+  std::tm parts{};
+  gmtime_r(&whole, &parts);
+  char text[32];
+  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text + size, sizeof text - size, ".%03dZ",
+                static_cast<int>(std::clamp<long>(ms, 0, 999)));
+  return text;
+}
+
 void append(std::string& list, const std::string& element) {
   if (!list.empty()) list += ",\n";
   list += element;
 }
-
-}  // namespace
 
 std::string hexadecimal(std::uint64_t value) {
   char text[20];
@@ -113,47 +84,6 @@ std::string json_string(std::string_view text) {
     text.remove_prefix(size == 0 ? 1 : size);
   }
   return out + '"';
-}
-
-std::string pools_json(const core::Shared& shared, const std::string& version) {
-  const Instant now = std::chrono::steady_clock::now();
-  std::string pools;
-  for (const auto& pool : shared.pools.all()) {
-    const core::Pool::Counts counts = pool->counts();
-    const core::PoolStatistics& done = pool->statistics();
-    const bool waits = counts.waiting > 0 && counts.oldest_wait != kNever;
-    std::string hosts;
-    for (const Endpoint& host : pool->target().hosts) {
-      if (!hosts.empty()) hosts += ", ";
-      hosts += to_string(host);
-    }
-    Object object;
-    object.text("database", pool->key().database)
-        .text("user", pool->key().user)
-        .number("replica", pool->key().reader)
-        .text("hosts", hosts)
-        .number("clients", counts.clients)
-        .number("waiting", counts.waiting)
-        .seconds("oldest_wait_seconds", waits ? core::microseconds_of(now - counts.oldest_wait) : 0)
-        .number("active", counts.total - counts.opening - counts.parked)
-        .number("idle", counts.parked)
-        .number("login", counts.opening)
-        .number("pool_size", pool->settings().pool_size)
-        .number("transactions", done.sum(&PoolCounters::transactions))
-        .number("statements", done.sum(&PoolCounters::statements))
-        .seconds("wait_seconds", done.sum(&PoolCounters::wait))
-        .seconds("server_seconds", done.sum(&PoolCounters::statement_server))
-        .seconds("transfer_seconds", done.sum(&PoolCounters::transfer_time))
-        .number("received_bytes", done.sum(&PoolCounters::client_bytes))
-        .number("sent_bytes", done.sum(&PoolCounters::server_bytes));
-    append(pools, object.done());
-  }
-  return Object()
-             .text("version", version)
-             .number("clients", shared.clients.load())
-             .raw("pools", "[" + pools + "]")
-             .done() +
-         "\n";
 }
 
 std::string statements_json(const core::Shared& shared, std::string_view order, std::size_t limit) {

@@ -18,6 +18,7 @@
 #include "core/pool/pool_directory.hpp"
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/statement_catalog.hpp"
+#include "core/statistics/host_book.hpp"
 #include "core/statistics/label_names.hpp"
 #include "core/statistics/measures.hpp"
 #include "core/statistics/pool_leaders.hpp"
@@ -94,6 +95,7 @@ struct Shared {
   TenantLearnings learning;
   StatementLeaders statement_leaders;
   PoolLeaders pool_leaders;
+  HostBook hosts;
   LabelNames pgbouncer_databases{kPoolRowsMax};
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;

@@ -69,7 +69,7 @@ void ClusterWatch::serve(const std::vector<std::shared_ptr<Pool>>& pools) {
     timer_.cancel();
     for (const auto& probe : probes_) probe->close();
     // Nobody looks any more: hosts are judged by logins again.
-    if (std::exchange(last_.watched, false)) cluster_->publish(last_);
+    if (std::exchange(last_.watched, false)) cluster_->publish(last_, engine_.now());
     tell_unwatched(pools);
   } else if (!timer_.armed()) {
     look();
@@ -197,7 +197,7 @@ void ClusterWatch::judge() {
   report(view);
   const bool more = knows_more(last_, view);
   last_ = view;
-  cluster_->publish(std::move(view));
+  cluster_->publish(std::move(view), engine_.now());
   if (fenced || changed) engine_.tell_all_cluster_changed(cluster_);
   tell_who_awaits(more);
 }

@@ -1,5 +1,6 @@
 #include "core/pool/cluster.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace forebay::core {
@@ -9,12 +10,32 @@ std::shared_ptr<const Cluster::View> Cluster::view() const {
   return view_;
 }
 
-void Cluster::publish(View view) {
+namespace {
+
+bool alike(const routing::HostView& one, const routing::HostView& other) {
+  return one.role == other.role && one.up == other.up && one.fenced == other.fenced &&
+         one.order == other.order;
+}
+
+}  // namespace
+
+void Cluster::publish(View view, Instant now) {
   auto made = std::make_shared<const View>(std::move(view));
   const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < std::min(made->hosts.size(), states_.size()); ++i) {
+    const routing::HostView* before = i < view_->hosts.size() ? &view_->hosts[i] : nullptr;
+    if (before != nullptr && alike(*before, made->hosts[i])) continue;
+    states_[i].past.since = now;
+    if (before != nullptr && before->up && !made->hosts[i].up) ++states_[i].past.downs;
+  }
   view_.swap(made);
   // Behind the view: who sees the number finds at least that view.
   version_.fetch_add(1, std::memory_order_release);
+}
+
+Cluster::Past Cluster::past(std::size_t host) const {
+  const std::lock_guard lock(mutex_);
+  return states_[host].past;
 }
 
 void Cluster::order(std::size_t host, std::shared_ptr<const routing::HostOrder> order) {

@@ -33,7 +33,13 @@ class Cluster {
   }
   [[nodiscard]] std::shared_ptr<const View> view() const;
   /// The monitor's.
-  void publish(View view);
+  void publish(View view, Instant now = {});
+  /// What has become of a host.
+  struct Past {
+    Instant since{};          ///< it has been what it is: role, up or down, order; {}: not known
+    std::uint64_t downs = 0;  ///< how often it ceased to answer
+  };
+  [[nodiscard]] Past past(std::size_t host) const;
 
   /// How often every connection to a host was given up at once. A link that was opened when it was
   /// another number is fenced: nothing that it says is passed on.
@@ -85,6 +91,7 @@ class Cluster {
   struct State {
     Gate gate;
     std::shared_ptr<const routing::HostOrder> order;  ///< with the mutex
+    Past past;                                        ///< likewise
     Statistics statistics;
   };
 

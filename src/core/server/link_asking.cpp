@@ -82,6 +82,7 @@ bool ServerLink::open_unasked(const std::string& why) {
   if (question_ == nullptr || phase_ != Phase::opening || fenced()) return false;
   fail_question(why);
   engine_->counters().links_closed.add();
+  host_place_.leave();
   stream_.reset();
   received_.clear(engine_->buffers());
   unsent_.clear(engine_->buffers());

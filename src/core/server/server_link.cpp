@@ -21,7 +21,7 @@ constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1296);
+static_assert(sizeof(ServerLink) <= 1304);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -527,6 +527,7 @@ void ServerLink::on_timer(void* self) {
 
 void ServerLink::lost(const std::string& reason) {
   engine_->counters().links_lost.add();
+  host_place_.lost(relay_.last_words.empty() ? reason : relay_.last_words, engine_->now());
   engine_->suspect(*pool_);
   timer_.cancel();
   ClientSession* client = std::exchange(client_, nullptr);
@@ -538,6 +539,7 @@ void ServerLink::lost(const std::string& reason) {
     received_.clear(engine_->buffers());
     unsent_.clear(engine_->buffers());
     stream_.reset();
+    host_place_.leave();
     enter(Phase::closed);
     return;
   }
@@ -575,6 +577,7 @@ void ServerLink::close() {
   stream_.reset();
   client_ = nullptr;
   engine_->counters().links_closed.add();
+  host_place_.leave();
   enter(Phase::closed);
   Engine& engine = *engine_;
   const std::shared_ptr<Pool> pool = pool_;

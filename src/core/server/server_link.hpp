@@ -16,6 +16,7 @@
 #include "core/server/effects_question.hpp"
 #include "core/server/link_login.hpp"
 #include "core/server/link_watch.hpp"
+#include "core/statistics/host_book.hpp"
 #include "forebay/base/time.hpp"
 #include "forebay/core/io.hpp"
 
@@ -257,6 +258,7 @@ class ServerLink final : public StreamEvents {
   std::shared_ptr<StatementLimit> tenant_place_;  ///< of who has left it, until it is free
   ParameterSetRef settings_before_;               ///< validating
   Endpoint host_;
+  HostPlace host_place_;  ///< logged in
   Instant opened_at_{};
   Instant expires_ = kNever;
   LinkWatch watch_;

@@ -223,6 +223,7 @@ void ServerLink::on_ready() {
   if (relayed_ && login.asked_nothing()) pool_->learn_credential(auth::NoCredential{});
   if (relayed_ && !login.relayed()) pool_->learn_credential(login.credential());
   engine_->counters().links_opened.add();
+  host_place_.take(engine_->shared().hosts.of(host_));
   engine_->note(
       {.weight = Weight::detail,
        .event = "server_connected",
@@ -334,6 +335,10 @@ void ServerLink::on_login_failed(LinkLogin::Failed failed) {
   engine_->suspect(*pool_);
   if (try_again(failed)) return;
   if (failed.reason.sqlstate.empty()) failed.reason.sqlstate = pg::sqlstate::kConnectionFailure;
+  // A wrong password of a client's own says nothing about the host.
+  if (client_ == nullptr || !failed.reason.sqlstate.starts_with("28")) {
+    engine_->shared().hosts.of(host_).note_failed(failed.reason.message, engine_->now());
+  }
   // A host that cannot be reached is no reason to give up; what a server says of us is. A client
   // that has begun to answer one host cannot begin anew with another.
   if (!failed.lasting && (client_ == nullptr || !opening_->client_asked)) {

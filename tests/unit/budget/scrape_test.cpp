@@ -82,8 +82,9 @@ TEST(Scrape, who_waits_for_a_replica_is_no_idle_client) {
         "pgbouncer_pools_client_waiting_connections{database=\"app\",user=\"u\"} 1\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
-  EXPECT_NE(metrics::pools_json(shared, "").find("\"user\":\"u\",\"replica\":2,"),
-            std::string::npos);
+  EXPECT_NE(
+      metrics::pools_json(shared, {.runtime = &runtime}).find("\"user\":\"u\",\"replica\":2,"),
+      std::string::npos);
   EXPECT_TRUE(pool->readers()[1]->withdraw(ticket));
   pool->readers()[1]->open_abandoned();
   for (int i = 0; i < 3; ++i) pool->client_went();

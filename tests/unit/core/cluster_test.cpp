@@ -57,6 +57,29 @@ TEST_F(ClusterTest, WhatNobodyWatchesIsAsOneHost) {
   close(*pool, link);
 }
 
+TEST_F(ClusterTest, ItIsKnownSinceWhenAHostIsWhatItIs) {
+  EXPECT_EQ(cluster_->past(0).since, Instant{});
+  Cluster::View view;
+  view.hosts.resize(2);
+  view.hosts[0].role = routing::Role::primary;
+  view.hosts[0].up = true;
+  cluster_->publish(view, bench_.now);
+  view.hosts[0].lsn = 7;  // what is always another
+  cluster_->publish(view, bench_.now + seconds(1));
+  EXPECT_EQ(cluster_->past(0).since, bench_.now);
+  EXPECT_EQ(cluster_->past(0).downs, 0u);
+  view.hosts[0].up = false;
+  cluster_->publish(view, bench_.now + seconds(2));
+  EXPECT_EQ(cluster_->past(0).since, bench_.now + seconds(2));
+  EXPECT_EQ(cluster_->past(0).downs, 1u);
+  view.hosts[0].up = true;
+  view.hosts[0].role = routing::Role::replica;
+  cluster_->publish(view, bench_.now + seconds(3));
+  EXPECT_EQ(cluster_->past(0).since, bench_.now + seconds(3));
+  EXPECT_EQ(cluster_->past(0).downs, 1u);
+  EXPECT_EQ(cluster_->past(1).since, bench_.now);
+}
+
 TEST_F(ClusterTest, NothingIsGivenOrOpenedWithoutAPrimary) {
   const auto pool = this->pool();
   ServerLink& link = parked(pool);
