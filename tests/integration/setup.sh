@@ -56,6 +56,7 @@ driver_packages=(
   /usr/lib/python3/dist-packages/greenlet/__init__.py=python3-greenlet
   /usr/lib/python3/dist-packages/pytest/__init__.py=python3-pytest
 )
+browser_packages=(chromium-headless-shell=chromium-headless-shell)
 packaging_packages=(dh=debhelper lintian=lintian man=man-db systemd-analyze=systemd)
 
 # "[ 1:05] text": what happens, and when it began.
