@@ -262,9 +262,6 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] std::optional<Refused> ban_of(const std::string& tenant, const char* sqlstate);
   [[nodiscard]] Refused pause_of_tenant();
   void begin_again();
-  [[nodiscard]] Bytes as_tenant(Bytes bytes);
-  bool become_tenant(const pg::Message& message);
-  [[nodiscard]] std::optional<Bytes> named_tenant(const pg::Message& message) const;
   void renew_claim(std::uint32_t process_id);
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
@@ -284,7 +281,7 @@ class ClientSession final : public StreamEvents {
   std::size_t relay_received(Bytes bytes);
   void follow_policy();
   void be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy,
-                 std::string database, bool by_comment);
+                 std::string database);
   void note_objections(const Objections& objections);
   void audit_unanswered(ServerLink& link);
   void continue_input();

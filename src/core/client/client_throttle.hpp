@@ -8,13 +8,8 @@
 #include "core/engine/statement_limit.hpp"
 #include "core/engine/timer_wheel.hpp"
 #include "core/refused.hpp"
-#include "forebay/protocol/postgres/framer.hpp"
 
 namespace forebay::core {
-
-/// Nobody answers it, or nothing is done for it: the end of a batch, that of a COPY that has
-/// failed.
-[[nodiscard]] bool is_no_statement(const pg::Message& message);
 
 /// What a session has whose statements are limited. A transaction, or a statement alone, passes the
 /// limits one after the other before it begins: first how many begin within a second, so that it
@@ -39,8 +34,6 @@ struct Throttle {
   std::shared_ptr<StatementLimit> links;
   Ticket link_ticket;
   bool has_link_place = false;
-  bool by_comment = false;         ///< transactions may say whose they are
-  bool of_tenant = false;          ///< so the statement has done that is about to have a link
   bool awaits_link_place = false;  ///< held, or at its login
   Timer paced;                     ///< while it runs nothing is read for the session
   std::optional<Refused> refusal;  ///< what the statement is told in a moment

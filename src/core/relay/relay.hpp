@@ -164,7 +164,6 @@ class Relay {
   [[nodiscard]] std::optional<tenant::Violation> judge(Bytes text, const Reading& reading,
                                                        const sql::Facts& facts,
                                                        std::optional<Bytes> types) const;
-  [[nodiscard]] std::optional<tenant::Violation> judge_comment(Bytes text) const;
   [[nodiscard]] std::optional<tenant::Violation> judge_executed(
       const sql::Facts& facts, sql::StandardStrings standard) const;
   void learn(const Understood& understood, const sql::Facts& facts, const config::Rule* rule) const;

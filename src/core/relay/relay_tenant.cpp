@@ -75,24 +75,9 @@ tenant::Violation Relay::unread() const {
           true};
 }
 
-// Within a transaction nobody becomes another tenant.
-std::optional<tenant::Violation> Relay::judge_comment(Bytes text) const {
-  const SessionTenant& tenant = *client_.tenant;
-  if (!tenant.by_comment) return std::nullopt;
-  const auto named = tenant_in_comment(text);
-  if (!named || tenant::normal_value(tenant.policy->type, *named) == tenant.value) {
-    return std::nullopt;
-  }
-  return tenant::Violation{tenant::Mode::enforce,
-                           "statement refused for tenants: its comment names another tenant than "
-                           "its transaction's, which is \"" +
-                               tenant.value + "\""};
-}
-
 std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading,
                                               const sql::Facts& facts,
                                               std::optional<Bytes> types) const {
-  if (auto other = judge_comment(text)) return other;
   const SessionTenant& tenant = *client_.tenant;
   const tenant::Policy& policy = *rules_.reader->cache.policy();  // the facts are judged by it
   std::vector<std::uint32_t> parameters;
@@ -120,14 +105,13 @@ std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading
                                "statement of the protocol, or in one"};
     }
   }
-  if (policy.tables_with_column || tenant.by_comment) {
+  if (policy.tables_with_column) {
     if (auto wrong = judge_executed(facts, reading.standard)) return wrong;
   }
   return found;
 }
 
-// What EXECUTE names was judged when it was prepared: by what the catalog was then, and as that of
-// the tenant then.
+// What EXECUTE names was judged when it was prepared: by what the catalog was then.
 std::optional<tenant::Violation> Relay::judge_executed(const sql::Facts& facts,
                                                        sql::StandardStrings standard) const {
   std::vector<const sql::Statement*> all;
@@ -174,7 +158,6 @@ std::optional<tenant::Violation> Relay::judge_bind(const Item& item,
   if (!reading.lexable) return unread();
   const SessionTenant& tenant = *client_.tenant;
   const Bytes text = definition.substr(0, definition.find('\0'));
-  if (auto other = judge_comment(text)) return other;
   StatementReader& reader = *rules_.reader;
   reader.cache.set_policy(policy());
   const tenant::Policy& holds = *reader.cache.policy();

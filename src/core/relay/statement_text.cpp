@@ -68,26 +68,6 @@ Hint hint_of(Bytes text) {
   return take("*/") ? hint : Hint::none;
 }
 
-std::optional<Bytes> tenant_in_comment(Bytes text) {
-  constexpr Bytes kBlank = " \t\n\r\f";
-  const auto skip_blank = [&text] {
-    text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
-  };
-  const auto take = [&](Bytes word) {
-    skip_blank();
-    if (!begins_with(text, word)) return false;
-    text.remove_prefix(word.size());
-    return true;
-  };
-  if (!take("/*") || !take("tenant") || !take("=")) return std::nullopt;
-  const Bytes end = take("'") ? "'" : "* \t\n\r\f";
-  const std::size_t size = text.find_first_of(end);
-  if (size == Bytes::npos) return Bytes();
-  const Bytes named = text.substr(0, size);
-  text.remove_prefix(end == "'" ? size + 1 : size);
-  return take("*/") ? named : Bytes();
-}
-
 bool asks_for_standby(const sql::Facts& facts, Bytes text) {
   const auto asks = [](const sql::Statement& statement) {
     return std::any_of(
