@@ -482,3 +482,16 @@ def start_up_lines_say_what_is_trusted(lab: Lab) -> None:
     works(target)
     refuses(target, "app", "a-wrong-password")
     assert password_of("app") not in target.log and "a-wrong-password" not in target.log
+
+
+@test(entries=("run",), targets=FOREBAY)
+def trust_of_a_server_is_believed_for_a_while(lab: Lab) -> None:
+    """A login that shows nothing costs no server connection each time."""
+    server = lab.private_postgres()
+    target = lab.target(server, auth="server")
+    with target.connect("trusted") as client:
+        client.run("select 1")
+        server.rows("alter role trusted nologin")
+        with target.connect("trusted") as other:
+            assert other.value("select 1") == "1"
+    assert refused(lambda: lab.direct(server).connect("trusted")).sqlstate == "28000"
