@@ -218,15 +218,20 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
   if (taken.disposition == Disposition::forward) link_.unanswered = false;
   SpecialReply* special =
       taken.effect == Effect::done ? link_.expected.done().special.get() : link_.expected.special();
+  bool own_end = false;
   if (type == Backend::CommandComplete || type == Backend::EmptyQueryResponse) {
     on_statement_complete(item, taken.disposition, special);
+    own_end = client_ends();
   }
-  if (type == Backend::PortalSuspended) on_suspended(taken.disposition, special);
+  if (type == Backend::PortalSuspended) {
+    on_suspended(taken.disposition, special);
+    own_end = client_ends();
+  }
   if (measured()) measure(type, taken);
   if (!link_.expected.voided().empty()) undo(link_.expected.voided(), link_, client_);
   if (type == Backend::ReadyForQuery) {
     on_ready(item, taken.disposition, special);
-  } else if (!client_ends()) {
+  } else if (!own_end) {
     pass(item, taken.disposition);
   }
   if (taken.effect == Effect::done) {
@@ -243,7 +248,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
       (!link_.overrun->transaction || link_.status == pg::backend::TransactionStatus::idle)) {
     link_.overrun.reset();
   }
-  return client_ends() ? Verdict::own_end : Verdict::fine;
+  return own_end ? Verdict::own_end : Verdict::fine;
 }
 
 // By pg_terminate_backend, for which PostgreSQL gives no answer.
