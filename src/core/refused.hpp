@@ -1,7 +1,9 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
+#include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
 namespace forebay::core {
@@ -19,5 +21,11 @@ struct Refused {
     return {severity, sqlstate, message, detail, hint};
   }
 };
+
+/// What PostgreSQL says to a session that somebody ends.
+[[nodiscard]] inline Refused terminated(std::string detail = {}) {
+  return {std::string(pg::sqlstate::kAdminShutdown),
+          "terminating connection due to administrator command", std::move(detail)};
+}
 
 }  // namespace forebay::core

@@ -2,7 +2,6 @@
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
 #include "core/server/server_link.hpp"
-#include "forebay/protocol/postgres/sqlstate.hpp"
 
 // lazy_begin: a client that is in a transaction of which no server knows yet.
 namespace forebay::core {
@@ -25,7 +24,7 @@ void ClientSession::settle_idle() {
 void ClientSession::settle_begun() {
   if (relay_.begin.open != 0 || relay_.lost != nullptr) return;
   if (goodbye_) {
-    fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
+    fatal(terminated());
     return;
   }
   if (relay_.listening == nullptr || !may_be_told()) return;

@@ -57,7 +57,7 @@ void ClientSession::drain() {
     default:
       break;
   }
-  fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
+  fatal(terminated());
 }
 
 void ClientSession::reconsider() {

@@ -152,7 +152,7 @@ bool ClientSession::find_pool() {
   }
   // A reload may have taken it out meanwhile.
   if (!engine_.runtime().serves(database, facts.user, pool_->key().user)) {
-    fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
+    fatal(terminated());
     return false;
   }
   if (pool_->key().user != facts.user) user_ = std::make_unique<const std::string>(facts.user);

@@ -389,7 +389,7 @@ void ClientSession::server_done() {
 bool ClientSession::after_transaction() {
   if (std::exchange(may_ask_, false)) timer_.cancel();
   if (goodbye_) {
-    fatal({pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"});
+    fatal(terminated());
     return false;
   }
   if (relay_.listening != nullptr) settle_listening();

@@ -6,16 +6,8 @@
 #include "core/client/client_session.hpp"
 #include "core/engine/engine.hpp"
 #include "core/server/server_link.hpp"
-#include "forebay/protocol/postgres/sqlstate.hpp"
 
 namespace forebay::core {
-namespace {
-
-Refused terminated() {
-  return {pg::sqlstate::kAdminShutdown, "terminating connection due to administrator command"};
-}
-
-}  // namespace
 
 // Its server connection is its own: the id that the server knows is the one to be known by. Nodes
 // that share an address find a client by their own ids, which say where it is.

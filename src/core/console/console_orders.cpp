@@ -202,9 +202,7 @@ void Engine::vacate(const PoolTarget& target, const std::string& database, bool 
 }
 
 void Engine::kill(const std::string& database) {
-  const Refused reason{pg::sqlstate::kAdminShutdown,
-                       "terminating connection due to administrator command",
-                       "The database was killed in the console."};
+  const Refused reason = terminated("The database was killed in the console.");
   std::vector<SessionKey> keys;
   for (const ClientSession& session : sessions_) {
     if (session.pool() != nullptr && session.pool()->key().database == database) {
@@ -229,9 +227,7 @@ void Engine::kill(const std::string& database) {
 bool Engine::kill_client(std::uint32_t id) {
   for (ClientSession& session : sessions_) {
     if (!session.known() || process_id(session.key()) != id) continue;
-    session.fatal({pg::sqlstate::kAdminShutdown,
-                   "terminating connection due to administrator command",
-                   "The client was killed in the console."});
+    session.fatal(terminated("The client was killed in the console."));
     return true;
   }
   return false;

@@ -4,12 +4,6 @@
 #include <utility>
 
 namespace forebay::core {
-
-std::shared_ptr<const Cluster::View> Cluster::view() const {
-  const std::lock_guard lock(mutex_);
-  return view_;
-}
-
 namespace {
 
 bool alike(const routing::HostView& one, const routing::HostView& other) {
@@ -18,6 +12,11 @@ bool alike(const routing::HostView& one, const routing::HostView& other) {
 }
 
 }  // namespace
+
+std::shared_ptr<const Cluster::View> Cluster::view() const {
+  const std::lock_guard lock(mutex_);
+  return view_;
+}
 
 void Cluster::publish(View view, Instant now) {
   auto made = std::make_shared<const View>(std::move(view));

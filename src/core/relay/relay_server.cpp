@@ -253,8 +253,10 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
 
 // By pg_terminate_backend, for which PostgreSQL gives no answer.
 bool ServerRelay::client_ends() const noexcept {
-  return link_.signals != nullptr && client_ != nullptr && link_.signals->back().ends &&
-         link_.signals->back().process_id == client_->process_id;
+  if (link_.signals == nullptr || client_ == nullptr) return false;
+  return std::ranges::any_of(*link_.signals, [this](const ServerSignal& signal) {
+    return signal.ends && signal.process_id == client_->process_id;
+  });
 }
 
 void ServerRelay::on_done(const Expected& expected) {
