@@ -56,7 +56,8 @@ std::string until(const core::TenantOrders::Order& order) {
 
 Rows tenant_orders(const View& view) {
   Rows rows;
-  for (const auto& [tenant, orders] : *view.shared.tenant_orders.all()) {
+  const auto all = view.shared.tenant_orders.all();
+  for (const auto& [tenant, orders] : *all) {
     const auto add = [&rows, &name = tenant](const std::optional<core::TenantOrders::Order>& order,
                                              std::string_view what, const std::string& limits) {
       if (!order) return;

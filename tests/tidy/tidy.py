@@ -46,6 +46,8 @@ BANNED = [(re.compile(p), why) for p, why in [
     (r'\bstd::(?:cout|cerr|clog)\b|\bf?printf\s*\(', 'writes to a stream'),
     (r'\bsleep_(?:for|until)\b', 'sleeps'),
 ]]
+# What a pointer that a call returns points to may be gone before the loop begins.
+DANGLES = re.compile(r'\bfor \([^;]* : (?:\*[\w.:>-]*\(|[^;{]*\)->)')
 MARKERS = re.compile(r'\b(?:TO' r'DO|FIX' r'ME|XX' r'X|HA' r'CK)\b')
 LINE_MAX, FILE_MAX, FUNCTION_MAX = 100, 600, 70
 
@@ -103,6 +105,8 @@ def check_text(path, lines):
         if MARKERS.search(line):
             find(path, number, 'a marker of unfinished work')
         code = line.split('//')[0]
+        if DANGLES.search(code):
+            find(path, number, 'loops over what a temporary pointer holds: name the pointer')
         if module in PURE and '"' not in code:
             for pattern, why in BANNED:
                 if pattern.search(code):

@@ -46,7 +46,8 @@ TenantOrderCounts TenantOrderBook::given() const noexcept {
 
 TenantOrderCounts TenantOrderBook::in_force() const {
   TenantOrderCounts counts{};
-  for (const auto& [tenant, orders] : *all()) {
+  const std::shared_ptr<const All> held = all();
+  for (const auto& [tenant, orders] : *held) {
     std::size_t kind = 0;
     for (const auto* order : {&orders.ban, &orders.pause, &orders.limit}) {
       counts[kind++] += order->has_value() ? 1 : 0;
