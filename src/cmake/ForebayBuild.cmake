@@ -46,17 +46,22 @@ endif()
 # reading the same headers. OFF is better while working at a few files.
 option(FOREBAY_UNITY "Compile the sources of libraries together" ON)
 
+include(ForebayProfile)
+
 # forebay_library(name SOURCES ... [USES modules...] [PRIVATE third-party targets...]
 #                 [ALONE sources...] [COLD])
 # ALONE: sources that are compiled one by one in any case, since their names clash with others'.
-# COLD: with sanitizers it is not optimized, since that takes far longer than it ever saves.
+# COLD: it is optimised little, and not at all with sanitizers or where a program is only trained,
+# since that takes far longer than it ever saves.
 function(forebay_library name)
   cmake_parse_arguments(A "COLD" "" "SOURCES;USES;PRIVATE;ALONE" ${ARGN})
   add_library(${name} STATIC ${A_SOURCES})
-  if(A_COLD AND FOREBAY_SANITIZE)
+  if(A_COLD AND (FOREBAY_SANITIZE OR FOREBAY_PROFILE STREQUAL "generate"))
     target_compile_options(${name} PRIVATE -O0)
+  elseif(A_COLD)
+    target_compile_options(${name} PRIVATE -O1)
   endif()
-  set_target_properties(${name} PROPERTIES UNITY_BUILD ${FOREBAY_UNITY} UNITY_BUILD_BATCH_SIZE 10)
+  set_target_properties(${name} PROPERTIES FOREBAY_COLD "${A_COLD}" UNITY_BUILD ${FOREBAY_UNITY} UNITY_BUILD_BATCH_SIZE 10)
   set_source_files_properties(${A_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   target_link_libraries(${name} PUBLIC forebay_build ${A_USES})
   foreach(library ${A_PRIVATE})

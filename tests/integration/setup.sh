@@ -18,7 +18,7 @@ build_packages=(
   /usr/lib/postgresql/15/lib/libpgcommon.a=postgresql-server-dev-15
   /usr/include/pg_query.h=libpg-query-dev
   /usr/include/re2/re2.h=libre2-dev
-  /usr/bin/python3=python3
+  /usr/bin/python3=python3 openssl=openssl
 )
 unit_test_packages=(
   /usr/include/gtest/gtest.h=libgtest-dev
@@ -32,7 +32,6 @@ server_packages=(
   /usr/lib/postgresql/15/bin/initdb=postgresql-15
   /usr/lib/postgresql/15/bin/pgbench=postgresql-15
   psql=postgresql-client-15
-  openssl=openssl
   setpriv=util-linux
   promtool=prometheus
 )
