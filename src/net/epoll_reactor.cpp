@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "forebay/base/assert.hpp"
+#include "net/socket_calls.hpp"
 #include "net/socket_stream.hpp"
 #include "net/system_error.hpp"
 #include "net/tls_session.hpp"
@@ -86,7 +87,7 @@ void EpollReactor::turn(core::Driven& driven, Duration longest_wait) {
 int EpollReactor::wait(Duration longest_wait) {
   int timeout = timeout_in_ms(longest_wait);
   if (timeout != 0 && !mailbox_->may_sleep()) timeout = 0;
-  const int count = ::epoll_wait(epoll_.get(), events_.data(), kEvents, timeout);
+  const int count = wait_for_events(epoll_.get(), events_.data(), kEvents, timeout);
   counters_.epoll_wait.add();
   FB_ASSERT(count >= 0 || errno == EINTR);
   return std::max(count, 0);

@@ -10,6 +10,7 @@
 
 #include "forebay/base/assert.hpp"
 #include "net/epoll_reactor.hpp"
+#include "net/socket_calls.hpp"
 #include "net/system_error.hpp"
 
 namespace forebay::net {
@@ -44,7 +45,7 @@ void discard_received(int socket) {
   msghdr message{};
   message.msg_iov = vectors.data();
   message.msg_iovlen = count;
-  return ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  return send_message(socket, message, MSG_NOSIGNAL);
 }
 
 // A part of every idle client. What only some need stands behind pointers.
@@ -171,7 +172,7 @@ void SocketStream::on_bytes(bool ready) {
 
 void SocketStream::read_plain() {
   const std::span<char> room = reactor_->read_buffer();
-  const ssize_t size = ::recv(descriptor_.get(), room.data(), room.size(), 0);
+  const ssize_t size = receive(descriptor_.get(), room.data(), room.size(), 0);
   reactor_->counted().recv.add();
   if (size > 0) {
     reactor_->counted().received_bytes.add(static_cast<std::uint64_t>(size));
@@ -287,7 +288,7 @@ std::size_t SocketStream::send_plain(std::span<const Bytes> pieces, std::size_t 
     std::size_t tried = pieces[0].size();
     ssize_t size;
     if (pieces.size() == 1) {
-      size = ::send(descriptor_.get(), pieces[0].data(), tried, MSG_NOSIGNAL);
+      size = send_on(descriptor_.get(), pieces[0].data(), tried, MSG_NOSIGNAL);
     } else {
       size = gather(descriptor_.get(), pieces, tried);
     }

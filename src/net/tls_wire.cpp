@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/socket_calls.hpp"
+
 namespace forebay::net {
 
 /// The functions that OpenSSL calls.
@@ -78,7 +80,7 @@ int TlsWire::read(char* into, int room, bool& again) {
     return -1;
   }
   may_receive_ = false;
-  const ssize_t size = ::recv(socket_, into, static_cast<std::size_t>(room), 0);
+  const ssize_t size = receive(socket_, into, static_cast<std::size_t>(room), 0);
   if (counters_ != nullptr) {
     counters_->recv.add();
     if (size > 0) counters_->received_bytes.add(static_cast<std::uint64_t>(size));
@@ -114,7 +116,7 @@ void TlsWire::flush() {
 /// How many of the bytes nobody has to care for any more.
 std::size_t TlsWire::try_send(Bytes bytes) {
   if (send_error_ != 0) return bytes.size();
-  const ssize_t size = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  const ssize_t size = send_on(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   const std::size_t sent = size < 0 ? 0 : static_cast<std::size_t>(size);
   if (counters_ != nullptr) {
     counters_->send.add();
