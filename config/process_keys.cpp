@@ -76,6 +76,12 @@ Keys<Config> log_keys() {
           Choice<SlowQueryText>{kSlowQueryTexts},
           "How slow statements are shown: redacted is without literals. full is as the client sent "
           "them, where it sent them as a simple query."),
+      key(kSection, "slow_query_explains_per_minute", Effect::at_once,
+          &C::slow_query_explains_per_minute, Count{0, 600},
+          "For so many slow statements a minute, one of each shape in 10 minutes, the plan is "
+          "asked "
+          "for on another connection, by EXPLAIN without ANALYZE. A plan shows literals: needs "
+          "slow_query_text = \"full\". 0 for none."),
   };
 }
 

@@ -38,6 +38,7 @@ constexpr Column kSlow[] = {{"ended"},
                             {"transfer_time", kSum},
                             {"sqlstate"},
                             {"traceparent"},
+                            {"plan"},
                             {"parameters"},
                             {"statement"}};
 
@@ -64,7 +65,9 @@ Rows slow(const View& view) {
     rows.push_back({moment(view, sample.ended), sample.database, sample.user, sample.client,
                     sample.application_name, sample.host, sample.rows, sample.time.total(),
                     sample.time.wait, sample.time.server, sample.time.transfer, sample.sqlstate,
-                    sample.traceparent, sample.parameters, sample.text});
+                    sample.traceparent,
+                    sample.no_plan.empty() ? sample.plan : "no plan: " + sample.no_plan,
+                    sample.parameters, sample.text});
   }
   return rows;
 }

@@ -134,7 +134,9 @@ std::string sample_json(const core::SlowSample& sample) {
       .text("shape", sample.shape == 0 ? std::string() : hexadecimal(sample.shape))
       .text("traceparent", sample.traceparent)
       .text("text", sample.text)
-      .text("parameters", sample.parameters);
+      .text("parameters", sample.parameters)
+      .text("plan", sample.plan)
+      .text("no_plan", sample.no_plan);
   return object.done();
 }
 

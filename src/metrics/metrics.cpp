@@ -29,6 +29,8 @@ struct CounterLine {
 constexpr const char* kRefusals = "Clients that a limit refused.";
 constexpr const char* kHeld = "Statements that a limit let wait.";
 constexpr const char* kRefused = "Statements that a limit refused: too many waited.";
+constexpr const char* kExplains =
+    "Slow statements by what came of their plan: unfit ones can have none.";
 constexpr const char* kTimeouts = "Statements, transactions and clients that took too long.";
 
 constexpr CounterLine kCounters[] = {
@@ -46,6 +48,13 @@ constexpr CounterLine kCounters[] = {
      &core::Counters::auth_lookups},
     {"auth_query_failures_total", "Times that auth_query had no connection.",
      &core::Counters::auth_lookups_failed},
+    {"slow_statement_explains_total", kExplains, &core::Counters::explains_done, "result", "done"},
+    {"slow_statement_explains_total", kExplains, &core::Counters::explains_limited, "result",
+     "limited"},
+    {"slow_statement_explains_total", kExplains, &core::Counters::explains_unfit, "result",
+     "unfit"},
+    {"slow_statement_explains_total", kExplains, &core::Counters::explains_failed, "result",
+     "failed"},
     {"server_connections_closed_total", "Server connections that ended.",
      &core::Counters::links_closed},
     {"server_connections_lost_total", "Server connections that ended against our will.",

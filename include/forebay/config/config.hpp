@@ -298,6 +298,7 @@ struct Config {
   std::uint32_t log_event_rate = 100;  ///< lines a second of each event; 0: all
   std::string slow_query_log;          ///< empty: slow statements are kept in memory only
   SlowQueryText slow_query_text = SlowQueryText::redacted;
+  std::uint32_t slow_query_explains_per_minute = 0;  ///< of the whole process; 0: none
   std::uint32_t statement_statistics = 0;  ///< statements told apart, on each worker; 0: none
   std::optional<Endpoint> http;            ///< health and metrics; nothing: none
   std::uint32_t statement_metrics = 0;     ///< statements with series of their own

@@ -21,12 +21,16 @@ void ClientSession::keep_audit(const ServerLink* link) {
   audit.fresh().clear();
 }
 
-void ClientSession::keep_samples(const ServerLink* link) {
+void ClientSession::keep_samples(ServerLink* link) {
   std::vector<SlowSample>& fresh = engine_.measures().fresh;
   for (SlowSample& sample : fresh) {
     if (link != nullptr) sample.host = to_string(link->host());
     describe(sample);
-    engine_.measures().slow.add(std::move(sample));
+    if (link != nullptr && engine_.measures().explains) {
+      engine_.explainer().add(std::move(sample), *link, relay_.startup.get());
+    } else {
+      engine_.measures().slow.add(std::move(sample));
+    }
   }
   fresh.clear();
 }

@@ -157,7 +157,7 @@ class ClientSession final : public StreamEvents {
   /// The same of what the audit log has to say of this event; `link` may be null.
   void keep_audit(const ServerLink* link);
   /// The same for slow statements; null: no server was asked.
-  void keep_samples(const ServerLink* link);
+  void keep_samples(ServerLink* link);
   /// Everything that the server said was handled: is the transaction over?
   void server_done();
   /// The link takes bytes again.

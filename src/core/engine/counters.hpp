@@ -61,6 +61,10 @@ struct alignas(64) Counters {
   Counter client_login_timeouts;
   Counter auth_lookups;  ///< users that auth_query was asked for
   Counter auth_lookups_failed;
+  Counter explains_done;     ///< plans of slow statements that servers gave
+  Counter explains_limited;  ///< that were not asked for: it was not the time
+  Counter explains_unfit;    ///< that were not asked for: there can be none
+  Counter explains_failed;
   Counter replica_batches;        ///< sent to a replica, for it only reads
   Counter replica_retries;        ///< of which: done by the primary in the end
   Counter replica_waits;          ///< reads that waited for a replica to have what they must show

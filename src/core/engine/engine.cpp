@@ -76,6 +76,7 @@ Engine::Engine(Setup setup)
   }
   const config::Config& config = runtime_->config;
   measures_.statements.set_max(config.statement_statistics);
+  measures_.explains = config.slow_query_explains_per_minute > 0;
   measures_.full_text = config.slow_query_text == config::SlowQueryText::full;
   measures_.slow.keep_unwritten(!config.slow_query_log.empty());
   measures_.audit.follow(config.audit);
@@ -291,6 +292,7 @@ void Engine::receive(mail::Reload& reload) {
     rules->max_prepared_statements = config().max_prepared_statements;
   }
   measures_.audit.follow(config().audit);
+  measures_.explains = config().slow_query_explains_per_minute > 0;
   if (lookups_ != nullptr) lookups_->begin_anew();
   for (ServerLink& link : links_) link.reconsider();
   std::vector<SessionKey> keys;
@@ -323,6 +325,7 @@ void Engine::receive(mail::Stop&) {
   lookups_.reset();
   hubs_.reset();
   while (!sessions_.empty()) sessions_.front().close("shutdown");
+  explainer_.reset();
   consoles_.clear();
   std::vector<ServerLink*> links;
   for (ServerLink& link : links_) links.push_back(&link);

@@ -21,6 +21,7 @@
 #include "core/engine/runtime.hpp"
 #include "core/engine/shared.hpp"
 #include "core/engine/timer_wheel.hpp"
+#include "core/explain/explainer.hpp"
 #include "core/listen/listen_hub.hpp"
 #include "core/lookup/lookups.hpp"
 #include "core/monitor/monitor.hpp"
@@ -68,6 +69,10 @@ class Engine final : public Driven {
   [[nodiscard]] TimerWheel& timers() noexcept { return timers_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   [[nodiscard]] Measures& measures() noexcept { return measures_; }
+  [[nodiscard]] Explainer& explainer() {
+    if (explainer_ == nullptr) explainer_ = std::make_unique<Explainer>(*this);
+    return *explainer_;
+  }
   [[nodiscard]] bool draining() const noexcept { return draining_; }
   /// Nothing is read from clients (SUSPEND in the console).
   [[nodiscard]] bool suspended() const noexcept { return suspended_; }
@@ -300,9 +305,10 @@ class Engine final : public Driven {
   std::vector<std::unique_ptr<CancelAttempt>> dead_cancels_;
   std::vector<std::unique_ptr<Console>> dead_consoles_;
 
-  std::unique_ptr<Monitor> monitor_;  ///< on the first worker only
-  std::unique_ptr<Lookups> lookups_;  ///< there, too
-  std::unique_ptr<ListenHubs> hubs_;  ///< there, too
+  std::unique_ptr<Monitor> monitor_;      ///< on the first worker only
+  std::unique_ptr<Lookups> lookups_;      ///< there, too
+  std::unique_ptr<ListenHubs> hubs_;      ///< there, too
+  std::unique_ptr<Explainer> explainer_;  ///< null: no plan was wanted yet
   Timer tick_timer_{&Engine::on_tick, this};
   TenantOrdersReader tenant_orders_;
   Instant next_look_{};

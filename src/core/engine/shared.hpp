@@ -14,6 +14,7 @@
 #include "core/engine/server_ids.hpp"
 #include "core/engine/statement_limit.hpp"
 #include "core/engine/tenant_orders.hpp"
+#include "core/explain/plan_budget.hpp"
 #include "core/lookup/secret_cache.hpp"
 #include "core/pool/pool_directory.hpp"
 #include "core/relay/parameter_set.hpp"
@@ -96,6 +97,7 @@ struct Shared {
   StatementLeaders statement_leaders;
   PoolLeaders pool_leaders;
   HostBook hosts;
+  PlanBudget plans;
   LabelNames pgbouncer_databases{kPoolRowsMax};
   SecretCache secrets;  ///< what auth_query has answered
   StatementLimitDirectory statement_limits;

@@ -367,6 +367,19 @@ bool Pool::reserve_login() {
   return true;
 }
 
+bool Pool::reserve_spare() {
+  const std::lock_guard lock(mutex_);
+  const std::uint32_t size = terms_->settings.pool_size;
+  const bool parked = std::ranges::any_of(parked_, [](const auto& one) { return !one.empty(); });
+  if (paused_ || !waiters_.empty() || total_ + (parked ? 1 : 2) > size) return false;
+  const bool last =
+      std::ranges::any_of(terms_->quotas, [](const auto& one) { return one->full(1); });
+  if (last || !reserve_quotas(false, nullptr)) return false;
+  ++total_;
+  note_in_flight();
+  return true;
+}
+
 // Only for the sake of a waiter may others be asked to give up a link.
 bool Pool::reserve_quotas(bool for_waiter, std::shared_ptr<Quota>* starved_by) {
   for (std::size_t i = 0; i < terms_->quotas.size(); ++i) {

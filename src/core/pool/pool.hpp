@@ -269,6 +269,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t plan(Instant now, bool refill, std::shared_ptr<Quota>* starved_by = nullptr);
   /// Counts one link that is opened for the sake of a login (auth = "server"). False at the limit.
   bool reserve_login();
+  /// Counts one connection for a question of our own, as one that is out; `closed` must follow.
+  /// False where that would be the last that a client could have, or somebody waits.
+  bool reserve_spare();
   /// An opening link is ready: it counts as out, `release` follows.
   void opened(Instant now);
   /// An opening link failed. `lasting`: trying again would not help (no such database, wrong

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "core/explain/plan_choice.hpp"
 #include "core/relay/relay.hpp"
 
 // How long statements took, and what they came to.
@@ -109,6 +110,44 @@ void take_sample(const StatementMeter::Open& open, const TimeSplit& split, const
   measures.fresh.push_back(std::move(sample));
 }
 
+// What the client has prepared with that shape; empty where it is not one text. Not many are looked
+// at.
+std::string prepared_text(std::uint64_t shape_wanted, const ClientRelayState& client,
+                          const Reading& how) {
+  constexpr std::size_t kLookedAtMax = 64 * 1024;
+  std::size_t looked_at = 0;
+  std::string found;
+  bool several = false;
+  const auto look = [&](Bytes definition) {
+    const Bytes text = definition.substr(0, definition.find('\0'));
+    if (text.empty() || text == found || (looked_at += text.size()) > kLookedAtMax) return;
+    sql::Shape shape;
+    sql::lex(text, how.standard, {}, shape);
+    if (shape.fault() != sql::ShapeFault::none || shape_number(shape) != shape_wanted) return;
+    several = several || !found.empty();
+    found = text;
+  };
+  look(client.unnamed.definition);
+  if (client.statements != nullptr) {
+    for (const auto& [name, named] : client.statements->in_order()) {
+      if (named->statement) look(named->statement->definition());
+    }
+  }
+  return several || looked_at > kLookedAtMax ? std::string() : found;
+}
+
+// Why there is no plan, or the text that it is to be asked for.
+void look_for_plan(SlowSample& sample, const StatementNote* note, const Measures& measures,
+                   const ClientRelayState& client, const LinkRelayState& link) {
+  sample.no_plan = no_plan_in_session(client, link);
+  if (!sample.no_plan.empty() || !measures.full_text) return;
+  if (note != nullptr && !note->text.empty()) {
+    sample.said = note->text;
+  } else if (sample.shape != 0) {
+    sample.said = prepared_text(sample.shape, client, link.reading);
+  }
+}
+
 void count_statement(const StatementMeter::Open& open, const TimeSplit& split,
                      const ClientRelayState& client, Measures& measures, bool replica) {
   StatementTable& statements = measures.statements;
@@ -131,6 +170,8 @@ TimeSplit close_open(LinkRelayState& link, const ClientRelayState& client, Measu
     const Bytes text = kept ? first_text(link.said, client, false) : Bytes();
     take_sample(meter.open(), split, *meter.pool, measures, text, link.reading);
     measures.fresh.back().parameters = meter.parameters();
+    if (measures.explains)
+      look_for_plan(measures.fresh.back(), meter.open().sent.note.get(), measures, client, link);
   }
   return split;
 }

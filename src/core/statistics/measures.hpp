@@ -18,6 +18,7 @@ struct Measures {
   /// Of the event at hand: nobody has said yet whose they are.
   std::vector<SlowSample> fresh;
   bool full_text = false;  ///< samples show literals
+  bool explains = false;   ///< samples have plans
 };
 
 }  // namespace forebay::core

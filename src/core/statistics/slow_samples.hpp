@@ -28,6 +28,9 @@ struct SlowSample {
   std::uint64_t received_bytes = 0;
   std::uint64_t sent_bytes = 0;
   std::string sqlstate;  ///< empty: no error
+  std::string plan;      ///< what EXPLAIN said of it afterwards; shows literals
+  std::string no_plan;   ///< why nothing, where plans are wanted
+  std::string said;      ///< what is to be explained: as the client sent it; not kept
 };
 
 /// The slow statements of one worker: so many, and of each shape so few that one which is always

@@ -26,7 +26,8 @@ FOREBAY_KEYS = {
 }
 LOG_KEYS = {"log_level": "level", "log_format": "format", "log_connections": "connections",
             "log_event_rate": "event_rate", "log_file": "file",
-            "slow_query_log": "slow_query_log", "slow_query_text": "slow_query_text"}
+            "slow_query_log": "slow_query_log", "slow_query_text": "slow_query_text",
+            "slow_query_explains_per_minute": "slow_query_explains_per_minute"}
 # Threads of the program. More than there are cores, and they are interrupted in all places.
 WORKERS = int(os.environ.get("FOREBAY_WORKERS", "2"))
 NOT_OURS = {"server_login_retry"}           # PgBouncer's only

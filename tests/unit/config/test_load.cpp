@@ -63,7 +63,8 @@ TEST(LoadConfig, lists_the_keys_where_none_is_near) {
   EXPECT_THAT(errors_of("[log]\nxyzzy = 1\n" + kAnyDatabase),
               ElementsAre("f.toml:2:1: [log]: unknown key \"xyzzy\"; the keys here are \"level\", "
                           "\"format\", \"file\", \"connections\", \"event_rate\", "
-                          "\"slow_query_log\", \"slow_query_text\""));
+                          "\"slow_query_log\", \"slow_query_text\", "
+                          "\"slow_query_explains_per_minute\""));
   EXPECT_THAT(errors_of("[xyzzy]\n" + kAnyDatabase),
               ElementsAre("f.toml:1:2: unknown section \"xyzzy\"; the sections are \"forebay\", "
                           "\"log\", \"tls\", \"pool\", \"tenants\", \"audit\", \"databases\", "

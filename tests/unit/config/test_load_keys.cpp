@@ -57,6 +57,7 @@ const std::map<std::string, std::string> kOtherValues = {
     {"log.event_rate", "7"},
     {"log.slow_query_log", R"("/tmp/slow")"},
     {"log.slow_query_text", R"("full")"},
+    {"log.slow_query_explains_per_minute", "18"},
     {"tls.client.mode", R"("allow")"},
     {"tls.client.certificate_file", R"("/c.crt")"},
     {"tls.client.key_file", R"("/c.key")"},
@@ -369,6 +370,7 @@ TEST(LoadConfig, puts_every_general_key_where_the_model_has_it) {
   expected.statement_statistics = 77;
   expected.slow_query_log = "/tmp/slow";
   expected.slow_query_text = SlowQueryText::full;
+  expected.slow_query_explains_per_minute = 18;
   expected.pool = other_pool();
   expected.tenants = other_tenants();
   expected.databases["any"] = {.hosts = {{"db1", 5432}}, .auth = AuthMethod::server};

@@ -74,6 +74,28 @@ TEST_F(PoolTest, never_opens_more_than_its_size) {
   pool->open_abandoned();
 }
 
+TEST_F(PoolTest, what_it_spares_is_not_the_last_one) {
+  const auto pool = bench_.pool(PoolBench::setup(3));
+  EXPECT_TRUE(pool->reserve_spare());
+  EXPECT_TRUE(pool->reserve_spare());
+  EXPECT_FALSE(pool->reserve_spare());
+  EXPECT_EQ(pool->acquire(tickets_[0], bench_.now).open, 1u) << "nobody waits for those";
+  pool->closed();
+  EXPECT_FALSE(pool->reserve_spare()) << "somebody waits";
+  EXPECT_TRUE(pool->withdraw(tickets_[0]));
+  EXPECT_FALSE(pool->reserve_spare());
+  ServerLink& link = bench_.opened(pool);
+  EXPECT_EQ(release(*pool, link), Released::parked);
+  EXPECT_TRUE(pool->reserve_spare()) << "one is parked";
+  EXPECT_FALSE(pool->reserve_spare());
+  EXPECT_TRUE(pool->retire(link));
+  pool->closed();
+  pool->closed();
+  pool->pause();
+  EXPECT_FALSE(pool->reserve_spare()) << "paused";
+  pool->closed();
+}
+
 TEST_F(PoolTest, a_login_that_a_client_fails_is_no_failure_of_the_server) {
   const auto pool = bench_.pool(PoolBench::setup(1));
   ASSERT_TRUE(pool->reserve_login());
