@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, test
+from lab.fake_server import PARAMETERS, FakeConnection, FakeServer, echo, row
 from lab.lab import Lab
 from lab.process import wait_until
 from lab.scrape import Scrape, get_json
@@ -277,4 +279,42 @@ def it_is_asked_as_the_role_of_the_pool(lab: Lab) -> None:
             wait_until(lambda: admin.value(f"select (select usename || ' ' || datname {SIDE})")
                        == "other app", "it plans")
         assert "Result" in explained.sample("whose")["plan"]
+    ports.release(explained.port)
+
+
+@test(targets=FOREBAY)
+def from_16_on_parameters_need_no_values(lab: Lab) -> None:
+    """What is asked of the server, and in which order: it is a scripted one."""
+    asked: list[str] = []
+
+    def explain(sql: str) -> bytes:
+        asked.append(sql)
+        answer = echo(sql) if sql.startswith(("BEGIN", "ROLLBACK")) else row("the plan")
+        return answer[:-1] + (b"I" if sql == "ROLLBACK" else b"T")
+
+    def script(c: FakeConnection) -> None:
+        c.startup()
+        said = {**PARAMETERS, "server_version": "16.4"}
+        c.send(m.authentication(0), *[m.parameter_status(k, v) for k, v in said.items()],
+               m.backend_key_data(1000 + c.number, b"\1\2\3\4"), m.ready_for_query())
+        if c.parameters.get("application_name") == "forebay explain":
+            c.queries(explain)
+        while (message := c.message()).type != b"X":
+            if message.type == b"E":
+                time.sleep(0.4)
+            answers = {b"P": m.message(b"1"), b"B": m.message(b"2"), b"S": m.ready_for_query(),
+                       b"E": m.command_complete("SELECT 0")}
+            c.send(answers.get(message.type) or echo(message.body.rstrip(b"\0").decode()))
+    server = FakeServer(script)
+    lab.keep(server)
+    explained = Explained(lab, databases={"app": Database([server.address])})
+    text = "select a from t where b = $1"
+    with explained.target.connect() as client:
+        client.messages(m.parse("", text), m.bind("", "", ["secret"]), m.execute(""), m.sync())
+        said = explained.sample("from")
+    assert said["plan"] == "the plan", said
+    wait_until(lambda: len(asked) == 3, "it is rolled back")
+    assert asked[0].startswith("BEGIN READ ONLY;") and asked[2] == "ROLLBACK", asked
+    assert asked[1] == "EXPLAIN (GENERIC_PLAN) " + text, asked
+    server.check()
     ports.release(explained.port)
