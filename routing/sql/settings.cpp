@@ -94,6 +94,9 @@ Value Analysis::constant(A_Const* constant) const {
   return tag == T_String && name ? word(constant->val.sval.sval) : Value{};
 }
 
+/// No Bind has more (protocol, "Bind").
+constexpr int kParametersMax = 65535;
+
 Value Analysis::value_of(Node* node) const {
   if (node == nullptr) return {};
   switch (nodeTag(node)) {
@@ -108,7 +111,7 @@ Value Analysis::value_of(Node* node) const {
     case T_ParamRef: {
       Value value;
       const int number = as<ParamRef>(node)->number;
-      if (number <= 0) return value;
+      if (number <= 0 || number > kParametersMax) return value;
       value.kind = Value::Kind::parameter;
       value.literal = static_cast<std::uint32_t>(number);
       return value;

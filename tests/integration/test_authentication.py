@@ -99,6 +99,20 @@ def trust(lab: Lab) -> None:
         assert m.names(client.login_messages).startswith("Authentication ParameterStatus")
 
 
+@test(targets=POSTGRES_LIKE, params=("trust", "password"))
+def all_at_once(lab: Lab, auth: str) -> None:
+    """Start-up message, password and a statement in one piece, before any answer."""
+    options = {"cleartext_without_tls": True} if auth == "password" else {}
+    target = lab.target(auth=auth, options=options)
+    for _ in range(2):  # once the server is known, a login needs it no more
+        with target.open() as client:
+            password = m.password(password_of("app")) if auth == "password" else b""
+            client.send(m.startup({"user": "app", "database": "app"}) + password
+                        + m.query("select 7"))
+            client.until_ready()
+            assert m.only(client.until_ready(), b"D")[0].columns() == [b"7"]
+
+
 @test(modes=("transaction",), tls=(True,), targets=FOREBAY)
 def client_certificate(lab: Lab) -> None:
     """Its common name must be the user's name; another authority's certificate is none."""

@@ -337,6 +337,29 @@ def kept_until_the_client_leaves(lab: Lab, which: str) -> None:
         wait_until(lambda: said(other, "select 1") == "1", "the connection is free again")
 
 
+TAKEN_OFF_BY_NOTHING = {
+    "origin": "select pg_replication_origin_create('o'); "
+              "select pg_replication_origin_session_setup('o')",
+    "slot": "select pg_create_physical_replication_slot('s', true, true)",
+    "backup": "select pg_backup_start('b', true)"}
+
+
+@test(modes=MODES, targets=FOREBAY, params=tuple(TAKEN_OFF_BY_NOTHING))
+def what_nothing_takes_off_goes_with_its_client(lab: Lab, which: str) -> None:
+    """DISCARD ALL leaves it: nobody else gets the server connection."""
+    target = lab.target(pool_size=2, users={"postgres": "postgres-secret"})
+    with target.connect("postgres") as client:
+        client.run(TAKEN_OFF_BY_NOTHING[which])
+        backend = said(client, "select pg_backend_pid()")
+        with target.connect("postgres") as other:
+            assert said(other, "select pg_backend_pid()") != backend
+            assert said(client, "select pg_backend_pid()") == backend
+    wait_until(lambda: not lab.postgres.rows(
+        f"select from pg_stat_activity where pid = {backend}"), "its server connection is closed")
+    if which == "origin":
+        lab.postgres.rows("select pg_replication_origin_drop('o')")
+
+
 # Prepared statements.
 
 @test(targets=FOREBAY)

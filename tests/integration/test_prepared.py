@@ -9,6 +9,7 @@ from lab.declare import FOREBAY, POSTGRES_LIKE, test
 from lab.lab import Lab
 from lab.load import busy
 from lab.process import LabError
+from lab.target import Target
 from lab.wire import Client, ServerError
 
 
@@ -48,6 +49,30 @@ def unnamed_statement_belongs_to_its_client(lab: Lab) -> None:
                     == f"{number} {turn}"
     with busy(lab, target, clients=3):
         lab.in_parallel(6, client)
+
+
+FAILED_TEXTS = ("rollback to b", "ROLLBACK TO SAVEPOINT b", "rollback", "/* c */ rollback", "--\nabort",
+                "rollback and chain", "commit", "prepare transaction 'p'", "", ";", "-- nothing",
+                "begin", "select 1", "savepoint c")
+
+
+@test(targets=POSTGRES_LIKE)
+def texts_in_a_failed_transaction(lab: Lab) -> None:
+    """What leaves a failed transaction can be prepared in it, whoever has prepared it before; what
+    does not is refused (25P02). Drivers set savepoints around each statement."""
+    def told(target: Target, sql: str) -> list[str]:
+        with target.connect() as client:
+            client.run("begin; savepoint b")
+            client.error(m.query("select 1/0"))
+            answer = client.messages(m.parse("s", sql), m.sync())
+            errors = [e.sqlstate for e in m.only(answer, b"E")]
+            return errors or [answer[0].type.decode()]
+    target = lab.target(pool_size=1)
+    with target.connect() as first:
+        for number, sql in enumerate(FAILED_TEXTS):
+            first.messages(m.parse(f"s{number}", sql), m.sync())
+    for sql in FAILED_TEXTS:
+        assert told(target, sql) == told(lab.direct(), sql), sql
 
 
 LISTED = "name, statement, parameter_types, from_sql"

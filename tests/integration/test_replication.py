@@ -129,3 +129,20 @@ def connections_end_with_their_clients(lab: Lab) -> None:
         assert lab.postgres.value(walsenders) == "1"
         getattr(client, way)()
         wait_until(lambda: lab.postgres.value(walsenders) == "0", "its connection has ended")
+
+
+@test(modes=("transaction",), targets=TARGETS, params=("database", "true"))
+def start_values_are_its_own(lab: Lab, replication: str) -> None:
+    """Whoever logs in next is greeted with its own."""
+    target = proxied(lab)
+    lab.postgres.rows("alter role repl login")
+    with target.connect("repl", replication=replication, client_encoding="LATIN1",
+                        TimeZone="Asia/Tokyo", application_name="debezium") as client:
+        client.rows("IDENTIFY_SYSTEM")
+        assert client.parameters["client_encoding"] == "LATIN1"
+        assert client.parameters["TimeZone"] == "Asia/Tokyo"
+    for _ in range(2):
+        with target.connect("repl") as client:
+            assert client.parameters["client_encoding"] == client.value("show client_encoding")
+            assert client.parameters["TimeZone"] == client.value("show timezone") != "Asia/Tokyo"
+            assert client.parameters["application_name"] == ""

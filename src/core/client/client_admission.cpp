@@ -202,4 +202,12 @@ void ClientSession::leave_places() {
   for (const ClientLimits::Place& place : *places) engine_.shared().client_limits.leave(place);
 }
 
+// Whoever sends a password with its start-up message, or statements with that, has sent what stands
+// behind it already.
+bool ClientSession::logged_further(Phase before) const noexcept {
+  if (stash_.empty() || phase_ == before) return false;
+  if (before == Phase::starting && phase_ == Phase::authenticating) return true;
+  return (before == Phase::starting || before == Phase::authenticating) && phase_ == Phase::idle;
+}
+
 }  // namespace forebay::core

@@ -68,9 +68,10 @@ void ClientSession::on_received(Bytes bytes) {
   engine_.counters().client_bytes.add(bytes.size());
   if (phase_ == Phase::closing || phase_ == Phase::closed) return;
   if (stash_.empty()) {
-    const std::size_t consumed = receive(bytes);
-    bytes.remove_prefix(consumed);
+    const Phase before = phase_;
+    bytes.remove_prefix(receive(bytes));
     if (phase_ != Phase::closed) stash_.append(engine_.buffers(), bytes);
+    if (logged_further(before)) continue_input();
   } else {
     stash_.append(engine_.buffers(), bytes);
     continue_input();
@@ -83,6 +84,7 @@ void ClientSession::continue_input() {
   if (stash_.empty() || phase_ == Phase::closed) return;
   // Taken out meanwhile: what is handled may close the session, which gives its blocks back.
   Stash input = std::move(stash_);
+  const Phase before = phase_;
   const std::size_t consumed = receive(input.view());
   if (phase_ == Phase::closed || phase_ == Phase::closing) {
     input.clear(engine_.buffers());
@@ -91,6 +93,7 @@ void ClientSession::continue_input() {
   FB_ASSERT(stash_.empty());
   input.consume(engine_.buffers(), consumed);
   stash_ = std::move(input);
+  if (logged_further(before)) continue_input();
 }
 
 // Gives how many bytes were taken; the rest has to wait.

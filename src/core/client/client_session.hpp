@@ -285,6 +285,7 @@ class ClientSession final : public StreamEvents {
   void note_objections(const Objections& objections);
   void audit_unanswered(ServerLink& link);
   void continue_input();
+  [[nodiscard]] bool logged_further(Phase before) const noexcept;
 
   // Rules for single statements.
   void follow_rules();

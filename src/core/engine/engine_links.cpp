@@ -371,11 +371,9 @@ void Engine::make_room(const Quota& quota, Pool& pool) {
   WorkerId home;
   ServerLink* link = shared_.pools.evict(quota, pool, home);
   if (link == nullptr) return;
-  if (home == id_) {
-    link->close();
-  } else {
-    shared_.courier->send(home, mail::CloseLink{link});
-  }
+  // Not here and now: whoever waited for it is told, while another session's answers stand in
+  // to_client().
+  shared_.courier->send(home, mail::CloseLink{link});
 }
 
 void Engine::feed_starved(Pool& freed) {

@@ -318,6 +318,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Gives the shared object for equal content, and remembers it for clients to come. A reader's
   /// servers are taken for what its primary is, as far as clients are concerned.
   WelcomeRef learn_welcome(Welcome welcome);
+  /// Of a connection whose client gave the server start values of its own: nobody else's.
+  [[nodiscard]] static WelcomeRef alone(Welcome welcome);
 
   /// What a client that starts with these settings is told, beyond the welcome, once a server has
   /// accepted them.

@@ -40,6 +40,11 @@ WelcomeRef Pool::welcome() const {
   return welcome_;
 }
 
+WelcomeRef Pool::alone(Welcome welcome) {
+  welcome.render();
+  return std::make_shared<const Welcome>(std::move(welcome));
+}
+
 WelcomeRef Pool::learn_welcome(Welcome welcome) {
   if (const auto primary = primary_.lock()) {
     if (const WelcomeRef known = primary->welcome()) {

@@ -302,7 +302,8 @@ class Relay {
   void send_parse(const NewStatement& made, Bytes name);
   void parse_named(const NewStatement& made, LinkRelayState& link);
   void parse_duplicate(const NewStatement& made, const StatementRef& known, LinkRelayState& link);
-  [[nodiscard]] static bool refuses_parse(const LinkRelayState& link, Bytes definition);
+  [[nodiscard]] bool refuses_parse(LinkRelayState& link, Bytes definition);
+  [[nodiscard]] bool leaves_failed(Bytes text, LinkRelayState& link);
   void parse_unnamed(const NewStatement& made, LinkRelayState& link);
   void open_portal(const pg::frontend::Bind& bind, const pg::Message& message,
                    LinkRelayState& link);

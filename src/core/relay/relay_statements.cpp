@@ -197,12 +197,32 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
               .special = shifted(made)});
 }
 
-// In a failed transaction the server refuses to prepare whatever does not end it. It is asked, to
-// find the words, as long as it is certain that the transaction has not ended meanwhile.
-bool Relay::refuses_parse(const LinkRelayState& link, Bytes definition) {
+// In a failed transaction the server refuses to prepare whatever is not for leaving it. It is
+// asked, to find the words, as long as it is certain that the transaction has not ended meanwhile.
+bool Relay::refuses_parse(LinkRelayState& link, Bytes definition) {
   return link.status == pg::backend::TransactionStatus::failed && link.expected.empty() &&
          !link.expected.batch_open() &&
-         !is_transaction_control(definition.substr(0, definition.find('\0')));
+         !leaves_failed(definition.substr(0, definition.find('\0')), link);
+}
+
+// Whether the server may prepare the text in a failed transaction (IsTransactionExitStmt in its
+// source); in doubt it may, since it must not be given a name that it has.
+bool Relay::leaves_failed(Bytes text, LinkRelayState& link) {
+  if (rules_.reader == nullptr) return is_transaction_control(text);
+  const Reading how = reading_now(link);
+  if (!how.lexable) return true;
+  sql::Shape shape;
+  const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, shape);
+  if (!facts.known || facts.statements.size() != 1) return true;  // nothing, or in doubt
+  switch (facts.statements.front().kind) {
+    case sql::Kind::commit:
+    case sql::Kind::rollback:
+    case sql::Kind::rollback_to:
+    case sql::Kind::prepare_transaction:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // The server itself refuses the name (42P05), after it looked at the text as it always does: it is

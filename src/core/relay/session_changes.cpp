@@ -145,6 +145,7 @@ void SessionChanges::apply(const SessionStep& step) {
         pin_setting(parameter_name(step.name));
       } else {
         pin(step.reason);
+        if (step.last) link_.poisoned = true;
       }
       return;
     case StepKind::look:

@@ -32,6 +32,7 @@ struct Lasting {
   std::string_view name;
   StepKind kind;
   PinReason reason;
+  bool last = false;  ///< nothing takes it off the connection, DISCARD ALL neither
 };
 constexpr Lasting kLasting[] = {
     {"pg_advisory_lock", StepKind::hold, PinReason::advisory_lock},
@@ -47,8 +48,16 @@ constexpr Lasting kLasting[] = {
     {"pg_notify", StepKind::notify, PinReason::none},
     {"pg_terminate_backend", StepKind::end_server, PinReason::none},
     {"pg_cancel_backend", StepKind::cancel_server, PinReason::none},
-    {"dblink_connect", StepKind::hold, PinReason::unknown},
-    {"dblink_connect_u", StepKind::hold, PinReason::unknown},
+    {"dblink_connect", StepKind::hold, PinReason::unknown, true},
+    {"dblink_connect_u", StepKind::hold, PinReason::unknown, true},
+    {"pg_replication_origin_session_setup", StepKind::hold, PinReason::unknown, true},
+    {"pg_backup_start", StepKind::hold, PinReason::unknown, true},
+    {"pg_start_backup", StepKind::hold, PinReason::unknown, true},
+    // They may be temporary.
+    {"pg_create_physical_replication_slot", StepKind::hold, PinReason::unknown, true},
+    {"pg_create_logical_replication_slot", StepKind::hold, PinReason::unknown, true},
+    {"pg_copy_physical_replication_slot", StepKind::hold, PinReason::unknown, true},
+    {"pg_copy_logical_replication_slot", StepKind::hold, PinReason::unknown, true},
 };
 
 /// Parameters whose value is a list of identifiers (GUC_LIST_QUOTE; PostgreSQL has a fixed list).
@@ -128,6 +137,7 @@ void Builder::add(const sql::Statement& statement) {
       if (function.name != lasting.name) continue;
       SessionStep& made = step(lasting.kind);
       made.reason = lasting.reason;
+      made.last = lasting.last;
       if (function.sure && is_called(function)) {
         take(function.arguments.front(), made.value, made.value_parameter);
       }

@@ -61,6 +61,7 @@ struct SessionStep {
   bool local = false;           ///< of reset: SET LOCAL x TO DEFAULT
   bool runs = true;             ///< of execute: no mere EXPLAIN
   bool known = true;            ///< of local: `name` and `value` are
+  bool last = false;            ///< of hold: no other client is to have the link after that
   std::uint16_t statement = 0;  ///< which of the text's statements
   /// With parameters (set_config, end_server): n of $n, or 0 where `name` and `value` say it.
   std::uint16_t name_parameter = 0;

@@ -22,8 +22,9 @@ class TenantTables {
     const std::lock_guard lock(mutex_);
     return tables_;
   }
-  /// Of what `get` gives.
-  [[nodiscard]] std::uint32_t serial() const noexcept {
+  /// Of what `get` gives: no other in the process has the same, also where another database's
+  /// tables come to stand at this address; 0 as long as nothing was ever known.
+  [[nodiscard]] std::uint64_t serial() const noexcept {
     return serial_.load(std::memory_order_acquire);
   }
   /// Of the catalog as it was at `epoch`, or later. Null: it is not known any more.
@@ -32,7 +33,8 @@ class TenantTables {
     const bool same = tables_ != nullptr && tables != nullptr && *tables_ == *tables;
     if (!same) {
       tables_ = std::move(tables);
-      serial_.fetch_add(1, std::memory_order_acq_rel);
+      static std::atomic<std::uint64_t> last{0};
+      serial_.store(last.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_release);
     }
     epoch_.store(tables_ == nullptr ? kNone : epoch, std::memory_order_release);
   }
@@ -49,7 +51,7 @@ class TenantTables {
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Tables> tables_;
-  std::atomic<std::uint32_t> serial_{0};
+  std::atomic<std::uint64_t> serial_{0};
   std::atomic<std::uint64_t> epoch_{kNone};
   std::atomic<bool> failing_{false};
 };
@@ -64,7 +66,7 @@ class TenantPolicies {
   const PolicyRef& of(const PolicyRef& base, const TenantTables& tables, std::uint64_t epoch) {
     // In this order: what is published later is of a later epoch.
     const bool fresh = tables.fresh(epoch);
-    const std::uint32_t serial = tables.serial();
+    const std::uint64_t serial = tables.serial();
     for (Copy& copy : copies_) {
       if (copy.tables != &tables || copy.base != base) continue;
       if (copy.serial != serial || copy.policy == nullptr) fill(copy, tables, serial);
@@ -84,12 +86,12 @@ class TenantPolicies {
   struct Copy {
     PolicyRef base;
     const TenantTables* tables;
-    std::uint32_t serial;
+    std::uint64_t serial;
     PolicyRef policy;
     PolicyRef unknown;  ///< while nobody knows
   };
 
-  static void fill(Copy& copy, const TenantTables& tables, std::uint32_t serial) {
+  static void fill(Copy& copy, const TenantTables& tables, std::uint64_t serial) {
     auto known = tables.get();
     copy.serial = serial;
     copy.policy = copy.unknown;

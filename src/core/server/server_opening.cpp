@@ -210,7 +210,8 @@ void ServerLink::on_ready() {
   timer_.cancel();
   relay_.settings = engine_->shared().parameter_sets.empty();
   relay_.reported = login.welcome();
-  relay_.welcome = pool_->learn_welcome(std::move(login.welcome()));
+  relay_.welcome = relay_.replication ? pool_->alone(std::move(login.welcome()))
+                                      : pool_->learn_welcome(std::move(login.welcome()));
   relay_.process_id = login.process_id();
   key_ = login.key();
   pool_->prefer_host(opening_->host);

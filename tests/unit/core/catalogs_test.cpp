@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <thread>
@@ -11,10 +13,31 @@
 #include "core/relay/parameter_set.hpp"
 #include "core/relay/prepared_statements.hpp"
 #include "core/relay/statement_catalog.hpp"
+#include "core/relay/tenant_tables.hpp"
 
 // What all workers share about statements and settings.
 namespace forebay::core {
 namespace {
+
+// ---------------------------------------------------------------- tables
+
+TEST(TenantTables, another_one_at_the_same_address_is_not_taken_for_the_first) {
+  const auto base = std::make_shared<const tenant::Policy>(tenant::Policy{.column = "t"});
+  TenantPolicies policies;
+  const auto known = [](std::string name) {
+    return std::make_shared<const tenant::CatalogTables>(
+        "t",
+        std::vector<tenant::CatalogTables::Relation>{{.name = std::move(name), .schema = "s"}});
+  };
+  std::optional<TenantTables> tables(std::in_place);
+  tables->publish(known("a"), 1);
+  const auto first = policies.of(base, *tables, 1)->catalog;
+  tables.emplace();
+  const auto second = known("b");
+  tables->publish(second, 1);
+  EXPECT_EQ(policies.of(base, *tables, 1)->catalog, second);
+  EXPECT_NE(first, second);
+}
 
 // ---------------------------------------------------------------- statements
 
