@@ -7,10 +7,14 @@ namespace forebay::app {
 
 void Worker::start() {
   thread_ = std::thread([this] {
-    // Signals are the control thread's.
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    // Signals are the control thread's, but for those that say what this thread has done wrong:
+    // blocked, they end the process without a word.
+    sigset_t others;
+    sigfillset(&others);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
+      sigdelset(&others, fault);
+    }
+    pthread_sigmask(SIG_SETMASK, &others, nullptr);
     reactor_->run(*engine_);
     engine_.reset();
   });

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Iterator
 
 from lab import messages as m
@@ -483,3 +484,19 @@ def http_endpoint(lab: Lab) -> None:
     refused = run(health, expect=1)
     assert f"127.0.0.1:{port}/livez: Connection refused" in refused.err, refused
     ports.release(port)
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def no_thread_hides_its_faults(lab: Lab) -> None:
+    """A signal that says what a thread has done wrong ends the process without a word where it is
+    blocked: no report of a sanitizer, no handler."""
+    target = lab.target()
+    target.check_healthy()
+    faults = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT,
+              signal.SIGTRAP, signal.SIGSYS)
+    threads = list(Path(f"/proc/{target.running.pid}/task").glob("*/status"))
+    assert len(threads) > 1, threads
+    for thread in threads:
+        blocked = int(next(line for line in thread.read_text().splitlines()
+                           if line.startswith("SigBlk:")).split()[1], 16)
+        assert not [fault for fault in faults if blocked >> (fault - 1) & 1], thread.read_text()
