@@ -3,12 +3,18 @@ its pg_hba.conf says of either kind of connection. libpq itself, by psql, is ask
 
 from __future__ import annotations
 
+import ssl
+from threading import Event
+
 from lab.declare import FOREBAY, TLS, test
+from lab.fake_server import FakeConnection, FakeServer, echo
 from lab.lab import Lab
 from lab.postgres import Postgres, password_of
-from lab.process import run
+from lab.process import run, wait_until
 from lab.target import Database, Target
 from lab.wire import ServerError, refused
+
+from test_reload import change, reload, text_of
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 ASKED = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
@@ -107,3 +113,30 @@ def clear_text_passwords(lab: Lab, ssl: str) -> None:
         error = refused(lambda: target.connect("clearuser"))
         assert error.sqlstate == "28000" and "clear-text" in error.text, error
         assert outcome(target, "app", "app") == "plain"
+
+
+@test(targets=FOREBAY)
+def switched_off_while_a_server_is_connected_to(lab: Lab) -> None:
+    """What was asked of the server holds to the end of its login."""
+    asked, reloaded = Event(), Event()
+
+    def hesitates(c: FakeConnection) -> None:
+        c.receive(8)
+        asked.set()
+        assert reloaded.wait(30)
+        c.send(b"S")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(lab.certificates.certificate, lab.certificates.key)
+        c.socket = context.wrap_socket(c.socket, server_side=True)
+        c.login()
+        c.queries(echo)
+    slow = lab.keep(FakeServer(hesitates))
+    target = lab.target(servers=[slow.address], databases={"app": Database()},
+                        server_tls={"mode": "require"})
+    text = text_of(target)
+    client = lab.in_background(lambda: target.connect().value("select 'x'"))
+    assert asked.wait(20)
+    reload(target, change(text, 'mode = "require"', 'mode = "disable"'))
+    reloaded.set()
+    wait_until(lambda: "inside TLS" in target.log or client.done, "the login is over")
+    assert target.alive

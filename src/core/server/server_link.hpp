@@ -61,10 +61,11 @@ class ServerLink final : public StreamEvents {
   /// What is needed while the link is opened only.
   struct Opening {
     std::unique_ptr<LinkLogin> login;
-    std::size_t host = 0;         ///< index into the pool's hosts
-    std::size_t tried = 0;        ///< hosts tried before this one
-    bool accept_standby = false;  ///< after every host was asked for a primary
-    bool reserved = true;         ///< counted by the pool
+    std::shared_ptr<const TlsContext> tls;  ///< as it was when the host was gone to; null: none
+    std::size_t host = 0;                   ///< index into the pool's hosts
+    std::size_t tried = 0;                  ///< hosts tried before this one
+    bool accept_standby = false;            ///< after every host was asked for a primary
+    bool reserved = true;                   ///< counted by the pool
     LinkLogin::Retry retried = LinkLogin::Retry::none;
     bool with_tls = true;
     std::uint32_t version = pg::kProtocol3_2;
@@ -200,7 +201,7 @@ class ServerLink final : public StreamEvents {
 
   // Opening.
   void connect();
-  bool take_place();
+  bool take_place(std::shared_ptr<Quota> quota);
   bool count_in();
   void opening_received(Bytes bytes);
   bool handle(LinkLogin::Outcome outcome);
@@ -215,7 +216,7 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] bool any_role() const noexcept { return client_ != nullptr && !dedicated_; }
   bool leave_unfit();
   void open_failed(Refused reason, bool lasting);
-  [[nodiscard]] LinkLogin::Setup login_setup();
+  [[nodiscard]] LinkLogin::Setup login_setup(const PoolTarget& target);
   void send_raw(std::string bytes);
 
   // In use.

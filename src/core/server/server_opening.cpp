@@ -38,10 +38,11 @@ void ServerLink::connect() {
   host_ = target.hosts[opening_->host];
   generation_ = target.generation;
   outdated_ = moved_ = false;
-  if (opening_->reserved && !take_place()) {
-    const std::shared_ptr<Quota> full = pool_->host_quota(opening_->host);
+  opening_->tls = target.tls;
+  const std::shared_ptr<Quota> quota = pool_->host_quota(opening_->host);
+  if (opening_->reserved && !take_place(quota)) {
     if (client_ == nullptr) {
-      pool_->starved_by(*full);
+      pool_->starved_by(*quota);
       close();
       return;
     }
@@ -51,14 +52,13 @@ void ServerLink::connect() {
   }
   watch_fence(target, opening_->host);
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_connect_timeout);
-  opening_->login = std::make_unique<LinkLogin>(login_setup());
+  opening_->login = std::make_unique<LinkLogin>(login_setup(target));
   secure_ = false;
   stream_ = engine_->io().connect(host_, *this);
 }
 
-// A place below the limit of the host that it connects to.
-bool ServerLink::take_place() {
-  std::shared_ptr<Quota> quota = pool_->host_quota(opening_->host);
+// A place below the limit of the host that it connects to. False: there is a limit, and no place.
+bool ServerLink::take_place(std::shared_ptr<Quota> quota) {
   if (quota == place_) return true;
   if (quota != nullptr && !quota->try_reserve()) return false;
   static_cast<void>(leave_place());
@@ -74,13 +74,12 @@ std::shared_ptr<Quota> ServerLink::leave_place() noexcept {
 // A link that logged in for a client counts from here on, if there is room for it.
 bool ServerLink::count_in() {
   if (dedicated_ || !pool_->reserve_login()) return false;
-  if (take_place()) return true;
+  if (take_place(pool_->host_quota(opening_->host))) return true;
   pool_->open_abandoned();
   return false;
 }
 
-LinkLogin::Setup ServerLink::login_setup() {
-  const PoolTarget& target = pool_->target();
+LinkLogin::Setup ServerLink::login_setup(const PoolTarget& target) {
   LinkLogin::Setup setup;
   setup.user = pool_->key().user;
   setup.database = target.database;
@@ -172,7 +171,7 @@ bool ServerLink::handle(LinkLogin::Outcome outcome) {
     return handle(std::move(next));
   }
   if (std::holds_alternative<LinkLogin::StartTls>(outcome)) {
-    stream_->start_tls_client(pool_->target().tls, host_.host, false);
+    stream_->start_tls_client(opening_->tls, host_.host, false);
     return true;
   }
   if (std::holds_alternative<LinkLogin::Authenticated>(outcome)) {
