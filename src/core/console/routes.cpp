@@ -94,15 +94,16 @@ std::optional<bool> explain_rules(Engine& engine, const Pool& pool, Bytes text,
 
 std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
   std::vector<ReaderFacts> all;
-  const auto& readers = pool.readers();
-  const auto& cluster = pool.target().cluster;
+  const Pool::Reading reading = pool.reading();
+  const auto& readers = reading.readers;
+  const auto& cluster = reading.target.cluster;
   if (cluster == nullptr) return all;
   const auto view = cluster->view();
   const bool watched = view->watched && view->hosts.size() == readers.size();
   const Instant ends = routing::lag_ends(*view, now);
-  const routing::LagLimits limits{pool.settings().max_replica_lag,
-                                  pool.settings().max_replica_lag_bytes.value()};
-  const Wanted wanted = watched ? wanted_of(pool, *view, {}, now) : Wanted{};
+  const routing::LagLimits limits{reading.settings.max_replica_lag,
+                                  reading.settings.max_replica_lag_bytes.value()};
+  const Wanted wanted = watched ? wanted_of(reading, *view, {}, now) : Wanted{};
   for (std::size_t i = 0; i < readers.size(); ++i) {
     ReaderFacts& facts = all.emplace_back();
     facts.host = cluster->hosts()[i];

@@ -166,8 +166,8 @@ void Engine::receive(mail::SummonLink& summon) {
 void Engine::receive(mail::SummonFailed& failed) {
   ClientSession* session = find(failed.session);
   // It may wait anew, in the queue or for a link that is checked.
-  if (session != nullptr && session->wants_link() && !session->ticket().waiting &&
-      session->link() == nullptr) {
+  if (session != nullptr && session->wants_link() && session->link() == nullptr &&
+      !session->source().waits(session->ticket())) {
     session->wait_again();
   }
 }

@@ -27,16 +27,16 @@ routing::Late lateness_of(Pool& reader, const routing::HostView& host, const Wan
   return late;
 }
 
-Wanted wanted_of(const Pool& primary, const routing::ClusterView& view, Visible visible,
+Wanted wanted_of(const Pool::Reading& primary, const routing::ClusterView& view, Visible visible,
                  Instant now) {
-  const config::PoolSettings& settings = primary.settings();
+  const config::PoolSettings& settings = primary.settings;
   Wanted wanted{{settings.max_replica_lag, settings.max_replica_lag_bytes.value()},
                 visible,
                 routing::lag_ends(view, now)};
   if (settings.min_read_replicas == 0) return wanted;
   routing::LagFloor floor(settings.min_read_replicas);
   for (std::size_t i = 0; i < view.hosts.size(); ++i) {
-    Pool& reader = *primary.readers()[i];
+    Pool& reader = *primary.readers[i];
     const routing::HostView& host = view.hosts[i];
     if (!host.may_read() || reader.shunned_until() > now) continue;
     floor.add(lateness_of(reader, host, wanted), host.lag(wanted.lag_ends));
@@ -46,13 +46,14 @@ Wanted wanted_of(const Pool& primary, const routing::ClusterView& view, Visible 
 }
 
 std::shared_ptr<Pool> Engine::choose_reader(Pool& primary, Visible visible, bool& behind) {
-  const auto& readers = primary.readers();
-  const auto& cluster = primary.target().cluster;
+  const Pool::Reading reading = primary.reading();
+  const auto& readers = reading.readers;
+  const auto& cluster = reading.target.cluster;
   if (readers.empty() || cluster == nullptr) return nullptr;  // since a reload
   const routing::ClusterView& view = clusters_[cluster.get()].look(*cluster);
   // While nobody watches the hosts, nobody knows what replicas have.
   if (!view.watched || view.hosts.size() != readers.size()) return nullptr;
-  const Wanted wanted = wanted_of(primary, view, visible, now_);
+  const Wanted wanted = wanted_of(reading, view, visible, now_);
   std::array<routing::Candidate, kCandidatesMax> candidates;
   std::size_t count = 0;
   unsigned best = 0;  // only those that come first

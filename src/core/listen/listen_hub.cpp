@@ -110,8 +110,7 @@ void ListenHub::answer(const SessionKey& session, bool listening) {
 
 // Where to listen: at the primary, until its last transaction is over. Nothing while nobody knows
 // which that is.
-std::optional<std::size_t> ListenHub::host_now() const {
-  const PoolTarget& target = pool().target();
+std::optional<std::size_t> ListenHub::host_now(const PoolTarget& target) const {
   if (target.cluster == nullptr) return 0;
   const auto view = target.cluster->view();
   if (!view->watched) return std::nullopt;
@@ -120,10 +119,10 @@ std::optional<std::size_t> ListenHub::host_now() const {
 
 // False when that cannot be tried.
 bool ListenHub::open() {
-  const auto host = host_now();
+  const PoolTarget& target = pool().target();
+  const auto host = host_now(target);
   auto credential = pool().credential();
   if (!host || !credential || pool().paused()) return false;
-  const PoolTarget& target = pool().target();
   host_ = target.hosts[*host];
   cluster_ = target.cluster;
   fence_ = cluster_ == nullptr ? nullptr : &cluster_->fence(*host);
@@ -143,8 +142,8 @@ bool ListenHub::open() {
 
 void ListenHub::look() {
   if (!connection_.logged_in() && !connection_.opening()) return;
-  const auto host = host_now();
   const PoolTarget& target = pool().target();
+  const auto host = host_now(target);
   const bool fenced = fence_ != nullptr && fence_->load(std::memory_order_acquire) != fence_seen_;
   if (fenced || !host || target.hosts[*host] != host_) {
     lose("it is not the primary any more");

@@ -63,7 +63,7 @@ class ListenHub final : private SideConnection::Owner {
   void tell_restored();
   void answer(const SessionKey& session, bool listening);
   [[nodiscard]] bool listens_to(const mail::ListenAsked& question) const;
-  [[nodiscard]] std::optional<std::size_t> host_now() const;
+  [[nodiscard]] std::optional<std::size_t> host_now(const PoolTarget& target) const;
   [[nodiscard]] bool encoding_fits(const std::string& encoding) const;
   [[nodiscard]] Pool& pool() const { return *pools_.front(); }
   void add(Channel& channel, SessionKey session);

@@ -327,9 +327,12 @@ void Monitor::look(const std::vector<std::shared_ptr<Pool>>& pools) {
 
 // What functions do matters where reads are told from writes.
 void Monitor::look_at_functions(const std::shared_ptr<Pool>& pool) {
-  const auto& cluster = pool->target().cluster;
-  if (cluster == nullptr || pool->readers().empty() || !can_log_in(*pool)) return;
-  const auto primary = watches_[cluster.get()]->primary();
+  const Pool::Reading reading = pool->reading();
+  const auto& cluster = reading.target.cluster;
+  if (cluster == nullptr || reading.readers.empty() || !can_log_in(*pool)) return;
+  const auto watch = watches_.find(cluster.get());
+  if (watch == watches_.end()) return;  // a reload came meanwhile: next time
+  const auto primary = watch->second->primary();
   if (!primary || engine_.config().monitor_interval.count() == 0) return;
   auto& probe = functions_[&pool->catalog()];
   if (probe == nullptr) {
@@ -350,7 +353,8 @@ void Monitor::look_at_tables(const std::vector<std::shared_ptr<Pool>>& pools) {
   for (const auto& [catalog, pool] : logins) {
     auto& probe = tables_[catalog];
     if (probe == nullptr) probe = std::make_unique<TablesProbe>(engine_, pool->shared_catalog());
-    const auto& cluster = pool->target().cluster;
+    const PoolTarget& target = pool->target();
+    const auto& cluster = target.cluster;
     std::optional<std::size_t> host = 0;
     if (cluster != nullptr) {
       const auto watch = watches_.find(cluster.get());
@@ -359,7 +363,7 @@ void Monitor::look_at_tables(const std::vector<std::shared_ptr<Pool>>& pools) {
     if (!can_log_in(*pool)) {
       probe->cannot("nothing is known to log in with: set monitor_user and its password");
     } else if (host) {
-      probe->look(pool->target().hosts[*host], *pool, engine_.config().tenants.column);
+      probe->look(target.hosts[*host], *pool, engine_.config().tenants.column);
     } else {
       probe->cannot("no primary is known");
     }

@@ -143,6 +143,11 @@ Pool::Acquired Pool::acquire(Ticket& ticket, Instant now) {
   return acquired;
 }
 
+bool Pool::waits(const Ticket& ticket) const {
+  const std::lock_guard lock(mutex_);
+  return ticket.waiting;
+}
+
 bool Pool::withdraw(Ticket& ticket) {
   const std::lock_guard lock(mutex_);
   if (!ticket.waiting) return false;

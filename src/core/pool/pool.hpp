@@ -137,6 +137,16 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] const std::vector<std::shared_ptr<Pool>>& readers() const noexcept {
     return terms().readers;
   }
+  /// All of one configuration: what two of the above give may be of two.
+  struct Reading {
+    const PoolTarget& target;
+    const config::PoolSettings& settings;
+    const std::vector<std::shared_ptr<Pool>>& readers;
+  };
+  [[nodiscard]] Reading reading() const noexcept {
+    const Terms& now = terms();
+    return {now.target, now.settings, now.readers};
+  }
   [[nodiscard]] bool is_reader() const noexcept { return key_.reader > 0; }
   [[nodiscard]] const std::vector<std::shared_ptr<Quota>>& quotas() const noexcept {
     return terms().quotas;
@@ -179,6 +189,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   /// Leaves the queue. False when the ticket was served meanwhile: a link is on its way.
   bool withdraw(Ticket& ticket);
+  /// Whether it is in the queue.
+  [[nodiscard]] bool waits(const Ticket& ticket) const;
 
   struct Released {
     enum class Kind : std::uint8_t { parked, give, close } kind;

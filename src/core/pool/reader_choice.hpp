@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/pool/pool.hpp"
 #include "forebay/base/time.hpp"
 #include "forebay/routing/cluster/balance.hpp"
 #include "forebay/routing/cluster/topology.hpp"
@@ -49,11 +50,9 @@ struct Wanted {
   }
 };
 
-class Pool;
-
-/// What `primary` says of it, and which of its late replicas are kept. `view` has as many hosts as
-/// it has readers.
-[[nodiscard]] Wanted wanted_of(const Pool& primary, const routing::ClusterView& view,
+/// What the primary's pool says of it, and which of its late replicas are kept. `view` has as many
+/// hosts as that has readers.
+[[nodiscard]] Wanted wanted_of(const Pool::Reading& primary, const routing::ClusterView& view,
                                Visible visible, Instant now);
 /// How late a reader's host is. It is remembered there, for what counts next.
 routing::Late lateness_of(Pool& reader, const routing::HostView& host, const Wanted& wanted);
