@@ -50,11 +50,12 @@ def pair(lab: Lab) -> Pair:
     return Pair(primary, lab.replica_of(primary))
 
 
-def split(lab: Lab, both: Pair, rules: Optional[list[dict[str, Any]]] = None,
+def split(lab: Lab, both: Pair, databases: Optional[dict[str, Database]] = None,
+          rules: Optional[list[dict[str, Any]]] = None, tenants: Optional[dict[str, Any]] = None,
           **options: object) -> Target:
     settings = {"split_reads": True, "read_consistency": "none", **options}
     target = lab.target(servers=[both.primary.address, both.replica.address], options=settings,
-                        rules=rules or [])
+                        databases=databases, rules=rules or [], tenants=tenants or {})
     # It has to be known, and how far behind the primary it is, which has to be known as well.
     with target.connect() as client:
         wait_until(lambda: at(client) == both.replica.port, "the replica is read from")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from lab import messages as m
 from lab.declare import FOREBAY, test
@@ -13,19 +13,23 @@ from lab.target import Database, Target
 from lab.wire import Client
 
 from test_console import console
+from test_split import at, pair, split
+from test_tenant_orders import tenant
 
 WHOSE: dict[str, Any] = {"databases": ["app"], "users": {"app": "acme", "other": "b"},
                          "setting": "app.tenant_id"}
 
 
-def start(lab: Lab, places: dict[str, str], **options: Any) -> Target:
+def start(lab: Lab, places: dict[str, str], limits: Optional[dict[str, Any]] = None,
+          **options: Any) -> Target:
     """Two clusters, each of which says which it is."""
     second = lab.private_postgres()
     for postgres, name in ((lab.postgres, "first"), (second, "second")):
         with postgres.admin("app") as admin:
             admin.run(f"create table place as select '{name}' as name")
             admin.run("grant usage on schema public to public; grant select on place to public")
-    return lab.target(tenants={**WHOSE, "places": places}, pool_size=2,
+    return lab.target(tenants={**WHOSE, "places": places, "limits": limits or {}},
+                      pool_size=2,
                       options={"admin_users": "app", **options},
                       databases={"app": Database(),
                                  "apart": Database([second.address], dbname="app")})
@@ -112,3 +116,73 @@ def whole_sessions_end(lab: Lab) -> None:
         assert m.only(answer, b"C") and m.only(answer, b"E")[0].sqlstate == "57P01", answer
     with target.connect() as again:
         assert where(again) == "second"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def reads_that_wait_for_a_replica_move(lab: Lab) -> None:
+    """To a database that has none. When the replica has what they waited for, nobody waits."""
+    both = pair(lab)
+    target = split(lab, both, {"app": Database(), "apart": Database([both.primary.address],
+                                                                    dbname="app")},
+                   tenants=WHOSE, read_consistency="session", read_wait_timeout="20s",
+                   admin_users="app")
+    with target.connect() as client:
+        both.replica.value("select pg_wal_replay_pause()")
+        client.run("insert into t values (10, 'x')")
+        client.send(m.query("select count(*) from t where id = 10"))
+        assert client.quiet
+        place(target, {"acme": "apart"})
+        assert m.only(client.until_ready(), b"D")[0].columns() == [b"1"]
+        both.replica.value("select pg_wal_replay_resume()")
+        with target.connect("other") as other:
+            wait_until(lambda: at(other) == both.replica.port, "the replica is read from")
+        assert at(client) == both.primary.port
+    target.check_healthy()
+
+
+SEQUENCE = "create table numbered (id serial, x int); grant all on numbered, numbered_id_seq to app"
+
+
+def keeps_its_link(lab: Lab, target: Target) -> Client:
+    """It has taken a number of a sequence, where clients have asked for such: it may ask, too."""
+    with target.connect() as asks:
+        asks.error(m.query("select lastval()"))
+    client = target.connect()
+    lab.keep(client)
+    client.run("insert into numbered (x) values (1)")
+    return client
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def what_a_rate_holds_up_moves(lab: Lab) -> None:
+    """Also where its session has kept its server connection."""
+    with lab.postgres.admin("app") as admin:
+        for statement in SEQUENCE.split("; "):
+            admin.run(statement)
+    target = start(lab, {}, limits={"acme": {"max_statements_per_second": 1,
+                                             "statement_burst": 2}})
+    others = [lab.keep(target.connect()) for _ in range(5)]
+    client = keeps_its_link(lab, target)
+    for other in others:
+        other.send(m.query("select 1"))
+    client.send(m.query("select name from place"))
+    place(target, {"acme": "apart"})
+    assert m.only(client.until_ready(within=30), b"D")[0].columns() == [b"second"]
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def places_below_a_limit_are_given_back_by_who_moves(lab: Lab) -> None:
+    with lab.postgres.admin("app") as admin:
+        for statement in SEQUENCE.split("; "):
+            admin.run(statement)
+    target = start(lab, {}, limits={"acme": {"max_statements": 1}})
+    client = keeps_its_link(lab, target)
+    console(target, "pause tenant acme;")
+    client.send(m.query("select name from place"))
+    wait_until(lambda: tenant(target, "acme")["waiting"] == "1", "it waits")
+    place(target, {"acme": "apart"})
+    console(target, "resume tenant acme;")
+    assert m.only(client.until_ready(), b"D")[0].columns() == [b"second"]
+    client.close()
+    with target.connect() as other:
+        assert where(other) == "second"

@@ -49,6 +49,7 @@ void ClientSession::follow_place() {
   }
   timer_.cancel();
   if (phase_ == Phase::waiting) enter(Phase::idle);
+  leave_hold();
   if (throttle_ != nullptr) leave_limits();
   if (phase_ == Phase::held) enter(Phase::idle);
   if (!move()) return;
@@ -97,6 +98,7 @@ bool ClientSession::move() {
   replicas_.reset();
   begin_splitting();
   follow_rules();
+  if (throttle_ != nullptr) leave_limits();  // what it was held for it may have, too
   follow_limits();
   note(Weight::normal, "tenant_moved",
        "its tenant is in database \"" + database + "\" from now on");

@@ -303,7 +303,7 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] std::optional<routing::Lsn> min_lsn() const;
   void go_on_waiting();
   [[nodiscard]] bool awaits_replica() const noexcept;
-  void await_replica(Instant came);
+  void await_replica(const std::shared_ptr<Cluster>& cluster, Instant came);
   void send_attempt(Bytes bytes);
   bool hold_answer();
   [[nodiscard]] bool attempt_answered() const;

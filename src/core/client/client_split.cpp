@@ -79,9 +79,11 @@ bool ClientSession::choose_server(Bytes bytes, bool again) {
     const Instant since = use.unsettled ? kNever - Duration(1) : use.since;
     use.reader = engine_.choose_reader(*pool_, {since, *lsn, batch.max_lag}, behind);
   }
-  if (use.reader == nullptr && behind && waits) {
+  // A reload may have left a single host meanwhile.
+  const std::shared_ptr<Cluster>& cluster = pool_->target().cluster;
+  if (use.reader == nullptr && behind && waits && cluster != nullptr) {
     if (fresh) engine_.counters().replica_waits.add();
-    await_replica(came);
+    await_replica(cluster, came);
     return false;
   }
   if (use.reader != nullptr) {
@@ -107,17 +109,18 @@ bool ClientSession::awaits_replica() const noexcept {
 
 // The batch at the front came at that time, and waits until a replica is known to have what it must
 // show.
-void ClientSession::await_replica(Instant came) {
+void ClientSession::await_replica(const std::shared_ptr<Cluster>& cluster, Instant came) {
   replicas_->came = came;
   enter(Phase::held);
   const Instant until = came + pool_->settings().read_wait_timeout;
   engine_.timers().arm(timer_, until);
-  engine_.await_replicas(pool_->target().cluster, key_, std::exchange(replicas_->listed, true),
-                         until);
+  engine_.await_replicas(cluster, key_, std::exchange(replicas_->listed, true), until);
 }
 
-// What was written last was answered in a turn before this one.
+// What was written last was answered in a turn before this one. Who was moved to another database
+// meanwhile may read from no replica any more.
 void ClientSession::turn_over() {
+  if (replicas_ == nullptr) return;
   ReplicaUse& use = *replicas_;
   if (!use.unsettled || use.ended == engine_.now()) return;
   use.since = engine_.now();
@@ -125,6 +128,7 @@ void ClientSession::turn_over() {
 }
 
 void ClientSession::replicas_seen() {
+  if (replicas_ == nullptr) return;
   replicas_->listed = false;
   go_on_waiting();
 }
@@ -135,7 +139,7 @@ void ClientSession::go_on_waiting() {
   timer_.cancel();
   enter(Phase::idle);
   continue_input();
-  if (!awaits_replica()) replicas_->came = kNever;
+  if (replicas_ != nullptr && !awaits_replica()) replicas_->came = kNever;
   settle();
 }
 

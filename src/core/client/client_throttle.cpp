@@ -271,6 +271,7 @@ Refused ClientSession::no_link_place(std::string_view key, config::milliseconds 
 void ClientSession::hold(Instant opens) {
   throttle_->held = true;
   throttle_->opens = opens;
+  may_ask_ = false;  // the timer is the hold's
   if (phase_ != Phase::linked) enter(Phase::held);
   const auto timeout = pool_->settings().query_wait_timeout;
   const Instant latest = timeout.count() > 0 ? throttle_->since + timeout : kNever;
@@ -445,6 +446,8 @@ void ClientSession::reject_held(const Refused& reason) {
   leave_hold();
   leave_limits();
   if (phase_ == Phase::held) enter(Phase::idle);
+  // Nobody else would give back what was kept for this statement.
+  if (phase_ == Phase::linked && relay_.pins == 0 && link_->relay().at_rest()) give_link_back();
   refuse_statement(reason, waited);
 }
 
