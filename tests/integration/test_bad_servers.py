@@ -367,6 +367,7 @@ QUERY = {
     "notice_and_close": misanswer(lambda c, _: (c.send(m.message(b"N", m.error_response(
         S="WARNING", C="57P02", M="another process crashed")[5:])), c.close())),
     "error_without_sqlstate": sends(m.error_response(M="no code") + m.ready_for_query()),
+    "copy_in": sends(m.message(b"G", b"\0\0\0") + m.command_complete("X") + m.ready_for_query()),
     "copy_both": sends(m.message(b"W", b"\0\0\0") + m.command_complete("X") + m.ready_for_query()),
 }
 

@@ -153,7 +153,7 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
     taken.effect = Effect::error;
     return taken;
   }
-  if (type == pg::Backend::CommandComplete) taken_by_copy_ = 0;  // the copy came to its end
+  if (type == pg::Backend::CommandComplete) end_copy_in();
   switch (step_of(request, type)) {
     case Step::wrong:
       return taken;
@@ -165,6 +165,7 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
       return taken;
     case Step::done:
       taken.effect = Effect::done;
+      if (copying_in_) end_copy_in();
       done_ = first_;
       leave_head();
       skip_copy_ends();
@@ -315,6 +316,14 @@ void ExpectedReplies::begin_copy_in() {
   for (std::size_t i = 1; i + removed < count_; ++i) at(i) = std::move(at(i + removed));
   count_ -= removed;
   if (count_ == 1) batch_open_ = !ends_with_ready(head().request);
+}
+
+// The copy came to its end. Before its client said so, only by a server of which nobody knows what
+// it makes of what comes next.
+void ExpectedReplies::end_copy_in() noexcept {
+  doubtful_ = doubtful_ || copying_in_;
+  copying_in_ = false;
+  taken_by_copy_ = 0;
 }
 
 ExpectedReplies::Taken ExpectedReplies::fail() {

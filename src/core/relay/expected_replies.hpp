@@ -245,6 +245,7 @@ class ExpectedReplies {
   void skip_copy_ends() noexcept;
   void append(Expected&& expected);
   void begin_copy_in();
+  void end_copy_in() noexcept;
   Taken fail();
 
   std::vector<Expected> ring_;  ///< its size is a power of two

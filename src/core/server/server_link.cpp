@@ -146,7 +146,7 @@ void ServerLink::check(ClientSession& client) {
   client_ = &client;
   client.expect_link(*this);
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
-  query({});
+  static_cast<void>(query({}));  // what it does not answer it has no time for
 }
 
 void ServerLink::validate(ClientSession& client) {
@@ -352,10 +352,12 @@ void ServerLink::on_lost(const std::string& reason) {
 
 // ---------------------------------------------------------------- its client is gone
 
-void ServerLink::query(Bytes text) {
+// False when the server is going to skip it: then it is of no use.
+bool ServerLink::query(Bytes text) {
   const bool pushed = put_query(text);
-  FB_ASSERT(pushed);
+  relay_.poisoned = relay_.poisoned || !pushed;
   send(engine_->to_server());
+  return pushed;
 }
 
 // False when the server is going to skip it.
@@ -410,7 +412,7 @@ void ServerLink::orphan(const Residue& residue) {
       pg::write_empty(out.insert(), pg::Frontend::Sync);
       const bool pushed =
           relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});
-      FB_ASSERT(pushed);
+      relay_.poisoned = relay_.poisoned || !pushed;
     }
     send(out);
     cancelled_ = false;
@@ -437,18 +439,18 @@ void ServerLink::recover_step() {
     pg::write_empty(engine_->to_server().insert(), pg::Frontend::Sync);
     const bool pushed =
         relay_.expected.push({.request = Request::sync, .disposition = Disposition::discard});
-    FB_ASSERT(pushed);
     send(engine_->to_server());
+    if (!pushed) close();
     return;
   }
   if (relay_.status != pg::backend::TransactionStatus::idle) {
-    query("ROLLBACK");
+    if (!query("ROLLBACK")) close();
     return;
   }
   if (phase_ == Phase::recovering && (residue_.everything || residue_.pins != 0)) {
     enter(Phase::resetting);
     engine_->timers().arm(timer_, engine_->now() + engine_->config().server_recovery_timeout);
-    query(cleaning(residue_));
+    if (!query(cleaning(residue_))) close();
     return;
   }
   if (phase_ == Phase::resetting && residue_.everything) {

@@ -235,7 +235,7 @@ class ServerLink final : public StreamEvents {
   void tried(void (*tell)(ClientSession&, ServerLink&));
   void recovered();
   void recover_step();
-  void query(Bytes text);
+  [[nodiscard]] bool query(Bytes text);
   bool put_query(Bytes text);
   void lost(const std::string& reason);
   void begin_watch();

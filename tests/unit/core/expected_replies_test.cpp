@@ -167,6 +167,21 @@ TEST_F(ExpectedRepliesTest, copy_in_ends_with_copy_done) {
   EXPECT_TRUE(queue_.empty());
 }
 
+// Nobody but a server that breaks the protocol says so, and nobody knows what it makes of the next.
+TEST_F(ExpectedRepliesTest, copy_in_that_the_server_ends_by_itself) {
+  for (const bool completed : {true, false}) {
+    push(Request::query);
+    take(Backend::CopyInResponse);
+    if (completed) EXPECT_EQ(take(Backend::CommandComplete), Effect::part);
+    EXPECT_EQ(take(Backend::ReadyForQuery), Effect::done);
+    EXPECT_TRUE(queue_.empty());
+    EXPECT_FALSE(queue_.copying_in());
+    EXPECT_TRUE(queue_.doubtful());
+    EXPECT_TRUE(push(Request::query)) << "its answer is waited for";
+    EXPECT_EQ(take(Backend::ReadyForQuery), Effect::done);
+  }
+}
+
 TEST_F(ExpectedRepliesTest, copy_in_swallows_syncs_sent_before_and_after_it_was_known) {
   push(Request::execute);
   push(Request::sync);
