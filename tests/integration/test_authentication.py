@@ -447,6 +447,26 @@ def a_password_that_nobody_asked_for(lab: Lab) -> None:
         assert (error["C"], error["M"]) == ("08P01", "password response without a request"), error
 
 
+@test(modes=("transaction",), targets=FOREBAY, params=("password", "scram"))
+def a_server_that_does_not_wait_for_the_answer(lab: Lab, what: str) -> None:
+    """What the client says to it comes when the login is over: nobody has asked for that."""
+    def hurries(server: FakeConnection) -> None:
+        server.startup()
+        server.send((m.authentication(3) if what == "password" else
+                     m.authentication(10, b"SCRAM-SHA-256\0\0")) + m.authentication(0))
+        server.message()
+    server = lab.keep(FakeServer(hurries))
+    target = lab.target(auth="server", users={}, databases={"app": Database([server.address])},
+                        options={"cleartext_without_tls": True})
+    with target.open() as connection:
+        connection.send(m.startup({"user": "app", "database": "app"}))
+        connection.read_until(b"R")
+        connection.send(m.password("x"))
+        error = connection.read_until(b"E")[-1].fields()
+        assert (error["C"], error["M"]) == ("08P01", "password response without a request"), error
+    assert target.alive
+
+
 REFUSALS = {
     "wrong_password": ("app", "app", "wrong"),
     "unknown_role": ("nobody", "app", "x"),

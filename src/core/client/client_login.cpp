@@ -376,6 +376,7 @@ void ClientSession::answer_server(Bytes whole, Bytes body) {
 }
 
 void ClientSession::let_in_by_server(const LinkLogin& login) {
+  login_->asked_password = login_->challenged = false;  // it may not have waited for the answer
   if (login.asked_nothing()) {
     if (!may_enter_without_password()) {
       fatal({pg::sqlstate::kInvalidAuthorization,
