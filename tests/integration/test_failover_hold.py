@@ -14,6 +14,7 @@ from lab.scrape import Scrape
 from lab.target import Database, Target
 from lab.wire import Client, refused
 from test_failover import last_primary, promote
+from test_reload import reload, text_of
 
 
 def cluster(lab: Lab, *hosts: Postgres, options: dict[str, Any], **more: Any) -> Target:
@@ -186,3 +187,35 @@ def what_waits_and_grows(lab: Lab) -> None:
         rows = m.only(talker.until_ready(300, within=40), b"D")
         assert [row.columns() for row in rows] == [[str(n).encode()] for n in range(300)]
     wait_until(lambda: used() == 0, "nothing waits any more")
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def who_is_moved_does_not_wait_for_a_primary(lab: Lab) -> None:
+    """A tenant gets another place while its statements wait for a primary: they count no more."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    port = ports.claim()
+    app = Database([primary.address, replica.address], options={"max_statements": 1})
+    target = cluster(
+        lab, primary, replica, databases={"app": app, "apart": Database([lab.postgres.address],
+                                                                        dbname="app")},
+        tenants={"databases": ["app"], "users": {"app": "acme"}, "places": {}},
+        options={"http": f"127.0.0.1:{port}", "failover_hold": "40s",
+                 "server_check_delay": "1h", "workers": 1})
+    clients: list[Client] = [lab.keep(target.connect()) for _ in range(2)]
+    apart: list[Client] = [lab.keep(target.connect(database="apart")) for _ in range(2)]
+    for word in ("begin", "commit"):        # which leaves two connections for them
+        for client in apart:
+            client.run(word)
+    lose(target, primary)
+    for client in clients:
+        client.send(m.query("select 'it went'"))
+
+    def used() -> float:
+        return Scrape(port).sum("limit_used", limit="failover_hold_statements")
+    wait_until(lambda: used() == 2, "they wait")
+    target.settings.tenants["places"] = {"acme": "apart"}
+    reload(target, text_of(target))
+    for client in clients:
+        assert m.only(client.until_ready(within=30), b"D")[0].columns() == [b"it went"]
+    assert used() == 0

@@ -70,6 +70,10 @@ void ClientSession::begin_console() {
     }
     const std::string database = entry->first == "*" ? "postgres" : entry->first;
     pool_ = engine_.shared().pools.find_or_make(engine_.runtime(), database, login_->facts.user);
+    if (pool_ == nullptr) {  // a reload has taken it out, of which this worker has not heard
+      fatal(terminated());
+      return;
+    }
     relay_.pool = pool_->serial();
     relay_.catalog = &pool_->catalog();
     // They are the console's, not the server's.

@@ -142,6 +142,7 @@ void ClientSession::begin_again() {
     timer_.cancel();
     enter(Phase::idle);
   }
+  leave_hold();
   if (throttle_ != nullptr) leave_limits();
   if (phase_ == Phase::held) enter(Phase::idle);
   follow_limits();
