@@ -227,30 +227,32 @@ class BeastServer final : public HttpServer {
 
  private:
   void accept() {
-    acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
-      if (error == boost::asio::error::operation_aborted) return;
-      if (error) return accept_later();
-      auto& open = common_->connections;
-      if (open.size() >= kConnectionsMax) {
-        open.front()->let_go();
-        open.splice(open.end(), open, open.begin());
-      }
-      std::make_shared<Connection>(std::move(socket), common_)->read();
-      accept();
-    });
+    acceptor_.async_accept(
+        [this, here = std::weak_ptr(here_)](beast::error_code error, tcp::socket socket) {
+          if (here.expired() || error == boost::asio::error::operation_aborted) return;
+          if (error) return accept_later();
+          auto& open = common_->connections;
+          if (open.size() >= kConnectionsMax) {
+            open.front()->let_go();
+            open.splice(open.end(), open, open.begin());
+          }
+          std::make_shared<Connection>(std::move(socket), common_)->read();
+          accept();
+        });
   }
 
   // There may be no descriptor for whoever waits at the door.
   void accept_later() {
     pause_.expires_after(kPause);
-    pause_.async_wait([this](beast::error_code error) {
-      if (!error) accept();
+    pause_.async_wait([this, here = std::weak_ptr(here_)](beast::error_code error) {
+      if (!here.expired() && !error) accept();
     });
   }
 
   tcp::acceptor acceptor_;
   boost::asio::steady_timer pause_;
   std::shared_ptr<Common> common_;
+  std::shared_ptr<bool> here_ = std::make_shared<bool>();  ///< for what was done before it went
 };
 
 }  // namespace

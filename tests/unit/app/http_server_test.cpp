@@ -43,5 +43,25 @@ TEST(HttpServers, wait_when_there_is_no_descriptor_for_a_client) {
   EXPECT_EQ(control.run_one(), 1u);  // it comes in
 }
 
+// Two clients are at the door: when the first has come in, the second has as well, and is to be
+// told of in the next turn. The server may be gone by then.
+TEST(HttpServers, may_go_while_a_client_comes_in) {
+  boost::asio::io_context control{1};
+  auto server = HttpServer::listen(control, Endpoint{"127.0.0.1", 0}, {});
+  ASSERT_FALSE(server.has_error()) << server.error().message;
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const where = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::getsockname((*server)->descriptor(), where, &size), 0);
+  net::Descriptor first(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  net::Descriptor second(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  for (const net::Descriptor* client : {&first, &second}) {
+    ASSERT_EQ(::connect(client->get(), where, size), 0);
+  }
+  EXPECT_EQ(control.poll_one(), 1u);
+  (*server).reset();
+  control.poll();
+}
+
 }  // namespace
 }  // namespace forebay::app
