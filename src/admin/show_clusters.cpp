@@ -65,6 +65,7 @@ template <class MakeRow>
 Rows each_host(const View& view, MakeRow make_row) {
   Rows rows;
   for (const auto& cluster : view.shared.pools.clusters()) {
+    if (!cluster->listed(view.config)) continue;
     const auto known = cluster->view();
     for (std::size_t i = 0; i < cluster->hosts().size(); ++i) {
       const HostView host = i < known->hosts.size() ? known->hosts[i] : HostView();

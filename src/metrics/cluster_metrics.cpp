@@ -27,14 +27,6 @@ std::string name_of(const core::Cluster& cluster) {
   return name;
 }
 
-// The directory keeps those that no database has any more; nobody asks their hosts.
-bool in_use(const core::Cluster& cluster, const core::Runtime* runtime) {
-  if (runtime == nullptr) return true;
-  const auto& databases = runtime->config.databases;
-  return std::any_of(databases.begin(), databases.end(),
-                     [&](const auto& entry) { return entry.second.hosts == cluster.hosts(); });
-}
-
 }  // namespace
 
 void add_clusters(const core::Shared& shared, const core::Runtime* runtime,
@@ -58,7 +50,7 @@ void add_clusters(const core::Shared& shared, const core::Runtime* runtime,
   MetricFamily source = family(
       "cluster_source_up", "Whether Patroni or its etcd answered when last asked.", Type::Gauge);
   for (const auto& cluster : shared.pools.clusters()) {
-    if (!in_use(*cluster, runtime)) continue;
+    if (runtime != nullptr && !cluster->listed(runtime->config)) continue;
     const std::string name = name_of(*cluster);
     for (const auto& each : cluster->sources()) {
       if (each.up) {

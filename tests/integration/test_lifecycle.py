@@ -196,13 +196,18 @@ def second_signal_ends_at_once(lab: Lab) -> None:
 @test(modes=("transaction",), targets=FOREBAY)
 def drain_has_a_deadline(lab: Lab) -> None:
     target = lab.target(options={"shutdown_timeout": "1s"})
-    client = lab.keep(target.connect())
+    client, busy = lab.keep(target.connect()), lab.keep(target.connect())
     client.run("begin")
+    busy.send(m.query("select pg_sleep(60)"))
+    wait_until(lambda: lab.postgres.rows(
+        "select from pg_stat_activity where query ~ '^select pg_sleep' and state = 'active'"),
+        "it is at work")
     begun = time.monotonic()
     target.running.send_signal(signal.SIGTERM)
     answer = client.until_end(5)    # the default is 30 s
     assert time.monotonic() - begun > 0.5
-    assert len(m.only(answer, b"E")) <= 1, answer
+    for told in (answer, busy.until_end(5)):
+        assert [e.sqlstate for e in m.only(told, b"E")] == ["57P01"], told
     code = target.running.wait(10)
     target.started = False
     assert code >= 0, f"ended by signal {-code}"

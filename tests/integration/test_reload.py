@@ -192,6 +192,20 @@ def a_host_goes(lab: Lab) -> None:
 
 
 @test(modes=("transaction",), targets=FOREBAY)
+def former_hosts_are_not_shown(lab: Lab) -> None:
+    target = lab.target(options={"stats_users": "app"})
+    text = text_of(target)
+    host, port = lab.postgres.address
+    one, other = f'"{host}:{port}"', f'"localhost:{port}"'
+    with target.connect() as client, target.connect(database="forebay") as console:
+        for listed in ((one, other), (other, one)):
+            reload(target, text.replace(one, ", ".join(listed)))
+            assert client.value("select 1") == "1"
+            shown = [f'"{row[0]}"' for row in console.rows("SHOW HOSTS")]
+            assert shown == list(listed), shown
+
+
+@test(modes=("transaction",), targets=FOREBAY)
 def listeners_come_and_go(lab: Lab) -> None:
     """The new one is open, the old one closed; who came in by it stays."""
     target = lab.target()

@@ -324,7 +324,11 @@ void Engine::receive(mail::Stop&) {
   monitor_.reset();
   lookups_.reset();
   hubs_.reset();
-  while (!sessions_.empty()) sessions_.front().close("shutdown");
+  while (!sessions_.empty()) {
+    ClientSession& session = sessions_.front();
+    session.fatal(terminated());
+    session.close("shutdown");
+  }
   explainer_.reset();
   consoles_.clear();
   std::vector<ServerLink*> links;

@@ -13,6 +13,11 @@ bool alike(const routing::HostView& one, const routing::HostView& other) {
 
 }  // namespace
 
+bool Cluster::listed(const config::Config& config) const {
+  return std::ranges::any_of(config.databases,
+                             [this](const auto& entry) { return entry.second.hosts == hosts_; });
+}
+
 std::shared_ptr<const Cluster::View> Cluster::view() const {
   const std::lock_guard lock(mutex_);
   return view_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "forebay/base/endpoint.hpp"
+#include "forebay/config/config.hpp"
 #include "forebay/routing/cluster/topology.hpp"
 
 namespace forebay::core {
@@ -26,6 +27,9 @@ class Cluster {
       : hosts_(std::move(hosts)), states_(hosts_.size()), view_(std::make_shared<const View>()) {}
 
   [[nodiscard]] const std::vector<Endpoint>& hosts() const noexcept { return hosts_; }
+  /// Whether some database has these hosts. Clusters of former configurations stay, but nobody asks
+  /// their hosts any more.
+  [[nodiscard]] bool listed(const config::Config& config) const;
 
   /// Changes whenever there is a new view; never 0.
   [[nodiscard]] std::uint64_t version() const noexcept {
