@@ -60,6 +60,7 @@ class Analysis {
   bool object_statement(Node* node);
   void definition(Node* node);
   void named_definition(Node* node);
+  void renamed_roles(Node* node);
   void transaction(TransactionStmt* statement);
   void discard(DiscardStmt* statement) noexcept;
   void cursor(DeclareCursorStmt* statement);

@@ -39,6 +39,7 @@ std::size_t bytes_of_setting(const Setting& setting) noexcept {
 
 std::size_t bytes_of_statement(const Statement& statement) noexcept {
   return bytes_of(statement.name) + bytes_of(statement.makes_function) +
+         bytes_of(statement.renamed_roles, [](const std::string& role) { return bytes_of(role); }) +
          bytes_of_value(statement.argument) + bytes_of(statement.tables, bytes_of_table) +
          bytes_of(statement.functions, bytes_of_function) +
          bytes_of(statement.settings, bytes_of_setting) +

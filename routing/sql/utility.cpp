@@ -184,6 +184,7 @@ bool Analysis::object_statement(Node* node) {
 void Analysis::definition(Node* node) {
   facts_.kind = Kind::ddl;
   facts_.roles = is_about_roles(node);
+  if (facts_.roles) renamed_roles(node);
   all_seen_ = false;
   // Expressions are not looked at: what a new column's default calls is called at once.
   if (shape_.key().find("set_config") != Bytes::npos) any_setting();
@@ -230,6 +231,23 @@ void Analysis::definition(Node* node) {
       break;
     default:
       named_definition(node);
+  }
+}
+
+/// Of what makes a role's name another's.
+void Analysis::renamed_roles(Node* node) {
+  const auto add = [this](const char* name) {
+    facts_.renamed_roles.emplace_back(bytes_or_empty(name));
+  };
+  if (nodeTag(node) == T_CreateRoleStmt) add(as<CreateRoleStmt>(node)->role);
+  if (nodeTag(node) == T_RenameStmt) {
+    add(as<RenameStmt>(node)->subname);
+    add(as<RenameStmt>(node)->newname);
+  }
+  if (nodeTag(node) != T_DropRoleStmt) return;
+  List* roles = as<DropRoleStmt>(node)->roles;
+  for (int i = 0; i < list_length(roles); ++i) {
+    add(static_cast<RoleSpec*>(list_nth(roles, i))->rolename);
   }
 }
 

@@ -721,6 +721,76 @@ def databases_that_every_client_has_left_are_in_nobodys_way(lab: Lab) -> None:
             idle.run("select 1")
 
 
+def ended_by(client: Client) -> str:
+    client.send(m.query("select 1"))
+    answer = client.read_until(b"E")[-1]
+    assert answer.fields()["S"] == "FATAL", answer
+    return answer.sqlstate
+
+
+ROLE_CHANGES = {
+    "renamed": ("alter role tmp_role rename to tmp_was", "create role tmp_role login password 'two'"),
+    "another_word": ("alter user tmp_role rename to tmp_was",
+                     "create user tmp_role password 'two'"),
+    "dropped": ("drop owned by tmp_role", "drop role if exists tmp_role, tmp_nobody",
+                "create role tmp_role login password 'two'"),
+    "one_transaction": ("begin; savepoint s; alter role tmp_role rename to tmp_was",
+                        "create role tmp_role login password 'two'", "release s", "commit"),
+}
+
+
+@test(modes=("transaction", "session"), entries=("run", "serve"), targets=FOREBAY,
+      params=ROLE_CHANGES)
+def a_name_of_another_role_is_another_login(lab: Lab, name: str) -> None:
+    """Nothing that the old role has logged in serves who logs in by its name later, in whatever
+    database; what is in a transaction is the old role's until its end."""
+    server = lab.private_postgres()
+    for sql in ("create role tmp_role login password 'one'", "create table secret (a text)",
+                "insert into secret values ('of the old')", "grant all on secret to tmp_role"):
+        server.rows(sql, "app")
+    target = lab.target(server, auth="server", users={}, pool_size=4)
+    for database in ("app", "other"):
+        with target.connect("tmp_role", database, password="one") as old:
+            old.run("select 1")
+    with target.connect("tmp_role", password="one") as busy:
+        busy.run("begin; select 1")
+        with target.connect("postgres") as owner:
+            for sql in ROLE_CHANGES[name]:
+                owner.run(sql)
+        for database in ("app", "other", "app"):
+            with target.connect("tmp_role", database, password="two") as new:
+                assert new.value("select current_user") == "tmp_role"
+                assert new.value("select count(*) from pg_roles where oid = "
+                                 "(select usesysid from pg_stat_activity "
+                                 "where pid = pg_backend_pid())") == "1"
+                new.run("create temp table t (a int)")
+                if database == "app":
+                    assert sqlstate(new, "select * from secret") == "42501"
+        busy.run("commit")
+        if lab.variant.mode == "transaction":
+            assert ended_by(busy) == "57P01"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def a_role_that_keeps_its_name_keeps_its_sessions(lab: Lab) -> None:
+    """A change that is rolled back, to a savepoint or whole, is none; nor one of another role."""
+    server = lab.private_postgres()
+    server.rows("create role tmp_role login password 'one'")
+    target = lab.target(server, users={"postgres": "postgres-secret", "tmp_role": "one"},
+                        pool_size=1)
+    with target.connect("tmp_role", password="one") as client, target.connect("postgres") as owner:
+        process = client.value("select pg_backend_pid()")
+        for sql in ("begin; drop role tmp_role; rollback",
+                    "begin; savepoint s; drop role tmp_role; rollback to s; commit",
+                    "begin; alter role tmp_role rename to tmp_was; select 1/0",
+                    "rollback", "create role tmp_another", "drop role tmp_another",
+                    "alter role tmp_role set work_mem = '5MB'"):
+            sqlstate(owner, sql)
+        assert client.value("select pg_backend_pid()") == process
+        owner.run("drop role tmp_role")
+        assert ended_by(client) == "57P01"
+
+
 @test(targets=POSTGRES_LIKE)
 def statements_are_shared_by_meaning(lab: Lab) -> None:
     """A constant is read with the settings of the session that prepares it."""

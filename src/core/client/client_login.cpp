@@ -15,7 +15,6 @@ namespace {
 using config::AuthMethod;
 using config::TlsMode;
 using pg::backend::AuthenticationCode;
-
 /// That a server asks no password for a role is believed for so long.
 constexpr auto kTrustFor = std::chrono::seconds(30);
 
@@ -157,6 +156,7 @@ bool ClientSession::find_pool() {
   }
   if (pool_->key().user != facts.user) user_ = std::make_unique<const std::string>(facts.user);
   mode_ = login_->replicates() ? config::PoolMode::session : pool_->settings().pool_mode;
+  role_renamings_ = pool_->role_renamings();
   relay_.pool = pool_->serial();
   relay_.catalog = &pool_->catalog();
   relay_.follows = follows_effects();

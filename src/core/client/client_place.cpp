@@ -82,6 +82,7 @@ bool ClientSession::move() {
     engine_.vacate(pool_->target(), pool_->target().database, false);
   }
   pool_ = pool;
+  role_renamings_ = pool_->role_renamings();
   pool_->client_came();
   user_ = pool_->key().user == name ? nullptr : std::make_unique<const std::string>(name);
   mode_ = pool_->settings().pool_mode;
@@ -120,6 +121,21 @@ void ClientSession::end_misplaced() {
              "\" has been placed in another database",
          {},
          "Connect again."});
+}
+
+// In PostgreSQL its session stays its role's, whatever that is called now. A link that is opened by
+// the name would be another role's. Where the configuration says who to log in as, it goes on.
+bool ClientSession::follow_role() {
+  if (user_ != nullptr) {
+    role_renamings_ = pool_->role_renamings();
+    return true;
+  }
+  fatal({pg::sqlstate::kAdminShutdown,
+         "terminating connection: role \"" + pool_->key().user +
+             "\" has been renamed, dropped or made anew since this session began",
+         {},
+         "Connect again."});
+  return false;
 }
 
 }  // namespace forebay::core

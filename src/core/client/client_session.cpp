@@ -24,7 +24,7 @@ constexpr milliseconds kAskWithin{1000};
 constexpr std::uint8_t kAskVainMax = 16;
 
 // What every idle client costs, whatever it does: see also tests/unit/budget.
-static_assert(sizeof(ClientSession) <= 536);
+static_assert(sizeof(ClientSession) <= 544);
 
 }  // namespace
 
@@ -119,7 +119,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
   if (relay_.listening != nullptr && relay_.listening->asked) return 0;
   if (relay_.tenant != nullptr) follow_policy();
-  if (moves_ && phase_ == Phase::idle && !move()) return bytes.size();
+  if (phase_ == Phase::idle && !goes_on()) return bytes.size();
   for (;;) {
     const Bytes now = throttle_ == nullptr ? bytes : may_go_on(bytes);
     if (now.empty() && !bytes.empty()) {
@@ -489,7 +489,7 @@ void ClientSession::take_link(ServerLink& link) {
 void ClientSession::wait_again() {
   link_ = nullptr;
   if (phase_ == Phase::validating) enter(Phase::awaiting_server);
-  if (!wants_link()) return;
+  if (!wants_link() || (role_is_gone() && !follow_role())) return;
   if (ServerLink* link = engine_.acquire(*this)) take_link(*link);
 }
 

@@ -105,6 +105,12 @@ class ClientSession final : public StreamEvents {
   void take_link(ServerLink& link);
   /// The link that it waited for will not come, but another may.
   void wait_again();
+  /// Its role's name is no longer the role's that it has logged in as.
+  [[nodiscard]] bool role_is_gone() const noexcept {
+    return pool_->role_renamings() != role_renamings_;
+  }
+  /// What becomes of it then, where it has no link and wants one. False: it has ended.
+  bool follow_role();
   /// What it waits for is a primary.
   void wait_is_hold() noexcept {
     if (hold_ == Hold::no) hold_ = Hold::due;
@@ -373,6 +379,8 @@ class ClientSession final : public StreamEvents {
   void follow_place();
   bool move();
   bool may_move();
+  /// Between transactions: as whom and where it was. False: it has ended.
+  bool goes_on() { return (!role_is_gone() || follow_role()) && (!moves_ || move()); }
   void end_misplaced();
   void arm_wait();
   void notify_of_wait();
@@ -432,7 +440,8 @@ class ClientSession final : public StreamEvents {
   config::PoolMode mode_ = config::PoolMode::transaction;
   Phase phase_ = Phase::starting;
   Hold hold_ = Hold::no;
-  Pins counted_pins_ = 0;     ///< those of which the counters know
+  std::uint32_t role_renamings_ = 0;  ///< of its pool, before it showed who it is
+  Pins counted_pins_ = 0;             ///< those of which the counters know
   std::uint8_t resent_ = 0;   ///< what it waits with, or has a link for, was sent so often before
   bool network_ : 1 = false;  ///< not through a Unix-domain socket
   bool secure_ : 1 = false;

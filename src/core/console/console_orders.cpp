@@ -47,6 +47,10 @@ std::string_view state_of(ServerLink::Phase phase) {
   }
 }
 
+const std::vector<Endpoint>& hosts_of(const PoolTarget& target) {
+  return target.read_cluster == nullptr ? target.hosts : target.read_cluster->hosts();
+}
+
 }  // namespace
 
 ClientFacts ClientSession::facts() const {
@@ -197,6 +201,20 @@ void Engine::vacate(const PoolTarget& target, const std::string& database, bool 
       const Order order{Order::Kind::free_links, pool->key().database};
       shared_.courier->send(WorkerId(static_cast<std::uint16_t>(i)),
                             mail::Ordered{order, id_, kNoConsole});
+    }
+  }
+}
+
+// The servers of a reader are its cluster's, which is what roles are of. Before the client hears of
+// the commit, no idle link is left that the next login could get.
+void Engine::roles_renamed(const PoolTarget& target, const std::vector<std::string>& roles) {
+  const auto& hosts = hosts_of(target);
+  for (const auto& pool : shared_.pools.all()) {
+    if (std::ranges::find(roles, pool->key().user) == roles.end()) continue;
+    const auto& others = hosts_of(pool->target());
+    if (std::ranges::find_first_of(others, hosts) == others.end()) continue;
+    for (const Pool::Retired& retired : pool->role_renamed()) {
+      shared_.courier->send(retired.home, mail::CloseLink{retired.link});
     }
   }
 }

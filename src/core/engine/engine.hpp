@@ -139,6 +139,9 @@ class Engine final : public Driven {
   /// A statement is being sent to this target's servers (`asked`) that wants nobody to be in
   /// `database`; or was, and a client has left that.
   void vacate(const PoolTarget& target, const std::string& database, bool asked);
+  /// These names are other roles', or nobody's, on this target's servers: nothing that has logged
+  /// in by them is for anybody who is to come.
+  void roles_renamed(const PoolTarget& target, const std::vector<std::string>& roles);
   void session_closed(ClientSession& session);
   /// Asks the server to cancel what the link runs. `requester` may be null.
   void cancel(ServerLink& link, std::unique_ptr<Stream> requester);

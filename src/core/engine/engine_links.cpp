@@ -111,7 +111,11 @@ void Engine::release(ServerLink& link) {
 }
 
 void Engine::hand_over(ServerLink& link, ClientSession& session) {
-  session.take_link(link);
+  if (session.role_is_gone() && !session.follow_role()) {
+    release(link);
+  } else {
+    session.take_link(link);
+  }
 }
 
 ServerLink& Engine::adopt(std::unique_ptr<ServerLink> link) {

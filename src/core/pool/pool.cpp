@@ -297,13 +297,29 @@ void Pool::vacate(Instant now) {
   refill_from_ = now + kVacant;
 }
 
+std::vector<Pool::Retired> Pool::role_renamed() {
+  const std::lock_guard lock(mutex_);
+  role_renamings_.fetch_add(1, std::memory_order_relaxed);
+  trusted_until_ = {};
+  welcome_ = nullptr;
+  std::vector<Retired> retired;
+  for (ParkedList& list : parked_) {
+    while (!list.empty()) {
+      retired.push_back({&list.front().link, list.front().home});
+      list.pop_front();
+    }
+  }
+  return retired;
+}
+
 bool Pool::unwanted(const ServerLink& link) const {
   const std::lock_guard lock(mutex_);
   return unwanted_locked(link);
 }
 
 bool Pool::unwanted_locked(const ServerLink& link) const {
-  return (paused_ && can_open()) || link.opened() < opened_since_;
+  return (paused_ && can_open()) || link.opened() < opened_since_ ||
+         link.role_renamings() != role_renamings();
 }
 
 // ---------------------------------------------------------------- how many there are

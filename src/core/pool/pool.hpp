@@ -270,6 +270,17 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] bool wanted_empty(Instant now) const noexcept {
     return now < wanted_empty_until_.load(std::memory_order_relaxed);
   }
+  struct Retired {
+    ServerLink* link;  ///< was parked on `home`, and is out, to be closed there
+    WorkerId home;
+  };
+  /// The role's name is another role's by now, or nobody's: no link from before serves anybody who
+  /// is to come, and what is known of its logins does not hold.
+  std::vector<Retired> role_renamed();
+  /// How often that has happened. Any thread, no lock.
+  [[nodiscard]] std::uint32_t role_renamings() const noexcept {
+    return role_renamings_.load(std::memory_order_relaxed);
+  }
   /// `link` is to be closed when it is free.
   [[nodiscard]] bool unwanted(const ServerLink& link) const;
 
@@ -425,6 +436,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   routing::Latency latency_;
   std::atomic<bool> late_{false};
   std::atomic<bool> sequences_asked_{false};
+  std::atomic<std::uint32_t> role_renamings_{0};
   std::atomic<Instant> shunned_until_{Instant{}};
   std::atomic<Instant> wanted_empty_until_{Instant{}};
   std::atomic<Instant> standbys_until_{Instant::min()};

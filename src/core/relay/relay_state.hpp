@@ -295,6 +295,8 @@ struct LinkRelayState {
   };
   std::unique_ptr<Withheld> withheld;
   std::unique_ptr<std::vector<ServerSignal>> signals;  ///< null for none, as nearly always
+  /// Whose names are other roles', or nobody's, by what has just committed; null for none.
+  std::unique_ptr<std::vector<std::string>> renamed_roles;
   /// Whose statement_timeout holds for what is under way; null: the pool's.
   std::shared_ptr<const config::Rule> rule;
   std::unique_ptr<RulePlaces> places;  ///< null: none of what is under way counts for a rule

@@ -20,6 +20,8 @@ constexpr std::size_t kUndoMax = 1024 * 1024;
 constexpr std::size_t kSavepointsMax = 1000;
 /// LISTEN and UNLISTEN of one transaction that are followed.
 constexpr std::size_t kListensMax = 10'000;
+/// Roles that one transaction drops or renames, likewise: a bound, beyond what anybody does.
+constexpr std::size_t kRolesMax = 10'000;
 
 /// So many sessions may be signalled within one turn.
 constexpr std::size_t kSignalsMax = 1000;
@@ -132,11 +134,9 @@ void SessionChanges::apply(const SessionStep& step) {
     case StepKind::savepoint:
       savepoint(step.name);
       return;
-    case StepKind::release: {
-      auto& savepoints = undo().savepoints;
-      savepoints.resize(std::min(savepoints.size(), find_savepoint(step.name)));
+    case StepKind::release:
+      undo().savepoints.resize(std::min(undo().savepoints.size(), find_savepoint(step.name)));
       return;
-    }
     case StepKind::rollback_to:
       back_to_savepoint(step.name);
       return;
@@ -166,6 +166,9 @@ void SessionChanges::apply(const SessionStep& step) {
       return;
     case StepKind::define:
       if (link_.catalog != nullptr) link_.catalog->effects.define(*step.effect);
+      return;
+    case StepKind::rename_role:
+      if (undo().roles.size() < kRolesMax) undo().roles.push_back(step.name);
       return;
     case StepKind::make_table:
     case StepKind::prepare:
@@ -243,8 +246,8 @@ void SessionChanges::savepoint(const std::string& name) {
     pin_setting({});  // too much to remember: the link is this session's from here on
     return;
   }
-  undo.savepoints.push_back(
-      {name, client_.settings, client_.pins, undo.listens.size(), undo.local, undo.hidden_local});
+  undo.savepoints.push_back({name, client_.settings, client_.pins, undo.listens.size(), undo.local,
+                             undo.hidden_local, undo.roles.size()});
 }
 
 // A text that nobody understood: its tag says what kind of statement it was.
@@ -370,6 +373,12 @@ void SessionChanges::listen(const SessionStep& step) {
 void SessionChanges::committed() {
   const std::unique_ptr<SessionUndo> undo = std::move(client_.undo);
   if (undo->resets_all) client_.unpin(PinReason::setting);
+  if (!undo->roles.empty()) {
+    if (link_.renamed_roles == nullptr) {
+      link_.renamed_roles = std::make_unique<std::vector<std::string>>();
+    }
+    std::ranges::move(undo->roles, std::back_inserter(*link_.renamed_roles));
+  }
   if (client_.listening == nullptr) return;
   auto& channels = client_.listening->channels;
   for (ListenChange& change : undo->listens) {
@@ -407,6 +416,7 @@ void SessionChanges::back_to_savepoint(const std::string& name) {
   }
   back_to(undo.savepoints[found].settings, undo.savepoints[found].pins);
   undo.listens.resize(undo.savepoints[found].listens);
+  undo.roles.resize(undo.savepoints[found].roles);
   undo.local = undo.savepoints[found].local;
   undo.hidden_local = undo.savepoints[found].hidden_local;
   undo.savepoints.resize(found + 1);

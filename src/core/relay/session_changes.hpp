@@ -27,6 +27,7 @@ struct SessionUndo {
     std::size_t listens;  ///< of the changes below
     ParameterSetRef local;
     bool hidden_local;
+    std::size_t roles;  ///< of those below
   };
   ParameterSetRef settings;
   Pins pins = 0;
@@ -34,6 +35,7 @@ struct SessionUndo {
   bool hidden_local = false;  ///< ... and more, that nobody knows
   std::vector<Savepoint> savepoints;
   std::vector<ListenChange> listens;  ///< take effect with the transaction
+  std::vector<std::string> roles;     ///< whose names are others' from the commit on
   bool failed = false;                ///< a statement failed, and nothing was rolled back since
   bool resets_all = false;            ///< RESET ALL came, and no hidden setting since
 };

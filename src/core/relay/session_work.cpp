@@ -152,6 +152,7 @@ void Builder::add(const sql::Statement& statement) {
                        return table.schema.empty() && table.name == kNamesView;
                      });
   if (lists && (statement.changes & sql::kMakesTable) == 0) step(StepKind::list_names);
+  for (const std::string& role : statement.renamed_roles) step(StepKind::rename_role, role);
   add_named(statement);
 }
 

@@ -44,14 +44,15 @@ struct SessionStep {
     execute,     ///< `name`
     deallocate,  ///< `name`
     deallocate_all,
-    list_names,  ///< reads pg_prepared_statements
-    notify,      ///< listeners are told who: see Notifiers
-    listen,      ///< `name`, a channel
-    unlisten,    ///< `name`; empty for all
-    make_table,  ///< of rows: the command tag does not show it
-    vacate,      ///< `name`, a database in which nobody may be meanwhile
-    end_server,  ///< a server process, which may be the one that runs it: that of the id `value`,
-                 ///< if known, which may be a client's
+    list_names,   ///< reads pg_prepared_statements
+    notify,       ///< listeners are told who: see Notifiers
+    listen,       ///< `name`, a channel
+    unlisten,     ///< `name`; empty for all
+    make_table,   ///< of rows: the command tag does not show it
+    vacate,       ///< `name`, a database in which nobody may be meanwhile
+    rename_role,  ///< `name` is another role's, or nobody's
+    end_server,   ///< a server process, which may be the one that runs it: that of the id `value`,
+                  ///< if known, which may be a client's
     cancel_server,  ///< the same, of what it runs
     define,         ///< `effect`: what is hidden in later statements
   };

@@ -21,7 +21,7 @@ constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1304);
+static_assert(sizeof(ServerLink) <= 1320);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {
@@ -230,6 +230,9 @@ std::size_t ServerLink::relay_received(Bytes bytes) {
   if (client != nullptr && !engine_->measures().fresh.empty()) client->keep_samples(this);
   if (client != nullptr && !engine_->measures().audit.fresh().empty()) client->keep_audit(this);
   if (std::exchange(relay_.says_read_only, false)) refused_write();
+  if (relay_.renamed_roles != nullptr) {
+    engine_->roles_renamed(pool_->target(), *std::exchange(relay_.renamed_roles, nullptr));
+  }
   if (relay_.signals != nullptr && client != nullptr) {
     client->carry_out_signals(*std::exchange(relay_.signals, nullptr));
     if (progress.verdict == ServerRelay::Verdict::own_end) {

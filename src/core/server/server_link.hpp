@@ -180,6 +180,8 @@ class ServerLink final : public StreamEvents {
   [[nodiscard]] Instant expires() const noexcept { return expires_; }
   /// When opening it began.
   [[nodiscard]] Instant opened() const noexcept { return opened_at_; }
+  /// Pool::role_renamings() before it logged in.
+  [[nodiscard]] std::uint32_t role_renamings() const noexcept { return role_renamings_; }
   /// For the console.
   [[nodiscard]] ServerFacts facts() const;
 
@@ -268,6 +270,7 @@ class ServerLink final : public StreamEvents {
   config::milliseconds tenant_timeout_{0};  ///< linked: the client's tenant's; 0: none
   std::string key_;
   std::uint32_t cancels_ = 0;
+  std::uint32_t role_renamings_ = 0;
   std::uint32_t generation_ = 0;  ///< of the target that it was opened for
   std::uint64_t drained_ = 0;     ///< bytes thrown away while recovering
   Phase phase_ = Phase::opening;

@@ -20,6 +20,7 @@ constexpr double kLifetimeJitter = 0.2;
 void ServerLink::open(ClientSession* for_client, bool relayed, bool dedicated, bool reserved) {
   client_ = for_client;
   opened_at_ = engine_->now();
+  role_renamings_ = pool_->role_renamings();
   relayed_ = relayed;
   dedicated_ = dedicated;
   relay_.replication = dedicated;

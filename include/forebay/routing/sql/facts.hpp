@@ -197,6 +197,9 @@ struct Statement {
   /// parameter of SHOW. Of DDL: the database in which nobody may be meanwhile (DROP DATABASE,
   /// ALTER DATABASE RENAME or SET TABLESPACE, the template of CREATE DATABASE).
   std::string name;
+  /// Of DDL: roles whose names are another's, or nobody's, once it has committed (CREATE and DROP
+  /// ROLE, ALTER ROLE RENAME).
+  std::vector<std::string> renamed_roles;
   /// Of CREATE FUNCTION and CREATE PROCEDURE: what it makes.
   std::string makes_function;
   /// The transaction id of PREPARE TRANSACTION and its like, the payload of NOTIFY, the file of
