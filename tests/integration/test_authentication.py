@@ -518,6 +518,23 @@ def start_up_lines_say_what_is_trusted(lab: Lab) -> None:
     assert password_of("app") not in target.log and "a-wrong-password" not in target.log
 
 
+REFUSED_ROLES = {"28000": "nologin", "53300": "connection limit 0"}
+
+
+@test(modes=MODES, entries=("run",), targets=FOREBAY, params=REFUSED_ROLES)
+def refused_behind_trust(lab: Lab, name: str) -> None:
+    """A server that asks for nothing, and then refuses the role, says so at each login."""
+    server = lab.private_postgres()
+    direct, target = lab.direct(server), lab.target(server, auth="server")
+    server.rows(f"alter role trusted {REFUSED_ROLES[name]}")
+    expected = essence(refused(lambda: direct.connect("trusted")))
+    assert expected["C"] == name
+    for _ in range(3):
+        assert essence(refused(lambda: target.connect("trusted"))) == expected
+    server.rows("alter role trusted login connection limit -1")
+    works(target, "trusted")
+
+
 @test(entries=("run",), targets=FOREBAY)
 def trust_of_a_server_is_believed_for_a_while(lab: Lab) -> None:
     """A login that shows nothing costs no server connection each time."""

@@ -418,6 +418,8 @@ void ServerLink::open_failed(Refused reason, bool lasting) {
       relayed_ && (opening_->client_asked || reason.sqlstate.starts_with("28"));
   const bool again = !lasting && !clients_own;
   const std::shared_ptr<Pool> pool = pool_;
+  // It asked for nothing, and then refused the role: the next login asks it anew.
+  if (lasting || clients_own || reason.sqlstate.starts_with("53")) pool->learn_trusted({});
   Engine& engine = *engine_;
   close();
   if (reserved) {
