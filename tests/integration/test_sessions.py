@@ -772,6 +772,20 @@ def a_name_of_another_role_is_another_login(lab: Lab, name: str) -> None:
 
 
 @test(modes=("transaction",), targets=FOREBAY)
+def a_role_dropped_past_us(lab: Lab) -> None:
+    """The server connection that shows that its role is gone serves nobody else."""
+    server = lab.private_postgres()
+    server.rows("create role tmp_role login password 'one'")
+    target = lab.target(server, users={"tmp_role": "one"}, pool_size=1)
+    with target.connect("tmp_role", password="one") as client:
+        client.run("select 1")
+        server.rows("drop role tmp_role")
+        server.rows("create role tmp_role login password 'one'")
+        assert sqlstate(client, "select current_user") == "42704"
+        assert client.value("select current_user") == "tmp_role"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
 def a_role_that_keeps_its_name_keeps_its_sessions(lab: Lab) -> None:
     """A change that is rolled back, to a savepoint or whole, is none; nor one of another role."""
     server = lab.private_postgres()

@@ -332,10 +332,10 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   }
 
   if (fields.sqlstate == pg::sqlstate::kReadOnlyTransaction) link_.says_read_only = true;
-  if (fields.sqlstate == pg::sqlstate::kDuplicatePreparedStatement &&
-      link_.expected.prepares_at_head()) {
-    link_.poisoned = true;  // some function of a client's has taken a name of ours
-  }
+  // Some function of a client's has taken a name of ours; or its role was dropped past us.
+  const bool taken_name = fields.sqlstate == pg::sqlstate::kDuplicatePreparedStatement &&
+                          link_.expected.prepares_at_head();
+  if (taken_name || fields.message.starts_with("invalid role OID: ")) link_.poisoned = true;
 
   // What failed ahead of the client's own message is the client's answer. What failed for ourselves
   // (a change of settings, above all) leaves the link in a state that the client must not work in.
