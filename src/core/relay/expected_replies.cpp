@@ -153,7 +153,10 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
     taken.effect = Effect::error;
     return taken;
   }
-  if (type == pg::Backend::CommandComplete) end_copy_in();
+  if (type == pg::Backend::CommandComplete) {
+    taken_by_copy_ = 0;                    // the copy came to its end
+    doubtful_ = doubtful_ || copying_in_;  // of which the client knows nothing: see end_copy_in
+  }
   switch (step_of(request, type)) {
     case Step::wrong:
       return taken;
@@ -318,10 +321,10 @@ void ExpectedReplies::begin_copy_in() {
   if (count_ == 1) batch_open_ = !ends_with_ready(head().request);
 }
 
-// The copy came to its end. Before its client said so, only by a server of which nobody knows what
-// it makes of what comes next.
+// The copy came to its end before its client said so: by a server of which nobody knows what it
+// makes of what comes next. What the client says of the copy goes there until the answer is over.
 void ExpectedReplies::end_copy_in() noexcept {
-  doubtful_ = doubtful_ || copying_in_;
+  doubtful_ = true;
   copying_in_ = false;
   taken_by_copy_ = 0;
 }
