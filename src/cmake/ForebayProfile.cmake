@@ -38,19 +38,19 @@ elseif(FOREBAY_PROFILE STREQUAL "use")
   file(GLOB_RECURSE trained_sources CONFIGURE_DEPENDS
        ${CMAKE_SOURCE_DIR}/src/*.[ch]pp ${CMAKE_SOURCE_DIR}/include/*.hpp ${CMAKE_SOURCE_DIR}/protocol/*.[ch]pp
        ${CMAKE_SOURCE_DIR}/routing/*.[ch]pp ${CMAKE_SOURCE_DIR}/config/*.[ch]pp)
+  set(options -G ${CMAKE_GENERATOR} -DFOREBAY_UNITY=${FOREBAY_UNITY})
+  foreach(option CMAKE_CXX_COMPILER CMAKE_C_COMPILER CMAKE_CXX_FLAGS CMAKE_C_FLAGS CMAKE_EXE_LINKER_FLAGS
+                 CMAKE_PREFIX_PATH CMAKE_TOOLCHAIN_FILE CMAKE_MAKE_PROGRAM)
+    if(${option})
+      string(REPLACE ";" "\\;" value "${${option}}")
+      list(APPEND options "-D${option}=${value}")
+    endif()
+  endforeach()
   add_custom_command(
     OUTPUT ${counts}/trained
-    COMMAND ${CMAKE_COMMAND} -S ${CMAKE_SOURCE_DIR} -B ${CMAKE_BINARY_DIR}/profile/build -G ${CMAKE_GENERATOR}
-            -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
-            -DCMAKE_C_COMPILER=${CMAKE_C_COMPILER} "-DCMAKE_CXX_FLAGS=${CMAKE_CXX_FLAGS}"
-            -DFOREBAY_PROFILE=generate -DFOREBAY_TESTS=OFF -DFOREBAY_BENCH=ON
-            -DFOREBAY_UNITY=${FOREBAY_UNITY}
-    COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR}/profile/build --target forebay bench_backend bench_load
-    COMMAND ${CMAKE_COMMAND} -E rm -rf ${counts}
-    COMMAND python3 ${CMAKE_SOURCE_DIR}/bench/train ${CMAKE_BINARY_DIR}/profile/build
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${counts}
-    COMMAND ${CMAKE_COMMAND} -E touch ${counts}/trained
-    DEPENDS ${trained_sources} ${CMAKE_SOURCE_DIR}/bench/train
+    COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DBINARY=${CMAKE_BINARY_DIR} "-DOPTIONS=${options}"
+            -P ${CMAKE_SOURCE_DIR}/src/cmake/train.cmake
+    DEPENDS ${trained_sources} ${CMAKE_SOURCE_DIR}/bench/train ${CMAKE_SOURCE_DIR}/src/cmake/train.cmake
     COMMENT "Building and training a program that counts what is hot (FOREBAY_PROFILE)"
     USES_TERMINAL VERBATIM)
   add_custom_target(forebay_counts DEPENDS ${counts}/trained)

@@ -99,12 +99,12 @@ def trust(lab: Lab) -> None:
         assert m.names(client.login_messages).startswith("Authentication ParameterStatus")
 
 
-@test(targets=POSTGRES_LIKE, params=("trust", "password"))
+@test(modes=MODES, targets=POSTGRES_LIKE, params=("trust", "password"))
 def all_at_once(lab: Lab, auth: str) -> None:
     """Start-up message, password and a statement in one piece, before any answer."""
     options = {"cleartext_without_tls": True} if auth == "password" else {}
     target = lab.target(auth=auth, options=options)
-    for _ in range(2):  # once the server is known, a login needs it no more
+    for _ in range(3):  # once the server is known, a login needs it no more
         with target.open() as client:
             password = m.password(password_of("app")) if auth == "password" else b""
             client.send(m.startup({"user": "app", "database": "app"}) + password

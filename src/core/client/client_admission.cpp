@@ -207,7 +207,8 @@ void ClientSession::leave_places() {
 bool ClientSession::logged_further(Phase before) const noexcept {
   if (stash_.empty() || phase_ == before) return false;
   if (before == Phase::starting && phase_ == Phase::authenticating) return true;
-  return (before == Phase::starting || before == Phase::authenticating) && phase_ == Phase::idle;
+  const bool let_in = phase_ == Phase::idle || phase_ == Phase::linked;
+  return let_in && (before == Phase::starting || before == Phase::authenticating);
 }
 
 }  // namespace forebay::core

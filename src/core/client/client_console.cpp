@@ -74,6 +74,7 @@ void ClientSession::begin_console() {
       fatal(terminated());
       return;
     }
+    role_renamings_ = pool_->role_renamings();
     relay_.pool = pool_->serial();
     relay_.catalog = &pool_->catalog();
     // They are the console's, not the server's.

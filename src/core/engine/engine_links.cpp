@@ -375,9 +375,13 @@ void Engine::make_room(const Quota& quota, Pool& pool) {
   WorkerId home;
   ServerLink* link = shared_.pools.evict(quota, pool, home);
   if (link == nullptr) return;
-  // Not here and now: whoever waited for it is told, while another session's answers stand in
-  // to_client().
-  shared_.courier->send(home, mail::CloseLink{link});
+  if (home == id_ && to_client().empty()) {
+    link->close();
+  } else {
+    // Nor here and now where another session's answers are to be sent first: whoever waited for
+    // the link may be told so.
+    shared_.courier->send(home, mail::CloseLink{link});
+  }
 }
 
 void Engine::feed_starved(Pool& freed) {

@@ -112,7 +112,7 @@ void Explainer::open(ServerLink& link, const ParameterSet& startup) {
   to.database = target.database;
   to.tls_mode = target.tls_mode;
   to.tls = target.tls;
-  to.credential = *pool_->credential();
+  to.credential = pool_->credential().value_or(auth::NoCredential{});
   for (const auto& setting : startup.entries()) {
     if (setting.first != kApplicationName) to.parameters.push_back(setting);
   }
