@@ -206,14 +206,14 @@ bool Relay::refuses_parse(LinkRelayState& link, Bytes definition) {
 }
 
 // Whether the server may prepare the text in a failed transaction (IsTransactionExitStmt in its
-// source); in doubt it may, since it must not be given a name that it has.
+// source), so that it must not be given a name that it has.
 bool Relay::leaves_failed(Bytes text, LinkRelayState& link) {
-  if (rules_.reader == nullptr) return is_transaction_control(text);
   const Reading how = reading_now(link);
-  if (!how.lexable) return true;
+  if (rules_.reader == nullptr || !how.lexable) return is_transaction_control(text);
   sql::Shape shape;
   const sql::Facts& facts = rules_.reader->cache.facts(text, how.standard, shape);
-  if (!facts.known || facts.statements.size() != 1) return true;  // nothing, or in doubt
+  if (!facts.known) return is_transaction_control(text);
+  if (facts.statements.size() != 1) return true;  // there is nothing in it
   switch (facts.statements.front().kind) {
     case sql::Kind::commit:
     case sql::Kind::rollback:
