@@ -3,9 +3,11 @@ its pg_hba.conf says of either kind of connection. libpq itself, by psql, is ask
 
 from __future__ import annotations
 
+import socket
 import ssl
 from threading import Event
 
+from lab import messages as m
 from lab.declare import FOREBAY, TLS, test
 from lab.fake_server import FakeConnection, FakeServer, echo
 from lab.lab import Lab
@@ -121,13 +123,15 @@ def switched_off_while_a_server_is_connected_to(lab: Lab) -> None:
     asked, reloaded = Event(), Event()
 
     def hesitates(c: FakeConnection) -> None:
-        c.receive(8)
-        asked.set()
-        assert reloaded.wait(30)
-        c.send(b"S")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(lab.certificates.certificate, lab.certificates.key)
-        c.socket = context.wrap_socket(c.socket, server_side=True)
+        # The next connection is as the reload says.
+        if c.socket.recv(8, socket.MSG_PEEK) == m.ssl_request():
+            c.receive(8)
+            asked.set()
+            assert reloaded.wait(30)
+            c.send(b"S")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(lab.certificates.certificate, lab.certificates.key)
+            c.socket = context.wrap_socket(c.socket, server_side=True)
         c.login()
         c.queries(echo)
     slow = lab.keep(FakeServer(hesitates))
