@@ -54,6 +54,7 @@ def readiness_is_that_of_databases(lab: Lab) -> None:
     databases = {"app": Database(), "a b": Database(dbname="nowhere")}
     target = lab.target(databases=databases, options={"http": f"127.0.0.1:{port}",
                                                       "admin_users": "app"})
+    wait_until(lambda: " http: " in target.log, "it answers over HTTP")
     assert ready(port) == (200, "ok\n")
     assert ready(port, "?database=app") == ready(port, "?x=1&database=a%20b") == (200, "ok\n")
     assert ready(port, "?database=other") == (404, 'there is no database "other"\n')
