@@ -3,7 +3,6 @@ close, nothing leaks to another client, and another database on the same proxy g
 
 from __future__ import annotations
 
-import ssl
 import struct
 import time
 from threading import Semaphore
@@ -294,10 +293,7 @@ def at_the_server_tls_request(lab: Lab, name: str) -> None:
 def tls_server(lab: Lab) -> Callable[[FakeConnection], None]:
     def script(c: FakeConnection) -> None:
         c.receive(8)
-        c.send(b"S")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(lab.certificates.certificate, lab.certificates.key)
-        c.socket = context.wrap_socket(c.socket, server_side=True)
+        c.take_tls(lab.certificates)
         c.login()
         c.queries(echo)
     return script

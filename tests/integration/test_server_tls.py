@@ -4,7 +4,6 @@ its pg_hba.conf says of either kind of connection. libpq itself, by psql, is ask
 from __future__ import annotations
 
 import socket
-import ssl
 from threading import Event
 
 from lab import messages as m
@@ -128,10 +127,7 @@ def switched_off_while_a_server_is_connected_to(lab: Lab) -> None:
             c.receive(8)
             asked.set()
             assert reloaded.wait(30)
-            c.send(b"S")
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(lab.certificates.certificate, lab.certificates.key)
-            c.socket = context.wrap_socket(c.socket, server_side=True)
+            c.take_tls(lab.certificates)
         c.login()
         c.queries(echo)
     slow = lab.keep(FakeServer(hesitates))

@@ -202,6 +202,13 @@ void ClientSession::leave_places() {
   for (const ClientLimits::Place& place : *places) engine_.shared().client_limits.leave(place);
 }
 
+config::AuthMethod ClientSession::method() const {
+  const config::Config& config = engine_.config();
+  const config::Database* entry =
+      login_->console ? nullptr : config.find_database(login_->facts.database);
+  return entry != nullptr && entry->auth ? *entry->auth : config.auth;
+}
+
 // Whoever sends a password with its start-up message, or statements with that, has sent what stands
 // behind it already.
 bool ClientSession::logged_further(Phase before) const noexcept {

@@ -15,6 +15,7 @@ namespace {
 using config::AuthMethod;
 using config::TlsMode;
 using pg::backend::AuthenticationCode;
+
 /// That a server asks no password for a role is believed for so long.
 constexpr auto kTrustFor = std::chrono::seconds(30);
 
@@ -192,13 +193,6 @@ void ClientSession::add_host() {
 }
 
 // ---------------------------------------------------------------- authentication
-
-AuthMethod ClientSession::method() const {
-  const config::Config& config = engine_.config();
-  const config::Database* entry =
-      login_->console ? nullptr : config.find_database(login_->facts.database);
-  return entry != nullptr && entry->auth ? *entry->auth : config.auth;
-}
 
 void ClientSession::authenticate() {
   if (!admitted_to_authenticate()) return;

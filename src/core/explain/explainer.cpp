@@ -105,17 +105,15 @@ void Explainer::open(ServerLink& link, const ParameterSet& startup) {
   step_ = Step::opening;
   error_.clear();
   engine_.timers().arm(timer_, engine_.now() + kPlanPatience);
-  const PoolTarget& target = pool_->target();
-  SideConnection::Target to;
-  to.host = link.host();
-  to.user = pool_->key().user;
-  to.database = target.database;
-  to.tls_mode = target.tls_mode;
-  to.tls = target.tls;
+  SideConnection::Target to =
+      SideConnection::target_at(pool_->target(), link.host(), pool_->key().user);
   to.credential = pool_->credential().value_or(auth::NoCredential{});
   for (const auto& setting : startup.entries()) {
-    if (setting.first != kApplicationName) to.parameters.push_back(setting);
+    if (setting.first == kApplicationName || setting.first == kStandardStrings) continue;
+    to.parameters.push_back(setting);
   }
+  // As the text was read, whatever the role's default has become.
+  to.parameters.emplace_back(kStandardStrings, "on");
   to.parameters.emplace_back(kApplicationName, "forebay explain");
   connection_.open(std::move(to));
 }

@@ -128,12 +128,7 @@ bool ListenHub::open() {
   fence_ = cluster_ == nullptr ? nullptr : &cluster_->fence(*host);
   fence_seen_ = fence_ == nullptr ? 0 : fence_->load(std::memory_order_acquire);
   engine_.timers().arm(timer_, engine_.now() + kPatience);
-  SideConnection::Target to;
-  to.host = host_;
-  to.user = pool().key().user;
-  to.database = target.database;
-  to.tls_mode = target.tls_mode;
-  to.tls = target.tls;
+  SideConnection::Target to = SideConnection::target_at(target, host_, pool().key().user);
   to.credential = std::move(*credential);
   to.parameters = {{"application_name", "forebay listen"}};
   connection_.open(std::move(to));

@@ -122,12 +122,8 @@ void LookupDesk::connect() {
       host_ = static_cast<std::size_t>(up - view->hosts.begin());
     }
   }
-  SideConnection::Target to;
-  to.host = target->hosts[host_ % target->hosts.size()];
-  to.user = place_.user;
-  to.database = target->database;
-  to.tls_mode = target->tls_mode;
-  to.tls = target->tls;
+  SideConnection::Target to =
+      SideConnection::target_at(*target, target->hosts[host_ % target->hosts.size()], place_.user);
   if (const auto secrets = runtime.find_secrets(place_.user)) to.credential = secrets->credential();
   // Nothing that a client says goes here: a search_path of its own would make the query run what
   // the client chose.

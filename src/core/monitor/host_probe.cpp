@@ -48,12 +48,8 @@ bool is_refusal(std::string_view sqlstate) {
 
 SideConnection::Target monitor_login(const Pool& pool, const Endpoint& host) {
   const PoolTarget& target = pool.target();
-  SideConnection::Target to;
-  to.host = host;
-  to.user = target.monitor_user.empty() ? pool.key().user : target.monitor_user;
-  to.database = target.database;
-  to.tls_mode = target.tls_mode;
-  to.tls = target.tls;
+  SideConnection::Target to = SideConnection::target_at(
+      target, host, target.monitor_user.empty() ? pool.key().user : target.monitor_user);
   to.credential = target.monitor_credential ? *target.monitor_credential
                                             : pool.credential().value_or(auth::NoCredential{});
   to.parameters = {{"application_name", "forebay monitor"}, {"search_path", "pg_catalog"}};

@@ -19,7 +19,20 @@ constexpr std::size_t kHeaderSize = 5;
 
 }  // namespace
 
+SideConnection::Target SideConnection::target_at(const PoolTarget& database, Endpoint host,
+                                                 std::string user) {
+  Target to;
+  to.host = std::move(host);
+  to.user = std::move(user);
+  to.database = database.database;
+  to.tls_mode = database.tls_mode;
+  to.tls = database.tls;
+  return to;
+}
+
 void SideConnection::open(Target target) {
+  // Another login's may have the same salt, and another password.
+  if (target.user != target_.user || target.host != target_.host) keys_ = {};
   target_ = std::move(target);
   retried_ = LinkLogin::Retry::none;
   version_ = pg::kProtocol3_2;

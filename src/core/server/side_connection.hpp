@@ -14,6 +14,7 @@
 namespace forebay::core {
 
 class Engine;
+struct PoolTarget;
 
 /// A connection to a server that is nobody's link, for questions of our own: it logs in, and hands
 /// over what the server says, message by message. Time is its owner's business.
@@ -43,6 +44,9 @@ class SideConnection final : public StreamEvents {
 
   SideConnection(Engine& engine, Owner& owner) : engine_(engine), owner_(owner) {}
 
+  /// To a host of this database, as `user`; the credential is the caller's to add.
+  [[nodiscard]] static Target target_at(const PoolTarget& database, Endpoint host,
+                                        std::string user);
   void open(Target target);
   void close();
   [[nodiscard]] bool opening() const noexcept { return login_ != nullptr; }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from typing import Callable, Optional
 
 from . import messages as m
 from . import ports
+from .certificates import Certificates
 from .messages import Message
 from .process import PATIENCE, LabError
 from .scram import ScramServer
@@ -53,6 +55,13 @@ class FakeConnection:
     def send(self, *pieces: bytes) -> None:
         self._step()
         self.socket.sendall(b"".join(pieces))
+
+    def take_tls(self, certificates: Certificates) -> None:
+        """Says yes to an SSLRequest that has been read, and goes on inside TLS."""
+        self.send(b"S")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.certificate, certificates.key)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
 
     def receive(self, count: int) -> bytes:
         data = b""

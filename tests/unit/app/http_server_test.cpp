@@ -17,6 +17,17 @@ int lowest_free_descriptor() {
   return descriptor;
 }
 
+/// A client that is connected, and not let in yet.
+net::Descriptor at_the_door(HttpServer& server) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const where = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_EQ(::getsockname(server.descriptor(), where, &size), 0);
+  net::Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(client.get(), where, size), 0);
+  return client;
+}
+
 TEST(HttpServers, wait_when_there_is_no_descriptor_for_a_client) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "UndefinedBehaviorSanitizer, which is with it, needs descriptors itself";
@@ -24,12 +35,7 @@ TEST(HttpServers, wait_when_there_is_no_descriptor_for_a_client) {
   boost::asio::io_context control{1};
   auto server = HttpServer::listen(control, Endpoint{"127.0.0.1", 0}, {});
   ASSERT_FALSE(server.has_error()) << server.error().message;
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  auto* const where = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(::getsockname((*server)->descriptor(), where, &size), 0);
-  net::Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(::connect(client.get(), where, size), 0);
+  const net::Descriptor client = at_the_door(**server);
 
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -49,15 +55,8 @@ TEST(HttpServers, may_go_while_a_client_comes_in) {
   boost::asio::io_context control{1};
   auto server = HttpServer::listen(control, Endpoint{"127.0.0.1", 0}, {});
   ASSERT_FALSE(server.has_error()) << server.error().message;
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  auto* const where = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(::getsockname((*server)->descriptor(), where, &size), 0);
-  net::Descriptor first(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  net::Descriptor second(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  for (const net::Descriptor* client : {&first, &second}) {
-    ASSERT_EQ(::connect(client->get(), where, size), 0);
-  }
+  const net::Descriptor first = at_the_door(**server);
+  const net::Descriptor second = at_the_door(**server);
   EXPECT_EQ(control.poll_one(), 1u);
   (*server).reset();
   control.poll();
