@@ -38,6 +38,9 @@ constexpr Column kSlow[] = {{"ended"},
                             {"transfer_time", kSum},
                             {"sqlstate"},
                             {"traceparent"},
+                            {"tenant"},
+                            {"server_pid"},
+                            {"transaction"},
                             {"plan"},
                             {"parameters"},
                             {"statement"}};
@@ -65,7 +68,8 @@ Rows slow(const View& view) {
     rows.push_back({moment(view, sample.ended), sample.database, sample.user, sample.client,
                     sample.application_name, sample.host, sample.rows, sample.time.total(),
                     sample.time.wait, sample.time.server, sample.time.transfer, sample.sqlstate,
-                    sample.traceparent,
+                    sample.traceparent, sample.tenant, sample.server_process_id,
+                    transaction_text(sample),
                     sample.no_plan.empty() ? sample.plan : "no plan: " + sample.no_plan,
                     sample.parameters, sample.text});
   }

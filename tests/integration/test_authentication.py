@@ -113,6 +113,23 @@ def all_at_once(lab: Lab, auth: str) -> None:
             assert m.only(client.until_ready(), b"D")[0].columns() == [b"7"]
 
 
+@test(modes=MODES, targets=FOREBAY)
+def all_at_once_to_a_server_that_asks(lab: Lab) -> None:
+    """The password is kept until the server behind asks for it."""
+    server = lab.private_postgres()
+    server.configure(hba="local all all trust\nhost all all 127.0.0.1/32 password\n"
+                         "host all all ::1/128 password\n")
+    server.reload()
+    target = lab.target(server, auth="server", users={}, options={"cleartext_without_tls": True})
+    for _ in range(3):
+        with target.open() as client:
+            client.send(m.startup({"user": "app", "database": "app"})
+                        + m.password(password_of("app")) + m.query("select 7"))
+            client.until_ready()
+            assert m.only(client.until_ready(), b"D")[0].columns() == [b"7"]
+    refuses(target, "app", "a-wrong-password")
+
+
 @test(modes=("transaction",), tls=(True,), targets=FOREBAY)
 def client_certificate(lab: Lab) -> None:
     """Its common name must be the user's name; another authority's certificate is none."""

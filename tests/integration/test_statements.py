@@ -153,6 +153,32 @@ def slow_samples_blame_the_right_one(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
+def samples_say_of_which_transaction_they_are(lab: Lab) -> None:
+    """As PostgreSQL's log has it, by the process; and who never came to a server is of none."""
+    port = ports.claim()
+    log = lab.folder / "audit.log"
+    target = observed(lab, port, {"slow_query_threshold": "50ms", "query_wait_timeout": "100ms"},
+                      pool_size=1, audit={"file": log, "tables": ["*"]})
+    with target.connect() as client, target.connect(application_name="waiter") as waiter:
+        process = client.value("select pg_backend_pid()")
+        for text in ("begin", "select pg_sleep(0.1) as one", "select pg_sleep(0.1) as two",
+                     "select count(*), pg_sleep(0.1) as three from pg_am"):
+            client.run(text)
+        waiter.send(m.query("select 1 as waiting"))
+        assert waiter.read_until(b"E")[-1].fields()["C"] == "57014"
+        client.run("commit")
+        client.run("select pg_sleep(0.1) as four")
+    samples = {sample["text"].split()[-1]: sample for sample in get_json(port, "/slow")["slow"]}
+    of = {name: sample["transaction"] for name, sample in samples.items()}
+    assert of["one"] == of["two"] == of["pg_am"] != of["four"], of
+    assert of["waiting"] == "" and of["one"].split("/")[0] == process, (of, process)
+    assert str(samples["one"]["server_pid"]) == process and samples["waiting"]["server_pid"] == 0
+    wait_until(lambda: log.exists() and "pg_am" in log.read_text(), "the audit log")
+    assert json.loads(log.read_text().splitlines()[0])["transaction"] == of["one"], log.read_text()
+    ports.release(port)
+
+
+@test(targets=FOREBAY)
 def samples_show_what_was_bound_where_that_is_wanted(lab: Lab) -> None:
     port = ports.claim()
     log = lab.folder / "audit.log"

@@ -7,6 +7,14 @@
 
 // The audit log: whose a statement was, and what is never answered.
 namespace forebay::core {
+namespace {
+
+void tell_server(SlowSample& sample, const ServerLink& link) {
+  sample.host = to_string(link.host());
+  sample.server_process_id = link.process_id();
+}
+
+}  // namespace
 
 void ClientSession::keep_audit(const ServerLink* link) {
   AuditTrail& audit = engine_.measures().audit;
@@ -15,7 +23,7 @@ void ClientSession::keep_audit(const ServerLink* link) {
     describe(statement);
     statement.database = pool_->key().database;
     statement.user = user();
-    if (link != nullptr) statement.host = to_string(link->host());
+    if (link != nullptr) tell_server(statement, *link);
     audit.add(std::move(record));
   }
   audit.fresh().clear();
@@ -24,7 +32,7 @@ void ClientSession::keep_audit(const ServerLink* link) {
 void ClientSession::keep_samples(ServerLink* link) {
   std::vector<SlowSample>& fresh = engine_.measures().fresh;
   for (SlowSample& sample : fresh) {
-    if (link != nullptr) sample.host = to_string(link->host());
+    if (link != nullptr) tell_server(sample, *link);
     describe(sample);
     if (link != nullptr && engine_.measures().explains) {
       engine_.explainer().add(std::move(sample), *link, relay_.startup.get());

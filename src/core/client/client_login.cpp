@@ -334,6 +334,7 @@ void ClientSession::challenged(Bytes message, const LinkLogin& login) {
     login_->challenged = wants_answer(message);
     engine_.to_client().insert().append(message);
     send_own();
+    continue_input();
     return;
   }
   if ((in_clear || tls_on_both_sides) && (!safe || !login.cleartext_allowed())) {
@@ -347,6 +348,7 @@ void ClientSession::challenged(Bytes message, const LinkLogin& login) {
   login_->asked_password = true;
   pg::write_authentication(engine_.to_client().insert(), AuthenticationCode::CleartextPassword);
   send_own();
+  continue_input();  // it may have come with the start-up message
 }
 
 void ClientSession::answer_server(Bytes whole, Bytes body) {

@@ -10,7 +10,7 @@ CancelAttempt::CancelAttempt(Engine& engine, ServerLink& link, std::unique_ptr<S
     : engine_(engine),
       link_(&link),
       host_(link.host()),
-      tls_(link.secure() ? link.pool().target().tls : nullptr),
+      tls_(link.tls()),
       requester_(std::move(requester)) {
   pg::write_cancel_request(request_, link.process_id(), link.cancel_key());
 }

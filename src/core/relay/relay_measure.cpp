@@ -170,6 +170,7 @@ TimeSplit close_open(LinkRelayState& link, const ClientRelayState& client, Measu
     const Bytes text = kept ? first_text(link.said, client, false) : Bytes();
     take_sample(meter.open(), split, *meter.pool, measures, text, link.reading);
     measures.fresh.back().parameters = meter.parameters();
+    measures.fresh.back().transaction = meter.transaction_number();
     if (measures.explains)
       look_for_plan(measures.fresh.back(), meter.open().sent.note.get(), measures, client, link);
   }
@@ -304,6 +305,7 @@ void ServerRelay::close_statement() {
     rules_.measures->audit.fresh().push_back(
         {.events = sent.entry->audited,
          .statement = sample_of(link_.meter.open(), split, *link_.meter.pool->owner)});
+    rules_.measures->audit.fresh().back().statement.transaction = link_.meter.transaction_number();
   }
   sent.entry.reset();
   sent.note.reset();

@@ -21,7 +21,7 @@ constexpr std::size_t kSaidMax = 16 * 1024;
 /// So many bytes of a vanished client's result are read to save the connection.
 constexpr std::uint64_t kDrainMax = 64 * 1024 * 1024;
 
-static_assert(sizeof(ServerLink) <= 1320);
+static_assert(sizeof(ServerLink) <= 1344);
 
 // Exactly what takes away what is there: others' prepared statements stay.
 std::string cleaning(const Residue& residue) {

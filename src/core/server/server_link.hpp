@@ -156,7 +156,8 @@ class ServerLink final : public StreamEvents {
   void end_cancel(bool certain);
   [[nodiscard]] std::uint32_t cancels() const noexcept { return cancels_; }
   [[nodiscard]] const std::string& cancel_key() const noexcept { return key_; }
-  [[nodiscard]] bool secure() const noexcept { return secure_; }
+  /// What its TLS keeps to; null: none.
+  [[nodiscard]] const std::shared_ptr<const TlsContext>& tls() const noexcept { return tls_; }
   [[nodiscard]] bool dedicated() const noexcept { return dedicated_; }
   /// A reload may have taken away what it leads to.
   void reconsider() noexcept;
@@ -268,6 +269,7 @@ class ServerLink final : public StreamEvents {
   Instant linked_since_{};
   Instant answer_until_ = kNever;           ///< the server, a cancel request
   config::milliseconds tenant_timeout_{0};  ///< linked: the client's tenant's; 0: none
+  std::shared_ptr<const TlsContext> tls_;
   std::string key_;
   std::uint32_t cancels_ = 0;
   std::uint32_t role_renamings_ = 0;
@@ -275,9 +277,8 @@ class ServerLink final : public StreamEvents {
   std::uint64_t drained_ = 0;     ///< bytes thrown away while recovering
   Phase phase_ = Phase::opening;
   bool dedicated_ = false;
-  bool relayed_ = false;  ///< opening: the client answers the server's requests itself
-  bool counted_ = false;  ///< by its pool, as open
-  bool secure_ = false;
+  bool relayed_ = false;   ///< opening: the client answers the server's requests itself
+  bool counted_ = false;   ///< by its pool, as open
   bool outdated_ = false;  ///< leads to where its pool does not lead any more
   bool moved_ = false;     ///< its host has another address now
   bool timed_ = false;     ///< linked: there are timeouts

@@ -54,7 +54,7 @@ void ServerLink::connect() {
   watch_fence(target, opening_->host);
   engine_->timers().arm(timer_, engine_->now() + engine_->config().server_connect_timeout);
   opening_->login = std::make_unique<LinkLogin>(login_setup(target));
-  secure_ = false;
+  tls_ = nullptr;
   stream_ = engine_->io().connect(host_, *this);
 }
 
@@ -120,7 +120,7 @@ void ServerLink::on_connected() {
 }
 
 void ServerLink::on_secured() {
-  secure_ = true;
+  tls_ = opening_->tls;
   std::string out;
   opening_->login->secured(*stream_->tls(), out);
   send_raw(std::move(out));
@@ -228,7 +228,7 @@ void ServerLink::on_ready() {
   engine_->note(
       {.weight = Weight::detail,
        .event = "server_connected",
-       .text = secure_ ? "logged in to the server, inside TLS" : "logged in to the server",
+       .text = tls_ ? "logged in to the server, inside TLS" : "logged in to the server",
        .database = pool_->key().database,
        .user = pool_->key().user,
        .host = to_string(host_)});

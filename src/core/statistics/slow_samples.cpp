@@ -1,5 +1,6 @@
 #include "core/statistics/slow_samples.hpp"
 
+#include <string>
 #include <utility>
 
 namespace forebay::core {
@@ -11,6 +12,11 @@ bool alike(const SlowSample& one, const SlowSample& other) {
 }
 
 }  // namespace
+
+std::string transaction_text(const SlowSample& sample) {
+  if (sample.server_process_id == 0 || sample.transaction == 0) return {};
+  return std::to_string(sample.server_process_id) + '/' + std::to_string(sample.transaction);
+}
 
 void SlowSamples::add(SlowSample sample) {
   const std::lock_guard lock(mutex_);

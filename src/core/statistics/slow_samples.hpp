@@ -22,7 +22,9 @@ struct SlowSample {
   std::string client;  ///< its address and port
   std::string application_name;
   std::string host;
-  std::string traceparent;  ///< of the W3C's trace context; empty without
+  std::uint32_t server_process_id = 0;  ///< PostgreSQL's, as in its log; 0: it came to none
+  std::uint64_t transaction = 0;        ///< counted on that server connection; 0: of none
+  std::string traceparent;              ///< of the W3C's trace context; empty without
   TimeSplit time;
   std::uint64_t rows = 0;
   std::uint64_t received_bytes = 0;
@@ -32,6 +34,9 @@ struct SlowSample {
   std::string no_plan;   ///< why nothing, where plans are wanted
   std::string said;      ///< what is to be explained: as the client sent it; not kept
 };
+
+/// "PID/NUMBER", the same for all statements of a transaction; empty: it came to no server.
+std::string transaction_text(const SlowSample& sample);
 
 /// The slow statements of one worker: so many, and of each shape so few that one which is always
 /// slow does not push out the others. Added by the worker, read by any thread.

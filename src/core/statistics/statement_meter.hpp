@@ -127,6 +127,9 @@ class StatementMeter {
     return split;
   }
 
+  /// Of the transaction at hand: it counts those of the link.
+  [[nodiscard]] std::uint64_t transaction_number() const noexcept { return transactions_; }
+
   /// How many statements were closed since this was asked last.
   std::uint32_t take_count() noexcept { return std::exchange(count_, 0); }
 
@@ -200,6 +203,7 @@ class StatementMeter {
 
  private:
   void begin_transaction(Instant now) noexcept {
+    ++transactions_;
     in_transaction_ = true;
     transaction_ = now;
     transaction_server_ = 0;
@@ -211,6 +215,7 @@ class StatementMeter {
   Duration held_{};
   std::uint64_t wait_ = 0;
   std::uint64_t transaction_server_ = 0;
+  std::uint64_t transactions_ = 0;
   Open open_;
   std::uint32_t count_ = 0;
   bool holding_ = false;
