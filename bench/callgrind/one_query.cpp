@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "support/rig.hpp"
 #include "support/words.hpp"
@@ -10,12 +11,14 @@
 /// longer run executes more is theirs.
 int main(int argc, char** argv) {
   using namespace forebay;
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: bench_one_query simple|prepared|pipeline COUNT\n");
+  if (argc != 3 && argc != 4) {
+    std::fprintf(stderr, "usage: bench_one_query simple|prepared|pipeline COUNT [SHAPES]\n");
     return 2;
   }
   const std::string what = argv[1];
-  test::Rig rig(test::plain_config(), 1);
+  config::Config config = test::plain_config();
+  if (argc == 4) config.statement_statistics = static_cast<std::uint32_t>(std::atoi(argv[3]));
+  test::Rig rig(std::move(config), 1);
   std::string request = test::frontend(R"(Query "select balance from accounts where id = 1")");
   std::string reply = test::backend(
       R"(RowDescription "c" ; DataRow "1" ; CommandComplete "SELECT 1" ; ReadyForQuery I)");
