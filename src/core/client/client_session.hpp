@@ -271,6 +271,8 @@ class ClientSession final : public StreamEvents {
   void renew_claim(std::uint32_t process_id);
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
+  [[nodiscard]] WelcomeRef welcome_of(const LinkRelayState& link,
+                                      const Pool::Reported& reported) const;
   void take_server_id(std::uint32_t process_id);
   void leave_server_id();
   void complete_date_style(const Welcome& welcome, const Pool::Reported& reported);
