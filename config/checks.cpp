@@ -118,7 +118,8 @@ class Checker {
     if (tenants.databases.empty()) return;
     const bool nobody = tenants.users.empty() && tenants.user_pattern.empty() &&
                         tenants.database_pattern.empty() && tenants.startup_parameter.empty() &&
-                        tenants.certificate_pattern.empty() && tenants.server_name_pattern.empty();
+                        tenants.comment_users.empty() && tenants.certificate_pattern.empty() &&
+                        tenants.server_name_pattern.empty();
     if (!tenants.certificate_pattern.empty() && config_.client_tls.ca_file.empty()) {
       tenants_error("certificate_pattern",
                     "no certificate of a client counts without ca_file in [tls.client]; set it");

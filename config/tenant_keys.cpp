@@ -10,9 +10,25 @@
 // [tenants]: whose a session is and what is held to that, and what must hold between these keys.
 namespace forebay::config {
 
-Keys<TenantSettings> tenant_keys() {
+namespace {
+
+Keys<TenantSettings> keys_of_learning() {
   using T = TenantSettings;
   return {
+      key("", "learn", Effect::new_clients, &T::learn, Texts{"[\"acme\"]"},
+          "Tenants of which learn_file tells what they do, or \"*\": what all do, together. Costs "
+          "their statements a lock, while it is on."),
+      key("", "learn_file", Effect::restart, &T::learn_file, Text{"/var/lib/forebay/learned.toml"},
+          "What is learned is written here, as [[rules]] that close everything else; what was "
+          "there when the process began is kept under its name with the time behind it."),
+  };
+}
+
+}  // namespace
+
+Keys<TenantSettings> tenant_keys() {
+  using T = TenantSettings;
+  Keys<TenantSettings> keys = {
       key("", "databases", Effect::new_clients, &T::databases, Texts{"[\"app\"]"},
           "The databases, by the names that clients give; \"*\" for all. Empty: no tenants."),
       key("", "users", Effect::new_clients, &T::users, TextByName{},
@@ -42,6 +58,10 @@ Keys<TenantSettings> tenant_keys() {
           "A start-up parameter, also in options=-c, by which a client says itself whose it is, "
           "such as \"forebay.tenant\"; \"\" for none. Only for clients that are trusted with all "
           "tenants' data."),
+      key("", "comment_users", Effect::new_clients, &T::comment_users, Texts{"[\"app\"]"},
+          "Users who may have all tenants' data and say whose each transaction is: by a comment at "
+          "the head of its first statement, as in /* tenant=acme */ BEGIN. One without is of the "
+          "session's tenant, as what stands above says it, or refused."),
       key("", "places", Effect::at_once, &T::places, TextByName{},
           "Tenants that go to another entry of [databases] than they name, such as {acme = "
           "\"app_2\"}; also as [tenants.places]. A reload moves them between transactions."),
@@ -72,13 +92,9 @@ Keys<TenantSettings> tenant_keys() {
           "With \"*\" or tables_with_column: tables without the column, which all tenants may use; "
           "\"public.countries\" "
           "only where statements say so, since search_path may find another one."),
-      key("", "learn", Effect::new_clients, &T::learn, Texts{"[\"acme\"]"},
-          "Tenants of which learn_file tells what they do, or \"*\": what all do, together. Costs "
-          "their statements a lock, while it is on."),
-      key("", "learn_file", Effect::restart, &T::learn_file, Text{"/var/lib/forebay/learned.toml"},
-          "What is learned is written here, as [[rules]] that close everything else; what was "
-          "there when the process began is kept under its name with the time behind it."),
   };
+  for (auto& key : keys_of_learning()) keys.push_back(std::move(key));
+  return keys;
 }
 
 std::vector<std::pair<std::string_view, std::string>> complaints_about(
@@ -95,6 +111,9 @@ std::vector<std::pair<std::string_view, std::string>> complaints_about(
     if (!pattern->empty() && pattern->find(kTenantMark) == std::string::npos) {
       complain(key, "expected {tenant} in it, such as \"app.{tenant}\"");
     }
+  }
+  if (std::ranges::find(tenants.comment_users, "*") != tenants.comment_users.end()) {
+    complain("comment_users", "\"*\" is not possible; list those who may have all tenants' data");
   }
   const std::string& host = tenants.server_name_pattern;
   if (std::any_of(host.begin(), host.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) {

@@ -181,9 +181,9 @@ def claim(backend: Optional[str], tenant: str, at: float, key: str = KEY) -> str
     return f"{signed}{mac}.{tenant}"
 
 
-def with_claims(lab: Lab) -> Target:
+def with_claims(lab: Lab, **tenants: Any) -> Target:
     make_tables(lab)
-    target = start(lab, {**ROW_SECURITY, "claim_key": KEY}, admin_users="app")
+    target = start(lab, {**ROW_SECURITY, "claim_key": KEY, **tenants}, admin_users="app")
     sql = run([str(binary()), "tenant-sql", target.folder / "forebay.toml"]).out
     with lab.postgres.admin("app") as admin:
         admin.run(sql)

@@ -49,6 +49,8 @@ struct TenantSettings {
   std::string database_pattern;
   std::string server_name_pattern;  ///< the client's own word, as the next
   std::string startup_parameter;
+  /// Users who say whose each transaction is, by a comment at its head.
+  std::vector<std::string> comment_users;
 
   /// Tenants whose sessions go to another entry of `databases` of the configuration than the one
   /// that they name.

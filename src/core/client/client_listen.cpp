@@ -178,6 +178,16 @@ void ClientSession::settle_listening() {
   if (listening.told.empty() && !listening.asked && !listening.refused) relay_.listening.reset();
 }
 
+// It listens to nothing any more.
+void ClientSession::leave_listening() {
+  if (relay_.listening == nullptr) return;
+  const Listening& listening = *relay_.listening;
+  std::vector<std::string> channels(listening.told.begin(), listening.told.end());
+  channels.insert(channels.end(), listening.wanted.begin(), listening.wanted.end());
+  relay_.listening.reset();
+  if (!channels.empty()) leave_hub(std::move(channels));
+}
+
 void ClientSession::leave_hub(std::vector<std::string> channels) {
   engine_.shared().courier->send(WorkerId(0), mail::ListenLeft{pool_, key_, std::move(channels)});
 }

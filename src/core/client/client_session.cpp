@@ -118,10 +118,14 @@ std::size_t ClientSession::receive(Bytes bytes) {
 std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
   if (relay_.listening != nullptr && relay_.listening->asked) return 0;
-  if (relay_.tenant != nullptr) follow_policy();
+  if (relay_.tenant != nullptr) {
+    follow_policy();
+    FB_ASSERT(!relay_.tenant->by_comment || throttle_ != nullptr);  // see as_tenant
+  }
   if (phase_ == Phase::idle && !goes_on()) return bytes.size();
   for (;;) {
     const Bytes now = throttle_ == nullptr ? bytes : may_go_on(bytes);
+    if (phase_ == Phase::closing || phase_ == Phase::closed) return consumed + bytes.size();
     if (now.empty() && !bytes.empty()) {
       send_both();
       pace(consumed);
@@ -131,7 +135,8 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
       send_attempt(bytes);
       return consumed;
     }
-    LinkRelayState* link = link_ == nullptr ? nullptr : &link_->relay();
+    const bool apart = throttle_ != nullptr && throttle_->apart;
+    LinkRelayState* link = link_ == nullptr || apart ? nullptr : &link_->relay();
     Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
     if (relay_.tenant != nullptr && link != nullptr && link->at_rest()) {
       renew_claim(link->process_id);
@@ -163,7 +168,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     send_both();
     if (relay_.listening != nullptr && relay_.listening->asks) ask_hub();
     if (progress.stop == Relay::ClientStop::terminate) {
-      terminated_ = ended_ = true;
+      ended_ = true;
       consumed += bytes.size();
     }
     if (progress.stop == Relay::ClientStop::violation) {
@@ -219,6 +224,32 @@ void ClientSession::settle() {
   if (phase_ != Phase::closed) update_reading();
 }
 
+// Whether something that the client said waits for the answer to what it said before.
+bool ClientSession::holds_back() const {
+  if (stash_.empty()) return false;
+  pg::Framer framer = relay_.framer;
+  return framer.next(stash_.view(), kInspectionMax).kind != pg::Framer::Kind::need;
+}
+
+// The client will say no more. What it asked for is answered, then it goes.
+void ClientSession::leave() {
+  if (phase_ == Phase::linked) {
+    if (holds_back() || (relay_.listening != nullptr && relay_.listening->holds_ready)) return;
+    const LinkRelayState& link = link_->relay();
+    // A walsender ends at once with its client, without a last answer; a copy that the client does
+    // not end any more is ended as failed.
+    const bool streams = link.streaming && link_->sent_all();
+    const bool copying = link.expected.copying_in();
+    if (!streams && !copying && !link.expected.empty() && !link.expected.batch_open()) return;
+  } else if (phase_ != Phase::idle) {
+    return;
+  }
+  if (engine_.shared().journal.wants_connections()) {
+    note(Weight::normal, "client_disconnected", "the client closed the connection");
+  }
+  close_after_sending();
+}
+
 // Sends what the turn has for both sides. What the server does not take holds the client up.
 void ClientSession::send_both() {
   if (link_ != nullptr && phase_ == Phase::linked) {
@@ -237,7 +268,7 @@ void ClientSession::send_own() {
 // Reads only what can be used: not while the server, or the client itself, does not take what is
 // there already.
 void ClientSession::update_reading() {
-  bool wanted = unsent_.empty() && stash_.size() < kStashMax && !paced();
+  bool wanted = unsent_.empty() && stash_.size() < kStashMax && (!paced() || reads_on());
   if (phase_ == Phase::linked) {
     wanted = wanted && link_->sent_all() && link_->relay().expected.size() < kExpectedMax;
   }
@@ -271,10 +302,6 @@ void ClientSession::server_spoke(std::size_t bytes) {
   send_own();
   pace(bytes);
   if (unsent_.empty()) return;
-  if (gone_) {
-    close("the client closed the connection");
-    return;
-  }
   link_->pause();
   link_->relay().meter.hold(engine_.now());
   update_reading();
@@ -511,9 +538,15 @@ void ClientSession::reject(const Refused& reason) {
 }
 
 // The statement at the front of the stash is answered with an error.
-void ClientSession::refuse_statement(const Refused& reason, Duration waited) {
+void ClientSession::refuse_statement(const Refused& reason, Duration waited,
+                                     std::unique_ptr<const SessionTenant> as) {
   pool_->statistics().of(engine_.id()).own_errors.add(reason.sqlstate);
+  if (as != nullptr) {
+    std::swap(relay_.tenant, as);
+    relay_.tenant->client.counters()->refused.add();
+  }
   measure_refused(reason, waited);
+  if (as != nullptr) std::swap(relay_.tenant, as);
   if (relay_.begin.open != 0) give_up_begun(reason, true);
   std::string& out = engine_.to_client().insert();
   pg::write_error(out, reason.report("ERROR"));
@@ -542,37 +575,6 @@ void ClientSession::refuse_statement(const Refused& reason, Duration waited) {
 bool ClientSession::at_work() const noexcept {
   return wants_link() || (throttle_ != nullptr && throttle_->held) || awaits_replica() ||
          (phase_ == Phase::linked && !link_->relay().expected.empty());
-}
-
-bool ClientSession::is_cancel_key(Bytes key) const {
-  const std::size_t size = long_cancel_key_ ? cancel_key_.size() : 4;
-  return equal_in_constant_time(key, {cancel_key_.data(), size});
-}
-
-bool ClientSession::cancel(std::unique_ptr<Stream>& requester) {
-  if (throttle_ != nullptr && throttle_->held) {
-    engine_.counters().cancels.add();
-    reject_held({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});
-    return false;
-  }
-  if (awaits_replica()) {
-    engine_.counters().cancels.add();
-    timer_.cancel();
-    replicas_->came = kNever;
-    enter(Phase::idle);
-    if (throttle_ != nullptr) leave_limits();
-    refuse_statement({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"},
-                     engine_.now() - waiting_since_);
-    return false;
-  }
-  if (phase_ == Phase::waiting) {
-    engine_.counters().cancels.add();
-    reject({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});
-    return false;
-  }
-  if (phase_ != Phase::linked || link_->relay().expected.empty()) return false;
-  engine_.cancel(*link_, std::move(requester));
-  return true;
 }
 
 }  // namespace forebay::core

@@ -268,11 +268,19 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] std::optional<Refused> ban_of(const std::string& tenant, const char* sqlstate);
   [[nodiscard]] Refused pause_of_tenant();
   void begin_again();
+  [[nodiscard]] Bytes as_tenant(Bytes bytes);
+  [[nodiscard]] bool closes_nothing_there(const pg::Message& message) const;
+  bool become_tenant(const pg::Message& message);
+  bool change_tenant(const std::string& value);
+  void refuse_as(const std::string& tenant, Refused reason);
+  void own_setting();
+  [[nodiscard]] bool reads_on() const noexcept;
+  [[nodiscard]] std::unique_ptr<SessionTenant> tenant_session(
+      std::string value, std::shared_ptr<const tenant::Policy> policy, std::string database);
+  [[nodiscard]] std::optional<Bytes> named_tenant(const pg::Message& message) const;
   void renew_claim(std::uint32_t process_id);
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
-  [[nodiscard]] WelcomeRef welcome_of(const LinkRelayState& link,
-                                      const Pool::Reported& reported) const;
   void take_server_id(std::uint32_t process_id);
   void leave_server_id();
   void complete_date_style(const Welcome& welcome, const Pool::Reported& reported);
@@ -289,7 +297,7 @@ class ClientSession final : public StreamEvents {
   std::size_t relay_received(Bytes bytes);
   void follow_policy();
   void be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy,
-                 std::string database);
+                 std::string database, bool by_comment);
   void note_objections(const Objections& objections);
   void audit_unanswered(ServerLink& link);
   void continue_input();
@@ -368,6 +376,7 @@ class ClientSession final : public StreamEvents {
   // LISTEN through the shared connection.
   void ask_hub();
   void leave_hub(std::vector<std::string> channels);
+  void leave_listening();
   [[nodiscard]] bool may_be_told() const;
   [[nodiscard]] std::shared_ptr<const Notification> as_heard(
       const std::shared_ptr<const Notification>& notification) const;
@@ -394,7 +403,8 @@ class ClientSession final : public StreamEvents {
   void ask_over();
   void count_pins(Pins pins);
   void reject(const Refused& reason);
-  void refuse_statement(const Refused& reason, Duration waited = {});
+  void refuse_statement(const Refused& reason, Duration waited = {},
+                        std::unique_ptr<const SessionTenant> as = nullptr);
   void stop_waiting();
   void login_wait_over();
   void update_reading();
@@ -403,8 +413,6 @@ class ClientSession final : public StreamEvents {
   void settle_idle();
   [[nodiscard]] bool holds_back() const;
   void leave();
-  [[nodiscard]] bool leaves_work();
-  [[nodiscard]] bool says_goodbye() const;
   void send_both();
   void send_own();
   void follow_copy();
@@ -450,10 +458,8 @@ class ClientSession final : public StreamEvents {
   bool network_ : 1 = false;  ///< not through a Unix-domain socket
   bool secure_ : 1 = false;
   bool long_cancel_key_ : 1 = false;
-  bool moves_ : 1 = false;       ///< to another database, at the end of the transaction
-  bool notified_ : 1 = false;    ///< that it waits: not to be told so again
-  bool terminated_ : 1 = false;  ///< the client has said Terminate
-  bool gone_ : 1 = false;        ///< ... and is gone, while what it said is carried out
+  bool moves_ : 1 = false;     ///< to another database, at the end of the transaction
+  bool notified_ : 1 = false;  ///< that it waits: not to be told so again
   bool reading_ = true;
   bool ended_ = false;    ///< the client will send no more
   bool counted_ = false;  ///< against max_client_conn

@@ -4,8 +4,11 @@
 #include <utility>
 
 #include "core/client/client_session.hpp"
+#include "core/client/client_throttle.hpp"
+#include "core/client/replica_use.hpp"
 #include "core/engine/engine.hpp"
 #include "core/server/server_link.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
 
 namespace forebay::core {
 
@@ -52,6 +55,39 @@ void ClientSession::signalled(const mail::Signalled& order) {
   }
   std::unique_ptr<Stream> nobody;
   cancel(nobody);
+}
+
+// ---------------------------------------------------------------- cancel requests
+
+bool ClientSession::is_cancel_key(Bytes key) const {
+  const std::size_t size = long_cancel_key_ ? cancel_key_.size() : 4;
+  return equal_in_constant_time(key, {cancel_key_.data(), size});
+}
+
+bool ClientSession::cancel(std::unique_ptr<Stream>& requester) {
+  if (throttle_ != nullptr && throttle_->held) {
+    engine_.counters().cancels.add();
+    reject_held({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});
+    return false;
+  }
+  if (awaits_replica()) {
+    engine_.counters().cancels.add();
+    timer_.cancel();
+    replicas_->came = kNever;
+    enter(Phase::idle);
+    if (throttle_ != nullptr) leave_limits();
+    refuse_statement({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"},
+                     engine_.now() - waiting_since_);
+    return false;
+  }
+  if (phase_ == Phase::waiting) {
+    engine_.counters().cancels.add();
+    reject({pg::sqlstate::kQueryCanceled, "canceling statement due to user request"});
+    return false;
+  }
+  if (phase_ != Phase::linked || link_->relay().expected.empty()) return false;
+  engine_.cancel(*link_, std::move(requester));
+  return true;
 }
 
 }  // namespace forebay::core

@@ -64,7 +64,17 @@ bool ClientSession::take_tenant() {
   std::erase_if(facts.settings, [&](const auto& setting) {
     return !tenants.startup_parameter.empty() && setting.first == tenants.startup_parameter;
   });
-  const auto value = found ? tenant::normal_value(policy->type, *found) : std::nullopt;
+  auto value = found ? tenant::normal_value(policy->type, *found) : std::nullopt;
+  const bool by_comment =
+      std::ranges::find(tenants.comment_users, facts.user) != tenants.comment_users.end();
+  if (by_comment && mode_ == config::PoolMode::session) {
+    fatal({pg::sqlstate::kFeatureNotSupported,
+           "tenants of transactions (comment_users in [tenants]) do not work in session mode",
+           {},
+           "Use pool_mode = \"transaction\" for this database or user."});
+    return false;
+  }
+  if (by_comment && !found) value = std::string();
   if (!value) {
     fatal({pg::sqlstate::kInvalidAuthorization,
            found ? "\"" + *found + "\" is no tenant: it does not fit [tenants] column_type"
@@ -92,8 +102,8 @@ bool ClientSession::take_tenant() {
     return false;
   }
   const std::uint32_t max = tenants.max_clients_of(*value, engine_.ordered_limits(*value));
-  if (!take_place({ClientGroup::tenant, *value}, max)) return false;
-  be_tenant(*value, std::move(policy), facts.database);
+  if (!value->empty() && !take_place({ClientGroup::tenant, *value}, max)) return false;
+  be_tenant(*value, std::move(policy), facts.database, by_comment);
   return true;
 }
 
@@ -117,7 +127,10 @@ Refused ClientSession::pause_of_tenant() {
 }
 
 void ClientSession::follow_orders() {
-  if (const auto banned = ban_of(relay_.tenant->value, pg::sqlstate::kAdminShutdown)) {
+  // What it does next may be another's.
+  const bool between = relay_.tenant->by_comment && phase_ == Phase::idle && relay_.begin.open == 0;
+  const auto banned = ban_of(relay_.tenant->value, pg::sqlstate::kAdminShutdown);
+  if (banned && !between) {
     fatal(*banned);
     return;
   }
@@ -158,6 +171,7 @@ void ClientSession::renew_claim(std::uint32_t process_id) {
   constexpr std::int64_t kYoung = 20;  // of the 60 seconds that the function in SQL grants
   const tenant::Policy& policy = *relay_.tenant->policy;
   if (policy.claim_key.empty() || policy.setting.empty() || relay_.undo != nullptr) return;
+  if (relay_.tenant->value.empty()) return;  // nobody's, until its next transaction says whose
   const std::int64_t now = engine_.io().unix_time();
   const std::string* said = relay_.settings->find(policy.setting);
   if (said != nullptr && auth::is_claim_of(*said, process_id, now - kYoung, now)) return;
@@ -177,20 +191,32 @@ void ClientSession::follow_policy() {
       now->type != mine.policy->type) {
     return;
   }
-  be_tenant(mine.value, now, mine.database);
+  be_tenant(mine.value, now, mine.database, mine.by_comment);
 }
 
+// `by_comment`: its transactions may say that they are another's.
 void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy,
-                              std::string database) {
+                              std::string database, bool by_comment) {
+  std::string usual = relay_.tenant == nullptr ? value : relay_.tenant->usual;
   ticket_.tenant = static_cast<std::uint32_t>(std::hash<std::string>()(value)) | 1;
   ticket_.weight = static_cast<std::uint16_t>(engine_.config().tenants.weight(value));
-  TenantClient client(engine_.shared().tenants.find_or_make(value), engine_.id());
+  auto tenant = tenant_session(std::move(value), std::move(policy), std::move(database));
+  tenant->by_comment = by_comment;
+  tenant->usual = std::move(usual);
+  relay_.tenant = std::move(tenant);
+}
+
+std::unique_ptr<SessionTenant> ClientSession::tenant_session(
+    std::string value, std::shared_ptr<const tenant::Policy> policy, std::string database) {
+  TenantClient client(
+      engine_.shared().tenants.find_or_make(value.empty() ? TenantDirectory::kOther : value),
+      engine_.id());
   const std::string_view learner = engine_.config().tenants.learner_of(value);
   auto learning =
       learner.empty() ? nullptr : engine_.shared().learning.find_or_make(std::string(learner));
-  relay_.tenant = std::make_unique<const SessionTenant>(
-      SessionTenant{std::move(value), std::move(policy), std::move(client), std::move(database),
-                    std::move(learning)});
+  return std::make_unique<SessionTenant>(SessionTenant{std::move(value), std::move(policy),
+                                                       std::move(client), std::move(database),
+                                                       std::move(learning)});
 }
 
 void ClientSession::note_objections(const Objections& objections) {

@@ -16,13 +16,6 @@
 namespace forebay::core {
 namespace {
 
-// Nobody answers it, or nothing is done for it: the end of a batch, that of a COPY that has failed.
-bool is_no_statement(const pg::Message& message) {
-  constexpr std::array kNone{pg::Frontend::Sync, pg::Frontend::Flush, pg::Frontend::CopyDone,
-                             pg::Frontend::CopyFail};
-  return std::ranges::any_of(kNone, [&](pg::Frontend type) { return message.is(type); });
-}
-
 Refused too_many(std::string_view what, const StatementLimit& limit, const std::string& key,
                  std::uint32_t max) {
   return {pg::sqlstate::kConfigurationLimitExceeded,
@@ -34,6 +27,12 @@ Refused too_many(std::string_view what, const StatementLimit& limit, const std::
 }
 
 }  // namespace
+
+bool is_no_statement(const pg::Message& message) {
+  constexpr std::array kNone{pg::Frontend::Sync, pg::Frontend::Flush, pg::Frontend::CopyDone,
+                             pg::Frontend::CopyFail};
+  return std::ranges::any_of(kNone, [&](pg::Frontend type) { return message.is(type); });
+}
 
 // What the configuration says now. Not while it is inside: what it took it has to give back.
 void ClientSession::follow_limits() {
@@ -67,10 +66,12 @@ void ClientSession::follow_limits() {
   }
   const bool was_paced = paced();
   const std::unique_ptr<Throttle> before = std::move(throttle_);
-  if (!limits.empty() || links != nullptr) {
+  const bool by_comment = relay_.tenant != nullptr && relay_.tenant->by_comment;
+  if (!limits.empty() || links != nullptr || by_comment) {
     throttle_ = std::make_unique<Throttle>(&ClientSession::on_pace, this);
     throttle_->limits = std::move(limits);
     throttle_->links = std::move(links);
+    throttle_->by_comment = by_comment;
     throttle_->counts_bytes = std::ranges::any_of(throttle_->limits, [](const auto& limit) {
       return limit->terms().max_bytes_per_second.value() > 0;
     });
@@ -115,6 +116,10 @@ bool ClientSession::link_wanted() const {
 // may be handled now: nothing, when it has to wait, or what it said before is to be answered first.
 Bytes ClientSession::may_go_on(Bytes bytes) {
   if (throttle_->held) return {};
+  if (throttle_->by_comment) {
+    bytes = as_tenant(bytes);
+    if (bytes.empty() || throttle_ == nullptr || throttle_->held) return {};
+  }
   if (throttle_->inside() || link_ == nullptr) return bytes;
   const LinkRelayState& link = link_->relay();
   // No transaction is held up, not even one that began before there was a limit.
@@ -442,13 +447,14 @@ bool ClientSession::admit(const StatementLimit& limit) {
 }
 
 void ClientSession::reject_held(const Refused& reason) {
+  std::unique_ptr<const SessionTenant> as = std::move(throttle_->refused_as);
   const Duration waited = engine_.now() - throttle_->since;
   leave_hold();
   leave_limits();
   if (phase_ == Phase::held) enter(Phase::idle);
   // Nobody else would give back what was kept for this statement.
   if (phase_ == Phase::linked && relay_.pins == 0 && link_->relay().at_rest()) give_link_back();
-  refuse_statement(reason, waited);
+  refuse_statement(reason, waited, std::move(as));
 }
 
 // The transaction, or the statement, is over, or will not be.
@@ -470,6 +476,7 @@ void ClientSession::leave_limits() {
   throttle.held = throttle.exempt = throttle.indebted = false;
   throttle.opens = kNever;
   throttle.refusal.reset();
+  throttle.refused_as.reset();
   if (link_ == nullptr) leave_link_place(nullptr);
   if (throttle.outdated) follow_limits();
 }

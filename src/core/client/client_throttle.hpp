@@ -8,8 +8,14 @@
 #include "core/engine/statement_limit.hpp"
 #include "core/engine/timer_wheel.hpp"
 #include "core/refused.hpp"
+#include "core/relay/relay_state.hpp"
+#include "forebay/protocol/postgres/framer.hpp"
 
 namespace forebay::core {
+
+/// Nobody answers it, or nothing is done for it: the end of a batch, that of a COPY that has
+/// failed.
+[[nodiscard]] bool is_no_statement(const pg::Message& message);
 
 /// What a session has whose statements are limited. A transaction, or a statement alone, passes the
 /// limits one after the other before it begins: first how many begin within a second, so that it
@@ -34,7 +40,10 @@ struct Throttle {
   std::shared_ptr<StatementLimit> links;
   Ticket link_ticket;
   bool has_link_place = false;
-  bool awaits_link_place = false;  ///< held, or at its login
+  bool by_comment = false;  ///< transactions say whose they are
+  bool apart = false;       ///< the message at hand needs no server, though there is one
+  std::unique_ptr<const SessionTenant> refused_as;  ///< to whom `refusal` is booked; null: its own
+  bool awaits_link_place = false;                   ///< held, or at its login
   Timer paced;                     ///< while it runs nothing is read for the session
   std::optional<Refused> refusal;  ///< what the statement is told in a moment
 

@@ -72,6 +72,23 @@ void ClientStatements::deallocate_all() {
   });
 }
 
+void ClientStatements::pass_on() {
+  found_ = nullptr;
+  untold = {};
+  for (auto entry = by_name_.begin(); entry != by_name_.end();) {
+    Named& named = entry->second;
+    if (named.statement && named.statement->sql().empty() && !named.statement->unkept()) {
+      named.judged_by = 0;
+      named.effects = 0;
+      named.rules = {};
+      ++entry;
+    } else {
+      bytes_ -= bytes_of(named);
+      entry = by_name_.erase(entry);
+    }
+  }
+}
+
 std::vector<std::pair<std::string_view, ClientStatements::Named*>> ClientStatements::in_order() {
   std::vector<std::pair<std::string_view, Named*>> all;
   all.reserve(by_name_.size());

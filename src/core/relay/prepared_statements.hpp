@@ -61,6 +61,9 @@ class ClientStatements {
   /// DEALLOCATE ALL or DISCARD ALL was executed: what was prepared before it is gone. What is
   /// pending was sent after it and stays.
   void deallocate_all();
+  /// The session is another tenant's: what SQL prepared is gone, as after DISCARD ALL, and what
+  /// only a server keeps; the rest is judged anew.
+  void pass_on();
   /// All of them, the one first that was prepared first. Slow.
   [[nodiscard]] std::vector<std::pair<std::string_view, Named*>> in_order();
   /// Whether some name means a statement that cannot be prepared again.

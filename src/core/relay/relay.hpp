@@ -83,9 +83,6 @@ class Relay {
   bool take_back(LinkRelayState& link, Bytes said, bool undone);
   /// What the batch at hand left behind is forgotten: it is said again.
   void forget_batch();
-  /// The client is gone, and has said good-bye behind what `waits` and what its link still owes:
-  /// `said`, if that is known to be all of it. Whether something of it will be there afterwards.
-  [[nodiscard]] bool has_effect(Bytes waits, const LinkRelayState* link, Bytes said) const;
   /// The link is taken from the client and its transaction rolled back. Nothing is owed. `told`:
   /// the client has been told why.
   void give_up_transaction(LinkRelayState& link, const Refused& why, bool told);
@@ -95,6 +92,11 @@ class Relay {
                        Duration waited) const;
   /// In which the client sends and gets texts; empty where nobody has said.
   [[nodiscard]] std::string encoding() const;
+  /// The session is about to be what it was after its login, as another tenant's: tells the client
+  /// of the parameters that are others then. `link`: its own; null where it has none.
+  void tell_of_startup(const LinkRelayState* link);
+  /// It is that, and has no link. What the protocol prepared stays.
+  void forget_session();
   /// Asks what the link holds of the session; the answer unpins.
   void take_inventory(LinkRelayState& link);
 
@@ -110,7 +112,6 @@ class Relay {
   [[nodiscard]] std::string put_settings_back(const LinkRelayState& link);
   [[nodiscard]] bool repeatable(Bytes said, bool undone) const;
   [[nodiscard]] bool repeatable_text(Bytes text, bool undone) const;
-  [[nodiscard]] bool only_reads(Bytes said) const;
   // While the client is in a transaction that was lost.
   Handled on_lost(const Item& item);
   void on_lost_query(Bytes text);
@@ -168,6 +169,11 @@ class Relay {
   [[nodiscard]] std::optional<tenant::Violation> judge(Bytes text, const Reading& reading,
                                                        const sql::Facts& facts,
                                                        std::optional<Bytes> types) const;
+  [[nodiscard]] std::optional<tenant::Violation> judge_comment(
+      const std::optional<Bytes>& named) const;
+  [[nodiscard]] std::optional<tenant::Violation> judge_names(const sql::Facts& facts,
+                                                             bool prepares) const;
+  bool refuses_unseen(const Item& item, LinkRelayState& link, Request request);
   [[nodiscard]] std::optional<tenant::Violation> judge_executed(
       const sql::Facts& facts, sql::StandardStrings standard) const;
   void learn(const Understood& understood, const sql::Facts& facts, const config::Rule* rule) const;

@@ -118,10 +118,7 @@ StatementEntryRef Relay::unknown_entry() const {
 Relay::Handled Relay::on_query(const Item& item, LinkRelayState& link) {
   const auto query = pg::frontend::Query::parse(item.message.body);
   if (client_.tenant != nullptr && (!item.message.whole() || !query)) {
-    if (refused(unread())) {
-      refuse(item, link, Request::query, objections_.first);
-      return Handled::yes;
-    }
+    if (refuses_unseen(item, link, Request::query)) return Handled::yes;
   }
   if (item.message.whole() && !query) {
     forward(item, link, {.request = Request::query});  // malformed: the server does nothing

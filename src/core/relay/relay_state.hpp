@@ -113,6 +113,10 @@ struct SessionTenant {
   TenantClient client = {};
   std::string database = {};                      ///< that the client named
   std::shared_ptr<TenantLearning> learning = {};  ///< null: nobody wants to know what it does
+  /// Each transaction may say whose it is, by a comment; else it is `usual`'s, or nobody's where
+  /// that is empty.
+  bool by_comment = false;
+  std::string usual = {};
 };
 
 /// Statements that went against the policy for tenants, and the first one's why.

@@ -51,8 +51,7 @@ void Relay::know(NewStatement& made, Understood&& understood) {
 Relay::Handled Relay::on_parse(const Item& item, LinkRelayState& link) {
   const NamedDefinition cut = cut_name(item.message);
   const bool unseen = !cut.well_formed || !item.message.whole() || link.expected.copying_in();
-  if (client_.tenant != nullptr && unseen && refused(unread())) {
-    refuse(item, link, Request::parse, objections_.first);
+  if (client_.tenant != nullptr && unseen && refuses_unseen(item, link, Request::parse)) {
     return Handled::yes;
   }
   // A copy-in is aborted by any message; but it may have failed before, and then this is heard.

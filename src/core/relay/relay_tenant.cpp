@@ -79,6 +79,10 @@ std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading
                                               const sql::Facts& facts,
                                               std::optional<Bytes> types) const {
   const SessionTenant& tenant = *client_.tenant;
+  if (tenant.by_comment) {
+    if (auto other = judge_comment(tenant_in_comment(text))) return other;
+    if (auto wrong = judge_names(facts, types.has_value())) return wrong;
+  }
   const tenant::Policy& policy = *rules_.reader->cache.policy();  // the facts are judged by it
   std::vector<std::uint32_t> parameters;
   const sql::Shape& shape = rules_.reader->texts.shape();
@@ -158,6 +162,9 @@ std::optional<tenant::Violation> Relay::judge_bind(const Item& item,
   if (!reading.lexable) return unread();
   const SessionTenant& tenant = *client_.tenant;
   const Bytes text = definition.substr(0, definition.find('\0'));
+  if (tenant.by_comment) {
+    if (auto other = judge_comment(tenant_in_comment(text))) return other;
+  }
   StatementReader& reader = *rules_.reader;
   reader.cache.set_policy(policy());
   const tenant::Policy& holds = *reader.cache.policy();

@@ -68,6 +68,51 @@ Hint hint_of(Bytes text) {
   return take("*/") ? hint : Hint::none;
 }
 
+namespace {
+
+// `cut`: more of it follows, which nobody sees.
+std::optional<Bytes> tenant_at_head(Bytes text, bool cut) {
+  constexpr Bytes kBlank = " \t\n\r\f";
+  const auto skip_blank = [&text] {
+    text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
+  };
+  const auto take = [&](Bytes word) {
+    skip_blank();
+    if (!begins_with(text, word)) return false;
+    text.remove_prefix(word.size());
+    return true;
+  };
+  for (const Bytes word : {Bytes("/*"), Bytes("tenant"), Bytes("=")}) {
+    if (take(word)) continue;
+    return cut && text.size() < word.size() ? std::optional<Bytes>(Bytes()) : std::nullopt;
+  }
+  const Bytes end = take("'") ? "'" : "* \t\n\r\f";
+  const std::size_t size = text.find_first_of(end);
+  if (size == Bytes::npos) return Bytes();
+  const Bytes named = text.substr(0, size);
+  text.remove_prefix(end == "'" ? size + 1 : size);
+  return take("*/") ? named : Bytes();
+}
+
+}  // namespace
+
+std::optional<Bytes> tenant_in_comment(Bytes text) {
+  return tenant_at_head(text, false);
+}
+
+// Of a head, as much as is there in any case.
+std::optional<Bytes> tenant_said(const pg::Message& message) {
+  Bytes text = message.body;
+  if (!message.whole()) text = text.substr(0, pg::kHeadMin / 2);
+  if (message.is(pg::Frontend::Parse)) {
+    const std::size_t end = text.find('\0');
+    if (end == Bytes::npos) return Bytes();
+    text.remove_prefix(end + 1);
+  }
+  const std::size_t end = text.find('\0');
+  return tenant_at_head(text.substr(0, end), end == Bytes::npos);
+}
+
 bool asks_for_standby(const sql::Facts& facts, Bytes text) {
   const auto asks = [](const sql::Statement& statement) {
     return std::any_of(

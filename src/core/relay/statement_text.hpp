@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "forebay/base/bytes.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
@@ -31,6 +32,12 @@ bool names_the_time(Bytes text);
 /// with "replica".
 enum class Hint : std::uint8_t { none, primary, replica };
 Hint hint_of(Bytes text);
+
+/// The tenant that a text names by a comment at its head: /* tenant=acme */, or 'acme' in quotes.
+/// Nothing: none is named; empty: not in a way that is understood.
+std::optional<Bytes> tenant_in_comment(Bytes text);
+/// The same of a Query or a Parse, whole or only its head.
+std::optional<Bytes> tenant_said(const pg::Message& message);
 
 /// Whether a text asks, by current_setting, for a parameter that is another one on a standby. Its
 /// literals are no part of its facts.

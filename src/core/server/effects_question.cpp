@@ -8,7 +8,7 @@
 namespace forebay::core {
 namespace {
 
-constexpr std::size_t kHeaderSize = 5;
+constexpr std::size_t kQuestionHeaderSize = 5;
 /// No message of the answer is longer.
 constexpr std::size_t kMessageMax = 72 * 1024;
 /// More is no answer; one more is asked for. Names have 63 bytes at most.
@@ -130,13 +130,14 @@ Bytes EffectsQuestion::text() noexcept {
 EffectsQuestion::Heard EffectsQuestion::hear(Bytes bytes, std::size_t& consumed,
                                              Welcome& reported) {
   consumed = 0;
-  while (bytes.size() - consumed >= kHeaderSize) {
+  while (bytes.size() - consumed >= kQuestionHeaderSize) {
     const Bytes rest = bytes.substr(consumed);
     const std::size_t length = pg::Reader(rest.substr(1)).u32();
     if (length < 4 || length > kMessageMax) return Heard::broken;
     if (rest.size() < 1 + length) return Heard::more;
     consumed += 1 + length;
-    const Heard heard = hear_one(rest.front(), rest.substr(kHeaderSize, length - 4), reported);
+    const Heard heard =
+        hear_one(rest.front(), rest.substr(kQuestionHeaderSize, length - 4), reported);
     if (heard != Heard::more) return heard;
   }
   return Heard::more;

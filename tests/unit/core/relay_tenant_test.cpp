@@ -62,6 +62,60 @@ TEST_F(RelayTenant, has_no_statement_of_a_refused_name) {
   EXPECT_TRUE(a_->state.statements == nullptr || a_->state.statements->find("s") == nullptr);
 }
 
+// One whose transactions say whose they are: comment_users.
+class RelayTenants : public RelayTenant {
+ protected:
+  RelayTenants() {
+    auto tenant = std::make_unique<SessionTenant>(SessionTenant{"1", policy_});
+    tenant->by_comment = true;
+    a_->state.tenant = std::move(tenant);
+    bench_.rules.reader = &small_;
+  }
+
+  StatementReader small_{{8 << 10, {1, 2}}};
+};
+
+TEST_F(RelayTenants, execute_while_the_cache_of_facts_is_full) {
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "p" + std::to_string(i % 10);
+    if (i < 10) {
+      std::string columns = "select 1";
+      for (int column = 0; column < 20; ++column) columns += ", " + name + std::to_string(column);
+      EXPECT_NE(a("Query \"prepare " + name + " as " + columns + "\"").server.find("_forebay_"),
+                std::string::npos);
+      server("CommandComplete \"PREPARE\" ; ReadyForQuery I");
+    }
+    EXPECT_NE(a("Query \"explain execute " + name + "\"").server.find("_forebay_"),
+              std::string::npos);
+    server("CommandComplete \"EXPLAIN\" ; ReadyForQuery I");
+  }
+}
+
+TEST_F(RelayTenants, name_no_other_tenant_and_nothing_that_the_protocol_prepared) {
+  EXPECT_EQ(a("Query \"/* tenant=2 */ select 1\"").server, kInPlace);
+  server(std::string(kError) + " ; ReadyForQuery I");
+  const std::string own = "Query \"/* tenant=1 */ select 1\"";
+  EXPECT_EQ(a(own).server, own);
+  server("CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  EXPECT_EQ(a("Parse \"s\" \"select 1\" ; Sync").server,
+            "Parse \"_forebay_1\" \"select 1\" ; Sync");
+  server("ParseComplete ; ReadyForQuery I");
+  EXPECT_EQ(a("Query \"execute s\"").server, kInPlace);
+  server(std::string(kError) + " ; ReadyForQuery I");
+  EXPECT_EQ(a("Parse \"e\" \"execute q\"").server,
+            "Parse \"_forebay_refused\" \"refused_by_forebay\"");
+}
+
+TEST_F(RelayTenants, have_nothing_of_sql_when_they_are_another) {
+  a("Query \"prepare p as select 1\"");
+  server("CommandComplete \"PREPARE\" ; ReadyForQuery I");
+  a("Parse \"s\" \"select 2\" ; Sync");
+  server("ParseComplete ; ReadyForQuery I");
+  a_->state.statements->pass_on();
+  EXPECT_EQ(a_->state.statements->find("p"), nullptr);
+  EXPECT_NE(a_->state.statements->find("s"), nullptr);
+}
+
 TEST_F(RelayTenant, binds_its_own_value_only) {
   const char* parse = "Parse \"s\" \"select * from x where t = $1\" ; ";
   EXPECT_EQ(a(std::string(parse) + "Bind \"\" \"s\" \"1\"").server,

@@ -1,0 +1,187 @@
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/client/client_session.hpp"
+#include "core/client/client_throttle.hpp"
+#include "core/client/replica_use.hpp"
+#include "core/engine/engine.hpp"
+#include "core/relay/relay.hpp"
+#include "core/relay/statement_text.hpp"
+#include "core/server/server_link.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
+#include "forebay/routing/tenant/check.hpp"
+
+// Users who may have all tenants' data say whose each of their transactions is (comment_users).
+//
+// Whose it is, is decided by the message that begins it, before anything of that is handled; and
+// until a Query or a Sync is answered nothing behind it is looked at, since nobody knows whether
+// the transaction goes on. Who becomes another tenant's is what it was after its login, on another
+// link; what it has prepared by the protocol stays, and is judged where it is bound. What names
+// another tenant within a transaction is refused where it is judged (Relay::judge_comment).
+//
+// No decision is remembered beside SessionTenant itself: the message that waits for a link, or for
+// a setting, is decided again when it comes to its turn, and is the same tenant's then.
+namespace forebay::core {
+namespace {
+
+Bytes text_of(Bytes definition) {
+  return definition.substr(0, definition.find('\0'));
+}
+
+// Not what is ours: settings, the inventory.
+bool owes_client(const LinkRelayState& link) {
+  bool owes = false;
+  link.expected.each([&](const Expected& expected) {
+    owes = owes || expected.disposition != Disposition::discard;
+  });
+  return owes;
+}
+
+}  // namespace
+
+// What may be handled now, a message at a time; nothing: it waits, or is refused in a moment.
+Bytes ClientSession::as_tenant(Bytes bytes) {
+  throttle_->apart = false;
+  pg::Framer framer = relay_.framer;
+  const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
+  if (item.kind == pg::Framer::Kind::run) return item.bytes;
+  if (item.kind != pg::Framer::Kind::message && item.kind != pg::Framer::Kind::head) return bytes;
+  const pg::Message& message = item.message;
+  // Nothing is carried out of what is skipped, or said in a transaction that was lost.
+  if (relay_.skip_to_sync || relay_.lost != nullptr || is_no_statement(message) ||
+      message.is(pg::Frontend::Terminate)) {
+    return item.bytes;
+  }
+  if (link_ != nullptr) {
+    const LinkRelayState& link = link_->relay();
+    if (link.expected.batch_open() || link.expected.copying_in()) return item.bytes;
+    if (owes_client(link)) return {};
+    if (link.status != pg::backend::TransactionStatus::idle) return item.bytes;
+  }
+  if (relay_.begin.open != 0) return item.bytes;
+  if (closes_nothing_there(message)) {
+    throttle_->apart = true;  // what stands behind it is to be the first that its link hears
+    return item.bytes;
+  }
+  return become_tenant(message) ? item.bytes : Bytes();
+}
+
+// Between two transactions it needs no server: only cursors WITH HOLD are portals then.
+bool ClientSession::closes_nothing_there(const pg::Message& message) const {
+  if (!message.is(pg::Frontend::Close)) return false;
+  const auto close = pg::frontend::Close::parse(message.body);
+  return close && (close->target == pg::frontend::Target::statement ||
+                   (relay_.pins & (bit(PinReason::held_cursor) | bit(PinReason::looking) |
+                                   bit(PinReason::unknown))) == 0);
+}
+
+// What the comment of its text says, or of that which it executes.
+std::optional<Bytes> ClientSession::named_tenant(const pg::Message& message) const {
+  if (message.is(pg::Frontend::Query) || message.is(pg::Frontend::Parse)) {
+    return tenant_said(message);
+  }
+  Bytes name;
+  if (message.is(pg::Frontend::Bind)) {
+    const std::size_t portal = message.body.find('\0');
+    if (portal == Bytes::npos) return Bytes();
+    name = message.body.substr(portal + 1);
+  } else if (message.is(pg::Frontend::Describe) && message.body.starts_with('S')) {
+    name = message.body.substr(1);
+  } else {
+    return std::nullopt;
+  }
+  if (name.find('\0') == Bytes::npos) return Bytes();
+  name = text_of(name);
+  if (name.empty()) {
+    return relay_.unnamed.exists ? tenant_in_comment(text_of(relay_.unnamed.definition))
+                                 : std::nullopt;
+  }
+  const auto* known = relay_.statements == nullptr ? nullptr : relay_.statements->find(name);
+  if (known == nullptr || !known->statement || !known->statement->sql().empty()) {
+    return std::nullopt;
+  }
+  return tenant_in_comment(text_of(known->statement->definition()));
+}
+
+// No transaction is open. False: what begins one waits, is refused, or the session has ended.
+bool ClientSession::become_tenant(const pg::Message& message) {
+  const SessionTenant& mine = *relay_.tenant;
+  const auto named = named_tenant(message);
+  const auto value = named ? tenant::normal_value(mine.policy->type, *named)
+                           : std::optional<std::string>(mine.usual);
+  if (!value || value->empty()) {
+    refuse_as({}, {pg::sqlstate::kInsufficientPrivilege,
+                   named ? "the comment at the head of the statement names no tenant: \"" +
+                               std::string(named->substr(0, 100)) + "\""
+                         : "nothing says which tenant the transaction belongs to",
+                   {},
+                   "Begin its first statement with a comment such as /* tenant=acme */."});
+    return false;
+  }
+  if (const auto banned = ban_of(*value, pg::sqlstate::kInsufficientPrivilege)) {
+    refuse_as(*value, *banned);
+    return false;
+  }
+  if (*value == mine.value) return true;
+  if (link_ != nullptr) {
+    send_both();  // a Flush, perhaps
+    if (!link_->relay().at_rest() || !link_->sent_all()) return false;
+  }
+  return change_tenant(*value);
+}
+
+// What is refused now is booked to who was named, or to nobody.
+void ClientSession::refuse_as(const std::string& tenant, Refused reason) {
+  throttle_->since = engine_.now();
+  throttle_->refused_as = tenant_session(tenant, relay_.tenant->policy, relay_.tenant->database);
+  refuse_next(std::move(reason));
+}
+
+// Nothing of the session is with its link, if it has one. False: it has ended.
+bool ClientSession::change_tenant(const std::string& value) {
+  Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+  relay.tell_of_startup(link_ == nullptr ? nullptr : &link_->relay());
+  send_own();
+  if (std::exchange(may_ask_, false)) timer_.cancel();
+  leave_listening();
+  if (link_ != nullptr) {
+    let_go_of_link();  // it is cleaned of what the session has there
+    enter(Phase::idle);
+    if (replicas_ != nullptr) note_unlinked();
+  } else {
+    leave_limits();
+  }
+  relay.forget_session();
+  if (counted_pins_ != 0) count_pins(0);
+  relay_.serial = engine_.shared().next_serial.fetch_add(1, std::memory_order_relaxed);
+  be_tenant(value, relay_.tenant->policy, relay_.tenant->database, true);
+  own_setting();
+  if (role_is_gone() && !follow_role()) return false;
+  if (is_misplaced()) return move();
+  moves_ = false;
+  follow_rules();
+  follow_limits();
+  return true;
+}
+
+// Whether more is read, though bytes of its tenant's are to be paid for: the next transaction may
+// be another's, and if not, it waits then.
+bool ClientSession::reads_on() const noexcept {
+  if (!throttle_->by_comment) return false;
+  return phase_ == Phase::idle || (phase_ == Phase::linked && link_->relay().at_rest());
+}
+
+// The setting that is the tenant's is one of those that the session began with.
+void ClientSession::own_setting() {
+  const std::string& setting = relay_.tenant->policy->setting;
+  if (setting.empty()) return;
+  ParameterSets& sets = engine_.shared().parameter_sets;
+  for (ParameterSetRef* set : {&relay_.settings, &relay_.startup}) {
+    *set = sets.with(**set, setting, relay_.tenant->value);
+  }
+}
+
+}  // namespace forebay::core
