@@ -1,7 +1,9 @@
 #include "forebay/protocol/postgres/startup.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "forebay/protocol/postgres/reader.hpp"
@@ -68,6 +70,169 @@ std::vector<std::string> split_options(Bytes options) {
   }
 }
 
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+/// What one switch of a server process stands for: see "postgres" in the manual's reference, and
+/// process_postgres_switches.
+struct Switch {
+  char letter;
+  bool takes_argument;
+  const char* setting = nullptr;  ///< null: nothing, in a start-up packet
+  const char* value = nullptr;    ///< null: its argument
+};
+constexpr Switch kSwitches[] = {
+    {'B', true, "shared_buffers"},
+    {'C', true},
+    {'D', true},
+    {'E', false},
+    {'F', false, "fsync", "false"},
+    {'N', true, "max_connections"},
+    {'O', false, "allow_system_table_mods", "true"},
+    {'P', false, "ignore_system_indexes", "true"},
+    {'S', true, "work_mem"},
+    {'T', false},
+    {'W', true, "post_auth_delay"},
+    {'b', false},
+    {'e', false, "datestyle", "euro"},
+    {'h', true, "listen_addresses"},
+    {'i', false, "listen_addresses", "*"},
+    {'j', false},
+    {'k', true, "unix_socket_directories"},
+    {'l', false, "ssl", "true"},
+    {'n', false},
+    {'p', true, "port"},
+    {'r', true},
+    {'s', false, "log_statement_stats", "true"},
+    {'v', true},
+};
+
+/// What the argument of -f forbids the planner: its first letter counts.
+constexpr std::pair<char, const char*> kPlans[] = {
+    {'s', "enable_seqscan"},    {'i', "enable_indexscan"}, {'o', "enable_indexonlyscan"},
+    {'b', "enable_bitmapscan"}, {'t', "enable_tidscan"},   {'n', "enable_nestloop"},
+    {'m', "enable_mergejoin"},  {'h', "enable_hashjoin"},
+};
+
+/// Reads the words of `options` as getopt does for a server process.
+class Switches {
+ public:
+  explicit Switches(const std::vector<std::string>& words) : words_(words) {}
+
+  Result<Settings> read() {
+    const std::string* other = nullptr;  // getopt has these come last
+    for (; at_ < words_.size(); ++at_) {
+      const std::string& word = words_[at_];
+      if (word == "--") {
+        if (other == nullptr && at_ + 1 < words_.size()) other = &words_[at_ + 1];
+        break;
+      }
+      if (word.size() < 2 || word.front() != '-') {
+        if (other == nullptr) other = &word;
+        continue;
+      }
+      for (letter_ = 1; letter_ < word.size(); ++letter_) {
+        const char letter = word[letter_];
+        const bool last = letter_ + 1 == word.size();
+        if (const auto refused = take(letter)) return failure(*refused, sqlstate::kSyntaxError);
+        // PostgreSQL complains of the word that getopt has done with.
+        if (!wrong_) continue;
+        if (last || taken_) return invalid(words_[at_]);
+        return invalid(at_ > 0 ? words_[at_ - 1] : "postgres");
+      }
+    }
+    if (other != nullptr) return invalid(*other);
+    return settings_;
+  }
+
+ private:
+  static Result<Settings> invalid(const std::string& word) {
+    return failure("invalid command-line argument for server process: " + word,
+                   sqlstate::kSyntaxError);
+  }
+
+  // The rest of the word, or the next one; false where there is none.
+  bool argument(std::string& value) {
+    const std::string& word = words_[at_];
+    if (letter_ + 1 < word.size()) {
+      value = word.substr(letter_ + 1);
+    } else if (at_ + 1 < words_.size()) {
+      value = words_[++at_];
+    } else {
+      return false;
+    }
+    letter_ = words_[at_].size();
+    taken_ = true;
+    return true;
+  }
+
+  // Gives an error of its own; `wrong_` where the word is to be complained of.
+  std::optional<std::string> take(char letter) {
+    taken_ = false;
+    std::string value;
+    if (letter == '-' || letter == 'c') {
+      wrong_ = !argument(value);
+      return wrong_ ? std::nullopt : setting(letter == '-' ? "--" : "-c ", value);
+    }
+    if (letter == 'd' || letter == 'f' || letter == 't') {
+      wrong_ = !argument(value) || !(letter == 'd'   ? debug(value)
+                                     : letter == 'f' ? plan(value)
+                                                     : statistics(value));
+      return std::nullopt;
+    }
+    const auto* const known = std::find_if(std::begin(kSwitches), std::end(kSwitches),
+                                           [&](const Switch& one) { return one.letter == letter; });
+    wrong_ = known == std::end(kSwitches) || (known->takes_argument && !argument(value));
+    if (wrong_ || known->setting == nullptr) return std::nullopt;
+    settings_.emplace_back(known->setting, known->value == nullptr ? value : known->value);
+    return std::nullopt;
+  }
+
+  std::optional<std::string> setting(const char* how, const std::string& said) {
+    const std::size_t equals = said.find('=');
+    if (equals == std::string::npos || equals == 0) return how + said + " requires a value";
+    std::string name = said.substr(0, equals);
+    std::replace(name.begin(), name.end(), '-', '_');
+    settings_.emplace_back(std::move(name), said.substr(equals + 1));
+    return std::nullopt;
+  }
+
+  bool debug(const std::string& said) {
+    const int level = std::atoi(said.c_str());
+    settings_.emplace_back("log_min_messages",
+                           level > 0 ? "debug" + std::to_string(std::min(level, 5)) : "notice");
+    if (level >= 2) settings_.emplace_back("log_statement", "all");
+    if (level >= 3) settings_.emplace_back("debug_print_parse", "true");
+    if (level >= 4) settings_.emplace_back("debug_print_plan", "true");
+    if (level >= 5) settings_.emplace_back("debug_print_rewritten", "true");
+    return true;
+  }
+
+  bool plan(const std::string& said) {
+    for (const auto& [letter, name] : kPlans) {
+      if (said.front() != letter) continue;
+      settings_.emplace_back(name, "false");
+      return true;
+    }
+    return false;
+  }
+
+  bool statistics(const std::string& said) {
+    const char* const name = said.starts_with("pa")   ? "log_parser_stats"
+                             : said.starts_with("pl") ? "log_planner_stats"
+                             : said.starts_with("e")  ? "log_executor_stats"
+                                                      : nullptr;
+    if (name != nullptr) settings_.emplace_back(name, "true");
+    return name != nullptr;
+  }
+
+  const std::vector<std::string>& words_;
+  Settings settings_;
+  std::size_t at_ = 0;
+  std::size_t letter_ = 0;
+  bool taken_ = false;  ///< the argument of the letter at hand
+  bool wrong_ = false;
+};
+
 }  // namespace
 
 Bytes StartupMessage::value(Bytes name) const noexcept {
@@ -108,31 +273,8 @@ Result<ParsedStartup> parse_startup(Bytes input) {
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_options(Bytes options) {
-  std::vector<std::pair<std::string, std::string>> settings;
   const std::vector<std::string> words = split_options(options);
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const std::string& word = words[i];
-    std::string setting;
-    if (word.starts_with("--")) {
-      setting = word.substr(2);
-    } else if (word == "-c" && i + 1 < words.size()) {
-      setting = words[++i];
-    } else if (word.starts_with("-c") && word.size() > 2) {
-      setting = word.substr(2);
-    } else {
-      return failure("invalid command-line argument for server process: " + word,
-                     sqlstate::kSyntaxError);
-    }
-    const std::size_t equals = setting.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return failure((word.starts_with("--") ? "--" : "-c ") + setting + " requires a value",
-                     sqlstate::kSyntaxError);
-    }
-    std::string name = setting.substr(0, equals);
-    std::replace(name.begin(), name.end(), '-', '_');
-    settings.emplace_back(std::move(name), setting.substr(equals + 1));
-  }
-  return settings;
+  return Switches(words).read();
 }
 
 }  // namespace forebay::pg

@@ -384,3 +384,43 @@ def resets_of_many_parameters(lab: Lab) -> None:
         assert client.value("select 1") == "1"
     with target.connect() as other:
         assert other.value("select 1") == "1"
+
+
+# Messages that are to have no body.
+
+def with_body(type_: bytes, body: bytes = b"x") -> bytes:
+    return m.message(type_, body)
+
+
+BATCH = m.parse("", "select 1") + m.bind("", "") + m.execute("")
+BODIES = {
+    "sync": (with_body(b"S"), "EZ"),
+    "sync_behind_a_batch": (BATCH + with_body(b"S"), "12DCEZ"),
+    "sync_in_a_transaction": (m.query("begin") + BATCH + with_body(b"S") + m.query("rollback"),
+                              "CZ12DCEZCZ"),
+    "sync_behind_an_error": (m.parse("", "selec") + with_body(b"S"), "EEZ"),
+    "flush": (with_body(b"H") + m.flush() + m.sync(), "EZ"),
+    "flush_behind_a_batch": (BATCH + with_body(b"H") + BATCH + m.sync(), "12DCEZ"),
+    "flush_behind_an_error": (m.parse("", "selec") + with_body(b"H") + m.sync(), "EZ"),
+}
+
+
+@test(modes=MODES, targets=POSTGRES_LIKE, params=list(BODIES))
+def bodies_where_there_are_none(lab: Lab, what: str) -> None:
+    """An error at its place, and the connection goes on."""
+    said, expected = BODIES[what]
+    with lab.target(pool_size=1).connect() as client:
+        for _ in range(2):
+            client.send(said)
+            answer = client.until_ready(expected.count("Z"))
+            assert b"".join(message.type for message in answer).decode() == expected, answer
+            for error in m.only(answer, b"E"):
+                assert error.sqlstate in ("08P01", "42601"), error
+            assert client.value("select 'next'") == "next"
+        # What the Sync would have committed is not.
+        client.run("create table none (n int)")
+        client.send(m.parse("", "insert into none values (1)"), m.bind("", ""), m.execute(""),
+                    with_body(b"S"))
+        client.until_ready()
+        assert client.value("select count(*) from none") == "0"
+        client.run("drop table none")

@@ -6,9 +6,10 @@ import ssl
 import struct
 
 from lab import messages as m
-from lab.declare import ENTRIES, FOREBAY, POSTGRES_LIKE, TLS, test
+from lab.declare import ENTRIES, FOREBAY, MODES, POSTGRES_LIKE, TLS, test
 from lab.lab import Lab
 from lab.process import LabError, wait_until
+from lab.target import Target
 from lab.wire import Client, Connection, Ended, ServerError, refused, tls_context
 
 
@@ -358,3 +359,57 @@ def process_id_is_positive(lab: Lab) -> None:
 def wait_for_sleep(lab: Lab, sql: str) -> None:
     wait_until(lambda: lab.postgres.rows("select 1 from pg_stat_activity where query = "
                                          f"'{sql}' and state = 'active'"), f"{sql} runs")
+
+
+# What a session begins with.
+
+SWITCHES = ("-e", "-e -S 77", "-eS77", "-S x", "-S", "-f si -fh", "-f xx", "-s", "-t pl", "-t xx",
+            "-d 3", "-O", "-F", "-B 100", "-i", "-l", "-N 5", "-p 5", "-E -T -n -j -b",
+            "-v 3 -r x -D /x -C y", "-a", "-o x", "foo", "-e foo", "-", "--", "-- -e", "-ework",
+            "-cwork_mem=3MB", "--work-mem=3MB", "--work_mem", "-c work_mem", "-c")
+SHOWN = ("work_mem", "datestyle", "enable_seqscan", "enable_hashjoin", "log_statement_stats",
+         "log_planner_stats", "log_min_messages", "log_statement", "allow_system_table_mods")
+ROLES = ("actor", "boss", "other", "nosuch", "none")
+
+
+def begun(target: Target, user: str, **startup: str) -> object:
+    """What a client is told at its login, and what holds then; an error's words."""
+    try:
+        with target.connect(user, **startup) as client:
+            told = {name: client.parameters[name]
+                    for name in ("is_superuser", "session_authorization", "DateStyle")}
+            shown = [client.value(f"show {name}") for name in (*SHOWN, "role")]
+            return told, shown, client.value("select current_user")
+    except ServerError as error:
+        return {field: error.error.fields().get(field) for field in "SCMH"}
+
+
+def both(lab: Lab) -> tuple[Target, Target]:
+    users = {"postgres": "postgres-secret", "app": "app-secret"}
+    return lab.direct(users=users), lab.target(users=users, pool_size=2)
+
+
+@test(modes=MODES, targets=FOREBAY)
+def switches_in_options(lab: Lab) -> None:
+    """`options` may have the switches of a server process, as getopt reads them."""
+    direct, target = both(lab)
+    for user in ("app", "postgres"):
+        for options in SWITCHES:
+            expected, found = (begun(where, user, options=options) for where in (direct, target))
+            assert found == expected, (user, options, found, expected)
+
+
+@test(modes=MODES, targets=FOREBAY)
+def roles_to_begin_with(lab: Lab) -> None:
+    """`role` as a start-up parameter, and what it makes of is_superuser."""
+    lab.postgres.rows("drop role if exists actor, boss; create role actor; "
+                      "create role boss superuser; grant actor, boss to app", "app")
+    direct, target = both(lab)
+    for user in ("app", "postgres"):
+        for role in ROLES:
+            for startup in ({"role": role}, {"options": f"-c role={role}"}):
+                for _ in range(2):      # the second time it is known what the server says
+                    expected, found = (begun(where, user, **startup) for where in (direct, target))
+                    assert found == expected, (user, startup, found, expected)
+                # Nor is anybody the role of whoever was there before.
+                assert begun(target, user) == begun(direct, user), (user, startup)

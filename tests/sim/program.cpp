@@ -277,7 +277,8 @@ class Author {
       return;
     }
     if (random_.chance(50)) {
-      say("Terminate", 0, Then::half_close);
+      program_.breaks_off = random_.chance(50);
+      say("Terminate", 0, program_.breaks_off ? Then::reset : Then::half_close);
     } else {
       program_.moves.push_back({{}, 0, Then::half_close, "ends"});
     }

@@ -218,4 +218,33 @@ bool ClientSession::logged_further(Phase before) const noexcept {
   return let_in && (before == Phase::starting || before == Phase::authenticating);
 }
 
+// What the server says, but for whether the user is a superuser: its link may be in the role of
+// whoever was there last.
+WelcomeRef ClientSession::welcome_of(const LinkRelayState& link,
+                                     const Pool::Reported& reported) const {
+  const auto found = std::find_if(reported.begin(), reported.end(),
+                                  [&](const auto& entry) { return entry.first == kIsSuperuser; });
+  const WelcomeRef usual = pool_->welcome();
+  const std::string* own = usual == nullptr ? nullptr : usual->find(kIsSuperuser);
+  if (found != reported.end()) own = &found->second;
+  const std::string* said = link.welcome->find(kIsSuperuser);
+  if (own == nullptr || said == nullptr || *own == *said) return link.welcome;
+  Welcome welcome = *link.welcome;
+  static_cast<void>(welcome.set(kIsSuperuser, *own));
+  return std::make_shared<const Welcome>(std::move(welcome));
+}
+
+// Half a DateStyle would mean something else on another link: the session has what it is told.
+void ClientSession::complete_date_style(const Welcome& welcome, const Pool::Reported& reported) {
+  constexpr Bytes kReportedName = "DateStyle";
+  const std::string* half = relay_.settings->find(kDateStyle);
+  if (half == nullptr || !is_half_a_date_style(kDateStyle, *half)) return;
+  const auto found = std::find_if(reported.begin(), reported.end(),
+                                  [&](const auto& entry) { return entry.first == kReportedName; });
+  const std::string* told = found != reported.end() ? &found->second : welcome.find(kReportedName);
+  if (told == nullptr) return;
+  relay_.settings = engine_.shared().parameter_sets.with(*relay_.settings, kDateStyle, *told);
+  relay_.startup = relay_.settings;
+}
+
 }  // namespace forebay::core

@@ -3,6 +3,7 @@
 
 #include "core/client/client_session.hpp"
 #include "core/client/client_throttle.hpp"
+#include "core/client/gone_stream.hpp"
 #include "core/client/replica_use.hpp"
 #include "core/engine/engine.hpp"
 #include "core/relay/relay.hpp"
@@ -116,7 +117,69 @@ void ClientSession::probe() {
 }
 
 void ClientSession::on_lost(const std::string& reason) {
-  if (phase_ != Phase::closed) close(reason);
+  if (phase_ == Phase::closed) return;
+  if (!leaves_work()) {
+    close(reason);
+    return;
+  }
+  // PostgreSQL reads on until it comes to the good-bye.
+  stream_ = std::make_unique<GoneStream>(stream_->peer());
+  gone_ = ended_ = true;
+  unsent_.clear(engine_.buffers());
+  on_writable();
+}
+
+// Whether something that the client said waits for the answer to what it said before.
+bool ClientSession::holds_back() const {
+  if (stash_.empty()) return false;
+  pg::Framer framer = relay_.framer;
+  return framer.next(stash_.view(), kInspectionMax).kind != pg::Framer::Kind::need;
+}
+
+// The client will say no more. What it asked for is answered, then it goes.
+void ClientSession::leave() {
+  if (phase_ == Phase::linked) {
+    if (holds_back() || (relay_.listening != nullptr && relay_.listening->holds_ready)) return;
+    const LinkRelayState& link = link_->relay();
+    // A walsender ends at once with its client, without a last answer; a copy that the client does
+    // not end any more is ended as failed.
+    const bool streams = link.streaming && link_->sent_all();
+    const bool copying = link.expected.copying_in();
+    // A batch without its Sync comes to nothing, but not what was said before it.
+    const bool owes = !link.expected.empty() && !link.expected.batch_open();
+    if (!streams && !copying && (owes || link.expected.owes_ready())) return;
+  } else if (phase_ != Phase::idle) {
+    return;
+  }
+  if (engine_.shared().journal.wants_connections()) {
+    note(Weight::normal, "client_disconnected", "the client closed the connection");
+  }
+  close_after_sending();
+}
+
+// Whether the client, which is gone, has said good-bye, and something before that is still to be
+// carried out.
+bool ClientSession::leaves_work() {
+  const bool works = phase_ == Phase::linked || phase_ == Phase::waiting || phase_ == Phase::held;
+  if (!works || (!terminated_ && !says_goodbye())) return false;
+  const LinkRelayState* link = phase_ == Phase::linked ? &link_->relay() : nullptr;
+  const Bytes said = link == nullptr ? Bytes() : link_->unanswered();
+  return Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+      .has_effect(stash_.view(), link, said);
+}
+
+bool ClientSession::says_goodbye() const {
+  pg::Framer framer = relay_.framer;
+  Bytes bytes = stash_.view();
+  for (;;) {
+    const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
+    if (item.kind == pg::Framer::Kind::need || item.kind == pg::Framer::Kind::malformed)
+      return false;
+    if (item.kind == pg::Framer::Kind::message && item.message.is(pg::Frontend::Terminate)) {
+      return true;
+    }
+    bytes.remove_prefix(item.bytes.size());
+  }
 }
 
 void ClientSession::login_wait_over() {

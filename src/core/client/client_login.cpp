@@ -515,10 +515,13 @@ void ClientSession::settings_tried(ServerLink& link) {
     fatal(refused);
     return;
   }
+  const bool becomes = login_->checked->find("role") != nullptr ||
+                       login_->checked->find("session_authorization") != nullptr;
   Pool::Reported reported;
   for (const auto& [name, value] : relay.reported.parameters) {
     const std::string* usual = relay.welcome->find(name);
-    if (name != kApplicationName && (usual == nullptr || *usual != value)) {
+    const bool whose = becomes && name == kIsSuperuser;  // the link is already who it becomes
+    if (name != kApplicationName && (usual == nullptr || *usual != value || whose)) {
       reported.emplace_back(name, value);
     }
   }
@@ -528,8 +531,8 @@ void ClientSession::settings_tried(ServerLink& link) {
 
 // A link has told all that there is to tell.
 void ClientSession::met(ServerLink& link, const Pool::Reported& reported) {
-  relay_.welcome = link.relay().welcome;
-  const WelcomeRef welcome = relay_.welcome;
+  const WelcomeRef welcome = welcome_of(link.relay(), reported);
+  relay_.welcome = welcome;
   if (mode_ == config::PoolMode::session) {
     relay_.pin(PinReason::session_mode);
     take_server_id(link.process_id());
@@ -542,19 +545,6 @@ void ClientSession::met(ServerLink& link, const Pool::Reported& reported) {
     greet(*welcome, reported);
     engine_.release(link);
   }
-}
-
-// Half a DateStyle would mean something else on another link: the session has what it is told.
-void ClientSession::complete_date_style(const Welcome& welcome, const Pool::Reported& reported) {
-  constexpr Bytes kReportedName = "DateStyle";
-  const std::string* half = relay_.settings->find(kDateStyle);
-  if (half == nullptr || !is_half_a_date_style(kDateStyle, *half)) return;
-  const auto found = std::find_if(reported.begin(), reported.end(),
-                                  [&](const auto& entry) { return entry.first == kReportedName; });
-  const std::string* told = found != reported.end() ? &found->second : welcome.find(kReportedName);
-  if (told == nullptr) return;
-  relay_.settings = engine_.shared().parameter_sets.with(*relay_.settings, kDateStyle, *told);
-  relay_.startup = relay_.settings;
 }
 
 void ClientSession::greet(const Welcome& welcome, const Pool::Reported& reported) {

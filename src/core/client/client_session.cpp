@@ -168,7 +168,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     send_both();
     if (relay_.listening != nullptr && relay_.listening->asks) ask_hub();
     if (progress.stop == Relay::ClientStop::terminate) {
-      ended_ = true;
+      terminated_ = ended_ = true;
       consumed += bytes.size();
     }
     if (progress.stop == Relay::ClientStop::violation) {
@@ -224,32 +224,6 @@ void ClientSession::settle() {
   if (phase_ != Phase::closed) update_reading();
 }
 
-// Whether something that the client said waits for the answer to what it said before.
-bool ClientSession::holds_back() const {
-  if (stash_.empty()) return false;
-  pg::Framer framer = relay_.framer;
-  return framer.next(stash_.view(), kInspectionMax).kind != pg::Framer::Kind::need;
-}
-
-// The client will say no more. What it asked for is answered, then it goes.
-void ClientSession::leave() {
-  if (phase_ == Phase::linked) {
-    if (holds_back() || (relay_.listening != nullptr && relay_.listening->holds_ready)) return;
-    const LinkRelayState& link = link_->relay();
-    // A walsender ends at once with its client, without a last answer; a copy that the client does
-    // not end any more is ended as failed.
-    const bool streams = link.streaming && link_->sent_all();
-    const bool copying = link.expected.copying_in();
-    if (!streams && !copying && !link.expected.empty() && !link.expected.batch_open()) return;
-  } else if (phase_ != Phase::idle) {
-    return;
-  }
-  if (engine_.shared().journal.wants_connections()) {
-    note(Weight::normal, "client_disconnected", "the client closed the connection");
-  }
-  close_after_sending();
-}
-
 // Sends what the turn has for both sides. What the server does not take holds the client up.
 void ClientSession::send_both() {
   if (link_ != nullptr && phase_ == Phase::linked) {
@@ -302,6 +276,10 @@ void ClientSession::server_spoke(std::size_t bytes) {
   send_own();
   pace(bytes);
   if (unsent_.empty()) return;
+  if (gone_) {
+    close("the client closed the connection");
+    return;
+  }
   link_->pause();
   link_->relay().meter.hold(engine_.now());
   update_reading();

@@ -281,6 +281,8 @@ class ClientSession final : public StreamEvents {
   void renew_claim(std::uint32_t process_id);
   void meet(ServerLink& link);
   void met(ServerLink& link, const Pool::Reported& reported);
+  [[nodiscard]] WelcomeRef welcome_of(const LinkRelayState& link,
+                                      const Pool::Reported& reported) const;
   void take_server_id(std::uint32_t process_id);
   void leave_server_id();
   void complete_date_style(const Welcome& welcome, const Pool::Reported& reported);
@@ -413,6 +415,8 @@ class ClientSession final : public StreamEvents {
   void settle_idle();
   [[nodiscard]] bool holds_back() const;
   void leave();
+  [[nodiscard]] bool leaves_work();
+  [[nodiscard]] bool says_goodbye() const;
   void send_both();
   void send_own();
   void follow_copy();
@@ -458,8 +462,10 @@ class ClientSession final : public StreamEvents {
   bool network_ : 1 = false;  ///< not through a Unix-domain socket
   bool secure_ : 1 = false;
   bool long_cancel_key_ : 1 = false;
-  bool moves_ : 1 = false;     ///< to another database, at the end of the transaction
-  bool notified_ : 1 = false;  ///< that it waits: not to be told so again
+  bool moves_ : 1 = false;       ///< to another database, at the end of the transaction
+  bool notified_ : 1 = false;    ///< that it waits: not to be told so again
+  bool terminated_ : 1 = false;  ///< the client has said Terminate
+  bool gone_ : 1 = false;        ///< ... and is gone, while what it said is carried out
   bool reading_ = true;
   bool ended_ = false;    ///< the client will send no more
   bool counted_ = false;  ///< against max_client_conn

@@ -94,7 +94,14 @@ ClientStart::Outcome ClientStart::on_startup(const pg::StartupMessage& message,
   }
   if (const Bytes options = message.value("options"); !options.empty()) {
     auto settings = pg::parse_options(options);
-    if (settings.has_error()) return Refused{settings.error().sqlstate, settings.error().message};
+    if (settings.has_error()) {
+      const std::string& why = settings.error().message;
+      const bool invalid = why.starts_with("invalid command-line");
+      return Refused{settings.error().sqlstate,
+                     why,
+                     {},
+                     invalid ? "Try \"postgres --help\" for more information." : ""};
+    }
     facts.settings = std::move(settings.value());
   }
   for (const auto& [name, value] : message.parameters) {

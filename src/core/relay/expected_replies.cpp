@@ -189,6 +189,15 @@ bool ExpectedReplies::owes_client() const noexcept {
   return ring_[(first_ + count_ - 1) & (ring_.size() - 1)].disposition == Disposition::forward;
 }
 
+bool ExpectedReplies::owes_ready() const noexcept {
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Expected& expected = at(i);
+    if (expected.disposition == Disposition::forward && ends_with_ready(expected.request))
+      return true;
+  }
+  return false;
+}
+
 bool ExpectedReplies::owes_earlier_batch() const noexcept {
   std::uint32_t syncs_behind = syncs_;
   for (std::size_t i = 0; i < count_ && syncs_behind > 0; ++i) {

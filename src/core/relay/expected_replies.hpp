@@ -214,6 +214,9 @@ class ExpectedReplies {
   [[nodiscard]] bool owes_sync() const noexcept { return syncs_ > 0; }
   /// Whether that is one of the client's.
   [[nodiscard]] bool owes_earlier_batch() const noexcept;
+  /// Whether something of the client's is complete, a batch or a Query, and not answered to its
+  /// end.
+  [[nodiscard]] bool owes_ready() const noexcept;
   /// Whether the last thing asked was the client's own, is complete, and is not answered to its
   /// end.
   [[nodiscard]] bool owes_client() const noexcept;

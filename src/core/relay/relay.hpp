@@ -83,6 +83,9 @@ class Relay {
   bool take_back(LinkRelayState& link, Bytes said, bool undone);
   /// What the batch at hand left behind is forgotten: it is said again.
   void forget_batch();
+  /// The client is gone, and has said good-bye behind what `waits` and what its link still owes:
+  /// `said`, if that is known to be all of it. Whether something of it will be there afterwards.
+  [[nodiscard]] bool has_effect(Bytes waits, const LinkRelayState* link, Bytes said) const;
   /// The link is taken from the client and its transaction rolled back. Nothing is owed. `told`:
   /// the client has been told why.
   void give_up_transaction(LinkRelayState& link, const Refused& why, bool told);
@@ -112,6 +115,7 @@ class Relay {
   [[nodiscard]] std::string put_settings_back(const LinkRelayState& link);
   [[nodiscard]] bool repeatable(Bytes said, bool undone) const;
   [[nodiscard]] bool repeatable_text(Bytes text, bool undone) const;
+  [[nodiscard]] bool only_reads(Bytes said) const;
   // While the client is in a transaction that was lost.
   Handled on_lost(const Item& item);
   void on_lost_query(Bytes text);

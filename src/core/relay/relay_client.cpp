@@ -5,6 +5,7 @@
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
 #include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
 namespace forebay::core {
@@ -12,6 +13,17 @@ namespace {
 
 using pg::Frontend;
 using ItemKind = pg::Framer::Kind;
+
+constexpr const char* kInvalidFormat = "invalid message format";
+
+// Where there is to be none.
+bool has_body(const pg::Message& message) {
+  return !message.body.empty() || !message.whole();
+}
+
+void refuse_body(std::string& out) {
+  pg::write_error(out, {"ERROR", pg::sqlstate::kProtocolViolation, kInvalidFormat});
+}
 
 // What FunctionCall is there for. Others may change the session, as set_config or an advisory lock.
 bool is_large_object_function(Bytes body) {
@@ -111,9 +123,15 @@ Relay::Handled Relay::on_unlinked(const Item& item) {
   switch (static_cast<Frontend>(message.type)) {
     case Frontend::Sync:
       client_.skip_to_sync = false;
+      drop(item);
+      if (has_body(message)) refuse_body(out_.to_client.insert());
       pg::write_ready_for_query(out_.to_client.insert(), status_here());
       return Handled::yes;
     case Frontend::Flush:
+      client_.skip_to_sync = has_body(message);
+      drop(item);
+      if (client_.skip_to_sync) refuse_body(out_.to_client.insert());
+      return Handled::yes;
     case Frontend::CopyDone:  // ignored outside COPY
     case Frontend::CopyFail:
       return Handled::yes;
@@ -297,6 +315,11 @@ Relay::Handled Relay::on_linked(const Item& item, LinkRelayState& link) {
       forward(item, link, {.request = Request::function_call, .sent = {.entry = unknown_entry()}});
       return Handled::yes;
     case Frontend::Flush:
+      if (has_body(item.message)) {
+        refuse(item, link, Request::bind, kInvalidFormat, pg::sqlstate::kProtocolViolation);
+        pg::write_empty(out_.to_server.insert(), Frontend::Flush);
+        return Handled::yes;
+      }
       out_.to_server.pass(item.bytes);
       return Handled::yes;
     default:

@@ -53,6 +53,20 @@ bool rolled_back(const sql::Statement& statement) {
          std::all_of(statement.inner.begin(), statement.inner.end(), rolled_back);
 }
 
+// Whether nobody could tell afterwards that it ran.
+bool leaves_nothing(const sql::Statement& statement) {
+  constexpr std::array kHarmless{"pg_sleep", "pg_sleep_for", "pg_sleep_until", "random"};
+  const auto harmless = [&](const sql::Function& function) {
+    return split::FunctionVolatility::built_in().reads(function.schema, function.name) ||
+           ((function.schema.empty() || function.schema == "pg_catalog") &&
+            std::find(kHarmless.begin(), kHarmless.end(), function.name) != kHarmless.end());
+  };
+  return statement.complete && statement.plain_read && !statement.hidden_code &&
+         statement.settings.empty() &&
+         std::all_of(statement.functions.begin(), statement.functions.end(), harmless) &&
+         std::all_of(statement.inner.begin(), statement.inner.end(), leaves_nothing);
+}
+
 Bytes definition_of(const StatementRef& statement) {
   return statement ? Bytes(statement->definition()) : Bytes();
 }
@@ -283,6 +297,68 @@ bool Relay::repeatable_text(Bytes text, bool undone) const {
   if (split::access_of(facts, functions) != split::Access::write) return true;
   return undone && facts.known &&
          std::all_of(facts.statements.begin(), facts.statements.end(), rolled_back);
+}
+
+// ---------------------------------------------------------------- what a client leaves to be done
+
+bool Relay::has_effect(Bytes waits, const LinkRelayState* link, Bytes said) const {
+  if (!only_reads(waits)) return true;
+  if (link == nullptr || (!said.empty() && only_reads(said))) return false;
+  // In a transaction whose end is not among it all is rolled back.
+  bool outlasts = link->status == TransactionStatus::idle && client_.begin.open == 0;
+  bool runs = false;
+  link->expected.each([&](const Expected& expected) {
+    if (expected.disposition != Disposition::forward) return;
+    runs = runs || is_statement(expected.request);
+    outlasts = outlasts || expected.ends != Ends::nothing;
+  });
+  return runs && outlasts;
+}
+
+// Whether nothing of it, up to a Terminate, does anything that could be found afterwards.
+bool Relay::only_reads(Bytes said) const {
+  pg::Framer framer = client_.framer;
+  while (!said.empty()) {
+    const Item item = framer.next(said, kInspectionMax);
+    if (item.kind == pg::Framer::Kind::need) return true;
+    if (item.kind != pg::Framer::Kind::message) return false;
+    said.remove_prefix(item.bytes.size());
+    Bytes text;
+    switch (static_cast<Frontend>(item.message.type)) {
+      case Frontend::Terminate:
+        return true;
+      case Frontend::Query:
+        text = item.message.body;
+        break;
+      case Frontend::Parse:
+        text = cut_name(item.message).definition;
+        break;
+      case Frontend::Bind: {
+        const auto bind = pg::frontend::Bind::parse(item.message.body);
+        if (!bind) return false;
+        text = bind->statement.empty() ? Bytes(client_.unnamed.definition)
+                                       : definition_of(find_statement(bind->statement));
+        break;
+      }
+      case Frontend::Close:
+      case Frontend::Describe:
+      case Frontend::Execute:
+      case Frontend::Flush:
+      case Frontend::Sync:
+        continue;
+      default:
+        return false;
+    }
+    const Reading how = reading(client_.welcome);
+    if (rules_.reader == nullptr || !how.lexable) return false;
+    const sql::Facts& facts =
+        rules_.reader->texts.facts(text.substr(0, text.find('\0')), how.standard);
+    const auto& statements = facts.statements;
+    if (!facts.known || !std::all_of(statements.begin(), statements.end(), leaves_nothing)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // The settings that hold again without what was lost. Gives the parameters of which the client has

@@ -77,6 +77,9 @@ void Relay::link_up(LinkRelayState& link) {
                                           : difference(*before, *client_.settings);
     link.settings_doubtful = false;
     changes = in_order(*before, *client_.settings, std::move(changes));
+    // One may exclude another: log_statement_stats those of its parts.
+    std::stable_partition(changes.begin(), changes.end(),
+                          [](const ParameterChange& change) { return !change.value; });
     if (!changes.empty()) {
       change_settings(changes, link, Disposition::discard);
       pg::write_empty(out_.to_server.insert(), Frontend::Sync);

@@ -92,9 +92,40 @@ TEST(ParseOptions, refuses_what_is_no_setting) {
   EXPECT_EQ(error_of("a=b"), "invalid command-line argument for server process: a=b");
   EXPECT_EQ(error_of("-c a=b c=d"), "invalid command-line argument for server process: c=d");
   EXPECT_EQ(error_of("-"), "invalid command-line argument for server process: -");
-  EXPECT_EQ(error_of("-F"), "invalid command-line argument for server process: -F");
-  EXPECT_EQ(error_of("-d 5"), "invalid command-line argument for server process: -d");
-  EXPECT_EQ(error_of("-C a=b"), "invalid command-line argument for server process: -C");
+  EXPECT_EQ(error_of("-a"), "invalid command-line argument for server process: -a");
+  EXPECT_EQ(error_of("-o x"), "invalid command-line argument for server process: -o");
+  EXPECT_EQ(error_of("-e foo -S 7"), "invalid command-line argument for server process: foo");
+  EXPECT_EQ(error_of("-- -e"), "invalid command-line argument for server process: -e");
+}
+
+TEST(ParseOptions, complains_as_getopt_does) {
+  EXPECT_EQ(error_of("-ework_mem"), "invalid command-line argument for server process: postgres");
+  EXPECT_EQ(error_of("-E -ex=1"), "invalid command-line argument for server process: -E");
+  EXPECT_EQ(error_of("-S"), "invalid command-line argument for server process: -S");
+  EXPECT_EQ(error_of("-f xx"), "invalid command-line argument for server process: xx");
+  EXPECT_EQ(error_of("-fxx"), "invalid command-line argument for server process: -fxx");
+  EXPECT_EQ(error_of("-t p"), "invalid command-line argument for server process: p");
+}
+
+TEST(ParseOptions, takes_the_switches_of_a_server_process) {
+  EXPECT_THAT(settings_of("-e -S 77"),
+              ElementsAre(Pair("datestyle", "euro"), Pair("work_mem", "77")));
+  EXPECT_THAT(settings_of("-eS77"), ElementsAre(Pair("datestyle", "euro"), Pair("work_mem", "77")));
+  EXPECT_THAT(settings_of("-f si -fh"),
+              ElementsAre(Pair("enable_seqscan", "false"), Pair("enable_hashjoin", "false")));
+  EXPECT_THAT(settings_of("-tpa -t plan -te -s"),
+              ElementsAre(Pair("log_parser_stats", "true"), Pair("log_planner_stats", "true"),
+                          Pair("log_executor_stats", "true"), Pair("log_statement_stats", "true")));
+  EXPECT_THAT(settings_of("-d 3"),
+              ElementsAre(Pair("log_min_messages", "debug3"), Pair("log_statement", "all"),
+                          Pair("debug_print_parse", "true")));
+  EXPECT_THAT(settings_of("-d x"), ElementsAre(Pair("log_min_messages", "notice")));
+  EXPECT_THAT(
+      settings_of("-F -B 5 -OP"),
+      ElementsAre(Pair("fsync", "false"), Pair("shared_buffers", "5"),
+                  Pair("allow_system_table_mods", "true"), Pair("ignore_system_indexes", "true")));
+  EXPECT_THAT(settings_of("-E -T -n -j -b -v 3 -r x -D /x -C a=b"), IsEmpty());
+  EXPECT_THAT(settings_of("--"), IsEmpty());
 }
 
 TEST(ParseOptions, refuses_a_setting_without_value) {
@@ -111,7 +142,6 @@ TEST(ParseOptions, refuses_a_setting_without_name) {
   error_of("-c =b");
   error_of("-c=b");
   error_of("--=b");
-  error_of("--");
 }
 
 TEST(ParseOptions, splits_as_a_plain_reference_does) {

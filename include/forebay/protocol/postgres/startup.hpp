@@ -55,7 +55,8 @@ struct ParsedStartup {
 Result<ParsedStartup> parse_startup(Bytes input);
 
 /// Splits the start-up parameter `options` as PostgreSQL does (pg_split_opts: blanks separate,
-/// a backslash quotes the next byte) and reads `-c name=value` and `--name=value`.
+/// a backslash quotes the next byte) and reads `-c name=value`, `--name=value` and the switches of
+/// a server process, as the settings that they stand for.
 /// Errors: 42601 for anything else, as PostgreSQL says it.
 Result<std::vector<std::pair<std::string, std::string>>> parse_options(Bytes options);
 
