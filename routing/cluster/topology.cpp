@@ -36,6 +36,8 @@ std::string_view to_string(Why why) noexcept {
       return "there are two primaries on the same timeline";
     case Why::other_leads:
       return "fenced: another primary on the same timeline has Patroni's leader lock";
+    case Why::asking:
+      return "other hosts have not answered yet: one may be on a newer timeline";
     case Why::leaving:
       return "Patroni was asked for a switchover: new transactions wait for the next primary";
     case Why::no_load_balance:
@@ -82,9 +84,19 @@ std::string explain(const HostView& host, Why why, Instant now) {
   return std::string(to_string(why));
 }
 
+void Topology::begin() {
+  for (Facts& facts : facts_) facts.heard = false;
+  unwritable_since_ = kNever;
+}
+
+bool Topology::asking() const noexcept {
+  return std::ranges::any_of(facts_, [](const Facts& facts) { return !facts.heard; });
+}
+
 void Topology::answered(std::size_t host, const HostSample& sample) {
   Facts& facts = facts_[host];
   facts.sample = sample;
+  facts.heard = true;
   facts.confirmed = sample.asked;
   facts.up = true;
   facts.refuses = false;
@@ -190,12 +202,14 @@ void Topology::look_for_another_system(Instant now) {
 
 void Topology::failed(std::size_t host, std::string error) {
   facts_[host].up = facts_[host].refuses = false;
+  facts_[host].heard = true;
   facts_[host].error = std::move(error);
 }
 
 void Topology::spoke(std::size_t host, Instant at, std::string error) {
   Facts& facts = facts_[host];
   facts.error = std::move(error);
+  facts.heard = true;
   facts.refuses = true;
   facts.refused_since = std::min(facts.refused_since, at);
   facts.up = facts.sample && at - facts.refused_since < kRefusedLeases * lease_;
@@ -292,6 +306,12 @@ bool Topology::leaves(std::size_t primary, Instant now) {
 
 // Who of those that may be it is the primary.
 void Topology::judge_primaries(Instant now, ClusterView& view) {
+  if (view.asking) {
+    for (HostView& host : view.hosts) {
+      if (host.no_writes == Why::nothing) host.no_writes = Why::asking;
+    }
+    return;
+  }
   std::vector<std::size_t> primaries;
   bool tie = false;
   // Who has won goes on while Patroni is silent: that says nothing against it.
@@ -341,6 +361,7 @@ ClusterView Topology::judge(Instant now) {
   ClusterView view;
   view.system_identifier = system_identifier_;
   view.timeline = timeline_;
+  view.asking = asking();
   view.hosts.resize(facts_.size());
   for (std::size_t i = 0; i < facts_.size(); ++i) {
     judge_host(facts_[i], now, view.hosts[i]);
@@ -353,8 +374,9 @@ ClusterView Topology::judge(Instant now) {
   const auto may_be_primary = [](const HostView& host) {
     return host.no_writes == Why::refuses && host.role != Role::replica;
   };
-  view.watched = std::any_of(facts_.begin(), facts_.end(),
-                             [](const Facts& facts) { return facts.sample.has_value(); }) &&
+  // Where nobody has answered, and somebody may not be there, a primary may come.
+  const auto known = [](const Facts& facts) { return facts.sample || !facts.error.empty(); };
+  view.watched = !view.asking && std::ranges::any_of(facts_, known) &&
                  (view.primary || view.two_primaries || winner_ ||
                   std::none_of(view.hosts.begin(), view.hosts.end(), may_be_primary));
   if (view.primary && view.hosts[*view.primary].may_write()) {

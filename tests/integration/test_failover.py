@@ -291,12 +291,16 @@ def two_primaries(lab: Lab) -> None:
     first, second = lab.replica_of(old), lab.replica_of(old)
     promote(first)
     promote(second)
-    target = cluster_target(lab, first, second, primary_lease="1s", failover_hold="1s")
+    target = lab.target(servers=[first.address, second.address], options={"primary_lease": "1s"})
+
+    def port_of_the_primary() -> str:
+        with target.connect(within=40) as client:
+            return str(client.value("show port"))
+    waiting = lab.in_background(port_of_the_primary)
     wait_until(lambda: "two primaries on timeline" in target.log, "they are seen")
-    with target.connect(within=30) as client:
-        first.stop()
-        wait_until(lambda: str(second.port) in last_primary(target), "one is left")
-        assert client.value("show port") == str(second.port)
+    first.stop()
+    wait_until(lambda: str(second.port) in last_primary(target), "one is left")
+    assert waiting.result(40) == str(second.port)
 
 
 @test(modes=("transaction",), tls=(False, True), targets=FOREBAY, within=60)

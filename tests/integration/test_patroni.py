@@ -29,13 +29,14 @@ def keys(source: str, patroni: FakePatroni) -> dict[str, Any]:
 
 
 def watched(lab: Lab, source: str, patroni: FakePatroni, *servers: Postgres,
-            **options: Any) -> Target:
+            has_primary: bool = True, **options: Any) -> Target:
     database = Database([s.address for s in servers], options=keys(source, patroni))
     target = lab.target(servers=[s.address for s in servers], databases={"app": database},
                         pool_size=4, options={"stats_users": "app", "primary_lease": "2s",
                                               "split_reads": True, **options})
-    with target.connect() as client:
-        client.run("select 1")
+    if has_primary:
+        with target.connect() as client:
+            client.run("select 1")
     return target
 
 
@@ -58,13 +59,13 @@ def two_primaries_on_one_timeline(lab: Lab, source: str) -> None:
     promote(first)
     promote(second)
     patroni = fake(lab, first, second)
-    target = watched(lab, source, patroni, first, second)
+    target = watched(lab, source, patroni, first, second, has_primary=False)
 
     def port_of_the_primary() -> Any:
         with target.connect(within=60) as client:
             return client.value("show port", within=60)
-    wait_until(lambda: "two primaries on timeline" in target.log, "they are seen")
     waiting = lab.in_background(port_of_the_primary)
+    wait_until(lambda: "two primaries on timeline" in target.log, "they are seen")
     patroni.say(leader="node1")
     assert waiting.result(60) == str(second.port)
     assert str(second.port) in last_primary(target)

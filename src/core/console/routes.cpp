@@ -111,7 +111,9 @@ std::vector<ReaderFacts> readers_of(const Pool& pool, Instant now) {
     facts.in_flight = readers[i]->in_flight();
     facts.role = routing::to_string(routing::Role::unknown);
     if (!watched) {
-      facts.refusal = "nobody can ask the hosts what they are: set monitor_user";
+      facts.refusal = view->asking && cluster->asked()
+                          ? "not all hosts have been asked yet what they are"
+                          : "nobody can ask the hosts what they are: set monitor_user";
       continue;
     }
     const routing::HostView& host = view->hosts[i];

@@ -11,8 +11,9 @@ namespace {
 /// Where no server could be asked who a client is, and it waits for a primary.
 constexpr std::chrono::milliseconds kRetryLogin{50};
 
-// Why nothing takes writes, where operators want it so; empty where they do not.
-std::string ordered_so(const Cluster& cluster, Instant now) {
+// Why nothing takes writes: operators want it so, or nobody answers; empty for what hosts say
+// themselves.
+std::string why_no_primary(const Cluster& cluster, Instant now) {
   const auto view = cluster.view();
   for (std::size_t i = 0; i < view->hosts.size(); ++i) {
     const routing::HostView& host = view->hosts[i];
@@ -21,7 +22,14 @@ std::string ordered_so(const Cluster& cluster, Instant now) {
     }
     return "Host \"" + to_string(cluster.hosts()[i]) + "\" is " + to_string(*host.order, now) + ".";
   }
-  return {};
+  std::string all;
+  for (std::size_t i = 0; i < view->hosts.size(); ++i) {
+    const routing::HostView& host = view->hosts[i];
+    if (host.up) return {};
+    all += (all.empty() ? "Host \"" : "; host \"") + to_string(cluster.hosts()[i]) +
+           "\": " + (host.error.empty() ? std::string("no answer") : host.error);
+  }
+  return all.empty() ? all : all + ".";
 }
 
 }  // namespace
@@ -52,6 +60,7 @@ ServerLink* Engine::acquire(ClientSession& session) {
     case Pool::Acquired::Kind::wait:
       counters_.waits.add();
       if (acquired.no_primary) session.wait_is_hold();
+      if (acquired.no_primary && pool.awaits_monitor()) suspect(pool);
       look_soon();
       if (pool.awaits_tables()) shared_.courier->send(WorkerId(0), mail::AskTables{});
       open_links(pool.shared_from_this(), acquired.open);
@@ -250,7 +259,10 @@ void Engine::receive(mail::ClusterChanged& changed) {
     }
     // What was to be read from a replica is of no use where that is the primary now.
     const bool unread = link.pool().is_reader() && view->primary == target.read_host;
-    if (link.phase() == ServerLink::Phase::parked && (unread || link.left_behind())) {
+    // Opened before anybody knew: with another list of hosts.
+    const bool elsewhere = !link.pool().is_reader() && view->watched && view->primary &&
+                           link.host() != target.hosts[*view->primary] && link.pool().credential();
+    if (link.phase() == ServerLink::Phase::parked && (unread || elsewhere || link.left_behind())) {
       unwanted.push_back(&link);
     }
   }
@@ -267,6 +279,9 @@ void Engine::receive(mail::ClusterChanged& changed) {
     pool->forget_failures(now_);
     serve_waiters(*pool);
     open_links(pool, pool->plan(now_, !draining_));
+  }
+  for (auto& [pool, gate] : gates_) {
+    if (pool->target().cluster == changed.cluster) start_login(pool, gate);
   }
 }
 
@@ -311,7 +326,7 @@ void Engine::serve_waiters(Pool& pool) {
                      "\" is a primary, for longer than "
                      "failover_hold (" +
                      std::to_string(hold.count()) + " ms)",
-                 cluster == nullptr ? std::string() : ordered_so(*cluster, now_),
+                 cluster == nullptr ? std::string() : why_no_primary(*cluster, now_),
                  "Look at the servers' roles in the log or in SHOW HOSTS; try again later."});
 }
 
@@ -345,6 +360,13 @@ void Engine::look_soon() {
 void Engine::start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate) {
   if (!gate.waiting.empty() && (pool->paused() || now_ < gate.shut_until)) {
     look_soon();  // the tick sees that it goes on
+    return;
+  }
+  // A connection that only a client can open is to lead to the primary. Where nothing else is known
+  // to ask the hosts with, this login shows it.
+  if (!gate.waiting.empty() && pool->awaits_monitor() && !pool->credential()) {
+    suspect(*pool);
+    look_soon();
     return;
   }
   const std::uint32_t places = std::max(1u, config().max_connecting);

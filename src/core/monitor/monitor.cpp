@@ -27,8 +27,10 @@ constexpr milliseconds kJudgeLeaving{100};
 constexpr milliseconds kAskAwaited{10};
 constexpr std::size_t kAskAwaitedMost = 8;
 
-bool can_log_in(const Pool& pool) {
-  return pool.target().monitor_credential.has_value() || pool.credential().has_value();
+std::string hosts_of(const Cluster& cluster) {
+  std::string all;
+  for (const Endpoint& host : cluster.hosts()) all += (all.empty() ? "" : ", ") + to_string(host);
+  return all;
 }
 
 /// Answers, whatever it says.
@@ -54,6 +56,7 @@ ClusterWatch::ClusterWatch(Engine& engine, std::shared_ptr<Cluster> cluster)
       cluster_(std::move(cluster)),
       topology_(cluster_->hosts().size(), engine.config().primary_lease),
       next_(cluster_->hosts().size()) {
+  topology_.begin();
   last_ = topology_.judge(engine.now());
   for (std::size_t i = 0; i < cluster_->hosts().size(); ++i) {
     probes_.push_back(std::make_unique<HostProbe>(engine, *this, i, cluster_->hosts()[i]));
@@ -63,17 +66,26 @@ ClusterWatch::ClusterWatch(Engine& engine, std::shared_ptr<Cluster> cluster)
 void ClusterWatch::serve(const std::vector<std::shared_ptr<Pool>>& pools) {
   pools_.clear();
   for (const auto& pool : pools) {
-    if (can_log_in(*pool)) pools_.push_back(pool);
+    if (pool->has_login() && engine_.config().monitor_interval.count() > 0) pools_.push_back(pool);
   }
+  cluster_->set_asked(!pools_.empty());
   if (pools_.empty()) {
-    timer_.cancel();
-    for (const auto& probe : probes_) probe->close();
-    // Nobody looks any more: hosts are judged by logins again.
-    if (std::exchange(last_.watched, false)) cluster_->publish(last_, engine_.now());
+    rest();
     tell_unwatched(pools);
   } else if (!timer_.armed()) {
     look();
   }
+}
+
+// Nobody looks any more: hosts are judged by logins again. Who looks next begins anew.
+void ClusterWatch::rest() {
+  const bool looked = timer_.armed();
+  timer_.cancel();
+  for (const auto& probe : probes_) probe->close();
+  if (!looked && last_.asking) return;
+  topology_.begin();
+  last_ = topology_.judge(engine_.now());
+  cluster_->publish(last_, engine_.now());
 }
 
 // Reads are to be split, clients are there, and what they show to the servers opens nothing for us.
@@ -193,7 +205,8 @@ void ClusterWatch::judge() {
   ClusterView view = topology_.judge(engine_.now());
   // Fences are up before anybody can see the new primary.
   const bool fenced = fence(view);
-  const bool changed = view.primary != last_.primary || view.leaving != last_.leaving;
+  const bool changed =
+      view.primary != last_.primary || view.leaving != last_.leaving || view.asking != last_.asking;
   report(view);
   const bool more = knows_more(last_, view);
   last_ = view;
@@ -231,7 +244,7 @@ bool ClusterWatch::fence(const ClusterView& view) {
   return any;
 }
 
-void ClusterWatch::report(const ClusterView& view) {
+void ClusterWatch::report_hosts(const ClusterView& view) {
   for (std::size_t i = 0; i < view.hosts.size(); ++i) {
     const HostView& was = last_.hosts[i];
     const HostView& is = view.hosts[i];
@@ -248,13 +261,18 @@ void ClusterWatch::report(const ClusterView& view) {
               "): no reads go there; monitor_user must be let in, with EXECUTE on PostgreSQL's own "
               "functions for control data and WAL",
           i);
-    } else if ((was.up && !is.up) || (is.no_reads == Why::down && was.no_reads == Why::no_sample)) {
+    } else if ((was.up && !is.up) || (is.no_reads == Why::down && (was.no_reads == Why::no_sample ||
+                                                                   was.no_reads == Why::refuses))) {
       note(true, "host_down", is.error, i);
     } else if (is.up && !was.up) {
       note(false, "host_up",
            std::string(to_string(is.role)) + " on timeline " + std::to_string(is.timeline), i);
     }
   }
+}
+
+void ClusterWatch::report(const ClusterView& view) {
+  report_hosts(view);
   if (view.two_primaries && !last_.two_primaries) {
     for (std::size_t i = 0; i < view.hosts.size(); ++i) {
       if (view.hosts[i].no_writes != Why::two_primaries) continue;
@@ -278,6 +296,13 @@ void ClusterWatch::report(const ClusterView& view) {
         "Patroni is to make another host the primary: new transactions wait until it has, for some "
         "seconds at most, and those that are open go on",
         *view.primary);
+  }
+  if (last_.asking && view.watched && !view.primary && !view.two_primaries) {
+    engine_.note({.weight = Weight::warning,
+                  .event = "no_primary",
+                  .text = "none of the hosts " + hosts_of(*cluster_) +
+                          " is known to be the primary: statements wait, for failover_hold at "
+                          "most"});
   }
   if (last_.primary && !view.primary) {
     note(true, "no_primary",
@@ -329,7 +354,7 @@ void Monitor::look(const std::vector<std::shared_ptr<Pool>>& pools) {
 void Monitor::look_at_functions(const std::shared_ptr<Pool>& pool) {
   const Pool::Reading reading = pool->reading();
   const auto& cluster = reading.target.cluster;
-  if (cluster == nullptr || reading.readers.empty() || !can_log_in(*pool)) return;
+  if (cluster == nullptr || reading.readers.empty() || !pool->has_login()) return;
   const auto watch = watches_.find(cluster.get());
   if (watch == watches_.end()) return;  // a reload came meanwhile: next time
   const auto primary = watch->second->primary();
@@ -347,7 +372,7 @@ void Monitor::look_at_tables(const std::vector<std::shared_ptr<Pool>>& pools) {
   for (const auto& pool : pools) {
     if (!pool->target().tenant_tables || pool->is_reader() || pool->paused()) continue;
     auto& login = logins[&pool->catalog()];
-    if (login == nullptr || (!can_log_in(*login) && can_log_in(*pool))) login = pool;
+    if (login == nullptr || (!login->has_login() && pool->has_login())) login = pool;
   }
   std::erase_if(tables_, [&logins](const auto& entry) { return !logins.contains(entry.first); });
   for (const auto& [catalog, pool] : logins) {
@@ -360,7 +385,7 @@ void Monitor::look_at_tables(const std::vector<std::shared_ptr<Pool>>& pools) {
       const auto watch = watches_.find(cluster.get());
       host = watch == watches_.end() ? std::nullopt : watch->second->primary();
     }
-    if (!can_log_in(*pool)) {
+    if (!pool->has_login()) {
       probe->cannot("nothing is known to log in with: set monitor_user and its password");
     } else if (host) {
       probe->look(target.hosts[*host], *pool, engine_.config().tenants.column);
@@ -386,7 +411,12 @@ void Monitor::judge(const Cluster& cluster) {
 }
 
 void Monitor::ask_now(const Cluster& cluster) {
-  if (const auto found = watches_.find(&cluster); found != watches_.end()) found->second->ask_now();
+  const auto found = watches_.find(&cluster);
+  if (found != watches_.end() && !found->second->idle()) {
+    found->second->ask_now();
+  } else {
+    look(engine_.shared().pools.all());
+  }
 }
 
 }  // namespace forebay::core

@@ -26,6 +26,8 @@ class ClusterWatch final : public HostProbe::Told {
 
   /// The pools of this cluster: what to log in with.
   void serve(const std::vector<std::shared_ptr<Pool>>& pools);
+  /// Nobody asks the hosts.
+  [[nodiscard]] bool idle() const noexcept { return pools_.empty(); }
   /// Every host is asked at once, and from here on every interval.
   void ask_now();
   /// Reads wait for replicas, until then at most: hosts are asked at once, and again, until one is
@@ -47,8 +49,10 @@ class ClusterWatch final : public HostProbe::Told {
   void ask_soon();
   void judge();
   void tell_who_awaits(bool more);
+  void rest();
   void tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools);
   bool fence(const routing::ClusterView& view);
+  void report_hosts(const routing::ClusterView& view);
   void report(const routing::ClusterView& view);
   void note(bool bad, std::string_view event, std::string text, std::size_t host);
   static void on_timer(void* self);
@@ -81,6 +85,7 @@ class Monitor {
   void look(const std::vector<std::shared_ptr<Pool>>& pools);
   /// Which tables have the tenants' column, where that is wanted.
   void look_at_tables(const std::vector<std::shared_ptr<Pool>>& pools);
+  /// Also one that has a pool only now.
   void ask_now(const Cluster& cluster);
   void await_replicas(const Cluster& cluster, Instant until);
   void judge(const Cluster& cluster);

@@ -38,6 +38,9 @@ class Cluster {
   [[nodiscard]] std::shared_ptr<const View> view() const;
   /// The monitor's.
   void publish(View view, Instant now = {});
+  /// Whether the monitor has something to ask the hosts with. Any thread.
+  [[nodiscard]] bool asked() const noexcept { return asked_.load(std::memory_order_acquire); }
+  void set_asked(bool asked) noexcept { asked_.store(asked, std::memory_order_release); }
   /// What has become of a host.
   struct Past {
     Instant since{};          ///< it has been what it is: role, up or down, order; {}: not known
@@ -106,6 +109,7 @@ class Cluster {
   std::shared_ptr<const routing::PatroniWord> patroni_;
   std::vector<Source> sources_;
   std::atomic<std::uint64_t> version_{1};
+  std::atomic<bool> asked_{false};
 };
 
 /// One thread's (or one lock's) copy of the latest view.

@@ -65,6 +65,7 @@ struct PoolTarget {
   std::size_t read_host = 0;
   std::uint32_t read_weight = 1;  ///< of a reader: its share among the readers of its pool
   bool read_near = false;         ///< of a reader: in our own zone
+  bool monitored = false;         ///< the hosts of `cluster` are asked, as soon as that can be done
   bool tenant_tables = false;     ///< which tables have the tenants' column is to be known
   /// Who asks the hosts for their roles; nobody: as the pool logs in.
   std::string monitor_user;
@@ -223,6 +224,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Where a link goes on that `host` did not serve; nothing: nowhere. While the cluster is watched
   /// that is the primary, if it is another host by now. `any_role`: a standby does as well.
   [[nodiscard]] std::optional<std::size_t> next_host(std::size_t host, bool any_role, Instant now);
+  /// The monitor is to say who is the primary, and was not asked yet, or has no answer yet.
+  [[nodiscard]] bool awaits_monitor();
   enum class Fit : std::uint8_t {
     good,
     no_primary,  ///< and the cluster is watched: statements go elsewhere
@@ -232,8 +235,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] Fit fit(const Endpoint& host);
   /// There is another primary: what failed with the one before means nothing.
   void forget_failures(Instant now);
-  /// Roles are known from the monitor: a login need not find the primary, and must not settle for
-  /// a standby.
+  /// Roles are known from the monitor, or about to be: a login need not find the primary, and must
+  /// not settle for a standby.
   [[nodiscard]] bool watched();
   /// Of a reader whose host an operator has drained or banned: who waits, to be told.
   std::vector<SessionKey> leave_host();
@@ -331,6 +334,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // ---- what was learned
 
+  /// Something is known to ask the hosts with.
+  [[nodiscard]] bool has_login() const;
   [[nodiscard]] std::optional<auth::Credential> credential() const;
   /// From a client's login; what the configuration says stays.
   void learn_credential(auth::Credential credential);
@@ -420,6 +425,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void note_in_flight() noexcept;
   ParkedList* choose(WorkerId here);
   bool has_primary(Instant now);
+  [[nodiscard]] bool has_login_locked() const noexcept {
+    return terms_->target.monitor_credential.has_value() || credential_.has_value();
+  }
+  [[nodiscard]] bool awaits(const Cluster::View& view) const;
+  [[nodiscard]] bool in_charge(const Cluster::View& view) const;
   bool serves(Instant now) { return !awaits_tables() && has_primary(now); }
   void forget_failures_locked(Instant now) noexcept;
   [[nodiscard]] bool unavailable_for_long(Instant now) const noexcept;

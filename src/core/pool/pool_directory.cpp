@@ -110,6 +110,7 @@ Pool::Setup PoolDirectory::setup_for(const Runtime& runtime, const config::Datab
   Pool::Setup setup;
   setup.target = *target_of(runtime, key.database);
   if (entry.hosts.size() > 1) setup.target.cluster = cluster(entry.hosts);
+  setup.target.monitored = config.monitor_interval.count() > 0;
   const tenant::Policy* policy = runtime.tenants.get();
   setup.target.tenant_tables = policy != nullptr && policy->tables_with_column &&
                                policy->firewall != tenant::Mode::off &&

@@ -13,11 +13,27 @@ constexpr std::chrono::milliseconds kLeaveStandbys{1000};
 
 }  // namespace
 
+// Whoever is there first need not be the primary: that is known when all have been asked.
+bool Pool::awaits(const Cluster::View& view) const {
+  const PoolTarget& target = terms_->target;
+  return view.asking && target.monitored && (has_login_locked() || target.cluster->asked());
+}
+
+// The monitor says where statements may go.
+bool Pool::in_charge(const Cluster::View& view) const {
+  return view.watched || awaits(view);
+}
+
+bool Pool::awaits_monitor() {
+  const std::lock_guard lock(mutex_);
+  return terms_->target.cluster != nullptr && awaits(hosts_.look(*terms_->target.cluster));
+}
+
 // Whether statements may go to a server now. Without a monitor every host is as good as its login.
 bool Pool::has_primary(Instant now) {
   if (terms_->target.cluster == nullptr) return true;
   const Cluster::View& view = hosts_.look(*terms_->target.cluster);
-  return !view.watched || view.writable(now).has_value();
+  return view.watched ? view.writable(now).has_value() : !awaits(view);
 }
 
 bool Pool::holds(Instant now) {
@@ -93,7 +109,7 @@ Pool::Fit Pool::fit(const Endpoint& host) {
   const auto index = static_cast<std::size_t>(listed - target.hosts.begin());
   if (barred(index)) return Fit::barred;
   const Cluster::View& view = hosts_.look(*target.cluster);
-  return !view.watched || view.primary == index ? Fit::good : Fit::no_primary;
+  return !in_charge(view) || view.primary == index ? Fit::good : Fit::no_primary;
 }
 
 std::optional<std::size_t> Pool::next_host(std::size_t host, bool any_role, Instant now) {
@@ -102,7 +118,7 @@ std::optional<std::size_t> Pool::next_host(std::size_t host, bool any_role, Inst
   if (terms_->target.cluster != nullptr && !any_role) {
     const Cluster::View& view = hosts_.look(*terms_->target.cluster);
     const auto primary = view.writable(now);
-    if (view.watched) return primary != host ? primary : std::nullopt;
+    if (in_charge(view)) return primary != host ? primary : std::nullopt;
   }
   for (std::size_t i = 1; i <= hosts; ++i) {
     if (const std::size_t next = (host + i) % hosts; !barred(next)) return next;
@@ -112,13 +128,13 @@ std::optional<std::size_t> Pool::next_host(std::size_t host, bool any_role, Inst
 
 bool Pool::watched() {
   const std::lock_guard lock(mutex_);
-  return terms_->target.cluster != nullptr && hosts_.look(*terms_->target.cluster).watched;
+  return terms_->target.cluster != nullptr && in_charge(hosts_.look(*terms_->target.cluster));
 }
 
 void Pool::standby_refused(Instant now) {
   const std::lock_guard lock(mutex_);
   const PoolTarget& target = terms_->target;
-  const bool watched = target.cluster != nullptr && hosts_.look(*target.cluster).watched;
+  const bool watched = target.cluster != nullptr && in_charge(hosts_.look(*target.cluster));
   // What only clients can open again is kept.
   if (is_reader() || watched || !can_open()) return;
   const Instant last = standbys_until();

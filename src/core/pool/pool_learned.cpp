@@ -11,6 +11,11 @@ constexpr std::size_t kAcceptedMax = 1000;
 
 }  // namespace
 
+bool Pool::has_login() const {
+  const std::lock_guard lock(mutex_);
+  return has_login_locked();
+}
+
 std::optional<auth::Credential> Pool::credential() const {
   const std::lock_guard lock(mutex_);
   return credential_;

@@ -206,6 +206,9 @@ void ServerLink::answer_with(auth::Credential credential) {
 
 void ServerLink::on_ready() {
   LinkLogin& login = *opening_->login;
+  // What the monitor may ask with is known before it matters what it says.
+  if (relayed_ && login.asked_nothing()) pool_->learn_credential(auth::NoCredential{});
+  if (relayed_ && !login.relayed()) pool_->learn_credential(login.credential());
   if ((login.standby() && leave_standby()) || leave_unfit()) return;
   timer_.cancel();
   relay_.settings = engine_->shared().parameter_sets.empty();
@@ -221,8 +224,6 @@ void ServerLink::on_ready() {
     expires_ = engine_->now() + std::chrono::milliseconds(static_cast<std::int64_t>(
                                     static_cast<double>(lifetime.count()) * factor));
   }
-  if (relayed_ && login.asked_nothing()) pool_->learn_credential(auth::NoCredential{});
-  if (relayed_ && !login.relayed()) pool_->learn_credential(login.credential());
   engine_->counters().links_opened.add();
   host_place_.take(engine_->shared().hosts.of(host_));
   engine_->note(

@@ -124,7 +124,8 @@ class MonitorTest : public ::testing::Test {
   test::World world;
   FarEnd client;
   std::vector<Server> servers;
-  std::map<std::size_t, std::string> says;  ///< to the monitor, by host; nothing: silence
+  /// To the monitor, by host; nothing: silence.
+  std::map<std::size_t, std::string> says{{0, kRefusal}, {1, kRefusal}, {2, kRefusal}};
   std::string functions;
   std::size_t asked_functions = 0;
   FarEnd functions_from;
@@ -136,11 +137,59 @@ class MonitorTest : public ::testing::Test {
 TEST_F(MonitorTest, who_hangs_before_it_ever_answered_is_fenced) {
   hangs = true;
   EXPECT_EQ(run("insert into t values (1)"), 0u);
+  says.clear();
   world.pass(1s);
   EXPECT_EQ(client.read(), "");
   world.pass(2s);
   EXPECT_EQ(test::backend_text(client.read()).find("ErrorResponse ERROR 40003"), 0u);
   EXPECT_EQ(world.journal.count("host_down"), 2u);
+}
+
+class FirstAnswers : public MonitorTest {
+ protected:
+  FirstAnswers() : MonitorTest(forgetful()) {
+    // As after a start: nobody has been asked for a while.
+    client.send(test::frontend("Terminate"));
+    world.pass(10s);
+    says.clear();
+    client = world.connect();
+    client.send(
+        test::encode_startup(test::split(R"(Startup 3.0 user="u" database="app")").front()));
+    world.settle();
+  }
+
+  static config::Config forgetful() {
+    config::Config config = MonitorTest::config();
+    config.pool.server_idle_timeout = 1s;
+    return config;
+  }
+};
+
+TEST_F(FirstAnswers, are_waited_for) {
+  EXPECT_EQ(run("insert into t values (1)"), SIZE_MAX);
+  world.pass(1s);
+  says[0] = says[1] = kPrimary;
+  for (Server& server : servers) {
+    if (server.host == 0 && !server.end.closed()) server.end.send(test::backend(kPrimary));
+  }
+  world.settle();
+  EXPECT_EQ(ran, SIZE_MAX) << "the other may be on a newer timeline";
+  says[1] = kReplica;
+  world.pass(2s);  // and then it has failed
+  EXPECT_EQ(ran, 0u);
+}
+
+TEST_F(FirstAnswers, need_not_come) {
+  EXPECT_EQ(run("insert into t values (1)"), SIZE_MAX);
+  world.pass(3s);
+  EXPECT_EQ(world.journal.count("no_primary"), 1u);
+  EXPECT_EQ(ran, SIZE_MAX) << "a standby may be there first";
+  says[1] = kReplica;
+  world.pass(2s);
+  EXPECT_EQ(ran, SIZE_MAX);
+  says[0] = kPrimary;
+  world.pass(2s);
+  EXPECT_EQ(ran, 0u);
 }
 
 TEST_F(MonitorTest, nothing_is_read_from_who_does_not_say_what_it_is) {

@@ -51,6 +51,7 @@ enum class Why : std::uint8_t {
   fenced,           ///< a primary on an older timeline
   two_primaries,    ///< another one on the same timeline
   other_leads,      ///< likewise, and that one is Patroni's leader
+  asking,           ///< others have not answered yet, nor failed: one may be on a newer timeline
   leaving,          ///< the primary, until a switchover ends it
   replica,          ///< replicas take no writes
   primary,          ///< not a replica; for reads on replicas only
@@ -102,6 +103,9 @@ struct ClusterView {
   /// Hosts are asked, and enough is known to say who is the primary, or that nobody is. False:
   /// logins find it, and no replica is read from.
   bool watched = false;
+  /// Somebody has yet to answer, or to fail, since the hosts began to be asked: nobody is taken for
+  /// the primary before. `watched` is false.
+  bool asking = true;
   std::vector<HostView> hosts;
   std::optional<std::size_t> primary;   ///< the one that takes writes
   std::uint64_t system_identifier = 0;  ///< of the cluster; 0: not known
@@ -149,6 +153,8 @@ class Topology {
  public:
   Topology(std::size_t hosts, Duration lease) : facts_(hosts), lease_(lease) {}
 
+  /// The hosts begin to be asked, or do so again after nobody has for a while.
+  void begin();
   void answered(std::size_t host, const HostSample& sample);
   void failed(std::size_t host, std::string error);
   /// It refused to say anything, but lives: what it said before stands for kRefusedLeases more.
@@ -182,6 +188,7 @@ class Topology {
       return order != nullptr && order->standing == standing;
     }
     std::optional<HostSample> sample;
+    bool heard = true;           ///< it has answered or failed since `begin`
     std::uint32_t timeline = 0;  ///< the newest that it was on and has not been set back from
     Instant confirmed{};         ///< the role, for the lease
     bool up = false;
@@ -197,6 +204,7 @@ class Topology {
   [[nodiscard]] bool fresh(const Facts& facts, Instant now) const noexcept;
   [[nodiscard]] Why common_fault(const Facts& facts, Instant now) const noexcept;
   void judge_host(const Facts& facts, Instant now, HostView& view) const;
+  [[nodiscard]] bool asking() const noexcept;
   [[nodiscard]] bool tells(const Facts& facts, Instant now) const noexcept;
   void note_timeline(Facts& facts, const HostSample& sample);
   [[nodiscard]] std::uint32_t newest() const noexcept;

@@ -1,0 +1,156 @@
+"""Until every host has answered once, or failed, nobody knows who is the primary: after a start, and
+when the hosts of a database change. Statements wait so long."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from contextlib import contextmanager
+from typing import Iterator
+
+from lab import ports
+from lab.declare import FOREBAY, TLS, test
+from lab.lab import Lab
+from lab.postgres import Postgres, password_of
+from lab.process import wait_until
+from lab.scrape import Scrape
+from lab.target import Target
+from test_failover import promote, signal_all
+from test_reload import reload, text_of
+from test_sessions import kept
+
+
+def two_primaries(lab: Lab) -> tuple[Postgres, Postgres]:
+    """One that nobody has told of the promotion, and the one of the newer timeline."""
+    old = lab.private_postgres()
+    old.rows("create table written (number int)", "app")
+    old.rows("grant all on written to public", "app")
+    new = lab.replica_of(old)
+    wait_until(lambda: new.rows("select 1 from pg_tables where tablename = 'written'", "app"),
+               "the replica has the table")
+    promote(new)
+    return old, new
+
+
+@contextmanager
+def hanging(postgres: Postgres) -> Iterator[None]:
+    """It takes connections, and says nothing."""
+    signal_all(postgres, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        signal_all(postgres, signal.SIGCONT)
+
+
+def write(target: Target, user: str = "app") -> None:
+    password = None if user == "trusted" else password_of(user)
+    with target.connect(user, password=password, within=40) as client:
+        client.run("insert into written values (1)")
+
+
+def written(postgres: Postgres) -> str:
+    return str(postgres.value("select count(*) from written", "app"))
+
+
+def knows(target: Target, host: Postgres, what: str) -> None:
+    name = f"server={host.address[0]}:{host.address[1]}"
+    wait_until(lambda: any(what in line and name in line for line in target.log.splitlines()),
+               f"the monitor has found {what} at {name}")
+
+
+@test(modes=("transaction", "session"), targets=FOREBAY, within=60)
+def who_answers_first_is_not_the_primary_yet(lab: Lab) -> None:
+    """The old one is listed first and answers at once, the new one only later."""
+    old, new = two_primaries(lab)
+    with hanging(new):
+        target = lab.target(servers=[old.address, new.address], options={"primary_lease": "30s"})
+        writer = lab.in_background(lambda: write(target))
+        knows(target, old, "primary on timeline 1")
+    writer.result(40)
+    assert (written(old), written(new)) == ("0", "1")
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def hosts_that_come_by_reload(lab: Lab) -> None:
+    """The same for a list that is new; the connections to the old one are not used any more."""
+    old, new = two_primaries(lab)
+    target = lab.target(servers=[old.address], options={"primary_lease": "30s"})
+    with target.connect() as client, hanging(new):
+        client.run("select 1")
+        host, more = (f'"127.0.0.1:{each.address[1]}"' for each in (old, new))
+        reload(target, text_of(target).replace(f"[{host}]", f"[{host}, {more}]"))
+        writer = lab.in_background(lambda: client.run("insert into written values (1)", within=40))
+        knows(target, old, "primary on timeline 1")
+        signal_all(new, signal.SIGCONT)
+        writer.result(40)
+    assert (written(old), written(new)) == ("0", "1")
+
+
+@test(modes=("transaction", "session"), targets=FOREBAY, within=60, params=("standby", "nobody"))
+def a_start_without_a_primary(lab: Lab, there: str) -> None:
+    """What comes waits as it would later: for failover_hold."""
+    primary = lab.private_postgres()
+    primary.rows("create table written (number int)", "app")
+    primary.rows("grant all on written to public", "app")
+    standby = lab.replica_of(primary)
+    wait_until(lambda: standby.rows("select 1 from pg_tables where tablename = 'written'", "app"),
+               "the replica has the table")
+    primary.stop()
+    if there == "nobody":
+        standby.stop()
+    port = ports.claim()
+    target = lab.target(servers=[primary.address, standby.address], options={
+        "query_wait_timeout": "300ms", "http": f"127.0.0.1:{port}"})
+    writer = lab.in_background(lambda: write(target))
+    wait_until(lambda: "none of the hosts" in target.log, "the monitor has asked")
+    wait_until(lambda: Scrape(port).sum("limit_used", limit="failover_hold_statements") == 1,
+               "the client waits")
+    if there == "nobody":
+        standby.start()
+        knows(target, standby, "replica on timeline 1")
+    promote(standby)
+    writer.result(40)
+    assert written(standby) == "1"
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def a_host_that_never_answers(lab: Lab) -> None:
+    """It is waited for as long as the monitor waits for an answer."""
+    primary = lab.private_postgres()
+    primary.rows("create table written (number int)", "app")
+    primary.rows("grant all on written to public", "app")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        target = lab.target(servers=[silent.getsockname(), primary.address],
+                            options={"primary_lease": "1s"})
+        write(target)
+    assert written(primary) == "1"
+
+
+@test(targets=FOREBAY, within=60)
+def who_listens_first(lab: Lab) -> None:
+    """Keeps nothing, with shared_listen."""
+    primary = lab.private_postgres()
+    standby = lab.replica_of(primary)
+    target = lab.target(servers=[standby.address, primary.address], pool_size=1,
+                        options={"shared_listen": True, "query_wait_timeout": "1s"})
+    for _ in range(2):
+        lab.keep(target.connect()).run("listen bell")
+    assert not kept(target)
+
+
+@test(modes=("transaction",), tls=TLS, entries=("run",), targets=FOREBAY, within=60,
+      params=("trusted", "app"))
+def clients_show_what_to_ask_with(lab: Lab, user: str) -> None:
+    """The first login goes through wherever it leads, since it is what the monitor asks with; its
+    statements wait. Where it shows Forebay nothing, the hosts are judged by logins."""
+    old, new = two_primaries(lab)
+    target = lab.target(servers=[old.address, new.address])
+    if user == "app" and not lab.variant.tls:
+        old.stop()
+        write(target, user)
+    else:
+        write(target, user)
+        assert written(old) == "0"
+    assert written(new) == "1"
