@@ -484,3 +484,17 @@ def half_close_is_answered_by_a_parameter(lab: Lab) -> None:
                 name, value, _ = message.body.split(b"\0")
                 assert client.parameters[name.decode()] == value.decode()
             assert m.names(answer).endswith("CommandComplete ReadyForQuery"), answer
+
+
+@test(targets=FOREBAY)
+def temp_buffers_of_others(lab: Lab) -> None:
+    """What temporary tables have been given stays the server's."""
+    for target, refused in ((lab.direct(), False), (pooled(lab, 1), True)):
+        with target.connect() as before:
+            before.run("create temp table mine (n int); insert into mine values (1)")
+        wait_until(lambda: not lab.postgres.rows("select 1 from pg_class where relname = 'mine'",
+                                                 "app"), "it is gone")
+        with target.connect() as client:
+            assert said(client, "set temp_buffers = '1MB'") == ("22023" if refused else "")
+        with target.connect(temp_buffers="1MB") as client:
+            assert said(client, "show temp_buffers") == "1MB"

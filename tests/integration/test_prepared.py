@@ -474,3 +474,75 @@ def tables_that_hide_others(lab: Lab, how: str) -> None:
         answer = client.messages(m.parse("s", "select * from shadowed"), m.bind("", "s"),
                                  m.execute(""), m.sync())
         assert value(answer) == "42", answer
+
+
+# What texts are parsed by.
+
+PARSED_BY = {
+    "datestyle": ("SQL, DMY", "SQL, MDY", "'01/02/2024'::date - '2024-01-01'::date"),
+    "timezone": ("Asia/Tokyo", "UTC", "extract(epoch from '2024-01-01 00:00'::timestamptz)"),
+    "intervalstyle": ("sql_standard", "postgres", "extract(epoch from '-1 2:03:04'::interval)"),
+    "array_nulls": ("off", "on", "array_position('{a,NULL}'::text[], 'NULL')"),
+    "transform_null_equals": ("on", "off", "(select count(*) from (values (null::int)) as t (x) "
+                                           "where x = null)"),
+    "standard_conforming_strings": ("off", "on", "length('\\101\\102')"),
+    "xmloption": ("content", "document", "('<a/><b/>'::xml is document)"),
+    "search_path": ("one", "two", "(select what from which)"),
+    "client_encoding": ("latin1", "utf8", "length('\u00e4')"),
+}
+
+
+def meant(client: Client, name: str, by_sql: bool, size: int) -> list[str]:
+    """What a statement gives that was prepared by one setting, and used by another, several times;
+    of an error its SQLSTATE."""
+    before, behind, expression = PARSED_BY[name]
+    given = []
+
+    def said(*messages: bytes) -> None:
+        answer = client.messages(*messages)
+        errors, rows = m.only(answer, b"E"), m.only(answer, b"D")
+        given.append(errors[0].sqlstate if errors else
+                     str(rows[0].columns()[0]) if rows else m.only(answer, b"C")[0].text)
+
+    client.run(f"set {name} = '{before}'")
+    if by_sql:
+        said(m.query(f"prepare p as select {expression}"))
+    else:
+        client.messages(m.parse("p", f"select {expression}"), m.sync())
+    client.run(f"set {name} = '{behind}'")
+    for turn in range(3 * size):
+        if by_sql:
+            said(m.query("execute p"))
+        elif turn % 2:
+            said(m.bind("", "p"), m.execute(""), m.sync())
+        else:
+            client.run("begin")
+            said(m.bind("", "p"), m.execute(""), m.sync())
+            client.run("commit")
+        given.append(str(client.value(f"show {name}")))
+    return given
+
+
+@test(targets=FOREBAY, params=[f"{name}-{how}" for name in PARSED_BY for how in ("sql", "protocol")])
+def constants_mean_what_they_meant(lab: Lab, param: str) -> None:
+    """A text is parsed by the settings of when it was prepared, whichever connection it runs on."""
+    name, how = param.split("-")
+    lab.postgres.rows("drop schema if exists one, two cascade; create schema one; create table one.which as "
+                      "select 'one' as what; create schema two; create table two.which as select 'two' as what; "
+                      "grant all on schema one, two to public; "
+                      "grant all on one.which, two.which to public", "app")
+    with lab.direct().connect() as client:
+        expected = meant(client, name, how == "sql", 3)
+    target = lab.target(pool_size=3, options={"server_round_robin": True})
+    clients = [target.connect() for _ in range(3)]
+    for one in clients:
+        one.run("begin")
+    for one in clients:
+        one.run("commit")
+    with target.connect() as client:
+        for turn in range(2):
+            assert meant(client, name, how == "sql", 3) == expected, turn
+            client.run("deallocate p")
+            client.run(f"reset {name}")
+    for one in clients:
+        one.close()

@@ -997,3 +997,76 @@ def calls_of_set_config(lab: Lab, which: str) -> None:
                 seen.append(client.value("show work_mem"))
             client.run("drop table if exists made")
     assert seen[:3] == seen[3:]
+
+
+# Temporary tables on a server connection that has had some before.
+
+SHADOW = "select string_agg(a, ',') from shadow"
+
+
+def made_before(target: Target, *others: str) -> None:
+    with target.connect() as before:
+        before.run("create temp table made_before (n int); insert into made_before values (1)")
+        for sql in others:
+            before.run(sql)
+
+
+@test(modes=MODES, targets=POSTGRES_LIKE, params=("simple", "extended", "execute"))
+def temporary_tables_hide_others(lab: Lab, how: str) -> None:
+    """What was planned before a session makes its first temporary table finds that from then on."""
+    lab.postgres.rows("create table shadow (a text); insert into shadow values ('permanent'); "
+                      "grant all on shadow to public; create function shadowed() returns text "
+                      "language plpgsql as 'begin return (select string_agg(a, '','') from shadow);"
+                      " end'", "app")
+    target = lab.target(pool_size=1)
+    made_before(target, SHADOW, "select shadowed()")
+    with target.connect() as client:
+        client.messages(m.parse("s", SHADOW), m.sync())
+        client.run(f"prepare q as {SHADOW}")
+        assert client.value("select shadowed()") == client.value("execute q") == "permanent"
+        make = "create temp table shadow as select 'temporary' as a"
+        if how == "simple":
+            assert client.messages(m.query(make))[0].body == b"SELECT 1\0"
+        elif how == "extended":
+            answer = client.messages(m.parse("", make), m.bind("", ""), m.execute(""),
+                                     m.parse("", "select 1"), m.bind("", ""), m.execute(""),
+                                     m.sync())
+            assert m.names(answer).count("CommandComplete") == 2, answer
+        else:
+            client.run("prepare make as select 'temporary' as a")
+            client.run("create temp table shadow as execute make")
+        for _ in range(2):
+            assert client.value("execute q") == "temporary"
+            assert client.value("select shadowed()") == "temporary"
+            answer = client.messages(m.bind("", "s"), m.execute(""), m.sync())
+            assert m.only(answer, b"D")[0].columns() == [b"temporary"], answer
+    with target.connect() as other:
+        assert other.value("select shadowed()") == other.value(SHADOW) == "permanent"
+
+
+@test(modes=MODES, targets=FOREBAY)
+def buffers_for_temporary_tables(lab: Lab) -> None:
+    """A server that has had temporary tables refuses another temp_buffers: it serves who wants that
+    once more, and is replaced."""
+    target = lab.target(pool_size=1)
+    made_before(target)
+    with target.connect(options="-c temp_buffers=1MB -c work_mem=3MB") as client:
+        for _ in range(3):
+            assert client.value("select 1 from generate_series(1, 1)") == "1"
+            assert client.value("show work_mem") == "3MB"
+        assert client.value("show temp_buffers") == "1MB"
+    if lab.variant.mode == "session":
+        return
+    with target.connect(options="-c temp_buffers=1MB -c work_mem=3MB") as client:
+        client.run("select 1")
+        with target.connect() as other:
+            other.run("select 1")       # with what the server begins with
+        made_before(target)
+        assert client.value("show work_mem") == "3MB"
+        assert client.value("show temp_buffers") == "1MB"
+    for wrong in ("many", "1"):
+        try:
+            with target.connect(options=f"-c temp_buffers={wrong}"):
+                raise AssertionError(wrong)
+        except ServerError as error:
+            assert error.sqlstate == "22023", error.error

@@ -515,6 +515,12 @@ void ClientSession::settings_tried(ServerLink& link) {
     fatal(refused);
     return;
   }
+  const bool keeps_buffers = relay.poisoned && login_->checked->find(kTempBuffers) != nullptr;
+  if (keeps_buffers && !std::exchange(login_->replaced, true)) {
+    engine_.release(link);
+    wait_again();
+    return;
+  }
   const bool becomes = login_->checked->find("role") != nullptr ||
                        login_->checked->find("session_authorization") != nullptr;
   Pool::Reported reported;

@@ -223,6 +223,7 @@ class ClientSession final : public StreamEvents {
     bool challenged = false;      ///< by the server, which has no answer yet
     bool console = false;         ///< counted by Shared::console_clients
     bool superuser = false;       ///< console: of the server that let it in
+    bool replaced = false;        ///< a server connection that would not take its settings
     std::vector<std::pair<std::string, std::string>> console_settings;
     [[nodiscard]] bool replicates() const noexcept {
       return facts.replication != Replication::none;

@@ -278,6 +278,13 @@ class Relay {
   void have_executed(const SessionWorkRef& work, LinkRelayState& link, bool in_batch);
   void drop_stale(const StatementRef& statement, LinkRelayState& link);
   void have_ready(const StatementRef& statement, LinkRelayState& link, bool in_batch);
+  struct ParsingChanges {
+    std::vector<ParameterChange> before;  ///< to have it parsed as it was
+    std::vector<ParameterChange> behind;
+  };
+  [[nodiscard]] std::optional<ParsingChanges> as_parsed(const Statement& statement,
+                                                        std::string& now) const;
+  void parse_on_link(const StatementRef& statement, Disposition disposition, LinkRelayState& link);
   void prepare_on_link(const StatementRef& statement, Disposition disposition,
                        LinkRelayState& link);
 
@@ -288,7 +295,10 @@ class Relay {
 
   // What a link is told of the session.
   void change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link,
-                       Disposition disposition);
+                       Disposition disposition, bool own_batch = false);
+  void set_session(std::vector<ParameterChange> changes, LinkRelayState& link);
+  void forget_plans(const SessionWork& work, LinkRelayState& link);
+  [[nodiscard]] bool makes_temporary(const SessionStep& step) const;
   void tell_of_server(LinkRelayState& link);
   void read_as_client(LinkRelayState& link) const;
   [[nodiscard]] Reading reading_now(LinkRelayState& link);

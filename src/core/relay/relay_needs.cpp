@@ -95,9 +95,77 @@ bool Relay::parsed_alike(const Statement& statement) const {
   return statement.unkept() || statement.context() == context_of(statement.definition());
 }
 
+namespace {
+
+using ParsingSettings = std::vector<std::pair<Bytes, Bytes>>;
+
+// The settings that a context is made of; nothing where there is more in it.
+std::optional<ParsingSettings> settings_in(Bytes context) {
+  ParsingSettings settings;
+  if (context.find('\1') != Bytes::npos) return std::nullopt;
+  while (!context.empty()) {
+    const std::size_t name = context.find('\0');
+    const std::size_t value = name == Bytes::npos ? name : context.find('\0', name + 1);
+    if (value == Bytes::npos) return std::nullopt;
+    settings.emplace_back(context.substr(0, name), context.substr(name + 1, value - name - 1));
+    context.remove_prefix(value + 1);
+  }
+  return settings;
+}
+
+// What takes settings from one to the other; false where PostgreSQL itself would parse anew, since
+// names may mean something else.
+bool lead(const ParsingSettings& from, const ParsingSettings& to,
+          std::vector<ParameterChange>& changes) {
+  constexpr Bytes kNaming[] = {"search_path", "role", "session_authorization"};
+  const auto find = [](const ParsingSettings& in, Bytes name) {
+    return std::find_if(in.begin(), in.end(), [&](const auto& one) { return one.first == name; });
+  };
+  const auto change = [&](Bytes name, std::optional<Bytes> value) {
+    changes.push_back({name, value});
+    return std::find(std::begin(kNaming), std::end(kNaming), name) == std::end(kNaming);
+  };
+  for (const auto& [name, value] : from) {
+    if (find(to, name) == to.end() && !change(name, std::nullopt)) return false;
+  }
+  for (const auto& [name, value] : to) {
+    const auto has = find(from, name);
+    if ((has == from.end() || has->second != value) && !change(name, value)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+// How a server is to parse a statement whose client has changed the settings for that since: by
+// those of then, as constants keep what they meant. Nothing where it is to be parsed anew. `now`
+// holds what the changes refer to.
+std::optional<Relay::ParsingChanges> Relay::as_parsed(const Statement& statement,
+                                                      std::string& now) const {
+  now = context_of(statement.definition());
+  const auto were = settings_in(statement.context());
+  const auto are = settings_in(now);
+  ParsingChanges changes;
+  if (!were || !are || !lead(*are, *were, changes.before) || !lead(*were, *are, changes.behind)) {
+    return std::nullopt;
+  }
+  return changes;
+}
+
+// Has the server prepare a shared statement, inside a batch.
+void Relay::prepare_on_link(const StatementRef& statement, Disposition disposition,
+                            LinkRelayState& link) {
+  std::string now;
+  const auto changes = parsed_alike(*statement) ? std::nullopt : as_parsed(*statement, now);
+  if (changes) change_settings(changes->before, link, disposition);
+  parse_on_link(statement, disposition, link);
+  if (changes) change_settings(changes->behind, link, disposition);
+}
+
 // A statement is shared by those with whose settings it was parsed. Who has changed them since has
-// it parsed anew from here on, where a link does not have it, but never for the others. What was
-// parsed so by SET LOCAL is so only until the transaction ends.
+// it parsed by those of then, or, where names may mean something else, anew from here on, where a
+// link does not have it, but never for the others. What was parsed so by SET LOCAL is so only until
+// the transaction ends.
 void Relay::follow_context(ClientStatements::Named& named, LinkRelayState& link) {
   const SessionUndo* undo = client_.undo.get();
   const bool passing = client_.undecided_parsing ||
@@ -105,7 +173,8 @@ void Relay::follow_context(ClientStatements::Named& named, LinkRelayState& link)
   const bool passed = named.passing && !passing;
   if (!named.statement || (!passed && link.statements.find(named.statement) != nullptr)) return;
   named.passing = passing;
-  if (parsed_alike(*named.statement)) return;
+  std::string now;
+  if (parsed_alike(*named.statement) || as_parsed(*named.statement, now)) return;
   const Bytes definition = named.statement->definition();
   client_.statements->replace(named,
                               rules_.catalog.find_or_make(definition, context_of(definition)));

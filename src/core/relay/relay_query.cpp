@@ -264,12 +264,22 @@ sql::Span Relay::statement_span(const sql::Shape& shape, std::uint32_t& part, st
   return {parts[first].begin, parts[part - 1].end};
 }
 
+// The first temporary table of a session: see forget_plans.
+bool Relay::makes_temporary(const SessionStep& step) const {
+  if ((client_.pins & bit(PinReason::temporary)) != 0) return false;
+  if (step.kind == StepKind::hold) return step.reason == PinReason::temporary;
+  return step.kind == StepKind::execute && step.runs && step.inner != nullptr &&
+         std::any_of(step.inner->steps.begin(), step.inner->steps.end(),
+                     [&](const SessionStep& inner) { return makes_temporary(inner); });
+}
+
 // What takes back to where the client began what RESET takes back to where the server did.
 void Relay::restore(const SessionStep& step, std::vector<std::string>& statements) const {
-  if (client_.startup == nullptr) return;
   if (step.kind == StepKind::execute && step.runs && step.inner != nullptr) {
     for (const SessionStep& inner : step.inner->steps) restore(inner, statements);
   }
+  if (step.kind == StepKind::hold && makes_temporary(step)) statements.emplace_back(kForgetPlans);
+  if (client_.startup == nullptr) return;
   const auto set = [&](const std::string& name, const std::string& value) {
     // SET takes no snapshot, as RESET takes none; but a list of identifiers is no single string.
     if (is_identifier_list(name)) {
@@ -361,7 +371,10 @@ void Relay::note_name(Expected& expected, const std::string& name, const Stateme
 void Relay::have_ready(const StatementRef& statement, LinkRelayState& link, bool in_batch) {
   drop_stale(statement, link);
   if (link.statements.use(statement) || statement->unkept()) return;
-  if (!parsed_alike(*statement)) link.poisoned = true;  // nobody else is to find it there
+  std::string now;
+  if (!parsed_alike(*statement) && !as_parsed(*statement, now)) {
+    link.poisoned = true;  // nobody else is to find it there
+  }
   if (in_batch) {
     prepare_on_link(statement, Disposition::precede, link);
     return;
@@ -382,9 +395,8 @@ void Relay::have_executed(const SessionWorkRef& work, LinkRelayState& link, bool
   }
 }
 
-// Has the server prepare a shared statement, inside a batch.
-void Relay::prepare_on_link(const StatementRef& statement, Disposition disposition,
-                            LinkRelayState& link) {
+void Relay::parse_on_link(const StatementRef& statement, Disposition disposition,
+                          LinkRelayState& link) {
   link.statements.add(statement, link.expected.batch(), link.epoch());
   std::string& out = out_.to_server.insert();
   const auto ask = [&](Request request, StatementRef made) {

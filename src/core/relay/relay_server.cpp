@@ -336,13 +336,13 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   const bool taken_name = fields.sqlstate == pg::sqlstate::kDuplicatePreparedStatement &&
                           link_.expected.prepares_at_head();
   if (taken_name || fields.message.starts_with("invalid role OID: ")) link_.poisoned = true;
-
   // What failed ahead of the client's own message is the client's answer. What failed for ourselves
   // (a change of settings, above all) leaves the link in a state that the client must not work in.
   SpecialReply* const special = link_.expected.special();
   Disposition disposition = link_.expected.error_disposition();
   if (disposition == Disposition::precede || fields.fatal()) disposition = Disposition::forward;
-  if (disposition == Disposition::discard && (special == nullptr || !special->may_fail)) {
+  if (disposition == Disposition::discard && (special == nullptr || !special->may_fail) &&
+      !link_.keeps_buffers(fields)) {
     link_.own_error = item.message.body;
     if (client_ != nullptr) {
       link_.poisoned = true;

@@ -18,6 +18,8 @@ constexpr std::string_view kSettingsText = "SELECT pg_catalog.set_config($1, $2,
 /// Not the unnamed portal, which may be the client's.
 constexpr std::string_view kSettingsPortal = "_forebay_set";
 
+constexpr std::string_view kPlansStatement = "_forebay_plans";
+
 /// As many rows as the bits say: 1 temporary objects, 2 cursors WITH HOLD, 4 LISTEN, 8 advisory
 /// locks, and of the statements that go by names of ours: 16 others than we had prepared by the
 /// protocol, 32 than by PREPARE, as hidden code does. The number stands in the command tag.
@@ -78,15 +80,15 @@ void Relay::link_up(LinkRelayState& link) {
     link.settings_doubtful = false;
     changes = in_order(*before, *client_.settings, std::move(changes));
     // One may exclude another: log_statement_stats those of its parts.
-    std::stable_partition(changes.begin(), changes.end(),
-                          [](const ParameterChange& change) { return !change.value; });
+    const auto resets = [](const ParameterChange& change) { return !change.value; };
+    if (!std::is_partitioned(changes.begin(), changes.end(), resets)) {
+      std::stable_partition(changes.begin(), changes.end(), resets);
+    }
     if (!changes.empty()) {
-      change_settings(changes, link, Disposition::discard);
-      pg::write_empty(out_.to_server.insert(), Frontend::Sync);
-      push(link, {.request = Request::sync, .disposition = Disposition::discard});
       const bool becomes = std::any_of(changes.begin(), changes.end(), [](const auto& change) {
         return change.value && (change.name == "role" || change.name == "session_authorization");
       });
+      set_session(std::move(changes), link);
       if (becomes) link.confirming = LinkRelayState::Confirming::asked;
     }
   }
@@ -94,6 +96,25 @@ void Relay::link_up(LinkRelayState& link) {
   if (client_.begin.open != 0) send_begin(link);
   // Clients of a pool mostly have the same settings, and those are one object.
   read_as_client(link);
+}
+
+// In a batch of its own. A server that has had temporary tables keeps its buffers for them: nothing
+// else is to be taken back by its refusal.
+void Relay::set_session(std::vector<ParameterChange> changes, LinkRelayState& link) {
+  const auto sync = [&] {
+    pg::write_empty(out_.to_server.insert(), Frontend::Sync);
+    push(link, {.request = Request::sync, .disposition = Disposition::discard});
+  };
+  const auto is_buffers = [](const ParameterChange& change) { return change.name == kTempBuffers; };
+  const auto buffers = std::find_if(changes.begin(), changes.end(), is_buffers);
+  if (buffers != changes.end() && changes.size() > 1) {
+    const std::vector<ParameterChange> alone{*buffers};
+    changes.erase(buffers);
+    change_settings(alone, link, Disposition::discard, true);
+    sync();
+  }
+  change_settings(changes, link, Disposition::discard, true);
+  sync();
 }
 
 // What differs between this server and the one that the client was told about.
@@ -176,8 +197,9 @@ Reading Relay::reading(const WelcomeRef& welcome) const {
 // Inside a batch. Behind other messages on a portal of our own: the unnamed one is the client's. In
 // a transaction that may have failed by then, settings cannot be changed, and go back in any case.
 void Relay::change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link,
-                            Disposition disposition) {
-  const bool first = link.status == pg::backend::TransactionStatus::idle && link.expected.empty();
+                            Disposition disposition, bool own_batch) {
+  const bool first =
+      own_batch || (link.status == pg::backend::TransactionStatus::idle && link.expected.empty());
   const Bytes portal = first ? Bytes() : Bytes(kSettingsPortal);
   std::string& out = out_.to_server.insert();
   const auto ask = [&](Request request) {
@@ -224,6 +246,29 @@ void Relay::restore_startup(const SessionWork& work, LinkRelayState& link) {
   }
   // In the client's own batch: what fails here has failed for the client.
   if (!changes.empty()) change_settings(changes, link, Disposition::precede);
+}
+
+// Plans know no temporary table that is made after them, where the server has had some before: a
+// session of its own would make them anew when it makes its first. Behind an Execute.
+void Relay::forget_plans(const SessionWork& work, LinkRelayState& link) {
+  if (std::none_of(work.steps.begin(), work.steps.end(),
+                   [&](const SessionStep& step) { return makes_temporary(step); })) {
+    return;
+  }
+  std::string& out = out_.to_server.insert();
+  const auto owe = [&](Request request) {
+    push(link, {.request = request, .disposition = Disposition::precede});
+  };
+  pg::write_parse_text(out, kPlansStatement, kForgetPlans);
+  owe(Request::parse);
+  pg::write_bind(out, kSettingsPortal, kPlansStatement, {});
+  owe(Request::bind);
+  pg::write_execute(out, kSettingsPortal, 0);
+  owe(Request::execute);
+  pg::write_close(out, pg::frontend::Target::portal, kSettingsPortal);
+  owe(Request::close);
+  pg::write_close(out, pg::frontend::Target::statement, kPlansStatement);
+  owe(Request::close);
 }
 
 // DISCARD ALL, too; and it cannot have company in its transaction. What follows in a batch of its

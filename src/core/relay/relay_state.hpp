@@ -61,6 +61,8 @@ bool is_server_fact(Bytes name) noexcept;
 
 inline constexpr Bytes kApplicationName = "application_name";
 inline constexpr Bytes kIsSuperuser = "is_superuser";
+inline constexpr Bytes kTempBuffers = "temp_buffers";
+inline constexpr Bytes kForgetPlans = "DISCARD PLANS";
 
 /// How a text is to be read: what the session's settings say.
 struct Reading {
@@ -358,6 +360,14 @@ struct LinkRelayState {
     unnamed_batch = expected.batch();
     unnamed_pending = true;
     ++unnamed_change;
+  }
+  /// Whether the server only refuses to change temp_buffers, since it has had temporary tables: the
+  /// client can do without, but nobody else is to.
+  [[nodiscard]] bool keeps_buffers(const pg::backend::Fields& refusal) noexcept {
+    if (refusal.sqlstate != "22023" || refusal.detail.find(kTempBuffers) == Bytes::npos)
+      return false;
+    poisoned = true;
+    return true;
   }
   /// Nothing is owed, no transaction is open, and no message stands half-way.
   [[nodiscard]] bool at_rest() const noexcept {

@@ -518,6 +518,7 @@ Relay::Handled Relay::on_execute(const Item& item, LinkRelayState& link) {
   note_parsing(*work);
   forward(item, link, std::move(expected));
   restore_startup(*work, link);
+  forget_plans(*work, link);
   if (!work->resets()) keep_setting(link);
   if (names) pg::write_empty(out_.to_server.insert(), Frontend::Flush);  // what names it waits
   if (work->has(SessionStep::Kind::discard_all) && client_.startup != nullptr &&

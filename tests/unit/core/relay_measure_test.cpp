@@ -202,7 +202,7 @@ TEST(StatementKinds, are_those_of_command_tags) {
 
 TEST_F(RelayMeasures, shapes_know_who_pins_and_what_replicas_answered) {
   asks("Query \"create temp table t as select 1\"");
-  answers("CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  answers("CommandComplete \"SELECT 1\" ; CommandComplete \"DISCARD PLANS\" ; ReadyForQuery I");
   asks("Query \"listen x\"");
   answers("ErrorResponse ERROR 42501 \"no\" ; ReadyForQuery I");
   asks("Query \"select 1\"");
