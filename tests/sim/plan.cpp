@@ -57,6 +57,7 @@ Plan make_plan(Random& random) {
   if (bytes.chance(15)) {
     statements.max_bytes_per_second = config::ByteSize(2'000 + bytes.below(20'000));
   }
+  plan.keeps = bytes.chance(40);
   return plan;
 }
 
@@ -93,6 +94,7 @@ std::string Plan::text() const {
   if (faults) text += ", faults";
   if (babble) text += ", babble";
   if (drain) text += ", drain";
+  if (keeps) text += ", keeps";
   if (reloads) text += ", reloads";
   if (jumps) text += ", jumps";
   if (client_window != SIZE_MAX) text += ", client window " + std::to_string(client_window);

@@ -16,7 +16,10 @@ constexpr const char* kShared[] = {"select shared-$1", "rows 3 shared", "insert 
 class Author {
  public:
   Author(Random& random, std::size_t id, const ProgramRules& rules)
-      : random_(random), mark_("c" + std::to_string(id) + "-"), rules_(rules) {}
+      : random_(random),
+        id_(std::to_string(id)),
+        mark_("c" + id_ + "-"),
+        rules_(rules) {}
 
   Program write() {
     start_up();
@@ -43,7 +46,7 @@ class Author {
   }
 
   void act() {
-    switch (random_.below(14)) {
+    switch (random_.below(rules_.keeps ? 20 : 14)) {
       case 0:
       case 1:
         query(statement());
@@ -74,6 +77,20 @@ class Author {
         break;
       case 12:
         portal();
+        break;
+      case 14:
+      case 15:
+        names();
+        break;
+      case 16:
+      case 17:
+        unreported();
+        break;
+      case 18:
+        tables();
+        break;
+      case 19:
+        locks();
         break;
       default:
         odd();
@@ -243,6 +260,60 @@ class Author {
     say("Execute \"p\" ; Close P \"p\" ; Sync", 1);
   }
 
+  // ---- what a session has by SQL
+
+  void names() {
+    const std::string name = "q" + std::to_string(random_.below(3));
+    // In a transaction that may have failed, only what is answered is known to us.
+    if (in_block_ || random_.chance(50)) wait();
+    const Then then = in_block_ || random_.chance(70) ? Then::readies : Then::go_on;
+    switch (random_.below(6)) {
+      case 0:
+      case 1:
+        say("Query " + quote("prepare " + name + " as select " + word()), 1, then);
+        return;
+      case 2:
+        say("Query " + quote("prepare " + name + " as select " + word() + "; execute " + name), 1,
+            then);
+        return;
+      case 3:
+        say("Query " + quote("deallocate " + name), 1, then);
+        return;
+      case 4:
+        say("Parse \"\" " + quote("execute " + name) + " ; " + one_execution("") + " ; Sync", 1,
+            then);
+        return;
+      default:
+        say("Query " + quote("execute " + name), 1, then);
+    }
+  }
+
+  void unreported() {
+    switch (random_.below(5)) {
+      case 0:
+      case 1:
+        query("set work_mem = '" + word() + "'");
+        return;
+      case 2:
+        query(random_.chance(70) ? "reset work_mem" : "reset all");
+        return;
+      default:
+        query("show work_mem");
+    }
+  }
+
+  void tables() {
+    if (!rules_.transactions) return;
+    const std::string name = "t" + std::to_string(random_.below(2));
+    query(random_.chance(60) ? "create temp table " + name + " (a int)" : "drop table " + name);
+  }
+
+  void locks() {
+    if (!rules_.transactions) return;
+    const std::string key = id_ + std::to_string(random_.below(2));
+    query("select pg_advisory_" + std::string(random_.chance(60) ? "lock(" : "unlock(") + key + ")");
+  }
+
   void odd() {
     switch (random_.below(6)) {
       case 0:
@@ -285,6 +356,7 @@ class Author {
   }
 
   Random& random_;
+  const std::string id_;
   const std::string mark_;
   const ProgramRules rules_;
   Program program_;

@@ -35,6 +35,7 @@ struct Program {
 struct ProgramRules {
   bool transactions = true;  ///< else pool_mode = "statement"
   bool leaves_abruptly = true;
+  bool keeps = false;  ///< also what a session has by SQL, and what keeps its server connection
   std::string user = "u";
 };
 

@@ -32,7 +32,7 @@ Simulation::Simulation(std::uint64_t seed, std::ostream* log)
       config_(plan_.config),
       world_(plan_.config, plan_.workers, seed),
       postgres_(plan_.servers) {
-  plan_.reloads = seed % 4 == 3 && !plan_.faults;
+  plan_.reloads = seed % 4 == 3;
   world_.net.window = std::max(plan_.server_window, kCancelRequestSize);
   world_.net.reception = [this](const Endpoint&) {
     if (!plan_.faults || healing_ || random_.chance(80)) return Reception::accept;
@@ -166,6 +166,7 @@ void Simulation::take_accepted() {
 void Simulation::client_comes() {
   ProgramRules rules;
   rules.transactions = plan_.config.pool.pool_mode != config::PoolMode::statement;
+  rules.keeps = plan_.keeps;
   rules.user = plan_.users[random_.below(plan_.users.size())];
   const std::size_t worker = random_.below(world_.workers());
   FarEnd end = world_.connect(worker);
@@ -321,6 +322,9 @@ void Simulation::check_parked(core::ServerLink& link) {
   // Data of a copy that has failed may still be on its way; the server ignores it.
   if (backend.in_transaction() || backend.sleeping() || backend.copying_in()) {
     wrong("a parked link whose server is not idle");
+  }
+  if (const std::string left = backend.belongings(); !left.empty()) {
+    wrong("a parked link with somebody's" + left);
   }
   if (relay.settings_doubtful) return;
   for (const auto& [name, value] : relay.settings->entries()) {

@@ -28,6 +28,7 @@ struct Plan {
   bool babble = false;  ///< ... and speak nonsense
   bool drain = false;
   bool reloads = false;
+  bool keeps = false;  ///< clients do what keeps their server connections
   bool jumps = false;  ///< the clock jumps by seconds
   std::size_t client_window = SIZE_MAX;
   std::size_t server_window = SIZE_MAX;

@@ -26,7 +26,10 @@
 ///     error [SQLSTATE]                 fails
 ///     syntax ...                       fails when it is parsed
 ///     set NAME = 'VALUE', show NAME, reset NAME, reset all, set_config
-///     deallocate all, discard all
+///     prepare NAME as TEXT, execute NAME, deallocate NAME, deallocate all
+///     create temp table NAME ..., drop table NAME, discard temp
+///     select pg_advisory_lock(KEY), pg_advisory_unlock(KEY), of keys that nobody else locks
+///     discard all
 ///     copy in, copy out                the data that came in is counted in its tag
 ///     notice TEXT, notify TEXT         asynchronous messages in the middle
 ///     sleep ...                        runs until woken or cancelled, then as select
@@ -114,6 +117,8 @@ class FakeBackend {
     flush();
     return take_output();
   }
+  /// Temporary tables and advisory locks that it has, for people; empty: none.
+  [[nodiscard]] std::string belongings() const;
   [[nodiscard]] const std::string& default_of(const std::string& name) const {
     return defaults_.at(name);
   }
@@ -160,6 +165,10 @@ class FakeBackend {
   bool execute_transaction(const std::string& word, const Words& words);
   bool execute_setting(const std::string& word, const Words& words, const Parameters& parameters,
                        bool simple);
+  bool execute_name(const std::string& word, const Words& words, const std::string& text,
+                    bool simple);
+  bool execute_object(const std::string& word, const Words& words, const std::string& text,
+                      bool simple);
   bool execute_copy(const Words& words, bool simple);
   void put_row(const std::string& text, bool simple, const std::string& tag);
   void set(std::string name, const std::optional<std::string>& value);
@@ -184,7 +193,8 @@ class FakeBackend {
   std::map<std::string, Statement> statements_;
   std::optional<Statement> unnamed_;
   std::map<std::string, Portal> portals_;
-  Settings settings_;
+  std::multiset<std::string> locks_;
+  Settings settings_;  ///< and temporary tables, by "table NAME", which go back with them
   Settings defaults_;
   Settings before_;  ///< at the begin of the transaction, explicit or not
   Settings reported_;

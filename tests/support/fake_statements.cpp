@@ -26,6 +26,14 @@ Words words_of(const std::string& text) {
   return words;
 }
 
+/// In front of the names of temporary tables, among the settings.
+constexpr const char* kTable = "table ";
+
+std::string unquoted(std::string name) {
+  std::erase(name, '"');
+  return name;
+}
+
 bool gives_rows(const std::string& text) {
   const std::string first = lower(text.substr(0, text.find(' ')));
   return first == "select" || first == "rows" || first == "show" || first == "sleep";
@@ -158,7 +166,9 @@ bool FakeBackend::execute(const std::string& text, const Parameters& parameters,
   const Words words = words_of(text);
   const std::string word = lower(words.at(0).text);
   if (execute_transaction(word, words)) return true;
+  if (execute_name(word, words, text, simple)) return !sleeping_;
   if (execute_setting(word, words, parameters, simple)) return true;
+  if (execute_object(word, words, text, simple)) return true;
   if (word == "copy") return execute_copy(words, simple);
   if (word == "error") {
     throw Failure{words.size() > 1 ? words[1].text : "22012", "failed: " + text};
@@ -235,32 +245,122 @@ bool FakeBackend::execute_transaction(const std::string& word, const Words& word
 bool FakeBackend::execute_setting(const std::string& word, const Words& words,
                                   const Parameters& parameters, bool simple) {
   if (word == "select" && words.size() > 1 && words[1].text.starts_with("pg_catalog.set_config")) {
-    set(parameters.at(0).value_or(""), parameters.at(1));
-    put_row(parameters.at(1).value_or(""), simple, "SELECT 1");
+    const bool bound = !parameters.empty();
+    const std::string name = bound ? parameters[0].value_or("") : words.at(2).text;
+    const std::optional<std::string> value = bound ? parameters.at(1) : words.at(3).text;
+    set(name, value);
+    put_row(value.value_or(""), simple, "SELECT 1");
   } else if (word == "set") {
-    set(words.at(1).text, words.at(2).text);
+    set(words.at(1).text, words.at(words.at(2).text == "TO" ? 3 : 2).text);
     put("CommandComplete \"SET\"");
   } else if (word == "show") {
     put_row(setting(lower(words.at(1).text)), simple, "SHOW");
   } else if (word == "reset") {
     if (words.at(1).text == "all") {
-      settings_ = defaults_;
+      for (const auto& [name, value] : defaults_) settings_[name] = value;
     } else {
       set(words[1].text, std::nullopt);
     }
     put("CommandComplete \"RESET\"");
-  } else if (word == "deallocate") {
-    statements_.clear();
-    put("CommandComplete \"DEALLOCATE ALL\"");
-  } else if (word == "discard") {
-    if (in_block_) throw Failure{"25001", "DISCARD ALL cannot run inside a transaction block"};
-    statements_.clear();
-    settings_ = defaults_;
-    put("CommandComplete \"DISCARD ALL\"");
   } else {
     return false;
   }
   return true;
+}
+
+// What SQL says of prepared statements.
+bool FakeBackend::execute_name(const std::string& word, const Words& words,
+                               const std::string& text, bool simple) {
+  if (word != "prepare" && word != "execute" && word != "deallocate") return false;
+  const std::string name = unquoted(words.at(1).text);
+  if (word == "prepare") {
+    const std::size_t as = lower(text).find(" as ") + 4;
+    if (!statements_.emplace(name, Statement{text.substr(as), {}}).second) {
+      throw Failure{"42P05", "prepared statement \"" + name + "\" already exists"};
+    }
+    put("CommandComplete \"PREPARE\"");
+    return true;
+  }
+  if (word == "deallocate" && lower(name) == "all") {
+    statements_.clear();
+    put("CommandComplete \"DEALLOCATE ALL\"");
+    return true;
+  }
+  const auto found = statements_.find(name);
+  if (found == statements_.end()) {
+    throw Failure{"26000", "prepared statement \"" + name + "\" does not exist"};
+  }
+  if (word == "deallocate") {
+    statements_.erase(found);
+    put("CommandComplete \"DEALLOCATE\"");
+  } else {
+    const std::string executed = found->second.text;
+    execute(executed, {}, simple);
+  }
+  return true;
+}
+
+// What a session has besides its settings, and what takes it away.
+bool FakeBackend::execute_object(const std::string& word, const Words& words,
+                                 const std::string& text, bool simple) {
+  const auto drop_tables = [this] {
+    std::erase_if(settings_, [](const auto& entry) { return entry.first.starts_with(kTable); });
+  };
+  const auto argument = [&] {
+    const std::size_t begin = text.find('(') + 1;
+    return text.substr(begin, text.find(')') - begin);
+  };
+  if (word == "create") {
+    if (!settings_.emplace(kTable + words.at(3).text, "").second) {
+      throw Failure{"42P07", "relation \"" + words[3].text + "\" already exists"};
+    }
+    put("CommandComplete \"CREATE TABLE\"");
+  } else if (word == "drop") {
+    if (settings_.erase(kTable + words.at(2).text) == 0) {
+      throw Failure{"42P01", "table \"" + words[2].text + "\" does not exist"};
+    }
+    put("CommandComplete \"DROP TABLE\"");
+  } else if (word == "discard" && lower(words.at(1).text) == "temp") {
+    drop_tables();
+    put("CommandComplete \"DISCARD TEMP\"");
+  } else if (word == "discard") {
+    if (in_block_) throw Failure{"25001", "DISCARD ALL cannot run inside a transaction block"};
+    statements_.clear();
+    locks_.clear();
+    settings_ = defaults_;
+    put("CommandComplete \"DISCARD ALL\"");
+  } else if (text.starts_with("SELECT pg_catalog.pg_advisory_unlock_all")) {
+    locks_.clear();
+    put_row("", simple, "SELECT 1");
+  } else if (text.starts_with("SELECT FROM pg_catalog.generate_series(1,")) {
+    const auto table = settings_.lower_bound(kTable);
+    const bool tables = table != settings_.end() && table->first.starts_with(kTable);
+    put("RowDescription ; CommandComplete " +
+        quote("SELECT " + std::to_string((tables ? 1 : 0) + (locks_.empty() ? 0 : 8))));
+  } else if (text.starts_with("select pg_advisory_lock(")) {
+    locks_.insert(argument());
+    put_row(text, simple, "SELECT 1");
+  } else if (text.starts_with("select pg_advisory_unlock(")) {
+    const auto held = locks_.find(argument());
+    if (held == locks_.end()) {
+      put("NoticeResponse WARNING 01000 \"you don't own a lock of type ExclusiveLock\"");
+    } else {
+      locks_.erase(held);
+    }
+    put_row(text, simple, "SELECT 1");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::string FakeBackend::belongings() const {
+  std::string all;
+  for (const auto& [name, value] : settings_) {
+    if (name.starts_with(kTable)) all += ' ' + name;
+  }
+  for (const std::string& key : locks_) all += " lock " + key;
+  return all;
 }
 
 bool FakeBackend::execute_copy(const Words& words, bool simple) {
@@ -277,7 +377,7 @@ bool FakeBackend::execute_copy(const Words& words, bool simple) {
 }
 
 void FakeBackend::set(std::string name, const std::optional<std::string>& value) {
-  name = lower(name);
+  name = lower(unquoted(name));
   if (!defaults_.contains(name)) {
     throw Failure{"42704", "unrecognized configuration parameter \"" + name + "\""};
   }
