@@ -58,6 +58,7 @@ Plan make_plan(Random& random) {
     statements.max_bytes_per_second = config::ByteSize(2'000 + bytes.below(20'000));
   }
   plan.keeps = bytes.chance(40);
+  if (plan.keeps && bytes.chance(50)) config.pool.shared_listen = true;
   return plan;
 }
 
@@ -95,6 +96,7 @@ std::string Plan::text() const {
   if (babble) text += ", babble";
   if (drain) text += ", drain";
   if (keeps) text += ", keeps";
+  if (config.pool.shared_listen.value_or(false)) text += ", shared_listen";
   if (reloads) text += ", reloads";
   if (jumps) text += ", jumps";
   if (client_window != SIZE_MAX) text += ", client window " + std::to_string(client_window);

@@ -16,10 +16,7 @@ constexpr const char* kShared[] = {"select shared-$1", "rows 3 shared", "insert 
 class Author {
  public:
   Author(Random& random, std::size_t id, const ProgramRules& rules)
-      : random_(random),
-        id_(std::to_string(id)),
-        mark_("c" + id_ + "-"),
-        rules_(rules) {}
+      : random_(random), id_(std::to_string(id)), mark_("c" + id_ + "-"), rules_(rules) {}
 
   Program write() {
     start_up();
@@ -46,7 +43,7 @@ class Author {
   }
 
   void act() {
-    switch (random_.below(rules_.keeps ? 20 : 14)) {
+    switch (random_.below(rules_.keeps ? 22 : 14)) {
       case 0:
       case 1:
         query(statement());
@@ -91,6 +88,10 @@ class Author {
         break;
       case 19:
         locks();
+        break;
+      case 20:
+      case 21:
+        channels();
         break;
       default:
         odd();
@@ -311,7 +312,25 @@ class Author {
   void locks() {
     if (!rules_.transactions) return;
     const std::string key = id_ + std::to_string(random_.below(2));
-    query("select pg_advisory_" + std::string(random_.chance(60) ? "lock(" : "unlock(") + key + ")");
+    query("select pg_advisory_" + std::string(random_.chance(60) ? "lock(" : "unlock(") + key +
+          ")");
+  }
+
+  // Others' notifications come at any time: everybody has channels of its own.
+  void channels() {
+    if (!rules_.transactions) return;
+    const std::string name = "ch" + id_ + "x" + std::to_string(random_.below(2));
+    switch (random_.below(5)) {
+      case 0:
+      case 1:
+        query("listen " + name);
+        return;
+      case 2:
+        query("unlisten " + (random_.chance(30) ? "*" : name));
+        return;
+      default:
+        query("notify " + name + ", '" + word() + "'");
+    }
   }
 
   void odd() {

@@ -260,7 +260,8 @@ void Simulation::pass_time(bool idle) {
 // ---------------------------------------------------------------- what must hold
 
 void Simulation::check_finished(ModelClient& client) {
-  const Allowances allowances{.losses = plan_.faults || drained_};
+  const Allowances allowances{.losses = plan_.faults || drained_,
+                              .listening_lost = plan_.faults || plan_.reloads};
   const std::string difference = compare_with_direct(client, plan_.servers, allowances);
   if (!difference.empty()) wrong(difference);
 }

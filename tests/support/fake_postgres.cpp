@@ -353,6 +353,7 @@ void FakeBackend::ready() {
     reported_[name] = settings_[name];
     put("ParameterStatus " + quote(reported) + " " + quote(settings_[name]));
   }
+  if (!in_block_ && !incoming_.empty()) put(std::exchange(incoming_, {}));
   put(std::string("ReadyForQuery ") + (!in_block_ ? "I" : failed_ ? "E" : "T"));
   flush();
 }

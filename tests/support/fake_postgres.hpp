@@ -32,6 +32,8 @@
 ///     discard all
 ///     copy in, copy out                the data that came in is counted in its tag
 ///     notice TEXT, notify TEXT         asynchronous messages in the middle
+///     listen NAME, unlisten NAME or *  as PostgreSQL's
+///     notify NAME, 'TEXT'              reaches whoever listens, when it has committed
 ///     sleep ...                        runs until woken or cancelled, then as select
 ///     fatal                            the server ends the connection
 namespace forebay::test {
@@ -117,7 +119,7 @@ class FakeBackend {
     flush();
     return take_output();
   }
-  /// Temporary tables and advisory locks that it has, for people; empty: none.
+  /// Temporary tables, advisory locks and channels that it has, for people; empty: none.
   [[nodiscard]] std::string belongings() const;
   [[nodiscard]] const std::string& default_of(const std::string& name) const {
     return defaults_.at(name);
@@ -169,6 +171,8 @@ class FakeBackend {
                     bool simple);
   bool execute_object(const std::string& word, const Words& words, const std::string& text,
                       bool simple);
+  bool execute_listen(const std::string& word, const Words& words);
+  void send_notifications();
   bool execute_copy(const Words& words, bool simple);
   void put_row(const std::string& text, bool simple, const std::string& tag);
   void set(std::string name, const std::optional<std::string>& value);
@@ -194,7 +198,11 @@ class FakeBackend {
   std::optional<Statement> unnamed_;
   std::map<std::string, Portal> portals_;
   std::multiset<std::string> locks_;
-  Settings settings_;  ///< and temporary tables, by "table NAME", which go back with them
+  /// And what goes back with them: temporary tables by "table NAME", channels by "listen NAME", and
+  /// notifications that wait for the commit by "notify NUMBER CHANNEL".
+  Settings settings_;
+  std::size_t notified_ = 0;  ///< so many so far
+  std::string incoming_;      ///< notifications that wait for the next ReadyForQuery
   Settings defaults_;
   Settings before_;  ///< at the begin of the transaction, explicit or not
   Settings reported_;

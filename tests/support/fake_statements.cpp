@@ -28,6 +28,8 @@ Words words_of(const std::string& text) {
 
 /// In front of the names of temporary tables, among the settings.
 constexpr const char* kTable = "table ";
+constexpr const char* kListen = "listen ";
+constexpr const char* kNotify = "notify ";
 
 std::string unquoted(std::string name) {
   std::erase(name, '"');
@@ -169,6 +171,7 @@ bool FakeBackend::execute(const std::string& text, const Parameters& parameters,
   if (execute_name(word, words, text, simple)) return !sleeping_;
   if (execute_setting(word, words, parameters, simple)) return true;
   if (execute_object(word, words, text, simple)) return true;
+  if (execute_listen(word, words)) return true;
   if (word == "copy") return execute_copy(words, simple);
   if (word == "error") {
     throw Failure{words.size() > 1 ? words[1].text : "22012", "failed: " + text};
@@ -269,8 +272,8 @@ bool FakeBackend::execute_setting(const std::string& word, const Words& words,
 }
 
 // What SQL says of prepared statements.
-bool FakeBackend::execute_name(const std::string& word, const Words& words,
-                               const std::string& text, bool simple) {
+bool FakeBackend::execute_name(const std::string& word, const Words& words, const std::string& text,
+                               bool simple) {
   if (word != "prepare" && word != "execute" && word != "deallocate") return false;
   const std::string name = unquoted(words.at(1).text);
   if (word == "prepare") {
@@ -303,9 +306,6 @@ bool FakeBackend::execute_name(const std::string& word, const Words& words,
 // What a session has besides its settings, and what takes it away.
 bool FakeBackend::execute_object(const std::string& word, const Words& words,
                                  const std::string& text, bool simple) {
-  const auto drop_tables = [this] {
-    std::erase_if(settings_, [](const auto& entry) { return entry.first.starts_with(kTable); });
-  };
   const auto argument = [&] {
     const std::size_t begin = text.find('(') + 1;
     return text.substr(begin, text.find(')') - begin);
@@ -321,7 +321,7 @@ bool FakeBackend::execute_object(const std::string& word, const Words& words,
     }
     put("CommandComplete \"DROP TABLE\"");
   } else if (word == "discard" && lower(words.at(1).text) == "temp") {
-    drop_tables();
+    std::erase_if(settings_, [](const auto& entry) { return entry.first.starts_with(kTable); });
     put("CommandComplete \"DISCARD TEMP\"");
   } else if (word == "discard") {
     if (in_block_) throw Failure{"25001", "DISCARD ALL cannot run inside a transaction block"};
@@ -333,10 +333,12 @@ bool FakeBackend::execute_object(const std::string& word, const Words& words,
     locks_.clear();
     put_row("", simple, "SELECT 1");
   } else if (text.starts_with("SELECT FROM pg_catalog.generate_series(1,")) {
-    const auto table = settings_.lower_bound(kTable);
-    const bool tables = table != settings_.end() && table->first.starts_with(kTable);
-    put("RowDescription ; CommandComplete " +
-        quote("SELECT " + std::to_string((tables ? 1 : 0) + (locks_.empty() ? 0 : 8))));
+    const auto has = [this](const char* what) {
+      const auto found = settings_.lower_bound(what);
+      return found != settings_.end() && found->first.starts_with(what);
+    };
+    const int bits = (has(kTable) ? 1 : 0) + (has(kListen) ? 4 : 0) + (locks_.empty() ? 0 : 8);
+    put("RowDescription ; CommandComplete " + quote("SELECT " + std::to_string(bits)));
   } else if (text.starts_with("select pg_advisory_lock(")) {
     locks_.insert(argument());
     put_row(text, simple, "SELECT 1");
@@ -354,10 +356,50 @@ bool FakeBackend::execute_object(const std::string& word, const Words& words,
   return true;
 }
 
+// All of them take effect with the commit.
+bool FakeBackend::execute_listen(const std::string& word, const Words& words) {
+  if (word == "listen") {
+    settings_[kListen + unquoted(words.at(1).text)] = "";
+    put("CommandComplete \"LISTEN\"");
+  } else if (word == "unlisten") {
+    const std::string name = kListen + unquoted(words.at(1).text);
+    std::erase_if(settings_, [&](const auto& entry) {
+      return name.ends_with('*') ? entry.first.starts_with(kListen) : entry.first == name;
+    });
+    put("CommandComplete \"UNLISTEN\"");
+  } else if (word == "notify" && words.size() > 2) {
+    const std::string number = std::to_string(1'000'000 + ++notified_);
+    settings_[kNotify + number + ' ' + words[1].text] = words[2].text;
+    put("CommandComplete \"NOTIFY\"");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// A transaction has committed.
+void FakeBackend::send_notifications() {
+  const std::size_t prefix = std::string(kNotify).size() + 8;  // and the number, and a blank
+  for (auto sent = settings_.lower_bound(kNotify);
+       sent != settings_.end() && sent->first.starts_with(kNotify); sent = settings_.erase(sent)) {
+    const std::string channel = sent->first.substr(prefix);
+    const std::string message = "NotificationResponse " + std::to_string(process_id_) + ' ' +
+                                quote(channel) + ' ' + quote(sent->second);
+    for (auto& [process, backend] : server_.backends_) {
+      if (!backend->settings_.contains(kListen + channel)) continue;
+      if (backend == this || !backend->idle()) {
+        backend->incoming_ += backend->incoming_.empty() ? message : " ; " + message;
+      } else {
+        backend->say(message);
+      }
+    }
+  }
+}
+
 std::string FakeBackend::belongings() const {
   std::string all;
   for (const auto& [name, value] : settings_) {
-    if (name.starts_with(kTable)) all += ' ' + name;
+    if (name.starts_with(kTable) || name.starts_with(kListen)) all += ' ' + name;
   }
   for (const std::string& key : locks_) all += " lock " + key;
   return all;
@@ -389,6 +431,7 @@ void FakeBackend::set(std::string name, const std::optional<std::string>& value)
 
 void FakeBackend::end_transaction(bool commit) {
   if (!commit && begun_) settings_ = before_;
+  if (commit) send_notifications();
   in_block_ = false;
   failed_ = false;
   begun_ = false;

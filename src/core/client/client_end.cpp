@@ -138,6 +138,7 @@ bool ClientSession::holds_back() const {
 
 // The client will say no more. What it asked for is answered, then it goes.
 void ClientSession::leave() {
+  if (asks_hub()) return;
   if (phase_ == Phase::linked) {
     if (holds_back() || (relay_.listening != nullptr && relay_.listening->holds_ready)) return;
     const LinkRelayState& link = link_->relay();

@@ -59,6 +59,7 @@ void ClientSession::hub_answered(bool listens) {
   }
   continue_input();
   if (relay_.listening != nullptr) relay_.listening->refused = false;
+  if (phase_ == Phase::linked) server_done();
   settle();
 }
 

@@ -117,7 +117,7 @@ std::size_t ClientSession::receive(Bytes bytes) {
 
 std::size_t ClientSession::relay_received(Bytes bytes) {
   std::size_t consumed = 0;
-  if (relay_.listening != nullptr && relay_.listening->asked) return 0;
+  if (asks_hub()) return 0;
   if (relay_.tenant != nullptr) {
     follow_policy();
     FB_ASSERT(!relay_.tenant->by_comment || throttle_ != nullptr);  // see as_tenant
@@ -319,7 +319,8 @@ void ClientSession::follow_copy() {
 
 void ClientSession::server_done() {
   if (phase_ != Phase::linked) return;
-  if (holds_ready()) {
+  // What the hub is asked for goes by this link: another one would have to be asked about again.
+  if (holds_ready() || asks_hub()) {
     settle();
     return;
   }

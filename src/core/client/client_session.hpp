@@ -378,6 +378,10 @@ class ClientSession final : public StreamEvents {
 
   // LISTEN through the shared connection.
   void ask_hub();
+  /// What the client says next waits for the hub.
+  [[nodiscard]] bool asks_hub() const noexcept {
+    return relay_.listening != nullptr && relay_.listening->asked;
+  }
   void leave_hub(std::vector<std::string> channels);
   void leave_listening();
   [[nodiscard]] bool may_be_told() const;

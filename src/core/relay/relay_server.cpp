@@ -412,6 +412,8 @@ void ServerRelay::on_notice(const Item& item) {
 void ServerRelay::on_notification(const Item& item) {
   const auto told = pg::backend::NotificationResponse::parse(item.message.body);
   if (told && told_by_hub(told->channel)) {
+    // From before the LISTEN of the same transaction, or of a function.
+    if (told->process_id == link_.process_id) client_->listening->notified = true;
     link_.rest = Disposition::discard;
     return;
   }
