@@ -27,7 +27,7 @@
 ///     syntax ...                       fails when it is parsed
 ///     set NAME = 'VALUE', show NAME, reset NAME, reset all, set_config
 ///     prepare NAME as TEXT, execute NAME, deallocate NAME, deallocate all
-///     create temp table NAME ..., drop table NAME, discard temp
+///     create temp table NAME ..., drop table NAME, discard temp, discard plans
 ///     select pg_advisory_lock(KEY), pg_advisory_unlock(KEY), of keys that nobody else locks
 ///     discard all
 ///     copy in, copy out                the data that came in is counted in its tag

@@ -323,6 +323,8 @@ bool FakeBackend::execute_object(const std::string& word, const Words& words,
   } else if (word == "discard" && lower(words.at(1).text) == "temp") {
     std::erase_if(settings_, [](const auto& entry) { return entry.first.starts_with(kTable); });
     put("CommandComplete \"DISCARD TEMP\"");
+  } else if (word == "discard" && lower(words.at(1).text) == "plans") {
+    put("CommandComplete \"DISCARD PLANS\"");
   } else if (word == "discard") {
     if (in_block_) throw Failure{"25001", "DISCARD ALL cannot run inside a transaction block"};
     statements_.clear();
