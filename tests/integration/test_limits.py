@@ -471,3 +471,17 @@ def rates_of_logins(lab: Lab, key: str) -> None:
         raise AssertionError("nobody was refused")
     assert Scrape(port).sum("clients_refused_total", limit=key) == 1
     wait_until(lambda: comes_in(target), "there is room again after a second")
+
+
+@test(modes=("transaction",), targets=FOREBAY)
+def a_server_without_room(lab: Lab) -> None:
+    """Who waits is not told to raise pool_size, which would change nothing."""
+    users = {"limited": "limited-secret"}
+    target = lab.target(users=users, pool_size=3, options={"query_wait_timeout": "1s"})
+    with (target.connect("limited", password="limited-secret") as first,
+          target.connect("limited", password="limited-secret") as second):
+        first.run("begin")
+        error = second.error(m.query("select 1"))
+        assert error.sqlstate == "57014", error
+        assert "max_connections" in error.fields()["H"], error
+        first.run("commit")

@@ -29,6 +29,16 @@ constexpr const char* kInUse =
     "All connections of the pool are in use: raise pool_size, or look for transactions that stay "
     "open.";
 
+// Where the server refuses more of them, a larger pool would change nothing.
+constexpr const char* kServerFull =
+    "The server takes no more connections: raise its max_connections, or the limit of the role or "
+    "the database there, or lower the pool_size of others; or look for transactions that stay "
+    "open.";
+
+const char* hint_for(const Pool& pool) {
+  return pool.server_full() ? kServerFull : kInUse;
+}
+
 std::string none_free_within(const char* key, milliseconds time) {
   return std::string("no server connection became free within ") + key + " (" +
          std::to_string(time.count()) + " ms)";
@@ -206,7 +216,7 @@ void ClientSession::login_wait_over() {
          shorter ? none_free_within("query_wait_timeout", wait)
                  : none_free_within("client_login_timeout", login),
          {},
-         kInUse});
+         hint_for(source())});
 }
 
 void ClientSession::on_timer(void* self) {
@@ -226,7 +236,7 @@ void ClientSession::on_timer(void* self) {
            "canceling statement: " +
                none_free_within("query_wait_timeout", session.pool_->settings().query_wait_timeout),
            {},
-           kInUse});
+           hint_for(session.source())});
       return;
     case Phase::awaiting_server:
       session.login_wait_over();

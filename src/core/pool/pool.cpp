@@ -5,6 +5,7 @@
 
 #include "core/server/server_link.hpp"
 #include "forebay/base/assert.hpp"
+#include "forebay/protocol/postgres/sqlstate.hpp"
 
 namespace forebay::core {
 namespace {
@@ -533,6 +534,11 @@ std::optional<Refused> Pool::unavailable(Instant now) const {
   if (failures_ == 0 || established() > 0 || opening_ > 0 || now >= next_open_) return {};
   if (!last_lasting_ && !unavailable_for_long(now)) return {};
   return last_refusal_;
+}
+
+bool Pool::server_full() const {
+  const std::lock_guard lock(mutex_);
+  return failures_ > 0 && last_refusal_.sqlstate == pg::sqlstate::kTooManyConnections;
 }
 
 Pool::Counts Pool::counts() const {

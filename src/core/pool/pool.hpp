@@ -332,6 +332,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Why nothing can be opened at present; nothing when that is not known to be so.
   [[nodiscard]] std::optional<Refused> unavailable(Instant now) const;
 
+  /// The server, not the pool, has no room for the next link: it said so when last asked.
+  [[nodiscard]] bool server_full() const;
+
   // ---- what was learned
 
   /// Something is known to ask the hosts with.
