@@ -29,13 +29,17 @@ std::string_view to_string(Why why) noexcept {
     case Why::refuses:
       return "it does not tell the monitor what it is";
     case Why::other_system:
-      return "it belongs to another cluster (system identifier)";
+      return "it belongs to another cluster";
     case Why::fenced:
       return "fenced: a primary on an older timeline";
     case Why::two_primaries:
       return "there are two primaries on the same timeline";
     case Why::other_leads:
       return "fenced: another primary on the same timeline has Patroni's leader lock";
+    case Why::mixed:
+      return "the hosts are of different clusters, as many of each";
+    case Why::same_server:
+      return "it is the same server as another host";
     case Why::asking:
       return "other hosts have not answered yet: one may be on a newer timeline";
     case Why::leaving:
@@ -81,7 +85,9 @@ std::string to_string(const HostOrder& order, Instant now) {
 std::string explain(const HostView& host, Why why, Instant now) {
   const bool ordered = why == Why::drained || why == Why::banned;
   if (ordered && host.order != nullptr) return to_string(*host.order, now);
-  return std::string(to_string(why));
+  std::string text(to_string(why));
+  if (why != Why::other_system && why != Why::mixed) return text;
+  return text + ": its system identifier is " + std::to_string(host.system_identifier);
 }
 
 void Topology::begin() {
@@ -102,7 +108,7 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
   facts.refuses = false;
   facts.refused_since = kNever;
   facts.error.clear();
-  if (system_identifier_ == 0) system_identifier_ = sample.system_identifier;
+  decide_system();
   if (sample.system_identifier != system_identifier_) return;
   facts.was_ours = true;
   note_timeline(facts, sample);
@@ -112,6 +118,45 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
   history_timeline_ = timeline_;
   // A commit that does not wait for the disk is acknowledged before it is written.
   history_.add(sample.asked, std::max(sample.lsn, sample.insert_lsn));
+}
+
+// Which cluster this is, most of the hosts say that have answered, when all have been asked; those
+// that are gone since count, too. From then on it stays: names may lead elsewhere by mistake.
+void Topology::decide_system() {
+  if (system_identifier_ != 0 || asking()) return;
+  std::size_t most = 0;
+  std::uint64_t best = 0;
+  bool tie = false;
+  for (const Facts& facts : facts_) {
+    if (!facts.sample) continue;
+    const std::uint64_t identifier = facts.sample->system_identifier;
+    const auto alike = [identifier](const Facts& other) {
+      return other.sample && other.sample->system_identifier == identifier;
+    };
+    const auto count = static_cast<std::size_t>(std::ranges::count_if(facts_, alike));
+    if (count > most) {
+      most = count;
+      best = identifier;
+      tie = false;
+    } else if (count == most && identifier != best) {
+      tie = true;
+    }
+  }
+  mixed_ = tie;
+  if (!tie && most > 0) become(best);
+}
+
+void Topology::become(std::uint64_t system) {
+  system_identifier_ = system;
+  abandoned_ = 0;
+  winner_.reset();
+  history_.clear();
+  for (Facts& facts : facts_) {
+    const bool known = facts.sample && facts.sample->system_identifier == system;
+    facts.timeline = known ? facts.sample->timeline : 0;
+    facts.was_ours = known;
+  }
+  timeline_ = newest();
 }
 
 // A server never goes back to an older timeline, unless it is set back: rewound after a promotion
@@ -188,16 +233,7 @@ void Topology::look_for_another_system(Instant now) {
   replaced_since_ = std::min(replaced_since_, now);
   if (now - replaced_since_ < kAbandonedLeases * lease_) return;
   replaced_since_ = kNever;
-  system_identifier_ = other;
-  abandoned_ = 0;
-  winner_.reset();
-  history_.clear();
-  for (Facts& facts : facts_) {
-    const bool known = facts.sample && facts.sample->system_identifier == other;
-    facts.timeline = known ? facts.sample->timeline : 0;
-    facts.was_ours = known;
-  }
-  timeline_ = newest();
+  become(other);
 }
 
 void Topology::failed(std::size_t host, std::string error) {
@@ -230,6 +266,7 @@ bool Topology::tells(const Facts& facts, Instant now) const noexcept {
 Why Topology::common_fault(const Facts& facts, Instant now) const noexcept {
   const Why lost = facts.refuses ? Why::refuses : Why::down;
   if (!facts.sample) return facts.error.empty() ? Why::no_sample : lost;
+  if (system_identifier_ == 0) return mixed_ ? Why::mixed : Why::asking;
   if (facts.sample->system_identifier != system_identifier_) return Why::other_system;
   const bool older = facts.sample->timeline < timeline_;
   if (facts.sample->role == Role::primary && older) return Why::fenced;
@@ -248,6 +285,7 @@ void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const
   if (!facts.sample) return;
   const HostSample& sample = *facts.sample;
   view.role = sample.role;
+  view.system_identifier = sample.system_identifier;
   view.timeline = sample.timeline;
   view.lsn = sample.lsn;
   view.received = sample.received;
@@ -304,6 +342,23 @@ bool Topology::leaves(std::size_t primary, Instant now) {
   return leaving_held_ = leaving_spent_ < std::min<Duration>(kLeaving, hold_ / 2);
 }
 
+// A server that is listed twice, by two names, is one: nothing else started in the same microsecond
+// has its data. The first that answers stands for it.
+bool Topology::shown_by_another(std::size_t host, const ClusterView& view) const noexcept {
+  const Facts& facts = facts_[host];
+  if (facts.sample->started == 0) return false;
+  for (std::size_t i = 0; i < facts_.size(); ++i) {
+    const Facts& other = facts_[i];
+    if (i == host || view.hosts[i].no_writes != Why::nothing ||
+        other.sample->started != facts.sample->started ||
+        other.sample->timeline != facts.sample->timeline) {
+      continue;
+    }
+    if (other.up != facts.up ? other.up : i < host) return true;
+  }
+  return false;
+}
+
 // Who of those that may be it is the primary.
 void Topology::judge_primaries(Instant now, ClusterView& view) {
   if (view.asking) {
@@ -313,6 +368,7 @@ void Topology::judge_primaries(Instant now, ClusterView& view) {
     return;
   }
   std::vector<std::size_t> primaries;
+  std::vector<std::size_t> same;
   bool tie = false;
   // Who has won goes on while Patroni is silent: that says nothing against it.
   auto leader = word_ == nullptr ? std::nullopt : word_->arbiter(now);
@@ -320,13 +376,16 @@ void Topology::judge_primaries(Instant now, ClusterView& view) {
   for (std::size_t i = 0; i < facts_.size(); ++i) {
     HostView& host = view.hosts[i];
     if (host.no_writes != Why::nothing) continue;
-    if (outdone(i, leader)) {
+    if (shown_by_another(i, view)) {
+      same.push_back(i);
+    } else if (outdone(i, leader)) {
       host.no_writes = host.no_reads = Why::other_leads;
       host.fenced = tie = true;
     } else {
       primaries.push_back(i);
     }
   }
+  for (const std::size_t i : same) view.hosts[i].no_writes = Why::same_server;
   if (primaries.size() > 1) {
     view.two_primaries = tie = true;
     for (const std::size_t i : primaries) view.hosts[i].no_writes = Why::two_primaries;
@@ -356,12 +415,14 @@ void Topology::judge_primaries(Instant now, ClusterView& view) {
 }
 
 ClusterView Topology::judge(Instant now) {
+  decide_system();
   look_for_another_system(now);
   look_for_abandoned(now);
   ClusterView view;
   view.system_identifier = system_identifier_;
   view.timeline = timeline_;
   view.asking = asking();
+  view.mixed = mixed_;
   view.hosts.resize(facts_.size());
   for (std::size_t i = 0; i < facts_.size(); ++i) {
     judge_host(facts_[i], now, view.hosts[i]);

@@ -113,6 +113,60 @@ def a_start_without_a_primary(lab: Lab, there: str) -> None:
     assert written(standby) == "1"
 
 
+def with_table(postgres: Postgres) -> Postgres:
+    postgres.rows("create table written (number int)", "app")
+    postgres.rows("grant all on written to public", "app")
+    return postgres
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=90)
+def a_server_of_another_cluster(lab: Lab) -> None:
+    """That it answers first does not make it the cluster; it is named, with the reason."""
+    foreign = with_table(lab.foreign_postgres())
+    primary = with_table(lab.private_postgres())
+    standby = lab.replica_of(primary)
+    with hanging(primary), hanging(standby):
+        target = lab.target(servers=[each.address for each in (foreign, primary, standby)],
+                            options={"primary_lease": "30s", "stats_users": "app"})
+        writer = lab.in_background(lambda: write(target))
+        knows(target, foreign, "primary on timeline 1")
+    writer.result(40)
+    assert (written(foreign), written(primary)) == ("0", "1")
+    reason = ("it belongs to another cluster: its system identifier is "
+              + str(foreign.value("select system_identifier from pg_control_system()")))
+    knows(target, foreign, reason)
+    with target.connect(database="forebay") as console:
+        assert any(reason in str(value) for row in console.rows("SHOW HOSTS") for value in row)
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=90)
+def as_many_of_each_cluster(lab: Lab) -> None:
+    """Nobody can say which is meant: statements wait until the configuration says it."""
+    foreign = with_table(lab.foreign_postgres())
+    primary = with_table(lab.private_postgres())
+    target = lab.target(servers=[foreign.address, primary.address])
+    writer = lab.in_background(lambda: write(target))
+    wait_until(lambda: "mixed_clusters" in target.log, "it is told")
+    foreign.stop()
+    knows(target, foreign, "host_down")
+    other, host = (f'"127.0.0.1:{each.address[1]}"' for each in (foreign, primary))
+    assert written(primary) == "0"
+    reload(target, text_of(target).replace(f"[{other}, {host}]", f"[{host}]"))
+    writer.result(40)
+    assert written(primary) == "1"
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def a_server_with_two_names(lab: Lab) -> None:
+    """It is one primary, and the log says that it is listed twice."""
+    primary = with_table(lab.private_postgres())
+    standby = lab.replica_of(primary)
+    target = lab.target(servers=[("localhost", primary.port), primary.address, standby.address])
+    write(target)
+    assert written(primary) == "1"
+    assert "same_server" in target.log and "two_primaries" not in target.log, target.log
+
+
 @test(modes=("transaction",), targets=FOREBAY, within=60)
 def a_host_that_never_answers(lab: Lab) -> None:
     """It is waited for as long as the monitor waits for an answer."""

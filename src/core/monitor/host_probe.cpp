@@ -12,7 +12,7 @@
 namespace forebay::core {
 namespace {
 
-constexpr std::size_t kColumns = 7;
+constexpr std::size_t kColumns = 8;
 
 /// The control file learns of a new timeline late, so on a primary the name of the log's file says
 /// it; on a replica what is newest of three. Everything here is open to every role, except the
@@ -25,7 +25,8 @@ constexpr std::string_view kQuestion =
     " ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,"
     " CASE WHEN r THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,"
     " pg_last_wal_receive_lsn(), CASE WHEN NOT r THEN pg_current_wal_insert_lsn() END,"
-    " pg_size_bytes(current_setting('wal_segment_size'))"
+    " pg_size_bytes(current_setting('wal_segment_size')),"
+    " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
     " FROM (SELECT pg_is_in_recovery() AS r OFFSET 0) AS who";
 
 template <class Integer>
@@ -121,6 +122,7 @@ void HostProbe::read_row(Bytes body) {
   sample_.timeline = number<std::uint32_t>(columns[2]);
   sample_.lsn = lsn(columns[3]);
   sample_.received = lsn(columns[4]);
+  sample_.started = number<std::uint64_t>(columns[7]);
   sample_.insert_lsn = routing::normalized(lsn(columns[5]), number<std::uint64_t>(columns[6]));
 }
 

@@ -55,7 +55,8 @@ ClusterWatch::ClusterWatch(Engine& engine, std::shared_ptr<Cluster> cluster)
     : engine_(engine),
       cluster_(std::move(cluster)),
       topology_(cluster_->hosts().size(), engine.config().primary_lease),
-      next_(cluster_->hosts().size()) {
+      next_(cluster_->hosts().size()),
+      logins_(cluster_->hosts().size()) {
   topology_.begin();
   last_ = topology_.judge(engine.now());
   for (std::size_t i = 0; i < cluster_->hosts().size(); ++i) {
@@ -173,7 +174,7 @@ void ClusterWatch::ask(std::size_t host) {
   if (probes_[host]->asking()) return;
   const bool absent = (last_.primary || !last_.watched) && last_.hosts[host].no_reads == Why::down;
   next_[host] = engine_.now() + (absent ? kAskAbsent : milliseconds(0));
-  const std::shared_ptr<Pool> login = pools_[login_ % pools_.size()].lock();
+  const std::shared_ptr<Pool> login = pools_[logins_[host] % pools_.size()].lock();
   if (login == nullptr) return;
   ++cluster_->statistics(host).probes;
   probes_[host]->ask(login, engine_.config().primary_lease);
@@ -188,7 +189,7 @@ void ClusterWatch::on_no_answer(std::size_t host, const std::string& why, bool s
   ++cluster_->statistics(host).failed_probes;
   if (spoke) {
     topology_.spoke(host, engine_.now(), why);
-    ++login_;  // another pool's user may be let in
+    ++logins_[host];  // another pool's user may be let in
   } else {
     topology_.failed(host, why);
   }
@@ -248,7 +249,15 @@ void ClusterWatch::report_hosts(const ClusterView& view) {
   for (std::size_t i = 0; i < view.hosts.size(); ++i) {
     const HostView& was = last_.hosts[i];
     const HostView& is = view.hosts[i];
-    if (is.fenced && !was.fenced) {
+    if (is.fenced && !was.fenced && is.no_writes == Why::other_system) {
+      note(true, "host_fenced",
+           "it belongs to another cluster: its system identifier is " +
+               std::to_string(is.system_identifier) + ", that of most hosts " +
+               std::to_string(view.system_identifier) +
+               ": its connections are closed and it gets "
+               "no new ones; take it out of hosts",
+           i);
+    } else if (is.fenced && !was.fenced) {
       note(true, "host_fenced",
            std::string(to_string(is.no_writes)) + " (" + std::to_string(is.timeline) +
                ", the newest is " + std::to_string(view.timeline) +
@@ -271,8 +280,41 @@ void ClusterWatch::report_hosts(const ClusterView& view) {
   }
 }
 
+// Which cluster the hosts are of, and who is listed twice.
+void ClusterWatch::report_systems(const ClusterView& view) {
+  std::string all;
+  for (std::size_t i = 0; i < view.hosts.size(); ++i) {
+    const HostView& host = view.hosts[i];
+    if (host.no_writes == Why::same_server && last_.hosts[i].no_writes != Why::same_server) {
+      note(true, "same_server",
+           "it is the same server as another of the hosts: take one of the two out of hosts", i);
+    }
+    if (host.no_writes != Why::mixed) continue;
+    all += (all.empty() ? "" : ", ") + to_string(cluster_->hosts()[i]) + " (" +
+           std::to_string(host.system_identifier) + ")";
+  }
+  if (view.mixed && !last_.mixed) {
+    engine_.note({.weight = Weight::error,
+                  .event = "mixed_clusters",
+                  .text = "the hosts are of different clusters, by their system identifiers, as "
+                          "many of each: " +
+                          all +
+                          ": statements wait, for failover_hold at most; take those out of hosts "
+                          "that do not belong there"});
+  }
+  if (last_.system_identifier != 0 && view.system_identifier != last_.system_identifier) {
+    note(true, "cluster_replaced",
+         "most hosts are of another cluster than before (system identifier " +
+             std::to_string(view.system_identifier) + ", it was " +
+             std::to_string(last_.system_identifier) + "): this is it now",
+         view.primary.value_or(0));
+    last_timeline_ = 0;
+  }
+}
+
 void ClusterWatch::report(const ClusterView& view) {
   report_hosts(view);
+  report_systems(view);
   if (view.two_primaries && !last_.two_primaries) {
     for (std::size_t i = 0; i < view.hosts.size(); ++i) {
       if (view.hosts[i].no_writes != Why::two_primaries) continue;
@@ -281,14 +323,6 @@ void ClusterWatch::report(const ClusterView& view) {
                ": statements are held until one of them is stopped or made a replica",
            i);
     }
-  }
-  if (last_.system_identifier != 0 && view.system_identifier != last_.system_identifier) {
-    note(true, "cluster_replaced",
-         "most hosts are of another cluster than before (system identifier " +
-             std::to_string(view.system_identifier) + ", it was " +
-             std::to_string(last_.system_identifier) + "), and none of it answers: this is it now",
-         view.primary.value_or(0));
-    last_timeline_ = 0;
   }
   if (view.leaving && !last_.leaving) {
     note(

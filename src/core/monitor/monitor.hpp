@@ -52,6 +52,7 @@ class ClusterWatch final : public HostProbe::Told {
   void rest();
   void tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools);
   bool fence(const routing::ClusterView& view);
+  void report_systems(const routing::ClusterView& view);
   void report_hosts(const routing::ClusterView& view);
   void report(const routing::ClusterView& view);
   void note(bool bad, std::string_view event, std::string text, std::size_t host);
@@ -69,7 +70,7 @@ class ClusterWatch final : public HostProbe::Told {
   std::size_t asked_awaited_ = 0;  ///< ... since then
   Instant expecting_since_{};      ///< when there was a reason to ask at once
   bool told_unwatched_ = false;
-  std::size_t login_ = 0;  ///< which of them is used to log in
+  std::vector<std::size_t> logins_;  ///< which of them is used to log in, at each host
   std::optional<std::size_t> last_primary_;
   std::uint32_t last_timeline_ = 0;  ///< of the last primary
   Timer timer_{&ClusterWatch::on_timer, this};

@@ -107,6 +107,13 @@ class Lab:
         self._private.append(replica)
         return replica.copy_running(primary).start()
 
+    def foreign_postgres(self) -> Postgres:
+        """A running cluster with another system identifier than all others."""
+        postgres = Postgres(self.folder / f"postgres-{len(self._private)}", self.certificates)
+        self._private.append(postgres)
+        postgres.make_template()
+        return postgres.start()
+
     def target(self, postgres: Optional[Postgres] = None, **settings: Any) -> Target:
         """Starts what is tested, in the test's variant; it is ended and looked at afterwards."""
         return self._start(KINDS[self.kind], postgres, settings)

@@ -59,7 +59,7 @@ class HostsTest : public ::testing::Test {
     hosts[host].recovery = recovery;
     hosts[host].role = std::string("DataRow \"") + replica + "\" \"7\" \"" +
                        std::to_string(timeline) + "\" \"0/1000\" " + received + " " + insert +
-                       R"( "16777216" ; CommandComplete "SELECT 1" ; ReadyForQuery I)";
+                       R"( "16777216" null ; CommandComplete "SELECT 1" ; ReadyForQuery I)";
   }
 
   bool serve() {

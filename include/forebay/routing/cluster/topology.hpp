@@ -33,6 +33,7 @@ struct HostSample {
   Instant asked{};  ///< when the question was sent: the answer is not older
   Role role = Role::unknown;
   std::uint64_t system_identifier = 0;
+  std::uint64_t started = 0;  ///< when the server was, in microseconds; 0: not known
   std::uint32_t timeline = 0;
   Lsn lsn = 0;         ///< a primary's write position; what a replica has replayed
   Lsn insert_lsn = 0;  ///< of a primary: covers every commit acknowledged before `asked`
@@ -51,6 +52,8 @@ enum class Why : std::uint8_t {
   fenced,           ///< a primary on an older timeline
   two_primaries,    ///< another one on the same timeline
   other_leads,      ///< likewise, and that one is Patroni's leader
+  mixed,            ///< hosts are of different clusters, as many of each
+  same_server,      ///< another host of the list leads to the primary, too
   asking,           ///< others have not answered yet, nor failed: one may be on a newer timeline
   leaving,          ///< the primary, until a switchover ends it
   replica,          ///< replicas take no writes
@@ -70,6 +73,7 @@ struct HostView {
   std::shared_ptr<const HostOrder> order = {};  ///< an operator's; null: none
   Why no_writes = Why::no_sample;               ///< `nothing`: it is the primary, and not leaving
   Why no_reads = Why::no_sample;  ///< `nothing`: a replica that may be read from, lag aside
+  std::uint64_t system_identifier = 0;
   std::uint32_t timeline = 0;
   Lsn lsn = 0;
   Lsn received = 0;
@@ -112,6 +116,7 @@ struct ClusterView {
   Instant writable_until{};             ///< its lease: no writes from then on without a new view
   Instant unwritable_since = kNever;    ///< since when nothing takes writes; kNever: `primary` does
   bool two_primaries = false;
+  bool mixed = false;  ///< hosts are of different clusters, as many of each: nobody is the primary
   /// Patroni was asked for a switchover away from the primary, which will end what is open there:
   /// nothing new is begun, for Topology::kLeaving at most. It is not writable.
   bool leaving = false;
@@ -205,6 +210,9 @@ class Topology {
   [[nodiscard]] Why common_fault(const Facts& facts, Instant now) const noexcept;
   void judge_host(const Facts& facts, Instant now, HostView& view) const;
   [[nodiscard]] bool asking() const noexcept;
+  void decide_system();
+  void become(std::uint64_t system);
+  [[nodiscard]] bool shown_by_another(std::size_t host, const ClusterView& view) const noexcept;
   [[nodiscard]] bool tells(const Facts& facts, Instant now) const noexcept;
   void note_timeline(Facts& facts, const HostSample& sample);
   [[nodiscard]] std::uint32_t newest() const noexcept;
@@ -218,6 +226,7 @@ class Topology {
   std::vector<Facts> facts_;
   Duration lease_;
   std::uint64_t system_identifier_ = 0;
+  bool mixed_ = false;               ///< it is 0, since as many hosts have another
   Instant replaced_since_ = kNever;  ///< that all who answer are of another cluster
   std::uint32_t timeline_ = 0;
   std::uint32_t abandoned_ = 0;      ///< counts no more, nor do those before it, without a primary

@@ -1,0 +1,85 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+#include "forebay/routing/cluster/topology.hpp"
+
+// Which cluster and which servers the hosts lead to, from the first answers on.
+namespace forebay::routing {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kLease = 2s;
+constexpr Instant kStart{1000s};
+
+HostSample answer(Role role, std::uint64_t system) {
+  HostSample sample;
+  sample.asked = kStart;
+  sample.role = role;
+  sample.system_identifier = system;
+  sample.timeline = 1;
+  return sample;
+}
+
+const HostSample kPrimary = answer(Role::primary, 7);
+const HostSample kReplica = answer(Role::replica, 7);
+const HostSample kForeign = answer(Role::primary, 8);
+
+// Who answers first says nothing about which cluster this is.
+TEST(Topology, MostHostsSayWhichClusterThisIs) {
+  Topology topology(3, kLease);
+  topology.begin();
+  topology.answered(0, kForeign);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_TRUE(view.asking);
+  EXPECT_FALSE(view.hosts[0].fenced);
+  EXPECT_FALSE(view.primary.has_value());
+  topology.answered(1, kPrimary);
+  topology.answered(2, kReplica);
+  view = topology.judge(kStart);
+  EXPECT_EQ(view.primary, 1u);
+  EXPECT_EQ(view.hosts[0].no_writes, Why::other_system);
+  EXPECT_EQ(view.system_identifier, 7u);
+  EXPECT_EQ(explain(view.hosts[0], view.hosts[0].no_writes, kStart),
+            "it belongs to another cluster: its system identifier is 8");
+}
+
+TEST(Topology, NobodyIsThePrimaryWhereAsManyAreOfEachCluster) {
+  Topology topology(2, kLease);
+  topology.begin();
+  topology.answered(0, kForeign);
+  topology.answered(1, kPrimary);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_TRUE(view.mixed && view.watched && !view.primary);
+  // That one is gone does not make the other the right one.
+  topology.failed(1, "refused");
+  view = topology.judge(kStart);
+  EXPECT_TRUE(view.mixed && !view.primary);
+}
+
+TEST(Topology, AServerWithTwoNamesIsOnePrimary) {
+  Topology topology(3, kLease);
+  topology.begin();
+  HostSample sample = kPrimary;
+  sample.started = 1'700'000'000'000'000;
+  topology.answered(0, sample);
+  topology.answered(1, sample);
+  topology.answered(2, kReplica);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(view.primary, 0u);
+  EXPECT_EQ(view.hosts[1].no_writes, Why::same_server);
+  EXPECT_FALSE(view.two_primaries);
+  topology.failed(0, "refused");
+  view = topology.judge(kStart);
+  EXPECT_EQ(view.primary, 1u) << "by the name that still works";
+  EXPECT_EQ(view.hosts[0].no_writes, Why::same_server);
+  // Another one is none of its names.
+  ++sample.started;
+  topology.answered(0, sample);
+  EXPECT_TRUE(topology.judge(kStart).two_primaries);
+}
+
+}  // namespace
+}  // namespace forebay::routing
