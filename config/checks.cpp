@@ -118,8 +118,12 @@ class Checker {
     if (tenants.databases.empty()) return;
     const bool nobody = tenants.users.empty() && tenants.user_pattern.empty() &&
                         tenants.database_pattern.empty() && tenants.startup_parameter.empty() &&
-                        tenants.comment_users.empty() && tenants.certificate_pattern.empty() &&
-                        tenants.server_name_pattern.empty();
+                        tenants.comment_users.empty() && tenants.setting_users.empty() &&
+                        tenants.certificate_pattern.empty() && tenants.server_name_pattern.empty();
+    if (!tenants.setting_users.empty() && tenants.setting.empty()) {
+      tenants_error("setting_users",
+                    "they say whose a transaction is by `setting`, which is empty; set it");
+    }
     if (!tenants.certificate_pattern.empty() && config_.client_tls.ca_file.empty()) {
       tenants_error("certificate_pattern",
                     "no certificate of a client counts without ca_file in [tls.client]; set it");

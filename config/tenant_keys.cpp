@@ -24,11 +24,9 @@ Keys<TenantSettings> keys_of_learning() {
   };
 }
 
-}  // namespace
-
-Keys<TenantSettings> tenant_keys() {
+Keys<TenantSettings> keys_of_whose() {
   using T = TenantSettings;
-  Keys<TenantSettings> keys = {
+  return {
       key("", "databases", Effect::new_clients, &T::databases, Texts{"[\"app\"]"},
           "The databases, by the names that clients give; \"*\" for all. Empty: no tenants."),
       key("", "users", Effect::new_clients, &T::users, TextByName{},
@@ -62,6 +60,18 @@ Keys<TenantSettings> tenant_keys() {
           "Users who may have all tenants' data and say whose each transaction is: by a comment at "
           "the head of its first statement, as in /* tenant=acme */ BEGIN. One without is of the "
           "session's tenant, as what stands above says it, or refused."),
+      key("", "setting_users", Effect::new_clients, &T::setting_users, Texts{"[\"app\"]"},
+          "The same of users who say it by SET LOCAL of `setting`, as the first statement after "
+          "BEGIN: SET LOCAL app.tenant_id = 'acme'."),
+  };
+}
+
+}  // namespace
+
+Keys<TenantSettings> tenant_keys() {
+  using T = TenantSettings;
+  Keys<TenantSettings> keys = keys_of_whose();
+  Keys<TenantSettings> others = {
       key("", "places", Effect::at_once, &T::places, TextByName{},
           "Tenants that go to another entry of [databases] than they name, such as {acme = "
           "\"app_2\"}; also as [tenants.places]. A reload moves them between transactions."),
@@ -93,6 +103,7 @@ Keys<TenantSettings> tenant_keys() {
           "\"public.countries\" "
           "only where statements say so, since search_path may find another one."),
   };
+  for (auto& key : others) keys.push_back(std::move(key));
   for (auto& key : keys_of_learning()) keys.push_back(std::move(key));
   return keys;
 }
@@ -112,8 +123,11 @@ std::vector<std::pair<std::string_view, std::string>> complaints_about(
       complain(key, "expected {tenant} in it, such as \"app.{tenant}\"");
     }
   }
-  if (std::ranges::find(tenants.comment_users, "*") != tenants.comment_users.end()) {
-    complain("comment_users", "\"*\" is not possible; list those who may have all tenants' data");
+  for (const auto& [key, users] : {std::pair("comment_users", &tenants.comment_users),
+                                   std::pair("setting_users", &tenants.setting_users)}) {
+    if (std::ranges::find(*users, "*") != users->end()) {
+      complain(key, "\"*\" is not possible; list those who may have all tenants' data");
+    }
   }
   const std::string& host = tenants.server_name_pattern;
   if (std::any_of(host.begin(), host.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) {

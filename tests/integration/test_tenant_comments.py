@@ -30,6 +30,7 @@ def told(client: Client, *sent: bytes, count: int = 1) -> list[Optional[bytes]]:
     """The values of all rows, and the SQLSTATE of each error."""
     client.send(*sent)
     answer = client.until_ready(count)
+    client.status = answer[-1].body
     return [message.columns()[0] if message.type == b"D" else message.sqlstate.encode()
             for message in answer if message.type in (b"D", b"E")]
 
@@ -309,11 +310,11 @@ def large_texts_have_comments_too(lab: Lab) -> None:
                          "firewall": "off"}, admin_users="app")
     much = "/*" + "x" * 100_000 + "*/"
     with target.connect() as client:
-        def batch(text: str, name: str = "") -> bytes:
+        def named(text: str, name: str = "") -> bytes:
             return m.parse(name, text) + m.bind("", name) + m.execute("") + m.sync()
 
         for text in (f"/* tenant=1 */ select 1 {much}", f"/* {' ' * 200} tenant=1 */ select 1 {much}"):
-            for sent in (m.query(text), batch(text)):
+            for sent in (m.query(text), named(text)):
                 client.run("/* tenant=2 */ begin")
                 assert told(client, sent) == [b"42501"]
                 client.run("rollback")
@@ -323,10 +324,10 @@ def large_texts_have_comments_too(lab: Lab) -> None:
                 assert int(tenant(target, "1")["statements"]) == before + 1
         for text in (f"select 1 {much}", f"/* {' ' * 2000} tenant=1 */ select 1 {much}",
                      f"{' ' * 2000}/* tenant=1 */ select 1 {much}"):
-            for sent in (m.query(text), batch(text), batch(text, "n" * 2000)):
+            for sent in (m.query(text), named(text), named(text, "n" * 2000)):
                 assert told(client, sent) == [b"42501"]
         client.run("/* tenant=2 */ begin")
-        assert told(client, batch(f"/* tenant=1 */ select 1 {much}", "n" * 2000)) == [b"42501"]
+        assert told(client, named(f"/* tenant=1 */ select 1 {much}", "n" * 2000)) == [b"42501"]
 
 
 @test(targets=FOREBAY)
@@ -369,6 +370,95 @@ def orders_and_limits_hold_for_its_transactions(lab: Lab) -> None:
             client.run("/* tenant=1 */ listen news")
             client.run("/* tenant=2 */ select 1")
             assert other.value(f"/* tenant=1 */ {WHOSE}") == "1"
+
+
+def batch(*texts: str) -> bytes:
+    """Each by the unnamed statement, all in one batch."""
+    return b"".join(m.parse("", text) + m.bind("", "") + m.execute("") for text in texts) + m.sync()
+
+
+@test(targets=FOREBAY)
+def a_begin_that_says_nothing_waits_for_what_does(lab: Lab) -> None:
+    """As drivers say it."""
+    target = pooler(lab)
+    with target.connect() as client:
+        for begin in ("begin", "start transaction read only", "begin isolation level repeatable read"):
+            for who in ("2", "1"):
+                client.run(begin)
+                assert client.status == b"T"
+                assert client.value(f"/* tenant={who} */ {WHOSE}") == who
+                assert client.value(WHOSE) == who
+                assert client.error(m.query(f"/* tenant=3 */ {WHOSE}")).sqlstate == "42501"
+                client.run("rollback")
+        assert told(client, batch("begin", f"/* tenant=2 */ {WHOSE}")) == [b"2"]
+        answer = client.messages(m.query(WHOSE))
+        assert client.status == b"T" and m.only(answer, b"D")[0].columns() == [b"2"], answer
+        client.run("commit")
+        for end in ("commit", "rollback"):
+            client.run("begin")
+            client.run(end)
+            assert client.status == b"I"
+        client.run("begin")
+        assert client.error(m.query(WHOSE)).sqlstate == "42501" and client.status == b"E"
+        assert client.error(m.query(f"/* tenant=1 */ {WHOSE}")).sqlstate == "25P02"
+        client.run("rollback")
+        assert told(client, batch("begin", WHOSE)) == [b"42501"] and client.status == b"E"
+        client.run("rollback")
+        # It comes in pieces.
+        whole = batch("begin", f"/* tenant=1 */ {WHOSE}")
+        for at in (8, 20, 30, 40):
+            client.send(whole[:at])
+            assert client.quiet
+            client.send(whole[at:])
+            assert m.only(client.until_ready(), b"D")[0].columns() == [b"1"]
+            client.run("commit")
+        # One that some servers refuse has to say it itself.
+        serializable = "begin isolation level serializable"
+        assert client.error(m.query(serializable)).sqlstate == "42501" and client.status == b"I"
+        client.run(f"/* tenant=1 */ {serializable}")
+        assert client.value(WHOSE) == "1"
+        client.run("commit")
+        # So has one of a session that keeps its server connection.
+        client.run("/* tenant=1 */ listen news")
+        assert client.error(m.query("begin")).sqlstate == "42501"
+        client.run("/* tenant=1 */ begin")
+        client.run("commit")
+
+
+@test(targets=FOREBAY)
+def a_setting_behind_begin_says_it(lab: Lab) -> None:
+    make_tables(lab)
+    target = start(lab, {**FIREWALL, "users": {"other": "2"}, "setting": "app.tenant_id",
+                         "setting_users": ["app"]})
+    count = "select count(*) from orders where tenant_id = "
+    with target.connect() as client, target.connect("other") as other:
+        for who in ("1", "2", "1"):
+            for says in (f"set local app.tenant_id = '{who}'", f"SET LOCAL app.tenant_id TO '{who}';"):
+                client.run("begin")
+                answer = client.messages(m.query(says))
+                assert m.names(answer) == "CommandComplete ReadyForQuery", answer
+                assert answer[0].body == b"SET\0" and client.value(WHOSE) == who
+                assert told(client, batch(count + who)) == [b"5"]
+                assert client.error(m.query("set local app.tenant_id = '3'")).sqlstate == "42501"
+                client.run("rollback")
+                assert told(client, batch("begin", says, WHOSE)) == [who.encode()]
+                client.run("commit")
+        for text in (WHOSE, f"/* tenant=1 */ {WHOSE}", "set local app.tenant_id = '1'",
+                     "set app.tenant_id = '1'", "begin; set local app.tenant_id = '1'",
+                     "select set_config('app.tenant_id', '1', true)"):
+            assert client.error(m.query(text)).sqlstate == "42501", text
+        for text in (WHOSE, "set local app.tenant_id = 'x'", "set local app.tenant_id = ''",
+                     "set local app.tenant_id = '1'; select 1", "set app.tenant_id = '1'",
+                     "set local other.tenant_id = '1'", "set session app.tenant_id = '1'",
+                     "set local app.tenant_id = 1", "set local app.tenant_id = E'1'",
+                     "set local app.tenant_id = '1', '2'", "set local app.tenant_id = '1' || ''"):
+            client.run("begin")
+            assert client.error(m.query(text)).sqlstate == "42501", text
+            client.run("rollback")
+        other.run("begin")
+        assert other.error(m.query("set local app.tenant_id = '1'")).sqlstate == "42501"
+        other.run("rollback")
+        assert other.value(WHOSE) == "2"
 
 
 @test(targets=FOREBAY)

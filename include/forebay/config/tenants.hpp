@@ -51,6 +51,7 @@ struct TenantSettings {
   std::string startup_parameter;
   /// Users who say whose each transaction is, by a comment at its head.
   std::vector<std::string> comment_users;
+  std::vector<std::string> setting_users;  ///< the same, by SET LOCAL behind BEGIN
 
   /// Tenants whose sessions go to another entry of `databases` of the configuration than the one
   /// that they name.

@@ -14,7 +14,8 @@
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/routing/tenant/check.hpp"
 
-// Users who may have all tenants' data say whose each of their transactions is (comment_users).
+// Users who may have all tenants' data say whose each of their transactions is (comment_users,
+// setting_users).
 //
 // Whose it is, is decided by the message that begins it, before anything of that is handled; and
 // until a Query or a Sync is answered nothing behind it is looked at, since nobody knows whether
@@ -40,11 +41,26 @@ bool owes_client(const LinkRelayState& link) {
   return owes;
 }
 
+// Whether nothing more need come to see what the batch at the front begins with.
+bool is_whole_batch(Bytes bytes, pg::Framer framer) {
+  for (;;) {
+    const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
+    if (item.kind == pg::Framer::Kind::need) return false;
+    const bool goes_on =
+        item.kind == pg::Framer::Kind::message &&
+        (item.message.is(pg::Frontend::Parse) || item.message.is(pg::Frontend::Bind) ||
+         item.message.is(pg::Frontend::Describe));
+    if (!goes_on) return true;
+    bytes.remove_prefix(item.bytes.size());
+  }
+}
+
 }  // namespace
 
 // What may be handled now, a message at a time; nothing: it waits, or is refused in a moment.
 Bytes ClientSession::as_tenant(Bytes bytes) {
   throttle_->apart = false;
+  throttle_->answered = 0;
   pg::Framer framer = relay_.framer;
   const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
   if (item.kind == pg::Framer::Kind::run) return item.bytes;
@@ -61,12 +77,59 @@ Bytes ClientSession::as_tenant(Bytes bytes) {
     if (owes_client(link)) return {};
     if (link.status != pg::backend::TransactionStatus::idle) return item.bytes;
   }
-  if (relay_.begin.open != 0) return item.bytes;
+  if (relay_.begin.open != 0 && relay_.begin.undecided == 0) return item.bytes;
   if (closes_nothing_there(message)) {
     throttle_->apart = true;  // what stands behind it is to be the first that its link hears
     return item.bytes;
   }
-  return become_tenant(message) ? item.bytes : Bytes();
+  const auto named = named_tenant(message);
+  if (!named) {
+    const Here here = answer_here(bytes, message);
+    if (here != Here::no) return {};
+  }
+  return become_tenant(named) ? item.bytes : Bytes();
+}
+
+// BEGIN, which the first statement behind it decides; its end, if none comes; and SET LOCAL that
+// says whose it is. Nothing of these is a server's to know.
+ClientSession::Here ClientSession::answer_here(Bytes bytes, const pg::Message& message) {
+  if (mode_ != config::PoolMode::transaction || !message.whole()) return Here::no;
+  const bool begun = relay_.begin.open != 0;
+  const Bytes text = text_said(message);
+  const std::string setting = relay_.tenant->policy->setting;
+  std::optional<Bytes> said;
+  if (begun && relay_.tenant->says.setting) said = tenant_in_setting(text, setting);
+  if (!begun && !may_begin_transaction(text)) return Here::no;
+  if (said && !become_tenant(said)) return Here::waits;
+  if (link_ != nullptr && !lets_go_to_begin()) {
+    return relay_.pins == 0 || !link_->relay().at_rest() ? Here::waits : Here::no;
+  }
+  Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+  throttle_->answered = relay.answer_control(bytes, said ? Bytes(setting) : Bytes());
+  if (throttle_->answered == 0) {
+    if (said) relay_.begin.undecided = 1;
+    return is_whole_batch(bytes, relay_.framer) ? Here::no : Here::waits;
+  }
+  if (!begun) relay_.begin.undecided = 1;
+  return Here::answered;
+}
+
+// True: there is more to look at.
+bool ClientSession::take_answered(Bytes& bytes, std::size_t& consumed) {
+  const std::size_t answered = std::exchange(throttle_->answered, 0);
+  consumed += answered;
+  bytes.remove_prefix(answered);
+  return answered > 0 && !bytes.empty();
+}
+
+// What is kept for a moment, for lastval, does not keep a BEGIN.
+bool ClientSession::lets_go_to_begin() {
+  if (relay_.pins != 0 || !link_->relay().at_rest()) return false;
+  send_both();
+  if (!link_->sent_all()) return false;
+  if (std::exchange(may_ask_, false)) timer_.cancel();
+  give_link_back();
+  return true;
 }
 
 // Between two transactions it needs no server: only cursors WITH HOLD are portals then.
@@ -78,8 +141,25 @@ bool ClientSession::closes_nothing_there(const pg::Message& message) const {
                                    bit(PinReason::unknown))) == 0);
 }
 
+// The text of a whole Query or Parse, or of what a Bind is for; empty where there is none.
+Bytes ClientSession::text_said(const pg::Message& message) const {
+  if (message.is(pg::Frontend::Query)) return text_of(message.body);
+  if (message.is(pg::Frontend::Parse)) return text_of(cut_name(message).definition);
+  if (!message.is(pg::Frontend::Bind)) return {};
+  const auto bind = pg::frontend::Bind::parse(message.body);
+  if (!bind) return {};
+  if (bind->statement.empty()) {
+    return relay_.unnamed.exists ? text_of(relay_.unnamed.definition) : Bytes();
+  }
+  const auto* known =
+      relay_.statements == nullptr ? nullptr : relay_.statements->find(bind->statement);
+  const bool kept = known != nullptr && known->statement && known->statement->sql().empty();
+  return kept ? text_of(known->statement->definition()) : Bytes();
+}
+
 // What the comment of its text says, or of that which it executes.
 std::optional<Bytes> ClientSession::named_tenant(const pg::Message& message) const {
+  if (!relay_.tenant->says.comment) return std::nullopt;
   if (message.is(pg::Frontend::Query) || message.is(pg::Frontend::Parse)) {
     return tenant_said(message);
   }
@@ -107,29 +187,34 @@ std::optional<Bytes> ClientSession::named_tenant(const pg::Message& message) con
 }
 
 // No transaction is open. False: what begins one waits, is refused, or the session has ended.
-bool ClientSession::become_tenant(const pg::Message& message) {
+bool ClientSession::become_tenant(const std::optional<Bytes>& named) {
   const SessionTenant& mine = *relay_.tenant;
-  const auto named = named_tenant(message);
   const auto value = named ? tenant::normal_value(mine.policy->type, *named)
                            : std::optional<std::string>(mine.usual);
   if (!value || value->empty()) {
     refuse_as({}, {pg::sqlstate::kInsufficientPrivilege,
-                   named ? "the comment at the head of the statement names no tenant: \"" +
+                   named ? "the statement, by its comment or setting, names no tenant: \"" +
                                std::string(named->substr(0, 100)) + "\""
                          : "nothing says which tenant the transaction belongs to",
                    {},
-                   "Begin its first statement with a comment such as /* tenant=acme */."});
+                   mine.says.comment
+                       ? "Begin its first statement with a comment such as /* tenant=acme */."
+                       : "Say so behind BEGIN: SET LOCAL " + mine.policy->setting + " = 'acme'."});
     return false;
   }
   if (const auto banned = ban_of(*value, pg::sqlstate::kInsufficientPrivilege)) {
     refuse_as(*value, *banned);
     return false;
   }
-  if (*value == mine.value) return true;
+  if (*value == mine.value) {
+    relay_.begin.undecided = 0;
+    return true;
+  }
   if (link_ != nullptr) {
     send_both();  // a Flush, perhaps
     if (!link_->relay().at_rest() || !link_->sent_all()) return false;
   }
+  relay_.begin.undecided = 0;
   return change_tenant(*value);
 }
 
@@ -157,7 +242,7 @@ bool ClientSession::change_tenant(const std::string& value) {
   relay.forget_session();
   if (counted_pins_ != 0) count_pins(0);
   relay_.serial = engine_.shared().next_serial.fetch_add(1, std::memory_order_relaxed);
-  be_tenant(value, relay_.tenant->policy, relay_.tenant->database, true);
+  be_tenant(value, relay_.tenant->policy, relay_.tenant->database, relay_.tenant->says);
   own_setting();
   if (role_is_gone() && !follow_role()) return false;
   if (is_misplaced()) return move();
@@ -170,7 +255,7 @@ bool ClientSession::change_tenant(const std::string& value) {
 // Whether more is read, though bytes of its tenant's are to be paid for: the next transaction may
 // be another's, and if not, it waits then.
 bool ClientSession::reads_on() const noexcept {
-  if (!throttle_->by_comment) return false;
+  if (!throttle_->says) return false;
   return phase_ == Phase::idle || (phase_ == Phase::linked && link_->relay().at_rest());
 }
 

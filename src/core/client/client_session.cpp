@@ -120,11 +120,12 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
   if (asks_hub()) return 0;
   if (relay_.tenant != nullptr) {
     follow_policy();
-    FB_ASSERT(!relay_.tenant->by_comment || throttle_ != nullptr);  // see as_tenant
+    FB_ASSERT(!relay_.tenant->says.any() || throttle_ != nullptr);  // see as_tenant
   }
   if (phase_ == Phase::idle && !goes_on()) return bytes.size();
   for (;;) {
     const Bytes now = throttle_ == nullptr ? bytes : may_go_on(bytes);
+    if (throttle_ != nullptr && take_answered(bytes, consumed)) continue;
     if (phase_ == Phase::closing || phase_ == Phase::closed) return consumed + bytes.size();
     if (now.empty() && !bytes.empty()) {
       send_both();

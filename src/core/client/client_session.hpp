@@ -271,7 +271,13 @@ class ClientSession final : public StreamEvents {
   void begin_again();
   [[nodiscard]] Bytes as_tenant(Bytes bytes);
   [[nodiscard]] bool closes_nothing_there(const pg::Message& message) const;
-  bool become_tenant(const pg::Message& message);
+  /// What becomes of what may be answered before it is said whose the transaction is.
+  enum class Here : std::uint8_t { no, answered, waits };
+  [[nodiscard]] Here answer_here(Bytes bytes, const pg::Message& message);
+  [[nodiscard]] bool lets_go_to_begin();
+  bool take_answered(Bytes& bytes, std::size_t& consumed);
+  [[nodiscard]] Bytes text_said(const pg::Message& message) const;
+  bool become_tenant(const std::optional<Bytes>& named);
   bool change_tenant(const std::string& value);
   void refuse_as(const std::string& tenant, Refused reason);
   void own_setting();
@@ -300,7 +306,7 @@ class ClientSession final : public StreamEvents {
   std::size_t relay_received(Bytes bytes);
   void follow_policy();
   void be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy,
-                 std::string database, bool by_comment);
+                 std::string database, SessionTenant::Says says);
   void note_objections(const Objections& objections);
   void audit_unanswered(ServerLink& link);
   void continue_input();

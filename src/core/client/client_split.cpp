@@ -21,7 +21,8 @@ constexpr Bytes kTarget = "forebay.target";
 }  // namespace
 
 void ClientSession::begin_splitting() {
-  relay_.lazy = pool_->settings().lazy_begin && mode_ == config::PoolMode::transaction;
+  const bool says = relay_.tenant != nullptr && relay_.tenant->says.any();
+  relay_.lazy = (says || pool_->settings().lazy_begin) && mode_ == config::PoolMode::transaction;
   if (pool_->readers().empty() || mode_ == config::PoolMode::session) return;
   relay_.splits = true;
   replicas_ = std::make_unique<ReplicaUse>();

@@ -65,16 +65,19 @@ bool ClientSession::take_tenant() {
     return !tenants.startup_parameter.empty() && setting.first == tenants.startup_parameter;
   });
   auto value = found ? tenant::normal_value(policy->type, *found) : std::nullopt;
-  const bool by_comment =
-      std::ranges::find(tenants.comment_users, facts.user) != tenants.comment_users.end();
-  if (by_comment && mode_ == config::PoolMode::session) {
+  const auto listed = [&facts](const std::vector<std::string>& users) {
+    return std::ranges::find(users, facts.user) != users.end();
+  };
+  const SessionTenant::Says says{listed(tenants.comment_users), listed(tenants.setting_users)};
+  if (says.any() && mode_ == config::PoolMode::session) {
     fatal({pg::sqlstate::kFeatureNotSupported,
-           "tenants of transactions (comment_users in [tenants]) do not work in session mode",
+           "tenants of transactions (comment_users, setting_users in [tenants]) do not work in "
+           "session mode",
            {},
            "Use pool_mode = \"transaction\" for this database or user."});
     return false;
   }
-  if (by_comment && !found) value = std::string();
+  if (says.any() && !found) value = std::string();
   if (!value) {
     fatal({pg::sqlstate::kInvalidAuthorization,
            found ? "\"" + *found + "\" is no tenant: it does not fit [tenants] column_type"
@@ -103,7 +106,8 @@ bool ClientSession::take_tenant() {
   }
   const std::uint32_t max = tenants.max_clients_of(*value, engine_.ordered_limits(*value));
   if (!value->empty() && !take_place({ClientGroup::tenant, *value}, max)) return false;
-  be_tenant(*value, std::move(policy), facts.database, by_comment);
+  be_tenant(*value, std::move(policy), facts.database, says);
+  relay_.lazy = relay_.lazy || (says.any() && mode_ == config::PoolMode::transaction);
   return true;
 }
 
@@ -128,7 +132,7 @@ Refused ClientSession::pause_of_tenant() {
 
 void ClientSession::follow_orders() {
   // What it does next may be another's.
-  const bool between = relay_.tenant->by_comment && phase_ == Phase::idle && relay_.begin.open == 0;
+  const bool between = relay_.tenant->says.any() && phase_ == Phase::idle && relay_.begin.open == 0;
   const auto banned = ban_of(relay_.tenant->value, pg::sqlstate::kAdminShutdown);
   if (banned && !between) {
     fatal(*banned);
@@ -191,17 +195,16 @@ void ClientSession::follow_policy() {
       now->type != mine.policy->type) {
     return;
   }
-  be_tenant(mine.value, now, mine.database, mine.by_comment);
+  be_tenant(mine.value, now, mine.database, mine.says);
 }
 
-// `by_comment`: its transactions may say that they are another's.
 void ClientSession::be_tenant(std::string value, std::shared_ptr<const tenant::Policy> policy,
-                              std::string database, bool by_comment) {
+                              std::string database, SessionTenant::Says says) {
   std::string usual = relay_.tenant == nullptr ? value : relay_.tenant->usual;
   ticket_.tenant = static_cast<std::uint32_t>(std::hash<std::string>()(value)) | 1;
   ticket_.weight = static_cast<std::uint16_t>(engine_.config().tenants.weight(value));
   auto tenant = tenant_session(std::move(value), std::move(policy), std::move(database));
-  tenant->by_comment = by_comment;
+  tenant->says = says;
   tenant->usual = std::move(usual);
   relay_.tenant = std::move(tenant);
 }

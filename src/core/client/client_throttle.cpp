@@ -66,12 +66,12 @@ void ClientSession::follow_limits() {
   }
   const bool was_paced = paced();
   const std::unique_ptr<Throttle> before = std::move(throttle_);
-  const bool by_comment = relay_.tenant != nullptr && relay_.tenant->by_comment;
-  if (!limits.empty() || links != nullptr || by_comment) {
+  const bool says = relay_.tenant != nullptr && relay_.tenant->says.any();
+  if (!limits.empty() || links != nullptr || says) {
     throttle_ = std::make_unique<Throttle>(&ClientSession::on_pace, this);
     throttle_->limits = std::move(limits);
     throttle_->links = std::move(links);
-    throttle_->by_comment = by_comment;
+    throttle_->says = says;
     throttle_->counts_bytes = std::ranges::any_of(throttle_->limits, [](const auto& limit) {
       return limit->terms().max_bytes_per_second.value() > 0;
     });
@@ -116,7 +116,7 @@ bool ClientSession::link_wanted() const {
 // may be handled now: nothing, when it has to wait, or what it said before is to be answered first.
 Bytes ClientSession::may_go_on(Bytes bytes) {
   if (throttle_->held) return {};
-  if (throttle_->by_comment) {
+  if (throttle_->says) {
     bytes = as_tenant(bytes);
     if (bytes.empty() || throttle_ == nullptr || throttle_->held) return {};
   }

@@ -40,8 +40,9 @@ struct Throttle {
   std::shared_ptr<StatementLimit> links;
   Ticket link_ticket;
   bool has_link_place = false;
-  bool by_comment = false;  ///< transactions say whose they are
-  bool apart = false;       ///< the message at hand needs no server, though there is one
+  bool says = false;         ///< transactions say whose they are
+  std::size_t answered = 0;  ///< of the bytes at hand, here
+  bool apart = false;        ///< the message at hand needs no server, though there is one
   std::unique_ptr<const SessionTenant> refused_as;  ///< to whom `refusal` is booked; null: its own
   bool awaits_link_place = false;                   ///< held, or at its login
   Timer paced;                     ///< while it runs nothing is read for the session

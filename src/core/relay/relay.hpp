@@ -64,6 +64,10 @@ class Relay {
   /// The batch at the front of what the client, who is not linked, has said. A read only when all
   /// of it is there.
   [[nodiscard]] Batch look_ahead(Bytes bytes) const;
+  /// The begin, or the end, of a transaction at the front of what a client without a link has said;
+  /// with `setting`, also SET LOCAL of that, which has been obeyed. Gives of how many bytes it is,
+  /// and was answered; 0: a server has to.
+  std::size_t answer_control(Bytes bytes, Bytes setting = {});
   /// The transaction that was begun here cannot go on, and is for the client to end. `told`: it has
   /// been told why.
   void fail_begun(const Refused& why, bool told, PoolCounters* counters);
@@ -157,10 +161,9 @@ class Relay {
     sql::TransactionModes modes;
     Understood understood;
   };
-  [[nodiscard]] Control control_of(Bytes text) const;
+  [[nodiscard]] Control control_of(Bytes text, Bytes setting) const;
   void carry_out(const Control& control);
-  std::size_t answer_control(Bytes bytes);
-  std::size_t answer_extended_control(Bytes bytes);
+  std::size_t answer_extended_control(Bytes bytes, Bytes setting);
   [[nodiscard]] Bytes text_of_prepared(Bytes name) const;
   void remember_control(const pg::frontend::Parse& parse, Control& control);
   void send_begin(LinkRelayState& link);

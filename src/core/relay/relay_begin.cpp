@@ -51,6 +51,9 @@ bool binds_nothing(Bytes values) {
   return formats <= 1 && values.size() == 2 * formats;
 }
 
+/// What a setting that says whose the transaction is, is answered with.
+constexpr Bytes kSetTag = "SET";
+
 }  // namespace
 
 // A standby knows neither SERIALIZABLE nor READ WRITE, and it may be that there is no other server.
@@ -60,6 +63,7 @@ bool HeldBegin::may_hold(const sql::TransactionModes& modes) noexcept {
 
 void HeldBegin::begin(const sql::TransactionModes& modes) noexcept {
   open = 1;
+  undecided = 0;
   read_only = modes.read_only == Choice::yes ? 1 : 0;
   deferrable = modes.deferrable == Choice::yes ? 1 : 0;
   not_deferrable = modes.deferrable == Choice::no ? 1 : 0;
@@ -93,7 +97,13 @@ bool Relay::begun_read_only() const {
 
 // What a text says of a transaction that no server need hear of now. What somebody wants to judge,
 // to count or to refuse is looked at where everything is.
-Relay::Control Relay::control_of(Bytes text) const {
+Relay::Control Relay::control_of(Bytes text, Bytes setting) const {
+  if (!setting.empty() && tenant_in_setting(text, setting)) {
+    Control control;
+    control.tag = kSetTag;
+    control.understood.ends = Ends::nothing;
+    return control;
+  }
   const char letter = first_letter(text);
   const bool open = client_.begin.open != 0;
   if (!(open ? may_end(letter) : may_begin(letter)) || text.size() > kLongest) return {};
@@ -120,7 +130,9 @@ Relay::Control Relay::control_of(Bytes text) const {
 }
 
 void Relay::carry_out(const Control& control) {
-  if (client_.begin.open != 0) {
+  if (control.tag == kSetTag) {
+    client_.begin.undecided = 0;
+  } else if (client_.begin.open != 0) {
     client_.begin.open = 0;
   } else {
     client_.begin.begin(control.modes);
@@ -128,16 +140,14 @@ void Relay::carry_out(const Control& control) {
   pg::write_command_complete(out_.to_client.insert(), control.tag);
 }
 
-// The begin, or the end, of a transaction at the front of what a client without a link has said.
-// Gives of how many bytes it is, and was answered; 0: a server has to.
-std::size_t Relay::answer_control(Bytes bytes) {
+std::size_t Relay::answer_control(Bytes bytes, Bytes setting) {
   pg::Framer framer = client_.framer;
   const Item item = framer.next(bytes, kInspectionMax);
   if (item.kind != ItemKind::message) return 0;
-  if (!item.message.is(Frontend::Query)) return answer_extended_control(bytes);
+  if (!item.message.is(Frontend::Query)) return answer_extended_control(bytes, setting);
   const auto query = pg::frontend::Query::parse(item.message.body);
   if (!query) return 0;
-  const Control control = control_of(query->text);
+  const Control control = control_of(query->text, setting);
   if (control.tag.empty()) return 0;
   client_.framer = framer;
   client_.drop_unnamed();
@@ -148,7 +158,7 @@ std::size_t Relay::answer_control(Bytes bytes) {
 
 // The same by Parse, Bind, Describe, Execute; all of it has to be there. What comes behind it in
 // its batch is in the transaction, or behind it, as ever.
-std::size_t Relay::answer_extended_control(Bytes bytes) {
+std::size_t Relay::answer_extended_control(Bytes bytes, Bytes setting) {
   pg::Framer framer = client_.framer;
   std::optional<pg::frontend::Parse> parsed;
   Control control;
@@ -163,14 +173,14 @@ std::size_t Relay::answer_extended_control(Bytes bytes) {
         parsed = pg::frontend::Parse::parse(item.message.body);
         if (at != item.bytes.size() || !parsed || !parsed->statement.empty()) return 0;
         if (parsed->parameter_types != Bytes("\0\0", 2)) return 0;
-        control = control_of(parsed->text);
+        control = control_of(parsed->text, setting);
         if (control.tag.empty()) return 0;
         break;
       case Frontend::Bind: {
         const auto bind = pg::frontend::Bind::parse(item.message.body);
         if (bound || !bind || !bind->portal.empty() || !binds_nothing(bind->values)) return 0;
         if (parsed && !bind->statement.empty()) return 0;
-        if (!parsed) control = control_of(text_of_prepared(bind->statement));
+        if (!parsed) control = control_of(text_of_prepared(bind->statement), setting);
         if (control.tag.empty()) return 0;
         bound = true;
         break;

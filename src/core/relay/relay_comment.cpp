@@ -6,8 +6,8 @@
 #include "forebay/protocol/postgres/writer.hpp"
 #include "forebay/routing/tenant/check.hpp"
 
-// A session whose transactions say whose they are (comment_users): what it may say within one, and
-// what becomes of it between two. Who decides: client_comment.cpp.
+// A session whose transactions say whose they are (comment_users, setting_users): what it may say
+// within one, and what becomes of it between two. Who decides: client_comment.cpp.
 
 namespace forebay::core {
 namespace {
@@ -28,7 +28,8 @@ bool executes(const sql::Statement& statement, const auto& matches) {
 // Within a transaction nobody becomes another tenant.
 std::optional<tenant::Violation> Relay::judge_comment(const std::optional<Bytes>& named) const {
   const SessionTenant& tenant = *client_.tenant;
-  if (!named || tenant::normal_value(tenant.policy->type, *named) == tenant.value) {
+  if (!tenant.says.comment || !named ||
+      tenant::normal_value(tenant.policy->type, *named) == tenant.value) {
     return std::nullopt;
   }
   return tenant::Violation{tenant::Mode::enforce,
@@ -52,14 +53,14 @@ std::optional<tenant::Violation> Relay::judge_names(const sql::Facts& facts, boo
   }
   return tenant::Violation{tenant::Mode::enforce,
                            std::string(kRefused) +
-                               "for comment_users there is no EXECUTE of what the protocol "
-                               "prepared, nor in what it prepares: bind it"};
+                               "where transactions say whose they are, there is no EXECUTE of what "
+                               "the protocol prepared, nor in what it prepares: bind it"};
 }
 
 // A text that nobody reads as a whole; its comment is at its head.
 bool Relay::refuses_unseen(const Item& item, LinkRelayState& link, Request request) {
   std::optional<tenant::Violation> objection;
-  if (client_.tenant->by_comment && !item.message.whole()) {
+  if (client_.tenant->says.any() && !item.message.whole()) {
     objection = judge_comment(tenant_said(item.message));
   }
   if (!objection) objection = unread();

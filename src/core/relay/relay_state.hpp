@@ -115,9 +115,13 @@ struct SessionTenant {
   TenantClient client = {};
   std::string database = {};                      ///< that the client named
   std::shared_ptr<TenantLearning> learning = {};  ///< null: nobody wants to know what it does
-  /// Each transaction may say whose it is, by a comment; else it is `usual`'s, or nobody's where
-  /// that is empty.
-  bool by_comment = false;
+  /// By what each transaction may say whose it is; else it is `usual`'s, or nobody's where that is
+  /// empty.
+  struct Says {
+    bool comment = false;
+    bool setting = false;
+    [[nodiscard]] bool any() const noexcept { return comment || setting; }
+  } says = {};
   std::string usual = {};
 };
 

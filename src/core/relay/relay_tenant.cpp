@@ -79,7 +79,7 @@ std::optional<tenant::Violation> Relay::judge(Bytes text, const Reading& reading
                                               const sql::Facts& facts,
                                               std::optional<Bytes> types) const {
   const SessionTenant& tenant = *client_.tenant;
-  if (tenant.by_comment) {
+  if (tenant.says.any()) {
     if (auto other = judge_comment(tenant_in_comment(text))) return other;
     if (auto wrong = judge_names(facts, types.has_value())) return wrong;
   }
@@ -162,7 +162,7 @@ std::optional<tenant::Violation> Relay::judge_bind(const Item& item,
   if (!reading.lexable) return unread();
   const SessionTenant& tenant = *client_.tenant;
   const Bytes text = definition.substr(0, definition.find('\0'));
-  if (tenant.by_comment) {
+  if (tenant.says.any()) {
     if (auto other = judge_comment(tenant_in_comment(text))) return other;
   }
   StatementReader& reader = *rules_.reader;

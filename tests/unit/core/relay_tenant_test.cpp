@@ -67,7 +67,7 @@ class RelayTenants : public RelayTenant {
  protected:
   RelayTenants() {
     auto tenant = std::make_unique<SessionTenant>(SessionTenant{"1", policy_});
-    tenant->by_comment = true;
+    tenant->says = {.comment = true};
     a_->state.tenant = std::move(tenant);
     bench_.rules.reader = &small_;
   }
