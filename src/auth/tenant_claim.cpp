@@ -69,14 +69,14 @@ INSERT INTO @schema.claim_key VALUES ('\x@inner', '\x@outer');
 CREATE OR REPLACE FUNCTION @schema.tenant() RETURNS text
   LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $forebay$
-  SELECT said[4]
+  SELECT said[5]
   FROM regexp_match(current_setting(@setting, true),
-                    '^([0-9]{1,10})\.([0-9]{1,12})\.([0-9a-f]{64})\.(.+)$') AS said,
+                    '^([0-9]{1,10})\.([0-9]{1,12})(-[0-9a-f]{16})?\.([0-9a-f]{64})\.(.+)$') AS said,
        @schema.claim_key AS key
   WHERE said[1] = pg_backend_pid()::text
     AND abs(extract(epoch FROM transaction_timestamp()) - said[2]::bigint) <= 60
-    AND said[3] = encode(sha256(key.outer_pad || sha256(key.inner_pad ||
-          convert_to(said[1] || '.' || said[2] || '.' || said[4], 'UTF8'))), 'hex')
+    AND said[4] = encode(sha256(key.outer_pad || sha256(key.inner_pad ||
+          convert_to(concat(said[1], '.', said[2], said[3], '.', said[5]), 'UTF8'))), 'hex')
 $forebay$;
 REVOKE ALL ON FUNCTION @schema.tenant() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @schema.tenant() TO PUBLIC;
@@ -86,8 +86,11 @@ COMMIT;
 }  // namespace
 
 std::string tenant_claim(const config::Secret& key, Bytes tenant, std::uint32_t process_id,
-                         std::int64_t now) {
-  const std::string head = std::to_string(process_id) + "." + std::to_string(now) + ".";
+                         std::int64_t now, std::uint64_t nonce) {
+  std::array<char, sizeof nonce> bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(nonce >> 8 * i);
+  const std::string head = std::to_string(process_id) + "." + std::to_string(now) + "-" +
+                           hex({bytes.data(), bytes.size()}) + ".";
   std::string claim = head + hex(crypto::hmac_sha256(key.reveal(), {head, tenant}).bytes()) + ".";
   return claim.append(tenant);
 }

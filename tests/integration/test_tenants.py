@@ -175,8 +175,9 @@ def honest_statements_are_as_without_a_proxy(lab: Lab) -> None:
 KEY = "0123456789abcdef0123456789abcdef"
 
 
-def claim(backend: Optional[str], tenant: str, at: float, key: str = KEY) -> str:
-    signed = f"{backend}.{int(at)}."
+def claim(backend: Optional[str], tenant: str, at: float, key: str = KEY,
+          nonce: str = "-0123456789abcdef") -> str:
+    signed = f"{backend}.{int(at)}{nonce}."
     mac = hmac.new(key.encode(), (signed + tenant).encode(), "sha256").hexdigest()
     return f"{signed}{mac}.{tenant}"
 
@@ -224,6 +225,19 @@ def claims(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
+def no_two_claims_are_the_same(lab: Lab) -> None:
+    """Of one tenant, for one server process, and made in the same second, mostly."""
+    target = with_claims(lab)
+    said = set()
+    for _ in range(20):
+        with target.connect("app") as client:
+            said.add(client.value("select current_setting('app.tenant_id')"))
+    assert len(said) == 20, said
+    with lab.postgres.admin("app") as admin:
+        admin.run("drop schema forebay cascade")
+
+
+@test(targets=FOREBAY)
 def claims_cannot_be_forged(lab: Lab) -> None:
     """What felled a plain setting, on a connection that nobody watches."""
     target = with_claims(lab)
@@ -239,12 +253,16 @@ def claims_cannot_be_forged(lab: Lab) -> None:
             direct.run(f"select set_config('app.tenant_id', '{value}', false)")
             return direct.value(count)
         assert direct.value(count) == "0"
+        signed = claim(backend, "2", now)
         for value in ("2", "", mine, mine[:-1] + "2", claim(backend, "2", now, "x" * 32),
+                      signed.replace("-0123", "-4567"),
+                      signed.replace("-0123456789abcdef", ""),
                       claim("1", "2", now), claim(backend, "2", now - 120),
                       claim(backend, "2", now + 120), claim(backend, "2", now)[:-1] + "1"):
             assert try_claim(value) == "0", value
         # With the key one could.
         assert try_claim(claim(backend, "2", now)) == "5"
+        assert try_claim(claim(backend, "2", now, nonce="")) == "5"  # as before there were nonces
         assert try_claim("2") == "0"
         for attack in (f"with x as (select set_config('app.tenant_id', '2', false)) {count}, x",
                        f"{count} where set_config('app.tenant_id', '2', false) = '2'"):

@@ -9,9 +9,10 @@
 namespace forebay::auth {
 
 /// Who a server process works for, so that nobody else can say it:
-/// `<process>.<seconds since 1970>.<HMAC-SHA256 in hex>.<tenant>`. The key signs the other three.
+/// `<process>.<seconds since 1970>-<nonce>.<HMAC-SHA256 in hex>.<tenant>`. The key signs the
+/// others.
 std::string tenant_claim(const config::Secret& key, Bytes tenant, std::uint32_t process_id,
-                         std::int64_t now);
+                         std::int64_t now, std::uint64_t nonce);
 
 /// Whether a text is a claim of ours, for this process and made in that time.
 bool is_claim_of(Bytes claim, std::uint32_t process_id, std::int64_t from, std::int64_t to);

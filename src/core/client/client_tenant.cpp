@@ -179,8 +179,10 @@ void ClientSession::renew_claim(std::uint32_t process_id) {
   const std::int64_t now = engine_.io().unix_time();
   const std::string* said = relay_.settings->find(policy.setting);
   if (said != nullptr && auth::is_claim_of(*said, process_id, now - kYoung, now)) return;
+  std::uint64_t nonce = 0;
+  engine_.io().entropy({reinterpret_cast<char*>(&nonce), sizeof nonce});
   const std::string claim =
-      auth::tenant_claim(policy.claim_key, relay_.tenant->value, process_id, now);
+      auth::tenant_claim(policy.claim_key, relay_.tenant->value, process_id, now, nonce);
   ParameterSets& sets = engine_.shared().parameter_sets;
   for (ParameterSetRef* set : {&relay_.settings, &relay_.startup}) {
     *set = sets.with(**set, policy.setting, claim);
