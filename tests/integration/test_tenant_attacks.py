@@ -9,7 +9,7 @@ from lab import messages as m
 from lab.declare import FOREBAY, test
 from lab.lab import Lab
 
-from test_tenants import FIREWALL, ROW_SECURITY, make_tables, say, start, told
+from test_tenants import FIREWALL, FOREIGN, ROW_SECURITY, make_tables, say, start, told
 
 # What Forebay's own prepared statements would do for a client.
 
@@ -245,6 +245,63 @@ def errors_show_no_rows(lab: Lab) -> None:
         answer = client.messages(m.query("copy countries from stdin"), m.copy_data(b"abc\n"),
                                  m.copy_done())
         assert b'"abc"' in m.only(answer, b"E")[0].body, answer
+
+
+# What is said of rows in other ways: notices, messages over 64 KiB, positions and contexts of what
+# is no text of the client's, names that stand in errors without quotes.
+
+FOUR = ("(ascii(secret) * 16777216::bigint + ascii(substr(secret, 2)) * 65536 + "
+        "ascii(substr(secret, 3)) * 256 + ascii(substr(secret, 4)))::oid")
+NUMBER = str(int.from_bytes(FOREIGN[:4], "big")).encode()
+SAID = {
+    "to_regtype(replace(secret, ' ', '_') || repeat('x', 64)) is null": "",
+    "xpath_exists('/a', ('<a xmlns=\"' || replace(secret, ' ', '_') || '\"/>')::xml)": "",
+    "(repeat('x', 70000) || secret)::int = 0": "22P02",
+    "current_setting(repeat('x', 70000) || secret) is not null": "42704",
+    "to_regtype(repeat('x', 70000) || replace(secret, ' ', '_')) is null": "",
+    "secret::regtype is not null": "42601",
+    "has_type_privilege(secret, 'usage')": "42601",
+    "to_regtype(secret) is not null": "42601",
+    "pg_get_object_address('type', array['a[' || secret], '{}') is not null": "42601",
+    "pg_get_object_address('function', array[secret], '{}') is not null": "42883",
+    "to_ascii(secret, secret::name) is null": "42704",
+    f"pg_tablespace_location({FOUR}) is not null": "58P01",
+}
+
+
+def said_of_rows(answer: list[m.Message]) -> list[m.Message]:
+    return [each for each in answer if each.type in b"EN" and (
+        FOREIGN in each.body or NUMBER in each.body or each.type == b"N")]
+
+
+@test(targets=FOREBAY, within=60)
+def nothing_else_is_said_of_rows(lab: Lab) -> None:
+    make_tables(lab)
+    with lab.direct().connect() as owner:
+        owner.run("create function hint(text) returns boolean language plpgsql as "
+                  "'begin raise notice ''operator said''; return true; end'")
+    target = start(lab, FIREWALL)
+    with target.connect() as client:
+        client.run("set cpu_operator_cost = 0")  # conditions are evaluated as they are written
+        for condition, state in SAID.items():
+            where = f"where secret like 'foreign%' and {condition} and tenant_id = 1"
+            for text in (f"select id from orders {where}",
+                         f"update orders set note = 'x' {where}"):
+                for pieces in ((m.query(text),),
+                               (m.parse("", text), m.bind("", ""), m.execute(""), m.sync())):
+                    answer = client.messages(*pieces)
+                    assert not said_of_rows(answer), (text, answer)
+                    states = [each.sqlstate for each in m.only(answer, b"E")]
+                    assert states == [state] * bool(state), (text, answer)
+        # What is nobody's row.
+        for text, words in (("begin; begin; commit", "already a transaction"),
+                            ("select hint('x')", "operator said"),
+                            ("select id from orders where tenant_id = 1 and hint(secret)",
+                             "operator said")):
+            notices = m.only(client.messages(m.query(text)), b"N")
+            assert notices and words.encode() in notices[0].body, (text, notices)
+        answer = client.messages(m.parse("", f"select 1 as {'x' * 64}"), m.sync())
+        assert b"truncated" in m.only(answer, b"N")[0].body, answer
 
 
 # Names of tables in another encoding than the configuration's.

@@ -149,11 +149,13 @@ ExpectedReplies::Taken ExpectedReplies::take(pg::Backend type) {
     doubtful_ = doubtful_ || taken_by_copy_ > 0;
     taken_by_copy_ = 0;
     copying_in_ = false;
+    copies_in_ = false;
     if (!ends_with_ready(request)) return fail();
     taken.effect = Effect::error;
     return taken;
   }
   if (type == pg::Backend::CommandComplete) {
+    copies_in_ = false;
     taken_by_copy_ = 0;                    // the copy came to its end
     doubtful_ = doubtful_ || copying_in_;  // of which the client knows nothing: see end_copy_in
   }
@@ -313,6 +315,7 @@ void ExpectedReplies::begin_copy_in() {
   // CopyDone or CopyFail ends it, anything else aborts it and is lost.
   taken_by_copy_ = 0;
   copying_in_ = true;
+  copies_in_ = true;
   std::size_t next = 1;
   for (; next < count_ && copying_in_; ++next) {
     const Request request = at(next).request;

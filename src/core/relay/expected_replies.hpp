@@ -201,6 +201,9 @@ class ExpectedReplies {
 
   /// The server reads CopyData from the client.
   [[nodiscard]] bool copying_in() const noexcept { return copying_in_; }
+  /// The statement at the head has asked for CopyData, and has not come to its end: the client may
+  /// have said the last of it.
+  [[nodiscard]] bool copies_in() const noexcept { return copies_in_; }
   /// The batch that the next request belongs to: a Sync begins a new one, and an error voids
   /// requests up to the end of its batch only.
   [[nodiscard]] std::uint32_t batch() const noexcept { return batch_; }
@@ -264,6 +267,7 @@ class ExpectedReplies {
   bool skipping_ = false;
   bool batch_open_ = false;
   bool copying_in_ = false;
+  bool copies_in_ = false;
   bool doubtful_ = false;
 };
 

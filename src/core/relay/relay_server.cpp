@@ -402,7 +402,8 @@ bool ServerRelay::tell_overrun(Told& told) {
 // A server that goes down at once, or that lost another process, says so by a mere notice. A
 // function may say the same, so the link only must not serve anybody else.
 void ServerRelay::on_notice(const Item& item) {
-  pass(item, link_.expected.disposition());
+  const bool withheld = withholds_notice(client_, link_, item.message);
+  pass(item, withheld ? Disposition::discard : link_.expected.disposition());
   if (announces_end(pg::backend::Fields::parse(item.message.body))) link_.poisoned = true;
 }
 
@@ -463,7 +464,7 @@ bool ServerRelay::refuse_changed(Told& told) {
 // Errors about prepared statements name them as the server knows them; the client is told its own
 // name. Gives false when there is nothing to rewrite.
 bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
-  if (tell_without_values(client_, link_, item.message.body, to_client_)) return true;
+  if (tell_without_values(client_, link_, item.message, to_client_)) return true;
   if (sqlstate != pg::sqlstate::kInvalidStatementName &&
       sqlstate != pg::sqlstate::kDuplicatePreparedStatement &&
       sqlstate != pg::sqlstate::kProtocolViolation && sqlstate != pg::sqlstate::kSyntaxError) {

@@ -5,6 +5,7 @@
 
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
+#include "core/relay/withheld.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 
@@ -343,7 +344,7 @@ bool ServerRelay::tell_replica_refuses(const pg::backend::Fields& fields, Told& 
                    pg::sqlstate::kSerializationFailure,
                    "this READ ONLY transaction was begun on a replica, which refuses a statement "
                    "of it: it may be tried again, and will begin on the primary",
-                   fields.message,
+                   withholds_values(client_) ? Bytes() : fields.message,
                    {}});
   link_.rest = Disposition::discard;
   return true;

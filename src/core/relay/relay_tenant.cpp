@@ -24,15 +24,24 @@ constexpr std::string_view kRefusedName = "_forebay_refused";
 /// Its detail has the row in the way.
 constexpr Bytes kExclusionViolation = "23P01";
 
-/// SQLSTATEs of errors that speak of the session, of locks, of what the statement itself writes, or
-/// in words of the operator's own (RAISE).
+/// SQLSTATEs, or their classes, of what speaks of the session, of locks, of what the statement
+/// itself writes, or in words of the operator's own (RAISE).
 bool tells_of_no_row(Bytes sqlstate) noexcept {
-  constexpr Bytes kClasses[] = {"08", "23", "25", "26", "28", "34", "38", "39",
-                                "3B", "40", "53", "55", "57", "58", "HV", "P0"};
-  return std::find(std::begin(kClasses), std::end(kClasses), sqlstate.substr(0, 2)) !=
-             std::end(kClasses) ||
+  constexpr Bytes kClasses[] = {"08", "23", "25", "26", "28", "34",   "38",
+                                "39", "3B", "40", "57", "P0", "55P03"};
+  return std::any_of(std::begin(kClasses), std::end(kClasses),
+                     [&](Bytes begin) { return sqlstate.starts_with(begin); }) ||
          sqlstate == pg::sqlstate::kInsufficientPrivilege ||
          sqlstate == pg::sqlstate::kDuplicatePreparedStatement;
+}
+
+/// Those whose words quote what they are about. Others may have it unquoted among them, as in
+/// "function x() does not exist" (42883) and "x is not a valid encoding name" (42704).
+bool quotes_values(Bytes sqlstate) noexcept {
+  constexpr Bytes kClasses[] = {"0A", "21", "22",    "3F",    "53",   "54",
+                                "55", "58", "42601", "42602", "42P01"};
+  return std::any_of(std::begin(kClasses), std::end(kClasses),
+                     [&](Bytes begin) { return sqlstate.starts_with(begin); });
 }
 
 /// Up to the first that may be a value.
@@ -45,6 +54,61 @@ Bytes without_quotes(Bytes message) noexcept {
     message.remove_suffix(1);
   }
   return message;
+}
+
+/// What an error or a notice says of where it is from.
+struct Origin {
+  Bytes context;          ///< what the server was doing, the innermost first
+  Bytes routine;          ///< of the server's source
+  bool position = false;  ///< in the client's text, unless there is a context
+  bool inner = false;     ///< in a text that the statement has made
+};
+
+Origin origin_of(Bytes fields) noexcept {
+  Origin origin;
+  for (std::size_t at = 0; at < fields.size() && fields[at] != '\0';) {
+    const std::size_t end = std::min(fields.find('\0', at), fields.size());
+    const Bytes value = fields.substr(at + 1, end - at - 1);
+    switch (fields[at]) {
+      case 'P':
+        origin.position = true;
+        break;
+      case 'R':
+        origin.routine = value;
+        break;
+      case 'W':
+        origin.context = value;
+        break;
+      case 'q':
+        origin.inner = true;
+        break;
+      default:
+        break;
+    }
+    at = end + 1;
+  }
+  return origin;
+}
+
+/// It is about what the client has written: its text, or what it copies in. A type's name that
+/// comes from a row has a position as well, in itself, and a foreign table of a file the context of
+/// a copy.
+bool is_of_client(const Origin& origin, const ExpectedReplies& expected) noexcept {
+  if (origin.inner) return false;
+  if (origin.context.empty()) return origin.position;
+  return expected.copies_in() && origin.context.starts_with("COPY ");
+}
+
+/// No row is read yet.
+bool reads_no_row(const ExpectedReplies& expected) noexcept {
+  const Request request = expected.head_request();
+  return request == Request::parse || request == Request::bind;
+}
+
+/// Of procedural languages: the words are the operator's own.
+bool is_raised(Bytes routine) noexcept {
+  constexpr Bytes kRoutines[] = {"exec_stmt_raise", "PLy_output", "plperl_util_elog", "pltcl_elog"};
+  return std::find(std::begin(kRoutines), std::end(kRoutines), routine) != std::end(kRoutines);
 }
 
 }  // namespace
@@ -299,29 +363,39 @@ void Relay::refuse(const Item& item, LinkRelayState& link, Request request, std:
   push(link, std::move(expected));
 }
 
-bool tell_without_values(const ClientRelayState* client, LinkRelayState& link, Bytes error,
-                         Conduit& to_client) {
-  if (client == nullptr || client->tenant == nullptr ||
-      client->tenant->policy->firewall != tenant::Mode::enforce) {
+bool withholds_values(const ClientRelayState* client) noexcept {
+  return client != nullptr && client->tenant != nullptr &&
+         client->tenant->policy->firewall == tenant::Mode::enforce;
+}
+
+bool withholds_notice(const ClientRelayState* client, const LinkRelayState& link,
+                      const pg::Message& notice) {
+  if (!withholds_values(client) || link.expected.empty() || reads_no_row(link.expected)) {
     return false;
   }
-  const auto fields = pg::backend::Fields::parse(error);
+  if (tells_of_no_row(pg::backend::Fields::parse(notice.body).sqlstate)) return false;
+  if (!notice.whole()) return true;
+  const Origin origin = origin_of(notice.body);
+  return !is_of_client(origin, link.expected) && !is_raised(origin.routine);
+}
+
+bool tell_without_values(const ClientRelayState* client, LinkRelayState& link,
+                         const pg::Message& error, Conduit& to_client) {
+  if (!withholds_values(client)) return false;
+  const auto fields = pg::backend::Fields::parse(error.body);
   const bool excludes = fields.sqlstate == kExclusionViolation;
   if (fields.fatal() || (tells_of_no_row(fields.sqlstate) && !excludes)) return false;
-  // No row is read yet.
-  const Request request = link.expected.head_request();
-  if (request == Request::parse || request == Request::bind) return false;
-  bool of_rows = !fields.detail.empty() || !fields.hint.empty();
-  for (std::size_t at = 0; at < error.size() && error[at] != '\0';) {
-    const std::size_t end = std::min(error.find('\0', at), error.size());
-    const Bytes value = error.substr(at + 1, end - at - 1);
-    // With a position it is about the text; of what a client copies in, it is the client's.
-    if (error[at] == 'P' || (error[at] == 'W' && value.starts_with("COPY "))) return false;
-    of_rows = of_rows || error[at] == 'W';
-    at = end + 1;
+  if (reads_no_row(link.expected)) return false;
+  Bytes words;  // of the head of a large message, none
+  if (error.whole()) {
+    const Origin origin = origin_of(error.body);
+    if (is_of_client(origin, link.expected)) return false;
+    if (excludes) words = fields.message;
+    if (quotes_values(fields.sqlstate)) words = without_quotes(fields.message);
+    const bool more =
+        !fields.detail.empty() || !fields.hint.empty() || !origin.context.empty() || origin.inner;
+    if (!more && words == fields.message) return false;
   }
-  const Bytes words = excludes ? fields.message : without_quotes(fields.message);
-  if (!of_rows && words == fields.message) return false;
   pg::write_error(to_client.insert(),
                   {"ERROR",
                    fields.sqlstate,
