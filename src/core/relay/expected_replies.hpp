@@ -180,6 +180,10 @@ class ExpectedReplies {
   [[nodiscard]] SpecialReply* special() noexcept {
     return count_ == 0 ? nullptr : head().special.get();
   }
+  /// What the reply at the head is about; null for nothing.
+  [[nodiscard]] const NameChange* change() const noexcept {
+    return count_ == 0 ? nullptr : head().change.get();
+  }
   /// Some request under way changes the session.
   [[nodiscard]] bool changes_session() const noexcept;
   /// Some request under way may end the server process that is to answer it.

@@ -110,10 +110,12 @@ bool LinkStatements::use(const StatementRef& statement) {
   return true;
 }
 
-void LinkStatements::add(StatementRef statement, std::uint32_t batch, std::uint64_t epoch) {
+void LinkStatements::add(StatementRef statement, std::uint32_t batch, std::uint64_t epoch,
+                         ParameterTypes types) {
   if (use(statement)) return;
   const Statement* key = statement.get();
-  order_.push_front({std::move(statement), true, batch, epoch});
+  const bool given = types != nullptr;
+  order_.push_front({std::move(statement), true, batch, epoch, kUntold, std::move(types), given});
   where_.emplace(key, order_.begin());
 }
 
@@ -130,6 +132,11 @@ const LinkStatements::Held* LinkStatements::find(const StatementRef& statement) 
 void LinkStatements::described(const StatementRef& statement, ResultShape shape) {
   const auto found = where_.find(statement.get());
   if (found != where_.end()) found->second->shape = shape;
+}
+
+void LinkStatements::take_types(const StatementRef& statement, ParameterTypes types) {
+  const auto found = where_.find(statement.get());
+  if (found != where_.end()) found->second->types = std::move(types);
 }
 
 void LinkStatements::remove(const StatementRef& statement) {

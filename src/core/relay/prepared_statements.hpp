@@ -17,6 +17,10 @@
 
 namespace forebay::core {
 
+/// The types of a statement's parameters, as ParameterDescription and Parse have them; null for
+/// unknown.
+using ParameterTypes = std::shared_ptr<const std::string>;
+
 /// The named prepared statements of one client: its names, and the shared statements behind them.
 /// A name is *pending* from its Parse until the server's ParseComplete.
 class ClientStatements {
@@ -38,6 +42,7 @@ class ClientStatements {
     Route route = {};                   ///< where executing it may happen
     RulesMatched rules = {};
     std::shared_ptr<const std::string> said = nullptr;  ///< by SQL: the text with the PREPARE
+    ParameterTypes types = nullptr;  ///< that the client was told: binary values are of these
   };
   /// A portal of a statement whose rows the client was not told yet: its Describe will do so.
   struct Untold {
@@ -106,7 +111,9 @@ class LinkStatements {
     bool pending;
     std::uint32_t batch;  ///< while pending
     std::uint64_t epoch;
-    ResultShape shape = kUntold;  ///< what rows the server said that it gives
+    ResultShape shape = kUntold;     ///< what rows the server said that it gives
+    ParameterTypes types = nullptr;  ///< that it was given with the text, or said that it takes
+    bool given = false;              ///< ... the former, for the sake of who was told them
     [[nodiscard]] bool may_go(std::uint32_t now) const;
   };
   /// What the server has of it; null for nothing.
@@ -114,14 +121,18 @@ class LinkStatements {
   /// Whether the server has it, or will have when it has read what was sent; if so it counts as
   /// used now.
   bool use(const StatementRef& statement);
-  /// A Parse for it was sent in this batch, at this CatalogEpoch.
-  void add(StatementRef statement, std::uint32_t batch, std::uint64_t epoch);
+  /// A Parse for it was sent in this batch, at this CatalogEpoch; with these types of its
+  /// parameters, if any.
+  void add(StatementRef statement, std::uint32_t batch, std::uint64_t epoch,
+           ParameterTypes types = nullptr);
   /// Whether the server was asked to prepare it before `epoch`: who prepares it now must not be
   /// told what was true then.
   [[nodiscard]] bool older(const StatementRef& statement, std::uint64_t epoch) const;
   void confirm(const StatementRef& statement);
   /// The server said what rows it gives.
   void described(const StatementRef& statement, ResultShape shape);
+  /// The server said what types its parameters have.
+  void take_types(const StatementRef& statement, ParameterTypes types);
   void remove(const StatementRef& statement);
   void clear() noexcept;
   /// As ClientStatements::deallocate_all.

@@ -287,9 +287,12 @@ class Relay {
   };
   [[nodiscard]] std::optional<ParsingChanges> as_parsed(const Statement& statement,
                                                         std::string& now) const;
-  void parse_on_link(const StatementRef& statement, Disposition disposition, LinkRelayState& link);
-  void prepare_on_link(const StatementRef& statement, Disposition disposition,
-                       LinkRelayState& link);
+  void parse_on_link(const StatementRef& statement, Disposition disposition, LinkRelayState& link,
+                     const ParameterTypes& types);
+  void prepare_on_link(const StatementRef& statement, Disposition disposition, LinkRelayState& link,
+                       const ParameterTypes& types = {});
+  void keep_types(ClientStatements::Named& named, LinkRelayState& link);
+  void take_back_types(const StatementRef& statement, LinkRelayState& link);
 
   // Those that listen through the shared connection.
   [[nodiscard]] bool shares(const SessionStep& step, const LinkRelayState& link) const;
@@ -346,7 +349,7 @@ class Relay {
   void drop_older(const StatementRef& statement, std::uint64_t epoch, LinkRelayState& link);
   void close_on_link(const StatementRef& statement, LinkRelayState& link);
   void need_statement(const StatementRef& statement, LinkRelayState& link,
-                      const SessionWorkRef& work = {});
+                      const SessionWorkRef& work = {}, const ParameterTypes& types = {});
   void need_executed(const SessionWorkRef& work, LinkRelayState& link);
   /// Whether a statement of the client's can be used as the client knows it.
   enum class Usable : std::uint8_t { yes, unknown_yet, changed };
@@ -466,6 +469,7 @@ class ServerRelay {
   void warn_of_pins(Pins before);
   [[nodiscard]] bool told_by_hub(Bytes channel) const;
   bool holds_ready();
+  void on_parameters(const Item& item);
   Verdict violation(const Item& item);
 
   const RelayRules& rules_;

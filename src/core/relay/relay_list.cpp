@@ -98,8 +98,8 @@ void Relay::edit_list(TextEdits& edits, sql::Span span, LinkRelayState& link, bo
 // accept.
 void Relay::have_listed(LinkRelayState& link, bool in_batch) {
   if (client_.statements == nullptr) return;
-  const bool harmless = !in_batch && link.status == pg::backend::TransactionStatus::idle &&
-                        client_.begin.open == 0;
+  const bool harmless =
+      !in_batch && link.status == pg::backend::TransactionStatus::idle && client_.begin.open == 0;
   std::size_t count = 0;
   for (const auto& [name, named] : client_.statements->in_order()) {
     if (!named->statement || lists(*named)) continue;
@@ -107,7 +107,7 @@ void Relay::have_listed(LinkRelayState& link, bool in_batch) {
     follow_context(*named, link);
     if (!harmless && !named->statement->was_accepted_by(link.pool, link.epoch())) continue;
     if (in_batch) {
-      need_statement(named->statement, link, named->work);
+      need_statement(named->statement, link, named->work, named->types);
     } else {
       have_executed(named->work, link, false);
       have_ready(named->statement, link, false);

@@ -34,12 +34,12 @@ void Relay::close_on_link(const StatementRef& statement, LinkRelayState& link) {
 }
 
 void Relay::need_statement(const StatementRef& statement, LinkRelayState& link,
-                           const SessionWorkRef& work) {
+                           const SessionWorkRef& work, const ParameterTypes& types) {
   drop_stale(statement, link);
   if (link.statements.use(statement) || statement->unkept()) return;
   make_room(link);
   need_executed(work, link);
-  prepare_on_link(statement, Disposition::precede, link);
+  prepare_on_link(statement, Disposition::precede, link, types);
 }
 
 // What an EXECUTE executes is needed when that is prepared, when it is bound and when it is
@@ -154,11 +154,11 @@ std::optional<Relay::ParsingChanges> Relay::as_parsed(const Statement& statement
 
 // Has the server prepare a shared statement, inside a batch.
 void Relay::prepare_on_link(const StatementRef& statement, Disposition disposition,
-                            LinkRelayState& link) {
+                            LinkRelayState& link, const ParameterTypes& types) {
   std::string now;
   const auto changes = parsed_alike(*statement) ? std::nullopt : as_parsed(*statement, now);
   if (changes) change_settings(changes->before, link, disposition);
-  parse_on_link(statement, disposition, link);
+  parse_on_link(statement, disposition, link, types);
   if (changes) change_settings(changes->behind, link, disposition);
 }
 
@@ -187,10 +187,14 @@ Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& 
     follow_context(named, link);
     held = link.statements.find(named.statement);
   }
+  if (named.types != nullptr) {
+    keep_types(named, link);
+    held = link.statements.find(named.statement);
+  }
   const std::uint64_t now = link.epoch();
   if (named.epoch != now) return need_as_told(named, link);
   if (held != nullptr && held->epoch < now) drop_older(named.statement, now, link);
-  need_statement(named.statement, link, named.work);
+  need_statement(named.statement, link, named.work, named.types);
   return Usable::yes;
 }
 
@@ -203,19 +207,19 @@ Relay::Usable Relay::need_as_told(ClientStatements::Named& named, LinkRelayState
   if (held != nullptr && held->epoch < link.stale_before) held = nullptr;
   const bool tells_itself = held != nullptr && held->epoch == named.epoch;
   if (tells_itself || named.shape <= kNoRows) {
-    need_statement(named.statement, link, named.work);
+    need_statement(named.statement, link, named.work, named.types);
     return Usable::yes;
   }
   if (held != nullptr && held->shape == named.shape) {
     named.epoch = std::max(named.epoch, held->epoch);
-    need_statement(named.statement, link, named.work);
+    need_statement(named.statement, link, named.work, named.types);
     return Usable::yes;
   }
   if (held != nullptr && held->shape != kUntold && held->epoch > named.epoch) {
     return Usable::changed;
   }
   drop_older(named.statement, named.epoch, link);
-  need_statement(named.statement, link, named.work);
+  need_statement(named.statement, link, named.work, named.types);
   pg::write_describe(out_.to_server.insert(), pg::frontend::Target::statement,
                      named.statement->server_name());
   pg::write_empty(out_.to_server.insert(), Frontend::Flush);

@@ -2,6 +2,7 @@
 
 #include "core/relay/relay.hpp"
 #include "core/relay/statement_text.hpp"
+#include "core/relay/statement_types.hpp"
 #include "core/relay/text_edits.hpp"
 #include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
@@ -396,8 +397,8 @@ void Relay::have_executed(const SessionWorkRef& work, LinkRelayState& link, bool
 }
 
 void Relay::parse_on_link(const StatementRef& statement, Disposition disposition,
-                          LinkRelayState& link) {
-  link.statements.add(statement, link.expected.batch(), link.epoch());
+                          LinkRelayState& link, const ParameterTypes& types) {
+  link.statements.add(statement, link.expected.batch(), link.epoch(), types);
   std::string& out = out_.to_server.insert();
   const auto ask = [&](Request request, StatementRef made) {
     Expected expected{.request = request, .disposition = disposition};
@@ -413,7 +414,8 @@ void Relay::parse_on_link(const StatementRef& statement, Disposition disposition
   };
   const Bytes sql = statement->sql();
   if (sql.empty()) {
-    pg::write_parse(out, statement->server_name(), statement->definition());
+    const std::string typed = types == nullptr ? std::string() : with_types(*statement, *types);
+    pg::write_parse(out, statement->server_name(), typed.empty() ? statement->definition() : typed);
     ask(Request::parse, statement);
     return;
   }

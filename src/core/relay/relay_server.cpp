@@ -215,6 +215,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
       taken.disposition == Disposition::forward) {
     taken.disposition = Disposition::discard;
   }
+  if (type == Backend::ParameterDescription) on_parameters(item);
   if (taken.disposition == Disposition::forward) link_.unanswered = false;
   SpecialReply* special =
       taken.effect == Effect::done ? link_.expected.done().special.get() : link_.expected.special();

@@ -378,12 +378,13 @@ Relay::Handled Relay::on_describe(const Item& item, LinkRelayState& link) {
     foreign = foreign_name(describe->name);
     server_name = foreign;
   } else {
+    if (known->types == nullptr) take_back_types(known->statement, link);
     const Usable usable = need_named(*known, link);
     if (usable == Usable::unknown_yet) return Handled::wait;
     server_name = usable == Usable::yes ? Bytes(known->statement->server_name()) : kChangedResult;
-    if (known->shape == kUntold || known->pending) {
-      const auto kind =
-          known->shape == kUntold ? NameChange::Kind::told : NameChange::Kind::reference;
+    const bool tells = known->shape == kUntold || known->types == nullptr;
+    if (tells || known->pending) {
+      const auto kind = tells ? NameChange::Kind::told : NameChange::Kind::reference;
       expected.change = std::make_unique<NameChange>(
           NameChange{kind, std::string(describe->name), known->statement});
     }
