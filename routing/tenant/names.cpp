@@ -7,15 +7,39 @@ namespace forebay::tenant {
 namespace {
 
 /// Beginnings of names.
-constexpr std::array<Bytes, 21> kFamilies = {
-    "dblink",        "lo_",           "pg_ls_",
-    "pg_file_",      "pg_logical_",   "pg_stat_get_",
-    "crosstab",      "xpath_table",   "query_to_xml",
-    "table_to_xml",  "schema_to_xml", "database_to_xml",
-    "cursor_to_xml", "pg_read_",      "pg_replication_",
-    "postgres_fdw_", "heap_page_",    "pg_walinspect",
-    "pg_get_wal_",   "pg_create_",    "pg_stat_statements"};
-constexpr std::array<Bytes, 20> kFunctions = {"connectby",
+constexpr std::array<Bytes, 32> kFamilies = {"dblink",
+                                             "lo_",
+                                             "pg_ls_",
+                                             "pg_file_",
+                                             "pg_logical_",
+                                             "pg_stat_get_",
+                                             "crosstab",
+                                             "xpath_table",
+                                             "query_to_xml",
+                                             "table_to_xml",
+                                             "schema_to_xml",
+                                             "database_to_xml",
+                                             "cursor_to_xml",
+                                             "pg_read_",
+                                             "pg_replication_",
+                                             "postgres_fdw_",
+                                             "heap_page_",
+                                             "pg_walinspect",
+                                             "pg_get_wal_",
+                                             "pg_create_",
+                                             "pg_stat_statements",
+                                             "bt_metap",
+                                             "bt_page_",
+                                             "bt_multi_page",
+                                             "pg_get_backend_memory",
+                                             "pg_get_process_memory",
+                                             "pg_qualstats",
+                                             "pg_show_plans",
+                                             "pg_stat_monitor",
+                                             "pg_store_plans",
+                                             "pgrowlocks",
+                                             "pgstat"};
+constexpr std::array<Bytes, 21> kFunctions = {"connectby",
                                               "get_raw_page",
                                               "loread",
                                               "lowrite",
@@ -34,7 +58,8 @@ constexpr std::array<Bytes, 20> kFunctions = {"connectby",
                                               "pg_terminate_backend",
                                               "ts_rewrite",
                                               "ts_stat",
-                                              "pg_promote"};
+                                              "pg_promote",
+                                              "pg_get_replication_slots"};
 /// The same of those that leave something behind which can be seen later, or delay who calls them.
 /// Those that only tell (random, clock_timestamp, currval, pg_table_size) are VOLATILE, too.
 constexpr std::array<Bytes, 14> kEffectFamilies = {
@@ -59,15 +84,36 @@ constexpr std::array<Bytes, 18> kEffects = {"nextval",
                                             "setseed",
                                             "setval",
                                             "txid_current"};
-constexpr std::array<Bytes, 18> kRelations = {"pg_authid",          "pg_cursors",
-                                              "pg_file_settings",   "pg_hba_file_rules",
-                                              "pg_largeobject",     "pg_prepared_statements",
-                                              "pg_prepared_xacts",  "pg_replication_slots",
-                                              "pg_shadow",          "pg_stat_activity",
-                                              "pg_stat_database",   "pg_stat_statements",
-                                              "pg_statistic",       "pg_statistic_ext_data",
-                                              "pg_stats",           "pg_stats_ext",
-                                              "pg_stats_ext_exprs", "pg_user_mappings"};
+constexpr std::array<Bytes, 25> kRelations = {"pg_authid",
+                                              "pg_backend_memory_contexts",
+                                              "pg_cursors",
+                                              "pg_file_settings",
+                                              "pg_hba_file_rules",
+                                              "pg_ident_file_mappings",
+                                              "pg_largeobject",
+                                              "pg_prepared_statements",
+                                              "pg_prepared_xacts",
+                                              "pg_replication_slots",
+                                              "pg_shadow",
+                                              "pg_stat_activity",
+                                              "pg_stat_database",
+                                              "pg_stat_gssapi",
+                                              "pg_stat_replication",
+                                              "pg_stat_ssl",
+                                              "pg_stat_subscription",
+                                              "pg_stat_wal_receiver",
+                                              "pg_statistic",
+                                              "pg_statistic_ext_data",
+                                              "pg_stats",
+                                              "pg_stats_ext",
+                                              "pg_stats_ext_exprs",
+                                              "pg_user_mapping",
+                                              "pg_user_mappings"};
+
+/// Beginnings of the names of those that have other sessions' statements, or how far they are.
+constexpr std::array<Bytes, 6> kRelationFamilies = {"pg_qualstats",       "pg_show_plans",
+                                                    "pg_stat_monitor",    "pg_stat_progress_",
+                                                    "pg_stat_statements", "pg_store_plans"};
 
 }  // namespace
 
@@ -84,10 +130,13 @@ bool leaves_something(Bytes function) noexcept {
 }
 
 bool shows_others(Bytes relation) noexcept {
-  // Of tables and indexes, they count what conditions have dropped, too.
+  // Of tables, indexes and functions, they count what conditions have dropped, too.
   const bool counts = (relation.starts_with("pg_stat_") || relation.starts_with("pg_statio_")) &&
-                      (relation.ends_with("_tables") || relation.ends_with("_indexes"));
-  return counts || std::find(kRelations.begin(), kRelations.end(), relation) != kRelations.end();
+                      (relation.ends_with("_tables") || relation.ends_with("_indexes") ||
+                       relation.ends_with("_functions"));
+  return counts || std::find(kRelations.begin(), kRelations.end(), relation) != kRelations.end() ||
+         std::any_of(kRelationFamilies.begin(), kRelationFamilies.end(),
+                     [&](Bytes family) { return relation.starts_with(family); });
 }
 
 }  // namespace forebay::tenant
