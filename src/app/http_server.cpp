@@ -141,9 +141,13 @@ class Connection final : public std::enable_shared_from_this<Connection> {
         place_(common_->connections.insert(common_->connections.end(), this)) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection() { common_->connections.erase(place_); }
+  ~Connection() { leave(); }
 
-  void let_go() { stream_.cancel(); }
+  /// Also while its answer is waited for, when nothing is read or written that could fail.
+  void let_go() {
+    leave();
+    stream_.close();
+  }
 
   void read() {
     parser_.emplace();
@@ -170,7 +174,12 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     });
   }
 
+  void leave() {
+    if (std::exchange(listed_, false)) common_->connections.erase(place_);
+  }
+
   void write(Response response) {
+    if (!listed_) return;
     response_ = std::move(response);
     common_->connections.splice(common_->connections.end(), common_->connections, place_);
     stream_.expires_after(kRequestPatience);
@@ -189,6 +198,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   beast::tcp_stream stream_;
   std::shared_ptr<Common> common_;
   std::list<Connection*>::iterator place_;
+  bool listed_ = true;
   beast::flat_buffer buffer_{kRequestMax};
   std::optional<http::request_parser<http::empty_body>> parser_;
   Response response_;
@@ -232,10 +242,7 @@ class BeastServer final : public HttpServer {
           if (here.expired() || error == boost::asio::error::operation_aborted) return;
           if (error) return accept_later();
           auto& open = common_->connections;
-          if (open.size() >= kConnectionsMax) {
-            open.front()->let_go();
-            open.splice(open.end(), open, open.begin());
-          }
+          if (open.size() >= kConnectionsMax) open.front()->let_go();
           std::make_shared<Connection>(std::move(socket), common_)->read();
           accept();
         });

@@ -6,7 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace forebay::app {
 namespace {
@@ -60,6 +65,47 @@ TEST(HttpServers, may_go_while_a_client_comes_in) {
   EXPECT_EQ(control.poll_one(), 1u);
   (*server).reset();
   control.poll();
+}
+
+// Also of those that wait for an answer, while nothing is read or written.
+TEST(HttpServers, have_so_many_connections_whatever_they_wait_for) {
+  boost::asio::io_context control{1};
+  std::vector<HttpPages::ReadinessDone> asked;
+  HttpPages pages;
+  pages.readiness = [&asked](std::string_view, HttpPages::ReadinessDone done) {
+    asked.push_back(std::move(done));
+  };
+  auto server = HttpServer::listen(control, Endpoint{"127.0.0.1", 0}, std::move(pages));
+  ASSERT_FALSE(server.has_error()) << server.error().message;
+
+  constexpr std::size_t kMax = 32;
+  std::vector<net::Descriptor> clients;
+  const auto connected = [&clients] {
+    std::size_t count = 0;
+    for (const net::Descriptor& client : clients) {
+      char byte = 0;
+      if (::recv(client.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN) ++count;
+    }
+    return count;
+  };
+  constexpr std::string_view kRequest = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (std::size_t i = 1; i <= 4 * kMax; ++i) {
+    clients.push_back(at_the_door(**server));
+    ASSERT_EQ(::send(clients.back().get(), kRequest.data(), kRequest.size(), 0),
+              static_cast<ssize_t>(kRequest.size()));
+    while (asked.size() < i) ASSERT_EQ(control.run_one(), 1u);
+    ASSERT_EQ(connected(), std::min(i, kMax)) << i;
+  }
+  // Who has gone gets no answer, and the others do.
+  for (const HttpPages::ReadinessDone& done : asked) done(Readiness{});
+  asked.clear();
+  control.poll();
+  std::size_t answered = 0;
+  for (const net::Descriptor& client : clients) {
+    char byte = 0;
+    if (::recv(client.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1) ++answered;
+  }
+  EXPECT_EQ(answered, kMax);
 }
 
 }  // namespace
