@@ -546,3 +546,115 @@ def constants_mean_what_they_meant(lab: Lab, param: str) -> None:
             client.run(f"reset {name}")
     for one in clients:
         one.close()
+
+
+def told(answer: list[m.Message]) -> list[object]:
+    return [(message.name, message.sqlstate, message.fields().get("P"), message.text)
+            if message.type == b"E" else (message.name, message.columns())
+            if message.type == b"D" else (message.name, message.body)
+            if message.type in b"CZ" else message.name for message in answer]
+
+
+PID = "select pg_backend_pid()"
+
+
+class Elsewhere:
+    """Of a pool of two connections, has a client run on the one that it did not run on before."""
+
+    def __init__(self, target: Target) -> None:
+        self._others = [target.connect(), target.connect()]
+        self._last: Optional[str] = None
+
+    def move(self) -> None:
+        """Takes the connection that `note` was told of."""
+        one, two = self._others
+        if one.value(f"begin; {PID}") != self._last and self._last is not None:
+            two.run(f"begin; {PID}")
+            one.run("commit")
+            self._others = [two, one]
+
+    def note(self, client: Client) -> None:
+        self._last = client.value(PID)
+        self._others[0].run("commit")
+
+    def close(self) -> None:
+        for other in self._others:
+            other.close()
+
+
+def idle(answer: list[m.Message]) -> bool:
+    return answer[-1].body == b"I"
+
+
+def in_turn(lab: Lab, steps: tuple[object, ...]) -> None:
+    """Each step, a text or messages, is answered as by PostgreSQL: on one connection, with another
+    for each, and with another now and then."""
+    def answers(target: Target, moves: int) -> list[object]:
+        given: list[object] = []
+        with target.connect() as client:
+            elsewhere = Elsewhere(target) if moves else None
+            at_rest, moved = True, False
+            for number, step in enumerate(steps):
+                if at_rest and elsewhere is not None and number % moves == 0:
+                    elsewhere.move()
+                    moved = True
+                pieces = (m.query(step),) if isinstance(step, str) else step
+                assert isinstance(pieces, tuple)
+                answer = client.messages(*pieces)
+                given.append((step, told(answer)))
+                at_rest = idle(answer)
+                if moved and at_rest and elsewhere is not None:
+                    elsewhere.note(client)
+                    moved = False
+            if elsewhere is not None:
+                elsewhere.close()
+        return given
+    expected = answers(lab.direct(), 0)
+    target = lab.target(pool_size=2)
+    for moves in (0, 1, 2):
+        for mine, direct in zip(answers(target, moves), expected):
+            assert mine == direct, (moves, mine, direct)
+
+
+ONE_TEXT: dict[str, tuple[object, ...]] = {
+    "anew": ("prepare a as select 1; deallocate a; prepare a as select 2; execute a", "execute a",
+             "deallocate a"),
+    "same": ("prepare a as select 1; deallocate a; prepare a as select 1; execute a", "execute a",
+             "prepare b as select 1; execute b", "execute a"),
+    "twins": ("prepare a as select 3; prepare b as select 3; execute a; execute b", "execute b",
+              "deallocate a; execute b", "execute a", "execute b"),
+    "known": ("prepare a as select 1", "deallocate a; prepare a as select 2", "execute a",
+              "deallocate a; prepare a as select 2; execute a", "execute a"),
+    "all": ("prepare a as select 1", "prepare b as select 2",
+            "deallocate all; prepare a as select 2; execute a", "execute a", "execute b",
+            "deallocate all; prepare a as select 2; prepare b as select 2; execute b; execute c",
+            "execute a", "execute b", "prepare a as select 4; execute b",
+            "deallocate all; execute a", "deallocate a", "deallocate b"),
+    "gone": ("prepare a as select 1; deallocate a; execute a", "execute a",
+             "prepare a as select 1; deallocate a; deallocate a", "execute a",
+             "prepare a as select 1; deallocate all; execute a", "execute a",
+             "prepare a as select 1; deallocate all; deallocate a", "execute a"),
+    "taken": ("prepare a as select 1; deallocate a; prepare a as select 2; prepare a as select 3",
+              "execute a", "deallocate all; prepare a as select 5; prepare a as select 6",
+              "execute a"),
+    "block": ("begin; prepare u as select 1; execute u; deallocate u; commit; begin; "
+              "prepare u as select 2; execute u; commit", "execute u",
+              "begin; deallocate u; prepare u as select 3; rollback", "execute u"),
+    "in_block": ("begin", "prepare u as select 1; deallocate u; prepare u as select 1; execute u",
+                 "commit", "execute u", "begin", "deallocate all; prepare u as select 2", "rollback",
+                 "execute u"),
+    "fails": ("prepare a as select 1", "deallocate a; select 1/0; prepare a as select 2",
+              "execute a", "deallocate all; prepare a as select 4; select 1/0", "execute a",
+              "deallocate a; prepare a as select nothing; prepare a as select 5", "execute a"),
+    "protocol": ((m.parse("a", "select 1"), m.sync()),
+                 "deallocate a; prepare a as select 2; execute a",
+                 (m.bind("", "a"), m.execute(""), m.sync()),
+                 "deallocate all; prepare a as select 3; execute a",
+                 (m.bind("", "a"), m.execute(""), m.sync())),
+}
+
+
+@test(targets=FOREBAY, params=ONE_TEXT)
+def names_change_within_a_text(lab: Lab, what: str) -> None:
+    """DEALLOCATE, and PREPARE of the same name, in one text that is sent as a whole."""
+    in_turn(lab, ONE_TEXT[what])

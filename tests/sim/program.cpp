@@ -268,7 +268,11 @@ class Author {
     // In a transaction that may have failed, only what is answered is known to us.
     if (in_block_ || random_.chance(50)) wait();
     const Then then = in_block_ || random_.chance(70) ? Then::readies : Then::go_on;
-    switch (random_.below(6)) {
+    switch (random_.below(8)) {
+      case 6:
+      case 7:
+        say("Query " + quote(names_in_one_text(name)), 1, then);
+        return;
       case 0:
       case 1:
         say("Query " + quote("prepare " + name + " as select " + word()), 1, then);
@@ -286,6 +290,25 @@ class Author {
         return;
       default:
         say("Query " + quote("execute " + name), 1, then);
+    }
+  }
+
+  // Deallocated and prepared by the same name, as one text.
+  std::string names_in_one_text(const std::string& name) {
+    const std::string as = " as select " + (random_.chance(50) ? word() : mark_ + "again");
+    const std::string prepare = "prepare " + name + as;
+    const std::string deallocate = "deallocate " + (random_.chance(25) ? "all" : name);
+    switch (random_.below(5)) {
+      case 0:
+        return deallocate + "; " + prepare;
+      case 1:
+        return deallocate + "; " + prepare + "; execute " + name;
+      case 2:
+        return prepare + "; " + deallocate + "; " + prepare + "; execute " + name;
+      case 3:
+        return prepare + "; " + deallocate + "; execute " + name;
+      default:
+        return "deallocate all; " + prepare + "; prepare q3" + as + "; execute q3; execute " + name;
     }
   }
 

@@ -19,6 +19,7 @@ namespace forebay::core {
 struct BatchAhead;
 class PreparedAhead;
 class TextEdits;
+class TextNames;
 
 /// Decides, message by message, what a client and the server link it is linked to exchange. Holds
 /// nothing itself: made for one turn over what the two sides remember and what the turn sends.
@@ -255,8 +256,8 @@ class Relay {
                                                 std::uint16_t i, std::uint16_t statements);
   void restore(const SessionStep& step, std::vector<std::string>& statements) const;
   [[nodiscard]] std::size_t restored_by(const SessionWork& work) const;
-  void edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
-                 sql::Span span, std::string& before, Expected& expected, LinkRelayState& link);
+  void edit_name(SessionStep& step, const TextNames& names, TextEdits& edits, sql::Span span,
+                 std::string& before, Expected& expected, LinkRelayState& link);
   void edit_list(TextEdits& edits, sql::Span span, LinkRelayState& link, bool in_batch);
   void have_listed(LinkRelayState& link, bool in_batch);
   [[nodiscard]] StatementRef find_statement(Bytes name) const;

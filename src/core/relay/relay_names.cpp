@@ -2,6 +2,7 @@
 
 #include "core/relay/relay.hpp"
 #include "core/relay/text_edits.hpp"
+#include "core/relay/text_names.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 #include "forebay/routing/sql/word_after.hpp"
@@ -62,6 +63,57 @@ void Relay::unseen_name(const SessionStep& step, LinkRelayState& link) {
 StatementRef Relay::find_statement(Bytes name) const {
   const auto* known = client_.statements == nullptr ? nullptr : client_.statements->find(name);
   return known == nullptr ? StatementRef() : known->statement;
+}
+
+// Replaces the client's name by the shared one, and has the link hold what EXECUTE needs.
+void Relay::edit_name(SessionStep& step, const TextNames& names, TextEdits& edits, sql::Span span,
+                      std::string& before, Expected& expected, LinkRelayState& link) {
+  const Bytes text = edits.original();
+  const sql::Span name = sql::name_after(text, span, step.key_word(), link.reading.standard);
+  if (name.empty()) {
+    unseen_name(step, link);
+    return;
+  }
+  const TextNames::Meaning* const mine = names.find(step.name);
+  if (mine == nullptr && client_.statements != nullptr) {
+    auto* named = client_.statements->find(step.name);
+    if (named != nullptr) follow_context(*named, link);
+  }
+  const StatementRef known = mine == nullptr ? find_statement(step.name) : mine->statement;
+  if (step.kind == StepKind::prepare) {
+    if (known) {
+      // The server finds the words for a name that is taken.
+      if (mine == nullptr) have_ready(known, link, link.expected.batch_open());
+      note_name(expected, step.name, known);
+      edits.replace(name.begin, name.end, known->server_name());
+      return;
+    }
+    std::string definition(Statement::kSqlMark);
+    definition += text.substr(name.end, span.end - name.end);
+    step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
+    if (names.held(step.prepared, link.statements)) {
+      before = "DEALLOCATE " + step.prepared->server_name();
+    }
+    edits.replace(name.begin, name.end, step.prepared->server_name());
+    return;
+  }
+  if (!known) {
+    const std::string foreign = foreign_name(step.name);
+    if (foreign != step.name) edits.replace(name.begin, name.end, foreign);
+    return;
+  }
+  step.prepared = known;
+  note_name(expected, step.name, known);
+  if (step.kind == StepKind::execute) {
+    step.inner = mine == nullptr ? work_of_name(step.name) : executed_work(mine->work);
+    have_executed(step.inner, link, link.expected.batch_open());
+    if (mine == nullptr) have_ready(known, link, link.expected.batch_open());
+    edits.replace(name.begin, name.end, known->server_name());
+  } else {
+    const std::string gone = std::string(kGoneName) + "_" + std::to_string(++link.gone);
+    before = "PREPARE " + gone + " AS SELECT";
+    edits.replace(name.begin, name.end, gone);
+  }
 }
 
 // So many statements `restore` gives for it.

@@ -4,6 +4,7 @@
 #include "core/relay/statement_text.hpp"
 #include "core/relay/statement_types.hpp"
 #include "core/relay/text_edits.hpp"
+#include "core/relay/text_names.hpp"
 #include "forebay/base/assert.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
 #include "forebay/routing/sql/word_after.hpp"
@@ -16,8 +17,6 @@ namespace {
 using StepKind = SessionStep::Kind;
 using pg::Frontend;
 
-/// Deallocated in the place of a statement that other clients share.
-constexpr std::string_view kGone = "_forebay_gone";
 /// For statements of SQL's PREPARE: what prepares them on a link.
 constexpr std::string_view kPreparing = "_forebay_prepare";
 
@@ -222,7 +221,7 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
       push(link, {.request = Request::sync, .disposition = Disposition::discard});
     }
   }
-  std::vector<SessionStep*> prepared;  // by this text
+  TextNames names;
   std::uint16_t sent = 0;
   std::uint32_t part = 0;
   for (std::uint16_t i = 0; i < work.statements; ++i) {
@@ -236,8 +235,9 @@ void Relay::edit_query(const SessionWork& work, TextEdits& edits, Expected& expe
       }
       if (rules_.share_statements && step.names_statement()) {
         expected.special->undecided_names = true;
-        edit_name(step, prepared, edits, span, before, expected, link);
+        edit_name(step, names, edits, span, before, expected, link);
       }
+      names.passed(step);
       restore(step, behind);
     }
     if (!before.empty()) {
@@ -300,60 +300,6 @@ void Relay::restore(const SessionStep& step, std::vector<std::string>& statement
 }
 
 // ---------------------------------------------------------------- names of prepared statements
-
-// Replaces the client's name by the shared one, and has the link hold what EXECUTE needs.
-void Relay::edit_name(SessionStep& step, std::vector<SessionStep*>& prepared, TextEdits& edits,
-                      sql::Span span, std::string& before, Expected& expected,
-                      LinkRelayState& link) {
-  const Bytes text = edits.original();
-  const sql::Span name = sql::name_after(text, span, step.key_word(), link.reading.standard);
-  if (name.empty()) {
-    unseen_name(step, link);
-    return;
-  }
-  const auto mine = std::find_if(prepared.rbegin(), prepared.rend(), [&](const SessionStep* other) {
-    return other->name == step.name;
-  });
-  if (mine == prepared.rend() && client_.statements != nullptr) {
-    auto* named = client_.statements->find(step.name);
-    if (named != nullptr) follow_context(*named, link);
-  }
-  const StatementRef known =
-      mine == prepared.rend() ? find_statement(step.name) : (*mine)->prepared;
-  if (step.kind == StepKind::prepare) {
-    if (known) {
-      // The server finds the words for a name that is taken.
-      if (mine == prepared.rend()) have_ready(known, link, link.expected.batch_open());
-      note_name(expected, step.name, known);
-      edits.replace(name.begin, name.end, known->server_name());
-      return;
-    }
-    std::string definition(Statement::kSqlMark);
-    definition += text.substr(name.end, span.end - name.end);
-    step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
-    if (link.statements.use(step.prepared)) before = "DEALLOCATE " + step.prepared->server_name();
-    edits.replace(name.begin, name.end, step.prepared->server_name());
-    prepared.push_back(&step);
-    return;
-  }
-  if (!known) {
-    const std::string foreign = foreign_name(step.name);
-    if (foreign != step.name) edits.replace(name.begin, name.end, foreign);
-    return;
-  }
-  step.prepared = known;
-  note_name(expected, step.name, known);
-  if (step.kind == StepKind::execute) {
-    step.inner = mine == prepared.rend() ? work_of_name(step.name) : executed_work((*mine)->inner);
-    have_executed(step.inner, link, link.expected.batch_open());
-    if (mine == prepared.rend()) have_ready(known, link, link.expected.batch_open());
-    edits.replace(name.begin, name.end, known->server_name());
-  } else {
-    const std::string gone = std::string(kGone) + "_" + std::to_string(++link.gone);
-    before = "PREPARE " + gone + " AS SELECT";
-    edits.replace(name.begin, name.end, gone);
-  }
-}
 
 // What EXECUTE of a name does.
 SessionWorkRef Relay::work_of_name(Bytes name) const {
@@ -479,7 +425,7 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
     step.prepared = known;
     if (step.kind == StepKind::execute) step.inner = work_of_name(step.name);
     if (step.inner != nullptr) named->depth = static_cast<std::uint16_t>(step.inner->depth + 1);
-    replacement = step.kind == StepKind::deallocate ? std::string(kGone) : known->server_name();
+    replacement = step.kind == StepKind::deallocate ? std::string(kGoneName) : known->server_name();
   } else {
     replacement = foreign_name(step.name);
     if (replacement == step.name) return {};
@@ -582,9 +528,9 @@ void Relay::have_names(const SessionWork& work, LinkRelayState& link) {
         break;
       default:
         if (!find_statement(step.name)) break;
-        pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement, kGone);
+        pg::write_close(out_.to_server.insert(), pg::frontend::Target::statement, kGoneName);
         push(link, {.request = Request::close, .disposition = Disposition::precede});
-        pg::write_parse_text(out_.to_server.insert(), kGone, "SELECT");
+        pg::write_parse_text(out_.to_server.insert(), kGoneName, "SELECT");
         push(link, {.request = Request::parse, .disposition = Disposition::precede});
     }
   }
