@@ -658,3 +658,33 @@ ONE_TEXT: dict[str, tuple[object, ...]] = {
 def names_change_within_a_text(lab: Lab, what: str) -> None:
     """DEALLOCATE, and PREPARE of the same name, in one text that is sent as a whole."""
     in_turn(lab, ONE_TEXT[what])
+
+
+def extended(text: str) -> tuple[bytes, ...]:
+    return (m.parse("", text), m.bind("", ""), m.execute(""), m.sync())
+
+
+GLUED: dict[str, tuple[object, ...]] = {
+    "prepare": ('PREPARE"x"AS select 1', 'execute"x"', 'prepare "y"as select 2', 'EXECUTE "y"',
+                'prepare"z"(int)as select $1', 'execute"z"(3)', 'prepare"x"as select 4',
+                'deallocate"x"', 'execute"x"', 'deallocate"x"', 'deallocate prepare"y"',
+                'execute"y"', 'prepare y as select 2', 'execute"y"', 'explain(costs off)execute"y"'),
+    "comments": ('prepare/**/"x"/**/as select 1', 'execute--\n"x"', 'deallocate/**/"x"',
+                 'prepare U&"x"as select 5', 'execute U&"x"', 'prepare"w"as select 6;execute"w"',
+                 'explain(costs off)execute"w"'),
+    "foreign": ('execute"_forebay_A"', 'execute"_forebay_1"', 'deallocate"_forebay_ b"',
+                'execute"_forebay_1; select 1"', 'execute"nobodys"'),
+    "errors": ('prepare"x"as select nothing', 'prepare x as select nothing',
+               'prepare"äö"as select \'ü\', nothing', 'prepare"x"as selec',
+               'select 1; prepare"x"as select nothing', 'prepare"x"as select 1; select nothing',
+               'prepare"z"(int)as select $1', 'execute"z"(nothing)', 'execute"z"(1, 2)',
+               'deallocate"z"x', 'deallocate"z"; execute"z"'),
+}
+
+
+@test(targets=FOREBAY, params=[f"{what}-{how}" for what in GLUED for how in ("simple", "extended")])
+def names_beside_other_words(lab: Lab, param: str) -> None:
+    """Quoted names need no blanks around them; errors are where the client's text has them."""
+    what, how = param.split("-")
+    steps = GLUED[what]
+    in_turn(lab, steps if how == "simple" else tuple(extended(str(step)) for step in steps))

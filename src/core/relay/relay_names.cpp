@@ -85,21 +85,21 @@ void Relay::edit_name(SessionStep& step, const TextNames& names, TextEdits& edit
       // The server finds the words for a name that is taken.
       if (mine == nullptr) have_ready(known, link, link.expected.batch_open());
       note_name(expected, step.name, known);
-      edits.replace(name.begin, name.end, known->server_name());
+      edits.replace_name(name.begin, name.end, known->server_name());
       return;
     }
     std::string definition(Statement::kSqlMark);
-    definition += text.substr(name.end, span.end - name.end);
+    definition += apart(text.substr(name.end, span.end - name.end));
     step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
     if (names.held(step.prepared, link.statements)) {
       before = "DEALLOCATE " + step.prepared->server_name();
     }
-    edits.replace(name.begin, name.end, step.prepared->server_name());
+    edits.replace_name(name.begin, name.end, step.prepared->server_name());
     return;
   }
   if (!known) {
     const std::string foreign = foreign_name(step.name);
-    if (foreign != step.name) edits.replace(name.begin, name.end, foreign);
+    if (foreign != step.name) edits.replace_name(name.begin, name.end, quoted_identifier(foreign));
     return;
   }
   step.prepared = known;
@@ -108,11 +108,11 @@ void Relay::edit_name(SessionStep& step, const TextNames& names, TextEdits& edit
     step.inner = mine == nullptr ? work_of_name(step.name) : executed_work(mine->work);
     have_executed(step.inner, link, link.expected.batch_open());
     if (mine == nullptr) have_ready(known, link, link.expected.batch_open());
-    edits.replace(name.begin, name.end, known->server_name());
+    edits.replace_name(name.begin, name.end, known->server_name());
   } else {
     const std::string gone = std::string(kGoneName) + "_" + std::to_string(++link.gone);
     before = "PREPARE " + gone + " AS SELECT";
-    edits.replace(name.begin, name.end, gone);
+    edits.replace_name(name.begin, name.end, gone);
   }
 }
 

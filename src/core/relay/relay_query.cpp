@@ -418,7 +418,7 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
   if (step.kind == StepKind::prepare) {
     // Whether the name is taken shows when it is executed.
     std::string definition(Statement::kSqlMark);
-    definition += text.substr(name.end, part.end - name.end);
+    definition += apart(text.substr(name.end, part.end - name.end));
     step.prepared = rules_.catalog.find_or_make(definition, context_of(definition));
     replacement = step.prepared->server_name();
   } else if (known) {
@@ -429,8 +429,9 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
   } else {
     replacement = foreign_name(step.name);
     if (replacement == step.name) return {};
+    replacement = quoted_identifier(replacement);
   }
-  edits.replace(name.begin, name.end, replacement);
+  edits.replace_name(name.begin, name.end, replacement);
   return as_edited(std::move(named));
 }
 

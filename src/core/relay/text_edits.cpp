@@ -12,7 +12,31 @@ std::int32_t characters(Bytes text) {
   }));
 }
 
+bool in_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '$' || (static_cast<unsigned char>(c) & 0x80) != 0;
+}
+
+bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
 }  // namespace
+
+std::string quoted_identifier(Bytes name) {
+  if (std::all_of(name.begin(), name.end(), is_plain)) return std::string(name);
+  std::string quoted = "\"";
+  for (const char c : name) {
+    if (c == '"') quoted += c;
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+std::string apart(Bytes text) {
+  std::string apart(!text.empty() && in_word(text.front()) ? " " : "");
+  return apart.append(text);
+}
 
 std::string quoted_literal(Bytes text) {
   std::string literal = text.find('\\') == Bytes::npos ? "'" : " E'";
@@ -29,6 +53,13 @@ void TextEdits::replace(std::uint32_t begin, std::uint32_t end, std::string_view
       places_.begin(), places_.end(), begin,
       [](std::uint32_t wanted, const Place& place) { return wanted < place.begin; });
   places_.insert(at, {begin, end, std::string(by)});
+}
+
+void TextEdits::replace_name(std::uint32_t begin, std::uint32_t end, std::string_view by) {
+  std::string name(begin > 0 && in_word(original_[begin - 1]) ? " " : "");
+  name.append(by);
+  if (end < original_.size() && in_word(original_[end])) name += ' ';
+  replace(begin, end, name);
 }
 
 std::string TextEdits::text() const {

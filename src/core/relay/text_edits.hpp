@@ -13,6 +13,13 @@ namespace forebay::core {
 /// As a string constant, whatever standard_conforming_strings is.
 std::string quoted_literal(Bytes text);
 
+/// As an identifier, with quotes where it needs them.
+std::string quoted_identifier(Bytes name);
+
+/// With a blank in front of it where it would run into a word before it: what stands behind a
+/// quoted name needs none.
+std::string apart(Bytes text);
+
 /// A text with some places replaced, which are given from the front to the back.
 class TextEdits {
  public:
@@ -23,6 +30,8 @@ class TextEdits {
 
   /// Puts `by` in the place of the bytes from `begin` to `end`.
   void replace(std::uint32_t begin, std::uint32_t end, std::string_view by);
+  /// The same for a name, which keeps apart from the words around it: of quoted ones it needs not.
+  void replace_name(std::uint32_t begin, std::uint32_t end, std::string_view by);
   /// The text as edited.
   [[nodiscard]] std::string text() const;
   /// Where positions in the edited text, counted in characters from 1, are further on than in the
