@@ -10,7 +10,8 @@ from lab.drivers import DRIVERS
 from lab.lab import Lab
 from lab.postgres import binaries
 from lab.process import run, wait_until
-from lab.target import Target
+from lab.target import Database, Target
+from lab.wire import refused
 
 # PgBouncer 1.18 refuses the parameter.
 TARGETS = ("direct", "forebay")
@@ -37,7 +38,6 @@ def commands(lab: Lab, replication: str) -> None:
 @test(modes=("transaction",), targets=TARGETS)
 def without_the_right(lab: Lab) -> None:
     """The server's own words for a role that may not."""
-    from lab.wire import refused
     error = refused(lambda: proxied(lab).connect("app", replication="database"))
     assert error.sqlstate == "42501", error
 
@@ -60,6 +60,20 @@ def streaming_wal(lab: Lab) -> None:
         answer = client.read_until(b"Z")
         assert answer[-1].type == b"Z", answer
     target.check_healthy()
+
+
+@test(modes=("transaction",), targets=TARGETS)
+def of_the_cluster_without_a_database(lab: Lab) -> None:
+    """pg_basebackup and its like name a database that there is not, and PostgreSQL does not look."""
+    target = lab.target()
+    with target.connect("repl", database="replication", replication="true") as client:
+        assert client.rows("IDENTIFY_SYSTEM")[0][3] is None
+    assert refused(lambda: target.connect("repl", database="replication")).sqlstate == "3D000"
+    if lab.kind == "forebay":
+        several = lab.target(databases={"app": Database([lab.postgres.address]),
+                                        "other": Database([("127.0.0.1", 1)], dbname="app")})
+        error = refused(lambda: several.connect("repl", database="replication", replication="true"))
+        assert error.sqlstate == "3D000", error
 
 
 @test(modes=("transaction",), tls=TLS, entries=ENTRIES, targets=TARGETS)

@@ -1070,3 +1070,17 @@ def buffers_for_temporary_tables(lab: Lab) -> None:
                 raise AssertionError(wrong)
         except ServerError as error:
             assert error.sqlstate == "22023", error.error
+
+
+@test(modes=MODES, targets=POSTGRES_LIKE)
+def values_from_before_another_encoding(lab: Lab) -> None:
+    """They are kept as the client said them, and mean that in the encoding of then."""
+    target = lab.target(pool_size=2)
+    with target.connect() as client, target.connect() as other:
+        for text in (b"set client_encoding = 'latin1'", b"set my.name = 'caf\xe9'",
+                     b"set client_encoding = 'utf8'", b"set work_mem = '3MB'"):
+            client.messages(m.query(text))
+        other.run("begin")
+        rows = m.only(client.messages(m.query("show my.name")), b"D")
+        assert rows and rows[0].columns() == ["café".encode()], rows
+        assert client.value("show work_mem") == "3MB"

@@ -43,6 +43,21 @@ std::size_t ClientSession::header_received(Bytes bytes) {
 }
 
 // What [forebay], the listener, the database and the user say of its address.
+// Physical replication is of a whole cluster: PostgreSQL looks at no database then, and
+// pg_basebackup names none that there is. Where all lead to the same hosts, any will do.
+void ClientSession::choose_cluster() {
+  const config::Config& config = engine_.config();
+  if (login_->facts.replication != Replication::physical || config.databases.empty() ||
+      config.find_database(login_->facts.database) != nullptr) {
+    return;
+  }
+  const auto& [first, entry] = *config.databases.begin();
+  const bool alike = std::ranges::all_of(config.databases, [&entry = entry](const auto& other) {
+    return other.second.hosts == entry.hosts;
+  });
+  if (alike) login_->facts.database = first;
+}
+
 bool ClientSession::admitted_from_here() {
   if (!network_) return true;
   const config::Config& config = engine_.config();

@@ -120,6 +120,7 @@ void ClientSession::on_startup(StartupFacts facts) {
     begin_console();
     return;
   }
+  choose_cluster();
   if (!admitted()) return;
   if (engine_.shared().pools.disabled(startup.database)) {
     fatal({pg::sqlstate::kCannotConnectNow,

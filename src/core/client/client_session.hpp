@@ -243,6 +243,7 @@ class ClientSession final : public StreamEvents {
   void on_startup(StartupFacts facts);
   void add_host();
   bool find_pool();
+  void choose_cluster();
   bool admitted_from_here();
   bool admitted();
   bool admitted_at_this_rate();

@@ -174,7 +174,7 @@ void Engine::look_after_links() {
   pools_.clear();
   pools_version_ = 0;
   if (id_.value() == 0) {
-    const auto kept = watching(shared_.pools, now_, config().failover_hold);
+    const auto watched = watching(shared_.pools, now_, config().failover_hold);
     shared_.pools.drop_unused();
     if (lookups_ != nullptr) lookups_->look_after();
     if (shared_.consoles != nullptr) shared_.consoles->tick(now_);

@@ -100,6 +100,7 @@ void SessionChanges::reported(Bytes name, Bytes value) {
   const std::string lower = parameter_name(name);
   const std::string* now = client_.settings->find(lower);
   if (now != nullptr ? *now == value : false) return;
+  if (lower == kClientEncoding) keep_values(value);
   const std::string* usual = link_.welcome->find(name);
   const bool begun_with = client_.startup != nullptr && client_.startup->find(lower) != nullptr;
   if (!begun_with && usual != nullptr && *usual == value) {
@@ -299,7 +300,19 @@ void SessionChanges::hide_local() {
   ++client_.hidden_parsing;
 }
 
+// Values are kept as the client said them: in another encoding they would be other ones.
+void SessionChanges::keep_values(Bytes encoding) {
+  const std::string* now = client_.settings->find(std::string(kClientEncoding));
+  if (now == nullptr) now = link_.welcome->find(kClientEncoding);
+  if (now != nullptr && same_encoding(*now, encoding)) return;
+  const bool plain = std::ranges::all_of(client_.settings->entries(), [](const auto& setting) {
+    return std::ranges::all_of(setting.second, [](char c) { return (c & 0x80) == 0; });
+  });
+  if (!plain) pin_setting(kClientEncoding);
+}
+
 void SessionChanges::set(Bytes name, Bytes value) {
+  if (name == kClientEncoding) keep_values(value);
   ParameterSetRef settings = sets_.with(*client_.settings, name, value);
   // Another session user is no longer in the role that the old one was in.
   if (name == kAuthorization) settings = sets_.without(*settings, kRole);

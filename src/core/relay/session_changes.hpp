@@ -67,6 +67,7 @@ class SessionChanges {
   void signal(const SessionStep& step, Bytes tag);
   [[nodiscard]] bool is_itself() const;
   void change(ParameterSetRef settings);
+  void keep_values(Bytes encoding);
   void set(Bytes name, Bytes value);
   void reset(Bytes name);
   void reset_all();
