@@ -160,7 +160,7 @@ class Switches {
     } else {
       return false;
     }
-    letter_ = words_[at_].size();
+    letter_ = word.size();  // the word is done with
     taken_ = true;
     return true;
   }

@@ -112,6 +112,10 @@ void Topology::answered(std::size_t host, const HostSample& sample) {
   if (sample.system_identifier != system_identifier_) return;
   facts.was_ours = true;
   note_timeline(facts, sample);
+  note_position(sample);
+}
+
+void Topology::note_position(const HostSample& sample) {
   if (sample.role != Role::primary || sample.timeline != timeline_) return;
   // Positions of two timelines cannot be compared.
   if (history_timeline_ != timeline_) history_.clear();
@@ -157,6 +161,10 @@ void Topology::become(std::uint64_t system) {
     facts.was_ours = known;
   }
   timeline_ = newest();
+  // What came before anybody knew whose it was counts, too: the next answer may be far.
+  for (const Facts& facts : facts_) {
+    if (facts.was_ours) note_position(*facts.sample);
+  }
 }
 
 // A server never goes back to an older timeline, unless it is set back: rewound after a promotion

@@ -688,3 +688,19 @@ def names_beside_other_words(lab: Lab, param: str) -> None:
     what, how = param.split("-")
     steps = GLUED[what]
     in_turn(lab, steps if how == "simple" else tuple(extended(str(step)) for step in steps))
+
+
+@test(targets=POSTGRES_LIKE, params=("rollback", "vacuum pg_am", "begin isolation level serializable"))
+def what_needs_no_constants_after_a_setting(lab: Lab, text: str) -> None:
+    """Nothing of ours stands in the way of a statement that does not bear it."""
+    target = lab.target(pool_size=2)
+    with target.connect() as client, target.connect() as other:
+        client.messages(m.parse("it", text), m.sync())
+        client.run("set timezone = 'Asia/Tokyo'")
+        other.run("begin")
+        if text == "rollback":
+            client.run("begin")
+            assert client.error(m.query("select 1/0")).sqlstate == "22012"
+        answer = client.messages(m.bind("", "it"), m.execute(""), m.sync())
+        assert not m.only(answer, b"E"), answer
+        client.run("rollback")

@@ -43,9 +43,11 @@ bool owes_client(const LinkRelayState& link) {
 
 // Whether nothing more need come to see what the batch at the front begins with.
 bool is_whole_batch(Bytes bytes, pg::Framer framer) {
+  // More is not read while nothing of it is taken.
+  const bool full = bytes.size() >= kInspectionMax;
   for (;;) {
     const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
-    if (item.kind == pg::Framer::Kind::need) return false;
+    if (item.kind == pg::Framer::Kind::need) return full;
     const bool goes_on =
         item.kind == pg::Framer::Kind::message &&
         (item.message.is(pg::Frontend::Parse) || item.message.is(pg::Frontend::Bind) ||

@@ -185,11 +185,15 @@ bool LinkStatements::evict(const StatementRef& statement, std::uint32_t batch) {
 void LinkStatements::evicted(const StatementRef& statement, bool closed) {
   const auto found = std::find_if(closing_.begin(), closing_.end(),
                                   [&](const Held& held) { return held.statement == statement; });
-  const std::uint64_t epoch = found == closing_.end() ? 0 : found->epoch;
+  if (!closed && found != closing_.end() && find(statement) == nullptr) {
+    order_.push_front(*found);
+    order_.front().pending = false;
+    where_.emplace(statement.get(), order_.begin());
+  } else if (!closed) {
+    add(statement, 0, 0);
+    confirm(statement);
+  }
   if (found != closing_.end()) closing_.erase(found);
-  if (closed) return;
-  add(statement, 0, epoch);
-  confirm(statement);
 }
 
 bool LinkStatements::closing(const StatementRef& statement, std::uint32_t batch) const {

@@ -76,7 +76,10 @@ class ClientStatements {
 
   /// They are to be used where another catalog holds than that of which is remembered.
   void forget_catalog() noexcept {
-    for (auto& [name, named] : by_name_) named.epoch = named.judged_by = 0;
+    for (auto& [name, named] : by_name_) {
+      named.epoch = named.judged_by = 0;
+      named.types = nullptr;
+    }
   }
   [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
   /// Of the definitions and texts that are kept for it.

@@ -143,6 +143,9 @@ bool lead(const ParsingSettings& from, const ParsingSettings& to,
 std::optional<Relay::ParsingChanges> Relay::as_parsed(const Statement& statement,
                                                       std::string& now) const {
   now = context_of(statement.definition());
+  const Bytes definition = statement.definition();
+  const bool by_sql = !statement.sql().empty();
+  if (!by_sql && !is_analysed(definition.substr(0, definition.find('\0')))) return std::nullopt;
   const auto were = settings_in(statement.context());
   const auto are = settings_in(now);
   ParsingChanges changes;
@@ -156,7 +159,10 @@ std::optional<Relay::ParsingChanges> Relay::as_parsed(const Statement& statement
 void Relay::prepare_on_link(const StatementRef& statement, Disposition disposition,
                             LinkRelayState& link, const ParameterTypes& types) {
   std::string now;
-  const auto changes = parsed_alike(*statement) ? std::nullopt : as_parsed(*statement, now);
+  // In a failed transaction nothing is set; nor is anything parsed there that constants stand in.
+  const bool failed = link.status == pg::backend::TransactionStatus::failed;
+  const auto changes =
+      failed || parsed_alike(*statement) ? std::nullopt : as_parsed(*statement, now);
   if (changes) change_settings(changes->before, link, disposition);
   parse_on_link(statement, disposition, link, types);
   if (changes) change_settings(changes->behind, link, disposition);
@@ -183,6 +189,10 @@ void Relay::follow_context(ClientStatements::Named& named, LinkRelayState& link)
 // What the link got before the client prepared it would answer as it was then.
 Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& link) {
   const auto* held = link.statements.find(named.statement);
+  if (named.types == nullptr && held != nullptr && held->given) {
+    take_back_types(named.statement, link);
+    held = link.statements.find(named.statement);
+  }
   if (held == nullptr || named.passing) {
     follow_context(named, link);
     held = link.statements.find(named.statement);

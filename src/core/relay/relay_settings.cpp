@@ -198,8 +198,8 @@ Reading Relay::reading(const WelcomeRef& welcome) const {
 // a transaction that may have failed by then, settings cannot be changed, and go back in any case.
 void Relay::change_settings(const std::vector<ParameterChange>& changes, LinkRelayState& link,
                             Disposition disposition, bool own_batch) {
-  const bool first =
-      own_batch || (link.status == pg::backend::TransactionStatus::idle && link.expected.empty());
+  const bool first = own_batch || (link.status == pg::backend::TransactionStatus::idle &&
+                                   link.expected.empty() && !link.expected.batch_open());
   const Bytes portal = first ? Bytes() : Bytes(kSettingsPortal);
   std::string& out = out_.to_server.insert();
   const auto ask = [&](Request request) {
@@ -259,6 +259,9 @@ void Relay::forget_plans(const SessionWork& work, LinkRelayState& link) {
   const auto owe = [&](Request request) {
     push(link, {.request = request, .disposition = Disposition::precede});
   };
+  // Where the last one was cancelled, its name would be taken for good.
+  pg::write_close(out, pg::frontend::Target::statement, kPlansStatement);
+  owe(Request::close);
   pg::write_parse_text(out, kPlansStatement, kForgetPlans);
   owe(Request::parse);
   pg::write_bind(out, kSettingsPortal, kPlansStatement, {});

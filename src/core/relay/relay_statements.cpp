@@ -178,6 +178,7 @@ void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
                                       .rules = made.rules});
 
   drop_older(statement, link.epoch(), link);
+  take_back_types(statement, link);
   const bool has_it = link.statements.use(statement);
   if (has_it && !refuses_parse(link, made.definition)) {
     supply(link, Request::parse,
@@ -378,7 +379,6 @@ Relay::Handled Relay::on_describe(const Item& item, LinkRelayState& link) {
     foreign = foreign_name(describe->name);
     server_name = foreign;
   } else {
-    if (known->types == nullptr) take_back_types(known->statement, link);
     const Usable usable = need_named(*known, link);
     if (usable == Usable::unknown_yet) return Handled::wait;
     server_name = usable == Usable::yes ? Bytes(known->statement->server_name()) : kChangedResult;

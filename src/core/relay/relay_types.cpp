@@ -21,10 +21,14 @@ void Relay::keep_types(ClientStatements::Named& named, LinkRelayState& link) {
   if (statement.unkept() || !statement.sql().empty()) return;
   const std::string typed = with_types(statement, *named.types);
   if (typed == statement.definition()) return;
-  client_.statements->replace(named, rules_.catalog.find_or_make(typed, context_of(typed)));
+  // Its constants mean what they meant.
+  std::string now;
+  const bool kept = !parsed_alike(statement) && as_parsed(statement, now);
+  const std::string context = kept ? std::string(statement.context()) : context_of(typed);
+  client_.statements->replace(named, rules_.catalog.find_or_make(typed, context));
 }
 
-// Who is to be told the types hears those of now, not those that somebody else was told once.
+// Who was told no types has those of now, not those that somebody else was told once.
 void Relay::take_back_types(const StatementRef& statement, LinkRelayState& link) {
   const auto* held = link.statements.find(statement);
   if (held == nullptr || !held->given) return;

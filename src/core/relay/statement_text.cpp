@@ -177,6 +177,29 @@ bool is_transaction_control(Bytes text) {
   return words == "begin" || words == "start transaction" || ends_transaction(words);
 }
 
+bool is_analysed(Bytes text) {
+  std::size_t depth = 0;  // of comments
+  while (!text.empty()) {
+    const bool opens = text.starts_with("/*");
+    const bool closes = depth > 0 && text.starts_with("*/");
+    if (opens || closes) {
+      depth += opens ? 1 : 0;
+      depth -= closes ? 1 : 0;
+      text.remove_prefix(2);
+    } else if (depth == 0 && text.starts_with("--")) {
+      text.remove_prefix(std::min(text.find('\n'), text.size()));
+    } else if (depth > 0 || Bytes(" \t\n\r\f(;").find(text.front()) != Bytes::npos) {
+      text.remove_prefix(1);
+    } else {
+      break;
+    }
+  }
+  constexpr Bytes kAnalysed[] = {"select", "insert", "update", "delete",  "merge",
+                                 "values", "with",   "table",  "explain", "declare"};
+  return std::any_of(std::begin(kAnalysed), std::end(kAnalysed),
+                     [&](Bytes word) { return begins_with(text, word); });
+}
+
 bool names_the_time(Bytes text) {
   for (std::size_t at = text.find('\''); at != Bytes::npos; at = text.find('\'', at + 1)) {
     const std::size_t word = text.find_first_not_of(" \t\n\r", at + 1);

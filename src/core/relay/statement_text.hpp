@@ -25,6 +25,10 @@ bool is_transaction_control(Bytes text);
 /// Whether a text is nothing but the end of a transaction: COMMIT, ROLLBACK, END, ABORT.
 bool is_transaction_end(Bytes text);
 
+/// Whether a server analyses the text when it prepares it, which reads its constants. Others are
+/// looked at when they are executed.
+bool is_analysed(Bytes text);
+
 /// Whether a text may have a constant that means the time of its parsing: 'now', 'today' ...
 bool names_the_time(Bytes text);
 

@@ -111,6 +111,7 @@ TEST(ParseOptions, takes_the_switches_of_a_server_process) {
   EXPECT_THAT(settings_of("-e -S 77"),
               ElementsAre(Pair("datestyle", "euro"), Pair("work_mem", "77")));
   EXPECT_THAT(settings_of("-eS77"), ElementsAre(Pair("datestyle", "euro"), Pair("work_mem", "77")));
+  EXPECT_THAT(settings_of("-eS 6"), ElementsAre(Pair("datestyle", "euro"), Pair("work_mem", "6")));
   EXPECT_THAT(settings_of("-f si -fh"),
               ElementsAre(Pair("enable_seqscan", "false"), Pair("enable_hashjoin", "false")));
   EXPECT_THAT(settings_of("-tpa -t plan -te -s"),

@@ -210,6 +210,7 @@ class Topology {
   [[nodiscard]] Why common_fault(const Facts& facts, Instant now) const noexcept;
   void judge_host(const Facts& facts, Instant now, HostView& view) const;
   [[nodiscard]] bool asking() const noexcept;
+  void note_position(const HostSample& sample);
   void decide_system();
   void become(std::uint64_t system);
   [[nodiscard]] bool shown_by_another(std::size_t host, const ClusterView& view) const noexcept;
