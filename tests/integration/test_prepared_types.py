@@ -4,6 +4,8 @@ binary values."""
 from __future__ import annotations
 
 import struct
+from contextlib import contextmanager
+from typing import Iterator
 
 from lab import messages as m
 from lab.declare import FOREBAY, POSTGRES_LIKE, test
@@ -71,24 +73,32 @@ def stay_when_a_column_gets_another(lab: Lab, which: str) -> None:
                 assert told(fresh, "p") == [FLOAT8]
 
 
-@test(targets=FOREBAY)
-def newcomers_are_told_what_holds(lab: Lab) -> None:
-    """Also by a connection to which an old client has brought the types of before."""
+@contextmanager
+def brought_along(lab: Lab, text: str) -> Iterator[tuple[Client, Client]]:
+    """A client that was told int4 has executed on a connection that did not have the text, where the
+    parameter is a bigint by now; and one that comes after that."""
     lab.postgres.rows("create table prices (amount int); alter table prices owner to app", "app")
     target = lab.target(pool_size=2, round_robin=False)
-    text = TEXTS["insert"]
     with target.connect() as client:
         client.messages(m.parse("p", text), m.sync())
         assert told(client, "p") == [INT4]
         lab.postgres.rows("alter table prices alter amount type bigint", "app")
         with elsewhere(target, client), target.connect() as fresh:
             execute(client, "p", struct.pack("!i", 7))
-            fresh.messages(m.parse("mine", text), m.sync())
-            assert told(fresh, "mine") == [INT8]
-            execute(fresh, "mine", struct.pack("!q", 1 << 40))
-            execute(client, "p", struct.pack("!i", 8))
-            assert client.value("select string_agg(amount::text, ' ' order by amount) from prices") \
-                == f"7 8 {1 << 40}"
+            yield client, fresh
+
+
+@test(targets=FOREBAY)
+def newcomers_are_told_what_holds(lab: Lab) -> None:
+    """Also by a connection to which an old client has brought the types of before."""
+    text = TEXTS["insert"]
+    with brought_along(lab, text) as (client, fresh):
+        fresh.messages(m.parse("mine", text), m.sync())
+        assert told(fresh, "mine") == [INT8]
+        execute(fresh, "mine", struct.pack("!q", 1 << 40))
+        execute(client, "p", struct.pack("!i", 8))
+        assert client.value("select string_agg(amount::text, ' ' order by amount) from prices") \
+            == f"7 8 {1 << 40}"
 
 
 @test(targets=FOREBAY)
@@ -118,15 +128,8 @@ def one_copy_for_all_who_were_told_the_same(lab: Lab) -> None:
 @test(targets=FOREBAY)
 def newcomers_who_ask_for_nothing(lab: Lab) -> None:
     """Without Describe a text has the types of now, too."""
-    lab.postgres.rows("create table prices (amount int); alter table prices owner to app", "app")
-    target = lab.target(pool_size=2, round_robin=False)
     text = TEXTS["insert"]
-    with target.connect() as client:
-        client.messages(m.parse("p", text), m.sync())
-        assert told(client, "p") == [INT4]
-        lab.postgres.rows("alter table prices alter amount type bigint", "app")
-        with elsewhere(target, client), target.connect() as fresh:
-            execute(client, "p", struct.pack("!i", 7))
-            answer = fresh.messages(m.parse("mine", text), m.bind("", "mine", ["5000000000"]),
-                                    m.execute(""), m.sync())
-            assert not m.only(answer, b"E"), answer
+    with brought_along(lab, text) as (_, fresh):
+        answer = fresh.messages(m.parse("mine", text), m.bind("", "mine", ["5000000000"]),
+                                m.execute(""), m.sync())
+        assert not m.only(answer, b"E"), answer

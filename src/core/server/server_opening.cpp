@@ -226,13 +226,12 @@ void ServerLink::on_ready() {
   }
   engine_->counters().links_opened.add();
   host_place_.take(engine_->shared().hosts.of(host_));
-  engine_->note(
-      {.weight = Weight::detail,
-       .event = "server_connected",
-       .text = tls_ ? "logged in to the server, inside TLS" : "logged in to the server",
-       .database = pool_->key().database,
-       .user = pool_->key().user,
-       .host = to_string(host_)});
+  engine_->note({.weight = Weight::detail,
+                 .event = "server_connected",
+                 .text = tls_ ? "logged in to the server, inside TLS" : "logged in to the server",
+                 .database = pool_->key().database,
+                 .user = pool_->key().user,
+                 .host = to_string(host_)});
   has_catalog_ = has_catalog();
   follow_effects(pool_->settings().pool_mode);
   if (!ask_effects()) in_use();
