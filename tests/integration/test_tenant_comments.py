@@ -504,3 +504,13 @@ def whole_sessions_have_one_tenant(lab: Lab) -> None:
     target = start(lab, {**ROW_SECURITY, **POOLER})
     error = refused(target.connect)
     assert error.sqlstate == "0A000" and "comment_users" in error.text, error
+
+
+@test(targets=FOREBAY)
+def a_large_batch_behind_a_begin(lab: Lab) -> None:
+    """More than is read ahead, and nothing that says whose it is: it is refused, and does not wait."""
+    with pooler(lab).connect() as client:
+        client.run("begin")
+        answer = client.messages(m.parse("", f"select $1::text /* {'x' * 40_000} */"),
+                                 m.bind("", "", ["y" * 60_000]), m.execute(""), m.sync())
+        assert m.only(answer, b"E")[0].sqlstate == "42501", answer
