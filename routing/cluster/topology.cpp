@@ -125,9 +125,11 @@ void Topology::note_position(const HostSample& sample) {
 }
 
 // Which cluster this is, most of the hosts say that have answered, when all have been asked; those
-// that are gone since count, too. From then on it stays: names may lead elsewhere by mistake.
+// that are gone since count, too. Once more than half of all have said so it stays: names may lead
+// elsewhere by mistake. Until then the others, that were not there yet, may outvote those who were.
 void Topology::decide_system() {
-  if (system_identifier_ != 0 || asking()) return;
+  if (system_identifier_ != 0) return recount_system();
+  if (asking()) return;
   std::size_t most = 0;
   std::uint64_t best = 0;
   bool tie = false;
@@ -150,9 +152,34 @@ void Topology::decide_system() {
   if (!tie && most > 0) become(best);
 }
 
+// Fewer than half change nothing: what is in use goes on, whoever else is there by mistake. So it
+// changes once, at most.
+void Topology::recount_system() {
+  if (settled_) return;
+  if (most_are_of(system_identifier_)) {
+    settled_ = true;
+    return;
+  }
+  for (const Facts& facts : facts_) {
+    if (facts.sample && most_are_of(facts.sample->system_identifier)) {
+      become(facts.sample->system_identifier);
+      return;
+    }
+  }
+}
+
+bool Topology::most_are_of(std::uint64_t system) const noexcept {
+  const auto alike = std::ranges::count_if(facts_, [system](const Facts& facts) {
+    return facts.sample && facts.sample->system_identifier == system;
+  });
+  return static_cast<std::size_t>(alike) * 2 > facts_.size();
+}
+
 void Topology::become(std::uint64_t system) {
   system_identifier_ = system;
+  settled_ = most_are_of(system);
   abandoned_ = 0;
+  replaced_since_ = outvoted_since_ = kNever;
   winner_.reset();
   history_.clear();
   for (Facts& facts : facts_) {
@@ -240,7 +267,6 @@ void Topology::look_for_another_system(Instant now) {
   }
   replaced_since_ = std::min(replaced_since_, now);
   if (now - replaced_since_ < kAbandonedLeases * lease_) return;
-  replaced_since_ = kNever;
   become(other);
 }
 

@@ -8,6 +8,7 @@ import socket
 from contextlib import contextmanager
 from typing import Iterator
 
+from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, TLS, test
 from lab.lab import Lab
@@ -137,6 +138,41 @@ def a_server_of_another_cluster(lab: Lab) -> None:
     knows(target, foreign, reason)
     with target.connect(database="forebay") as console:
         assert any(reason in str(value) for row in console.rows("SHOW HOSTS") for value in row)
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=90)
+def a_server_of_another_cluster_that_was_there_alone(lab: Lab) -> None:
+    """It is the cluster until most hosts are of another one: then it is fenced, what is open there
+    is broken, and all goes on with the others."""
+    foreign = with_table(lab.foreign_postgres())
+    primary = with_table(lab.private_postgres())
+    standby = lab.replica_of(primary)
+    wait_until(lambda: standby.rows("select 1 from pg_tables where tablename = 'written'", "app"),
+               "the replica has the table")
+    for each in (primary, standby):
+        each.stop()
+    target = lab.target(servers=[each.address for each in (foreign, primary, standby)],
+                        options={"stats_users": "app"})
+    with target.connect() as client, target.connect() as other:
+        client.run("insert into written values (1)")
+        other.run("begin; insert into written values (1)")
+        primary.start()
+        knows(target, primary, "it belongs to another cluster")
+        client.run("insert into written values (1)")  # as many of each: what is in use goes on
+        assert (written(foreign), written(primary)) == ("2", "0")
+        standby.start()
+        knows(target, foreign, "it belongs to another cluster")
+        assert "cluster_replaced" in target.log, target.log
+        error = other.error(m.query("commit"))
+        assert error.sqlstate in ("40001", "40003", "08007"), error
+        client.run("insert into written values (1)")
+    assert (written(foreign), written(primary)) == ("2", "1")
+    # Nobody goes back there, whoever is left.
+    standby.stop()
+    knows(target, standby, "host_down")
+    write(target)
+    assert (written(foreign), written(primary)) == ("2", "2")
+    assert target.log.count("cluster_replaced") == 1, target.log
 
 
 @test(modes=("transaction",), targets=FOREBAY, within=90)

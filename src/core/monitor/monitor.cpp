@@ -252,7 +252,7 @@ void ClusterWatch::report_hosts(const ClusterView& view) {
     if (is.fenced && !was.fenced && is.no_writes == Why::other_system) {
       note(true, "host_fenced",
            "it belongs to another cluster: its system identifier is " +
-               std::to_string(is.system_identifier) + ", that of most hosts " +
+               std::to_string(is.system_identifier) + ", that of this one is " +
                std::to_string(view.system_identifier) +
                ": its connections are closed and it gets "
                "no new ones; take it out of hosts",

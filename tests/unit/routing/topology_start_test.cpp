@@ -59,6 +59,47 @@ TEST(Topology, NobodyIsThePrimaryWhereAsManyAreOfEachCluster) {
   EXPECT_TRUE(view.mixed && !view.primary);
 }
 
+// Who was there alone is the cluster for as long as most of all hosts do not say another one.
+TEST(Topology, MostOfAllHostsOutvoteWhoWasThereAlone) {
+  Topology topology(5, kLease);
+  topology.begin();
+  topology.answered(0, kForeign);
+  for (std::size_t host = 1; host < 5; ++host) topology.failed(host, "refused");
+  EXPECT_EQ(topology.judge(kStart).primary, 0u);
+  topology.answered(1, kReplica);
+  topology.answered(2, kPrimary);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(view.primary, 0u) << "two of five are not most of all";
+  EXPECT_EQ(view.hosts[2].no_writes, Why::other_system);
+  topology.answered(3, kReplica);
+  view = topology.judge(kStart);
+  EXPECT_EQ(view.system_identifier, 7u);
+  EXPECT_EQ(view.primary, 2u);
+  EXPECT_TRUE(view.hosts[0].fenced);
+  EXPECT_EQ(view.hosts[0].no_writes, Why::other_system);
+  EXPECT_TRUE(view.hosts[1].may_read() && view.hosts[3].may_read());
+  // That was most of all: now it stays, whatever names lead to.
+  for (const std::size_t host : {1u, 3u}) topology.answered(host, kForeign);
+  view = topology.judge(kStart);
+  EXPECT_EQ(view.system_identifier, 7u);
+  EXPECT_EQ(view.primary, 2u);
+}
+
+// Likewise where those who were there first have become most of all meanwhile.
+TEST(Topology, AClusterThatMostHostsHaveNamedStays) {
+  Topology topology(3, kLease);
+  topology.begin();
+  topology.answered(0, kPrimary);
+  topology.failed(1, "refused");
+  topology.failed(2, "refused");
+  EXPECT_EQ(topology.judge(kStart).primary, 0u);
+  topology.answered(1, kReplica);
+  for (const std::size_t host : {1u, 2u}) topology.answered(host, kForeign);
+  const ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(view.system_identifier, 7u);
+  EXPECT_EQ(view.primary, 0u);
+}
+
 TEST(Topology, AServerWithTwoNamesIsOnePrimary) {
   Topology topology(3, kLease);
   topology.begin();

@@ -158,8 +158,8 @@ TEST(Topology, AClusterThatWasMadeAnewIsTaken) {
 // Names that lead elsewhere by mistake: they are never taken for ours.
 TEST(Topology, AClusterThatNeverWasOursIsNotTaken) {
   Topology topology(3, kLease);
-  feed(topology, "p7 o9 o1", kStart);
-  EXPECT_EQ(say(topology.judge(kStart)), "0 write other other");
+  feed(topology, "p7 r7 o1", kStart);
+  EXPECT_EQ(say(topology.judge(kStart)), "0 write replica other");
   Instant now = kStart;
   for (; now < kStart + 3 * Topology::kAbandonedLeases * kLease; now += 1s) {
     feed(topology, "x o9 o1", now);

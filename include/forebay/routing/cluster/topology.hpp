@@ -212,6 +212,8 @@ class Topology {
   [[nodiscard]] bool asking() const noexcept;
   void note_position(const HostSample& sample);
   void decide_system();
+  void recount_system();
+  [[nodiscard]] bool most_are_of(std::uint64_t system) const noexcept;
   void become(std::uint64_t system);
   [[nodiscard]] bool shown_by_another(std::size_t host, const ClusterView& view) const noexcept;
   [[nodiscard]] bool tells(const Facts& facts, Instant now) const noexcept;
@@ -227,6 +229,7 @@ class Topology {
   std::vector<Facts> facts_;
   Duration lease_;
   std::uint64_t system_identifier_ = 0;
+  bool settled_ = false;             ///< more than half of all hosts have said that it is this one
   bool mixed_ = false;               ///< it is 0, since as many hosts have another
   Instant replaced_since_ = kNever;  ///< that all who answer are of another cluster
   std::uint32_t timeline_ = 0;
