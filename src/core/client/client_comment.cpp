@@ -98,21 +98,26 @@ ClientSession::Here ClientSession::answer_here(Bytes bytes, const pg::Message& m
   if (mode_ != config::PoolMode::transaction || !message.whole()) return Here::no;
   const bool begun = relay_.begin.open != 0;
   const Bytes text = text_said(message);
-  const std::string setting = relay_.tenant->policy->setting;
+  std::string setting;
   std::optional<Bytes> said;
-  if (begun && relay_.tenant->says.setting) said = tenant_in_setting(text, setting);
+  if (begun && relay_.tenant->says.setting) {
+    setting = relay_.tenant->policy->setting;
+    said = tenant_in_setting(text, setting);
+  }
   if (!begun && !may_begin_transaction(text)) return Here::no;
-  if (said && !become_tenant(said)) return Here::waits;
+  const bool executes = said && Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
+                                    .executes_control(bytes, setting);
+  if (executes && !become_tenant(said)) return Here::waits;
   if (link_ != nullptr && !lets_go_to_begin()) {
     return relay_.pins == 0 || !link_->relay().at_rest() ? Here::waits : Here::no;
   }
   Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
-  throttle_->answered = relay.answer_control(bytes, said ? Bytes(setting) : Bytes());
+  throttle_->answered = relay.answer_control(bytes, setting);
   if (throttle_->answered == 0) {
-    if (said) relay_.begin.undecided = 1;
+    if (executes) relay_.begin.undecided = 1;
     return is_whole_batch(bytes, relay_.framer) ? Here::no : Here::waits;
   }
-  if (!begun) relay_.begin.undecided = 1;
+  if (!begun && relay_.begin.open != 0) relay_.begin.undecided = 1;
   return Here::answered;
 }
 
@@ -143,18 +148,25 @@ bool ClientSession::closes_nothing_there(const pg::Message& message) const {
                                    bit(PinReason::unknown))) == 0);
 }
 
-// The text of a whole Query or Parse, or of what a Bind is for; empty where there is none.
+// The text of a whole Query or Parse, or of what a Bind or Describe is for; empty where there is
+// none.
 Bytes ClientSession::text_said(const pg::Message& message) const {
   if (message.is(pg::Frontend::Query)) return text_of(message.body);
   if (message.is(pg::Frontend::Parse)) return text_of(cut_name(message).definition);
-  if (!message.is(pg::Frontend::Bind)) return {};
-  const auto bind = pg::frontend::Bind::parse(message.body);
-  if (!bind) return {};
-  if (bind->statement.empty()) {
-    return relay_.unnamed.exists ? text_of(relay_.unnamed.definition) : Bytes();
+  Bytes name;
+  if (message.is(pg::Frontend::Bind)) {
+    const auto bind = pg::frontend::Bind::parse(message.body);
+    if (!bind) return {};
+    name = bind->statement;
+  } else if (message.is(pg::Frontend::Describe)) {
+    const auto describe = pg::frontend::Describe::parse(message.body);
+    if (!describe || describe->target != pg::frontend::Target::statement) return {};
+    name = describe->name;
+  } else {
+    return {};
   }
-  const auto* known =
-      relay_.statements == nullptr ? nullptr : relay_.statements->find(bind->statement);
+  if (name.empty()) return relay_.unnamed.exists ? text_of(relay_.unnamed.definition) : Bytes();
+  const auto* known = relay_.statements == nullptr ? nullptr : relay_.statements->find(name);
   const bool kept = known != nullptr && known->statement && known->statement->sql().empty();
   return kept ? text_of(known->statement->definition()) : Bytes();
 }

@@ -84,6 +84,9 @@ class ClientStatements {
   [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
   /// Of the definitions and texts that are kept for it.
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  /// What is prepared beyond so many bytes of texts only a server keeps.
+  [[nodiscard]] bool full() const noexcept { return bytes_ >= kKeptMax; }
+  static constexpr std::size_t kKeptMax = 64 << 20;
 
  private:
   static std::size_t bytes_of(const Named& named) noexcept {

@@ -69,6 +69,10 @@ class Relay {
   /// with `setting`, also SET LOCAL of that, which has been obeyed. Gives of how many bytes it is,
   /// and was answered; 0: a server has to.
   std::size_t answer_control(Bytes bytes, Bytes setting = {});
+  /// Whether that executes something, and does not only prepare it.
+  [[nodiscard]] bool executes_control(Bytes bytes, Bytes setting) const {
+    return control_ahead(bytes, setting).executes;
+  }
   /// The transaction that was begun here cannot go on, and is for the client to end. `told`: it has
   /// been told why.
   void fail_begun(const Refused& why, bool told, PoolCounters* counters);
@@ -163,9 +167,22 @@ class Relay {
     Understood understood;
   };
   [[nodiscard]] Control control_of(Bytes text, Bytes setting) const;
+  struct ControlAhead {
+    std::size_t size = 0;  ///< 0: it is for a server
+    bool query = false;
+    bool asks = false;       ///< what the statement is
+    bool described = false;  ///< as a portal
+    bool executes = false;
+    std::optional<pg::frontend::Parse> parsed;
+    Control control;
+    pg::Framer framer{pg::Sender::client};  ///< behind it
+  };
+  [[nodiscard]] ControlAhead control_ahead(Bytes bytes, Bytes setting) const;
+  void look_at_extended(Bytes bytes, Bytes setting, ControlAhead& ahead) const;
   void carry_out(const Control& control);
-  std::size_t answer_extended_control(Bytes bytes, Bytes setting);
   [[nodiscard]] Bytes text_of_prepared(Bytes name) const;
+  [[nodiscard]] bool may_remember(const pg::frontend::Parse& parse) const;
+  void name_unlinked(Bytes name, StatementRef statement, Understood&& understood);
   void remember_control(const pg::frontend::Parse& parse, Control& control);
   void send_begin(LinkRelayState& link);
   [[nodiscard]] bool begun_read_only() const;

@@ -53,6 +53,8 @@ bool binds_nothing(Bytes values) {
 
 /// What a setting that says whose the transaction is, is answered with.
 constexpr Bytes kSetTag = "SET";
+/// How a definition without declared types of parameters ends.
+constexpr Bytes kNoTypes("\0\0", 2);
 
 }  // namespace
 
@@ -143,88 +145,130 @@ void Relay::carry_out(const Control& control) {
 }
 
 std::size_t Relay::answer_control(Bytes bytes, Bytes setting) {
-  pg::Framer framer = client_.framer;
-  const Item item = framer.next(bytes, kInspectionMax);
-  if (item.kind != ItemKind::message) return 0;
-  if (!item.message.is(Frontend::Query)) return answer_extended_control(bytes, setting);
+  ControlAhead ahead = control_ahead(bytes, setting);
+  if (ahead.size == 0) return 0;
+  std::string& out = out_.to_client.insert();
+  client_.framer = ahead.framer;
+  if (ahead.query) client_.drop_unnamed();
+  if (ahead.parsed) remember_control(*ahead.parsed, ahead.control);
+  if (ahead.parsed) pg::write_empty(out, pg::Backend::ParseComplete);
+  if (ahead.asks) {
+    pg::MessageWriter(out, pg::Backend::ParameterDescription).u16(0);
+    pg::write_empty(out, pg::Backend::NoData);
+  }
+  if (ahead.executes && !ahead.query) pg::write_empty(out, pg::Backend::BindComplete);
+  if (ahead.described) pg::write_empty(out, pg::Backend::NoData);
+  if (ahead.executes) carry_out(ahead.control);
+  if (ahead.query) pg::write_ready_for_query(out, status_here());
+  return ahead.size;
+}
+
+Relay::ControlAhead Relay::control_ahead(Bytes bytes, Bytes setting) const {
+  ControlAhead ahead;
+  ahead.framer = client_.framer;
+  const Item item = ahead.framer.next(bytes, kInspectionMax);
+  if (item.kind != ItemKind::message) return ahead;
+  if (!item.message.is(Frontend::Query)) {
+    ahead.framer = client_.framer;
+    look_at_extended(bytes, setting, ahead);
+    return ahead;
+  }
   const auto query = pg::frontend::Query::parse(item.message.body);
-  if (!query) return 0;
-  const Control control = control_of(query->text, setting);
-  if (control.tag.empty()) return 0;
-  client_.framer = framer;
-  client_.drop_unnamed();
-  carry_out(control);
-  pg::write_ready_for_query(out_.to_client.insert(), status_here());
-  return item.bytes.size();
+  if (!query) return ahead;
+  ahead.control = control_of(query->text, setting);
+  if (ahead.control.tag.empty()) return ahead;
+  ahead.query = ahead.executes = true;
+  ahead.size = item.bytes.size();
+  return ahead;
 }
 
-// The same by Parse, Bind, Describe, Execute; all of it has to be there. What comes behind it in
-// its batch is in the transaction, or behind it, as ever.
-std::size_t Relay::answer_extended_control(Bytes bytes, Bytes setting) {
-  pg::Framer framer = client_.framer;
-  std::optional<pg::frontend::Parse> parsed;
-  Control control;
+// The same by Parse, Describe, Bind, Describe, Execute, up to the Execute, which has to be there;
+// or a Parse, or a Describe of the statement, behind which something else is there. What comes
+// behind it in its batch is in the transaction, or behind it, as ever.
+void Relay::look_at_extended(Bytes bytes, Bytes setting, ControlAhead& ahead) const {
   bool bound = false;
-  bool described = false;
+  Bytes name;  // of the statement
+  std::size_t prepared = 0;
+  pg::Framer behind_prepared = ahead.framer;
   for (std::size_t at = 0;;) {
-    const Item item = framer.next(bytes.substr(at), kInspectionMax);
-    if (item.kind != ItemKind::message) return 0;
+    const Item item = ahead.framer.next(bytes.substr(at), kInspectionMax);
+    if (item.kind == ItemKind::need) return;
+    const Bytes body = item.message.body;
+    const bool first = at == 0;
+    const auto type = item.kind == ItemKind::message ? static_cast<Frontend>(item.message.type)
+                                                     : Frontend::Terminate;
     at += item.bytes.size();
-    switch (static_cast<Frontend>(item.message.type)) {
-      case Frontend::Parse:
-        parsed = pg::frontend::Parse::parse(item.message.body);
-        if (at != item.bytes.size() || !parsed || !parsed->statement.empty()) return 0;
-        if (parsed->parameter_types != Bytes("\0\0", 2)) return 0;
-        control = control_of(parsed->text, setting);
-        if (control.tag.empty()) return 0;
-        break;
-      case Frontend::Bind: {
-        const auto bind = pg::frontend::Bind::parse(item.message.body);
-        if (bound || !bind || !bind->portal.empty() || !binds_nothing(bind->values)) return 0;
-        if (parsed && !bind->statement.empty()) return 0;
-        if (!parsed) control = control_of(text_of_prepared(bind->statement), setting);
-        if (control.tag.empty()) return 0;
-        bound = true;
-        break;
-      }
-      case Frontend::Describe: {
-        const auto describe = pg::frontend::Describe::parse(item.message.body);
-        const bool portal = describe && describe->target == pg::frontend::Target::portal;
-        if (!bound || described || !portal || !describe->name.empty()) return 0;
-        described = true;
-        break;
-      }
-      case Frontend::Execute: {
-        const auto execute = pg::frontend::Execute::parse(item.message.body);
-        if (!bound || !execute || !execute->portal.empty()) return 0;
-        client_.framer = framer;
-        std::string& out = out_.to_client.insert();
-        if (parsed) remember_control(*parsed, control);
-        if (parsed) pg::write_empty(out, pg::Backend::ParseComplete);
-        pg::write_empty(out, pg::Backend::BindComplete);
-        if (described) pg::write_empty(out, pg::Backend::NoData);
-        carry_out(control);
-        return at;
-      }
-      default:
-        return 0;
+    if (type == Frontend::Parse && first) {
+      ahead.parsed = pg::frontend::Parse::parse(body);
+      if (!ahead.parsed || !may_remember(*ahead.parsed)) return;
+      name = ahead.parsed->statement;
+      ahead.control = control_of(ahead.parsed->text, setting);
+    } else if (type == Frontend::Describe) {
+      const auto describe = pg::frontend::Describe::parse(body);
+      const bool portal = describe && describe->target == pg::frontend::Target::portal;
+      const bool twice = portal ? ahead.described : ahead.asks;
+      if (!describe || twice || bound != portal) return;
+      if (first) name = describe->name;
+      if (first) ahead.control = control_of(text_of_prepared(name), setting);
+      if (describe->name != (portal ? Bytes() : name)) return;
+      (portal ? ahead.described : ahead.asks) = true;
+    } else if (type == Frontend::Bind && !bound) {
+      const auto bind = pg::frontend::Bind::parse(body);
+      if (!bind || !bind->portal.empty() || !binds_nothing(bind->values)) return;
+      if (first) name = bind->statement;
+      if (first) ahead.control = control_of(text_of_prepared(name), setting);
+      if (bind->statement != name) return;
+      bound = true;
+    } else if (type == Frontend::Execute && bound) {
+      const auto execute = pg::frontend::Execute::parse(body);
+      if (!execute || !execute->portal.empty()) return;
+      ahead.executes = true;
+      ahead.size = at;
+      return;
+    } else {
+      if (bound || prepared == 0) return;
+      ahead.framer = behind_prepared;
+      ahead.size = prepared;
+      return;
     }
+    if (ahead.control.tag.empty()) return;
+    if (bound) continue;
+    prepared = at;
+    behind_prepared = ahead.framer;
   }
 }
 
-// Of what the client has prepared by the protocol; empty where that is not known.
+// Of what the client has prepared by the protocol, without parameters; empty where that is not
+// known.
 Bytes Relay::text_of_prepared(Bytes name) const {
+  Bytes definition;
   if (name.empty()) {
-    return client_.unnamed.exists ? text_in(client_.unnamed.definition) : Bytes();
+    if (client_.unnamed.exists) definition = client_.unnamed.definition;
+  } else {
+    const auto* named = client_.statements == nullptr ? nullptr : client_.statements->find(name);
+    const bool known = named != nullptr && named->statement && !named->pending &&
+                       !named->statement->unkept() && named->statement->sql().empty();
+    if (known) definition = named->statement->definition();
   }
-  const auto* named = client_.statements == nullptr ? nullptr : client_.statements->find(name);
-  const bool known = named != nullptr && named->statement && !named->pending &&
-                     !named->statement->unkept() && named->statement->sql().empty();
-  return known ? text_in(named->statement->definition()) : Bytes();
+  const Bytes text = text_in(definition);
+  return definition.substr(std::min(text.size() + 1, definition.size())) == kNoTypes ? text
+                                                                                     : Bytes();
 }
 
-// It is the client's unnamed statement.
+bool Relay::may_remember(const pg::frontend::Parse& parse) const {
+  if (parse.parameter_types != kNoTypes) return false;
+  if (parse.statement.empty()) return true;
+  const bool full = client_.statements != nullptr && client_.statements->full();
+  return rules_.share_statements && !full && !find_statement(parse.statement);
+}
+
 void Relay::remember_control(const pg::frontend::Parse& parse, Control& control) {
+  if (!parse.statement.empty()) {
+    name_unlinked(parse.statement,
+                  rules_.catalog.find_or_make(parse.definition, context_of(parse.definition)),
+                  std::move(control.understood));
+    return;
+  }
   auto& unnamed = client_.unnamed;
   ++unnamed.version;
   unnamed.definition.assign(parse.definition);

@@ -167,13 +167,13 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     return Handled::need_link;
   }
   const Bytes types = parse->parameter_types.substr(2);
-  auto [work, ends, uses, forgets, objection, entry, route, matched] =
-      understand(parse->text, reading(client_.welcome), types);
-  if (objection) return Handled::need_link;
-  if (matched.mask != 0) {
-    const config::Rule* rule = rule_among(matched.mask, parse->text, false);
+  Understood understood = understand(parse->text, reading(client_.welcome), types);
+  if (understood.objection) return Handled::need_link;
+  if (understood.rules.mask != 0) {
+    const config::Rule* rule = rule_among(understood.rules.mask, parse->text, false);
     if (rule != nullptr && !rule->error.empty()) return Handled::need_link;
   }
+  const SessionWorkRef& work = understood.work;
   if (work != nullptr && !work->unknown && work->names_statements()) return Handled::need_link;
   const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
   StatementRef statement = rules_.catalog.find(parse->definition, context_of(parse->definition));
@@ -181,18 +181,24 @@ Relay::Handled Relay::parse_unlinked(const Item& item) {
     if (!is_transaction_control(parse->text)) return Handled::need_link;
     statement = rules_.catalog.find_or_make(parse->definition, context_of(parse->definition));
   }
-  if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
-  client_.statements->set(parse->statement, {.statement = std::move(statement),
-                                             .pending = false,
-                                             .work = std::move(work),
-                                             .ends = ends,
-                                             .uses = uses,
-                                             .epoch = epoch,
-                                             .entry = std::move(entry),
-                                             .route = route,
-                                             .rules = matched});
+  name_unlinked(parse->statement, std::move(statement), std::move(understood));
   pg::write_empty(out_.to_client.insert(), pg::Backend::ParseComplete);
   return Handled::yes;
+}
+
+// It is the client's, though no server was asked.
+void Relay::name_unlinked(Bytes name, StatementRef statement, Understood&& understood) {
+  if (client_.statements == nullptr) client_.statements = std::make_unique<ClientStatements>();
+  const std::uint64_t epoch = client_.catalog == nullptr ? 0 : client_.catalog->now();
+  client_.statements->set(name, {.statement = std::move(statement),
+                                 .pending = false,
+                                 .work = std::move(understood.work),
+                                 .ends = understood.ends,
+                                 .uses = understood.uses,
+                                 .epoch = epoch,
+                                 .entry = std::move(understood.entry),
+                                 .route = understood.route,
+                                 .rules = understood.rules});
 }
 
 // Whether what the message needs depends on the answer to an earlier batch: when that fails, what

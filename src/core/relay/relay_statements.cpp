@@ -16,8 +16,6 @@ using pg::Frontend;
 
 /// A server tells names of portals apart by so many bytes (NAMEDATALEN).
 constexpr std::size_t kPortalNameMax = 63;
-/// Of so many bytes of one client's texts: what it prepares beyond that only its server keeps.
-constexpr std::size_t kKeptMax = 64 << 20;
 /// In session mode, of so many named statements.
 constexpr std::size_t kRememberedMax = 1000;
 
@@ -158,8 +156,7 @@ void Relay::send_parse(const NewStatement& made, Bytes name) {
 }
 
 void Relay::parse_named(const NewStatement& made, LinkRelayState& link) {
-  const bool kept =
-      made.whole && (client_.statements == nullptr || client_.statements->bytes() < kKeptMax);
+  const bool kept = made.whole && (client_.statements == nullptr || !client_.statements->full());
   const StatementRef statement =
       kept ? rules_.catalog.find_or_make(made.definition, context_of(made.definition))
            : rules_.catalog.make_unkept();
