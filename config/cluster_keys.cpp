@@ -16,7 +16,8 @@ Keys<Config> cluster_keys() {
           "closed. Must be shorter than the time after which another server is promoted."),
       key(kSection, "failover_hold", Effect::at_once, &C::failover_hold, Time{},
           "How long statements and logins wait while the hosts of a database have no primary, "
-          "whatever query_wait_timeout is."),
+          "whatever query_wait_timeout is. At the start they wait until each was asked, for "
+          "primary_lease at most, if that is longer."),
       key(kSection, "failover_hold_statements", Effect::at_once, &C::failover_hold_statements,
           Count{0, 1'000'000},
           "So many wait for a primary at most, in all; what comes then is refused. 0 for no "

@@ -203,19 +203,26 @@ def a_server_with_two_names(lab: Lab) -> None:
     assert "same_server" in target.log and "two_primaries" not in target.log, target.log
 
 
-@test(modes=("transaction",), targets=FOREBAY, within=60)
-def a_host_that_never_answers(lab: Lab) -> None:
-    """It is waited for as long as the monitor waits for an answer."""
+@test(modes=("transaction", "session"), targets=FOREBAY, within=60, params=("30s", "0"))
+def a_host_that_never_answers(lab: Lab, hold: str) -> None:
+    """It is waited for as long as the monitor waits for an answer, whatever failover_hold is: the
+    others have answered by then."""
     primary = lab.private_postgres()
     primary.rows("create table written (number int)", "app")
     primary.rows("grant all on written to public", "app")
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        target = lab.target(servers=[silent.getsockname(), primary.address],
-                            options={"primary_lease": "1s"})
+        target = lab.target(servers=[silent.getsockname(), primary.address], options={
+            "primary_lease": "4s", "failover_hold": hold, "query_wait_timeout": "100ms"})
         write(target)
-    assert written(primary) == "1"
+        assert written(primary) == "1"
+        if hold == "0" and lab.variant.mode == "transaction":
+            with target.connect() as client:
+                client.run("select 1")
+                primary.stop()
+                knows(target, primary, "no longer the primary")  # from then on nobody waits
+                assert client.error(m.query("select 1")).sqlstate == "57P03"
 
 
 @test(targets=FOREBAY, within=60)

@@ -21,11 +21,19 @@ bool ClientSession::without_primary() {
   return pool_ != nullptr && source().target().cluster != nullptr && source().holds(engine_.now());
 }
 
+// How long that may be: until the hosts have answered for the first time, at least.
+Duration ClientSession::patience() {
+  const config::Config& config = engine_.config();
+  const Duration hold = config.failover_hold;
+  const Duration first = source().awaits_monitor() ? config.primary_lease : Duration::zero();
+  return std::max(hold, first) + kTold;
+}
+
 // While there is no primary, it is failover_hold that counts: who has waited since then, for
 // whatever else, goes on waiting.
 bool ClientSession::held_for_primary(Instant since) {
   if (!without_primary()) return false;
-  const Instant until = since + engine_.config().failover_hold + kTold;
+  const Instant until = since + patience();
   if (engine_.now() >= until) return false;
   engine_.timers().arm(timer_, until);
   return true;
@@ -36,7 +44,7 @@ bool ClientSession::login_held_for_primary() {
   if (!without_primary()) return false;
   const auto login = engine_.config().client_login_timeout;
   const Instant latest = login.count() > 0 ? connected_ + login : kNever;
-  const Instant until = std::min(latest, waiting_since_ + engine_.config().failover_hold + kTold);
+  const Instant until = std::min(latest, waiting_since_ + patience());
   if (engine_.now() >= until) return false;
   engine_.timers().arm(timer_, until);
   return true;

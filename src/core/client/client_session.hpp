@@ -341,6 +341,7 @@ class ClientSession final : public StreamEvents {
 
   // While there is no primary.
   [[nodiscard]] bool without_primary();
+  [[nodiscard]] Duration patience();
   [[nodiscard]] bool held_for_primary(Instant since);
   [[nodiscard]] bool login_held_for_primary();
   bool login_goes_on();

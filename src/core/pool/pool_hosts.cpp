@@ -54,7 +54,10 @@ std::vector<SessionKey> Pool::overdue(Instant now, Duration hold) {
   const std::lock_guard lock(mutex_);
   std::vector<SessionKey> told;
   if (paused_ || has_primary(now)) return told;
-  const Instant since = hosts_.look(*terms_->target.cluster).unwritable_since;
+  const Cluster::View& view = hosts_.look(*terms_->target.cluster);
+  // Each host has primary_lease for its first answer: nobody is told anything before.
+  if (!view.watched && awaits(view)) return told;
+  const Instant since = view.unwritable_since;
   if (since == kNever || now - since < hold) return told;
   while (!waiters_.empty() && now - waiters_.oldest().since >= hold) {
     Ticket& ticket = waiters_.oldest();

@@ -18,12 +18,14 @@ class ClusterTest : public ::testing::Test {
   std::shared_ptr<Cluster> cluster_ =
       std::make_shared<Cluster>(std::vector<Endpoint>{test::kHost, Endpoint{"db2", 5432}});
   Ticket tickets_[3];
+  bool monitored_ = false;
 
   std::shared_ptr<Pool> pool() {
     for (std::uint32_t i = 0; i < 3; ++i) PoolBench::ticket(tickets_[i], 0, i);
     Pool::Setup setup = PoolBench::setup();
     setup.target.hosts = cluster_->hosts();
     setup.target.cluster = cluster_;
+    setup.target.monitored = monitored_;
     return bench_.pool(std::move(setup));
   }
   void publish(std::optional<std::size_t> primary, Instant until) {
@@ -122,6 +124,24 @@ TEST_F(ClusterTest, WhoHasWaitedForTooLongIsTold) {
   EXPECT_EQ(told.front(), tickets_[0].session);
   EXPECT_FALSE(tickets_[0].waiting);
   EXPECT_TRUE(pool->withdraw(tickets_[1]));
+}
+
+// Each host has primary_lease for its first answer: failover_hold counts when they have come.
+TEST_F(ClusterTest, NobodyIsToldBeforeTheHostsHaveBeenAsked) {
+  monitored_ = true;
+  cluster_->set_asked(true);
+  const auto pool = this->pool();
+  Cluster::View view;
+  view.hosts.resize(2);
+  view.unwritable_since = bench_.now;
+  ASSERT_TRUE(view.asking && !view.watched);
+  cluster_->publish(view);
+  EXPECT_EQ(pool->acquire(tickets_[0], bench_.now).kind, Acquired::wait);
+  EXPECT_TRUE(pool->overdue(bench_.now, Duration::zero()).empty());
+  view.asking = false;
+  view.watched = true;
+  cluster_->publish(view);
+  EXPECT_EQ(pool->overdue(bench_.now, Duration::zero()).size(), 1u);
 }
 
 TEST_F(ClusterTest, AReaderTakesEachViewOnce) {
