@@ -8,7 +8,7 @@ from typing import Any, Optional
 from lab import messages as m, ports
 from lab.declare import FOREBAY, test
 from lab.lab import Lab
-from lab.postgres import Postgres
+from lab.postgres import Postgres, password_of
 from lab.process import wait_until
 from lab.scrape import Scrape
 from lab.target import Database, Target
@@ -183,3 +183,28 @@ def spread_by_weight(lab: Lab) -> None:
     share = shares(1, 200, slow)
     assert share < 0.5, share
     wait_until(lambda: 0.675 < shares(1, 200) < 0.825, "it has its share again")
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def another_login_at_each_host(lab: Lab) -> None:
+    """Where one database's monitor_user is refused, that of another with the same hosts is tried,
+    at each host by itself: two that refuse the first at once would be asked as it for ever."""
+    primary = lab.private_postgres()
+    hosts = [each.address for each in (primary, lab.replica_of(primary))]
+
+    def asked_as(user: str) -> Database:
+        return Database(hosts, dbname="app", options={
+            "monitor_user": user, "monitor_password": password_of(user)})
+    port = ports.claim()
+    target = lab.target(options={"http": f"127.0.0.1:{port}"}, databases={
+        "app": asked_as("rejected"), "other": asked_as("other")})
+
+    def failed() -> float:
+        return Scrape(port).sum("host_probes_failed_total")
+    with target.connect() as first, target.connect(database="other") as second:
+        first.run("select 1")
+        second.run("select 1")
+        wait_until(lambda: Scrape(port).sum("host_up") == 2, "both say what they are")
+        asked, refused = Scrape(port).sum("host_probes_total"), failed()
+        wait_until(lambda: Scrape(port).sum("host_probes_total") > asked + 20, "they go on")
+        assert failed() == refused, target.log
