@@ -419,11 +419,16 @@ def a_begin_that_says_nothing_waits_for_what_does(lab: Lab) -> None:
         client.run(f"/* tenant=1 */ {serializable}")
         assert client.value(WHOSE) == "1"
         client.run("commit")
-        # So has one of a session that keeps its server connection.
+        # The session keeps its server connection, for the tenant that has it.
         client.run("/* tenant=1 */ listen news")
-        assert client.error(m.query("begin")).sqlstate == "42501"
-        client.run("/* tenant=1 */ begin")
-        client.run("commit")
+        client.run("begin")
+        assert client.value(f"/* tenant=1 */ {WHOSE}") == "1"
+        client.run("notify news, 'here'")
+        assert b"here" in m.only(client.messages(m.query("commit")), b"A")[0].body
+        client.run("begin")
+        assert client.value(f"/* tenant=2 */ {WHOSE}") == "2"
+        client.run("notify news, 'there'")
+        assert not m.only(client.messages(m.query("commit")), b"A") and client.quiet
 
 
 @test(targets=FOREBAY)

@@ -71,6 +71,8 @@ Bytes ClientSession::as_tenant(Bytes bytes) {
   // Nothing is carried out of what is skipped, or said in a transaction that was lost.
   if (relay_.skip_to_sync || relay_.lost != nullptr || is_no_statement(message) ||
       message.is(pg::Frontend::Terminate)) {
+    // The server that the session keeps has not heard of its transaction, and is not asked.
+    throttle_->apart = relay_.lost != nullptr || (relay_.begin.open != 0 && is_at_rest());
     return item.bytes;
   }
   if (link_ != nullptr) {
@@ -108,8 +110,8 @@ ClientSession::Here ClientSession::answer_here(Bytes bytes, const pg::Message& m
   const bool executes = said && Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
                                     .executes_control(bytes, setting);
   if (executes && !become_tenant(said)) return Here::waits;
-  if (link_ != nullptr && !lets_go_to_begin()) {
-    return relay_.pins == 0 || !link_->relay().at_rest() ? Here::waits : Here::no;
+  if (link_ != nullptr && !lets_go_to_begin() && (relay_.pins == 0 || !is_at_rest())) {
+    return Here::waits;
   }
   Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
   throttle_->answered = relay.answer_control(bytes, setting);
@@ -118,6 +120,7 @@ ClientSession::Here ClientSession::answer_here(Bytes bytes, const pg::Message& m
     return is_whole_batch(bytes, relay_.framer) ? Here::no : Here::waits;
   }
   if (!begun && relay_.begin.open != 0) relay_.begin.undecided = 1;
+  if (goodbye_ && link_ != nullptr && relay_.begin.open == 0) fatal(terminated());
   return Here::answered;
 }
 
@@ -129,11 +132,16 @@ bool ClientSession::take_answered(Bytes& bytes, std::size_t& consumed) {
   return answered > 0 && !bytes.empty();
 }
 
+// Its server has said and heard all.
+bool ClientSession::is_at_rest() const {
+  return link_ != nullptr && phase_ == Phase::linked && link_->relay().at_rest() &&
+         link_->sent_all();
+}
+
 // What is kept for a moment, for lastval, does not keep a BEGIN.
 bool ClientSession::lets_go_to_begin() {
-  if (relay_.pins != 0 || !link_->relay().at_rest()) return false;
   send_both();
-  if (!link_->sent_all()) return false;
+  if (relay_.pins != 0 || !is_at_rest()) return false;
   if (std::exchange(may_ask_, false)) timer_.cancel();
   give_link_back();
   return true;

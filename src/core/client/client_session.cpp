@@ -144,7 +144,8 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     }
     if (link != nullptr && link->at_rest() &&
         (!link->has(relay_.settings) ||
-         link->sequences.to_be_cleaned(relay_.sequences, relay_.serial))) {
+         link->sequences.to_be_cleaned(relay_.sequences, relay_.serial) ||
+         (begun_here() && relay_.begin.undecided == 0 && !now.empty()))) {
       relay.link_up(*link);
     }
     const Relay::ClientProgress progress = relay.from_client(now, link);
@@ -358,7 +359,7 @@ void ClientSession::server_done() {
   }
   const bool over =
       attempts == answered && link.at_rest() && relay_.framer.rest() == 0 && link_->sent_all();
-  if (over && !after_transaction()) return;
+  if (over && !begun_here() && !after_transaction()) return;
   const bool in_statement_mode = mode_ == config::PoolMode::statement && !over &&
                                  link.expected.empty() && !link.expected.batch_open() &&
                                  link.status != pg::backend::TransactionStatus::idle;

@@ -275,6 +275,7 @@ class ClientSession final : public StreamEvents {
   /// What becomes of what may be answered before it is said whose the transaction is.
   enum class Here : std::uint8_t { no, answered, waits };
   [[nodiscard]] Here answer_here(Bytes bytes, const pg::Message& message);
+  [[nodiscard]] bool is_at_rest() const;
   [[nodiscard]] bool lets_go_to_begin();
   bool take_answered(Bytes& bytes, std::size_t& consumed);
   [[nodiscard]] Bytes text_said(const pg::Message& message) const;
@@ -318,6 +319,10 @@ class ClientSession final : public StreamEvents {
   void note_rules();
 
   // lazy_begin.
+  /// Its transaction is one of which no server knows, not even the one that it keeps.
+  [[nodiscard]] bool begun_here() const noexcept {
+    return relay_.begin.open != 0 && relay_.attempt == Attempt::none;
+  }
   void settle_begun();
   void give_up_begun(const Refused& reason, bool told);
 

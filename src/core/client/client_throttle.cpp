@@ -119,6 +119,7 @@ Bytes ClientSession::may_go_on(Bytes bytes) {
   if (throttle_->says) {
     bytes = as_tenant(bytes);
     if (bytes.empty() || throttle_ == nullptr || throttle_->held) return {};
+    if (throttle_->apart) return bytes;
   }
   if (throttle_->inside() || link_ == nullptr) return bytes;
   const LinkRelayState& link = link_->relay();
