@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from lab import messages as m
 from lab import ports
 from lab.declare import FOREBAY, test
+from lab.forebay import Forebay
 from lab.lab import Lab
 from lab.process import wait_until
 from lab.scrape import Scrape
+from lab.target import Database
 from lab.wire import refused
 
 from test_console import console
@@ -169,6 +171,29 @@ def server_connections_ordered_of_a_tenant(lab: Lab) -> None:
     wait_until(lambda: tenant(target, "small")["waiting"] == "1", "it waits")
     console(target, "limit tenant small max_tenant_connections = 2;")
     assert m.only(third.until_ready(), b"D")[0].columns() == [b"6"]
+
+
+@test(targets=FOREBAY)
+def who_waits_for_its_tenants_connections_keeps_no_place(lab: Lab) -> None:
+    """And waits no longer when a reload takes the limit away."""
+    port = ports.claim()
+    app = Database(user="app", password="app-secret", options={"max_statements": 2})
+    target = lab.target(tenants={**WHOSE, "limits": {"small": {"max_tenant_connections": 1}}},
+                        databases={"app": app}, pool_size=5,
+                        options={"http": f"127.0.0.1:{port}", "admin_users": "app"})
+    holder, waits = (lab.keep(target.connect()) for _ in range(2))
+    holder.run("begin")
+    waits.send(m.query("select 1"))
+    wait_until(lambda: held(port) == 1, "it waits")
+    with target.connect("other") as other:
+        assert other.value("select 2", within=10) == "2"
+    assert waits.quiet
+    assert isinstance(target, Forebay)
+    target.settings.tenants["limits"] = {}
+    (target.folder / "forebay.toml").write_text(target.toml_text())
+    console(target, "reload;")
+    assert m.only(waits.until_ready(), b"D")[0].columns() == [b"1"]
+    holder.run("commit")
 
 
 @test(targets=FOREBAY)

@@ -90,6 +90,16 @@ void ClientSession::follow_limits() {
 // The same while it may be at work: what it has begun goes on, and what is held or has a place has
 // to leave that first.
 void ClientSession::follow_other_limits() {
+  if (throttle_ != nullptr && throttle_->awaits_link_place && login_ == nullptr) {
+    const TenantOrders* orders = engine_.orders_of(relay_.tenant->value);
+    const bool ordered = orders != nullptr && orders->limit;
+    const auto links = links_of_tenant(ordered ? &orders->limits : nullptr);
+    if (links == nullptr) {
+      begin_again();  // what it waits for is no more
+      return;
+    }
+    engine_.admit_more(links);
+  }
   if (throttle_ != nullptr && (throttle_->passed > 0 || throttle_->held)) {
     throttle_->outdated = true;
     return;
@@ -152,6 +162,11 @@ bool ClientSession::enter_limits() {
   const std::size_t rates = throttle.limits.size();
   const bool keeps_link = link_ != nullptr && throttle.link_wanted;
   while (!throttle.inside()) {
+    // Who waits for one of its tenant's server connections has no place meanwhile that others want.
+    if (throttle.passed >= rates && link_ == nullptr && mode_ != config::PoolMode::session &&
+        !enter_links()) {
+      return false;
+    }
     StatementLimit& limit = *throttle.limit();
     if (throttle.passed < rates) {
       const Instant opens = limit.begin(engine_.now());
