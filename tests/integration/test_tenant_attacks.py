@@ -304,6 +304,57 @@ def nothing_else_is_said_of_rows(lab: Lab) -> None:
         assert b"truncated" in m.only(answer, b"N")[0].body, answer
 
 
+RAISING = """
+create function refuse(code text) returns boolean language plpgsql as $$
+begin
+  raise exception 'order 7 is closed' using errcode = code, detail = 'since May', hint = 'reopen it';
+end $$;
+create function fails(word text) returns boolean language plpgsql as $$
+begin
+  return word::int = 0;
+end $$;
+create function passes_on(word text) returns boolean language plpgsql as $$
+begin
+  return word::int = 0;
+exception when others then
+  raise;
+end $$;
+create function late() returns trigger language plpgsql as
+  $$ begin raise exception 'the books are closed' using errcode = 'U0002'; end $$;
+create trigger late before insert on items for each row execute function late();
+"""
+
+
+@test(targets=FOREBAY)
+def what_functions_of_the_operator_raise_is_told(lab: Lab) -> None:
+    """By RAISE, whatever its SQLSTATE. What else fails in them is not."""
+    make_tables(lab)
+    with lab.direct().connect() as owner:
+        owner.run(RAISING)
+    target = start(lab, FIREWALL)
+    with target.connect() as client:
+        for code in ("P0001", "U0001", "HX123", "22023", "42P10", "0A000", "55000", "23514"):
+            for text in (f"select refuse('{code}')",
+                         f"select id from orders where tenant_id = 1 and refuse('{code}')"):
+                for pieces in ((m.query(text),),
+                               (m.parse("", text), m.bind("", ""), m.execute(""), m.sync())):
+                    error = client.error(*pieces)
+                    assert error.sqlstate == code and error.text == "order 7 is closed", error
+                    assert b"since May" in error.body and b"reopen it" in error.body, error
+        error = client.error(m.query("insert into items (tenant_id, id) values (1, 900)"))
+        assert error.sqlstate == "U0002" and error.text == "the books are closed", error
+        client.run("set cpu_operator_cost = 0")
+        for function in ("fails", "passes_on"):
+            error = client.error(m.query(f"select id from orders where secret like 'foreign%' and "
+                                         f"{function}(secret) and tenant_id = 1"))
+            assert error.sqlstate == "22P02", error
+            assert error.text == "invalid input syntax for type integer", error
+            assert not said_of_rows([error]), error
+        error = client.error(m.query("insert into orders (tenant_id, id) values (1, 1) on conflict "
+                                     "(note) do nothing"))
+        assert error.sqlstate == "42P10" and error.text.startswith("there is no unique"), error
+
+
 # Names of tables in another encoding than the configuration's.
 
 @test(targets=FOREBAY)

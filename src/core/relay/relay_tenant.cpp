@@ -38,8 +38,8 @@ bool tells_of_no_row(Bytes sqlstate) noexcept {
 /// Those whose words quote what they are about. Others may have it unquoted among them, as in
 /// "function x() does not exist" (42883) and "x is not a valid encoding name" (42704).
 bool quotes_values(Bytes sqlstate) noexcept {
-  constexpr Bytes kClasses[] = {"0A", "21", "22",    "3F",    "53",   "54",
-                                "55", "58", "42601", "42602", "42P01"};
+  constexpr Bytes kClasses[] = {"0A", "21", "22",    "3F",    "53",    "54",
+                                "55", "58", "42601", "42602", "42P01", "42P10"};
   return std::any_of(std::begin(kClasses), std::end(kClasses),
                      [&](Bytes begin) { return sqlstate.starts_with(begin); });
 }
@@ -389,7 +389,7 @@ bool tell_without_values(const ClientRelayState* client, LinkRelayState& link,
   Bytes words;  // of the head of a large message, none
   if (error.whole()) {
     const Origin origin = origin_of(error.body);
-    if (is_of_client(origin, link.expected)) return false;
+    if (is_of_client(origin, link.expected) || is_raised(origin.routine)) return false;
     if (excludes) words = fields.message;
     if (quotes_values(fields.sqlstate)) words = without_quotes(fields.message);
     const bool more =

@@ -54,6 +54,31 @@ TEST_F(RelayTenant, is_told_that_the_server_ends) {
   EXPECT_EQ(server(fatal).client.find("42501"), std::string::npos);
 }
 
+// A condition may be evaluated for rows that are another's.
+TEST_F(RelayTenant, is_not_told_what_a_replica_quotes) {
+  link_->state.reader = true;
+  a("Query \"select * from x where t = 1\"");
+  const std::string told =
+      server("ErrorResponse ERROR 0A000 \"no such references: foreign\" ; ReadyForQuery E").client;
+  EXPECT_NE(told.find("40001"), std::string::npos) << told;
+  EXPECT_EQ(told.find("foreign"), std::string::npos) << told;
+}
+
+// Its words are the operator's own, whatever code that has given them.
+TEST_F(RelayTenant, is_told_what_is_raised) {
+  const std::string raised =
+      "ErrorResponse ERROR U0001 \"order 7 is closed\" D=\"since May\" W=\"PL/pgSQL function "
+      "f()\" ";
+  for (const bool does : {true, false}) {
+    a("Query \"select * from x where t = 1\"");
+    const std::string routine = does ? "R=\"exec_stmt_raise\"" : "R=\"int4in\"";
+    const std::string told = server(raised + routine + " ; ReadyForQuery E").client;
+    EXPECT_EQ(told.find("order 7 is closed") != std::string::npos, does) << told;
+    EXPECT_EQ(told.find("since May") != std::string::npos, does) << told;
+    EXPECT_NE(told.find("U0001"), std::string::npos) << told;
+  }
+}
+
 TEST_F(RelayTenant, has_no_statement_of_a_refused_name) {
   EXPECT_EQ(a("Parse \"s\" \"select * from x\" ; Bind \"\" \"s\" ; Sync").server,
             "Parse \"_forebay_refused\" \"refused_by_forebay\" ; Bind \"\" \"s\" ; Sync");
