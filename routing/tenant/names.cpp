@@ -7,7 +7,7 @@ namespace forebay::tenant {
 namespace {
 
 /// Beginnings of names.
-constexpr std::array<Bytes, 32> kFamilies = {"dblink",
+constexpr std::array<Bytes, 36> kFamilies = {"dblink",
                                              "lo_",
                                              "pg_ls_",
                                              "pg_file_",
@@ -38,21 +38,33 @@ constexpr std::array<Bytes, 32> kFamilies = {"dblink",
                                              "pg_stat_monitor",
                                              "pg_store_plans",
                                              "pgrowlocks",
+                                             "pg_buffercache",
+                                             "pg_query_state",
+                                             "pg_stat_kcache",
+                                             "pg_wait_sampling",
                                              "pgstat"};
-constexpr std::array<Bytes, 21> kFunctions = {"connectby",
+constexpr std::array<Bytes, 29> kFunctions = {"connectby",
                                               "get_raw_page",
                                               "loread",
                                               "lowrite",
+                                              "pg_blocking_pids",
                                               "pg_cancel_backend",
                                               "pg_cursor",
                                               "pg_drop_replication_slot",
                                               "pg_export_snapshot",
+                                              "pg_get_aios",
+                                              "pg_hba_file_rules",
+                                              "pg_ident_file_mappings",
+                                              "pg_isolation_test_session_is_blocked",
+                                              "pg_lock_status",
                                               "pg_logdir_ls",
                                               "pg_mcv_list_items",
                                               "pg_prepared_statement",
                                               "pg_prepared_xact",
                                               "pg_reload_conf",
                                               "pg_rotate_logfile",
+                                              "pg_safe_snapshot_blocking_pids",
+                                              "pg_show_all_file_settings",
                                               "pg_stat_file",
                                               "pg_stat_reset",
                                               "pg_terminate_backend",
@@ -84,24 +96,20 @@ constexpr std::array<Bytes, 18> kEffects = {"nextval",
                                             "setseed",
                                             "setval",
                                             "txid_current"};
-constexpr std::array<Bytes, 25> kRelations = {"pg_authid",
+constexpr std::array<Bytes, 21> kRelations = {"_pg_user_mappings",
+                                              "pg_aios",
+                                              "pg_authid",
                                               "pg_backend_memory_contexts",
                                               "pg_cursors",
                                               "pg_file_settings",
                                               "pg_hba_file_rules",
                                               "pg_ident_file_mappings",
                                               "pg_largeobject",
+                                              "pg_locks",
                                               "pg_prepared_statements",
                                               "pg_prepared_xacts",
                                               "pg_replication_slots",
                                               "pg_shadow",
-                                              "pg_stat_activity",
-                                              "pg_stat_database",
-                                              "pg_stat_gssapi",
-                                              "pg_stat_replication",
-                                              "pg_stat_ssl",
-                                              "pg_stat_subscription",
-                                              "pg_stat_wal_receiver",
                                               "pg_statistic",
                                               "pg_statistic_ext_data",
                                               "pg_stats",
@@ -110,10 +118,16 @@ constexpr std::array<Bytes, 25> kRelations = {"pg_authid",
                                               "pg_user_mapping",
                                               "pg_user_mappings"};
 
-/// Beginnings of the names of those that have other sessions' statements, or how far they are.
-constexpr std::array<Bytes, 6> kRelationFamilies = {"pg_qualstats",       "pg_show_plans",
-                                                    "pg_stat_monitor",    "pg_stat_progress_",
-                                                    "pg_stat_statements", "pg_store_plans"};
+/// Beginnings of the names of those that have other sessions' statements, or how far they are. What
+/// PostgreSQL itself counts of tables and functions is also of rows that conditions have dropped.
+constexpr std::array<Bytes, 8> kRelationFamilies = {"pg_active_session_history",
+                                                    "pg_buffercache",
+                                                    "pg_qualstats",
+                                                    "pg_show_plans",
+                                                    "pg_stat_",
+                                                    "pg_statio_",
+                                                    "pg_store_plans",
+                                                    "pg_wait_sampling"};
 
 }  // namespace
 
@@ -130,11 +144,7 @@ bool leaves_something(Bytes function) noexcept {
 }
 
 bool shows_others(Bytes relation) noexcept {
-  // Of tables, indexes and functions, they count what conditions have dropped, too.
-  const bool counts = (relation.starts_with("pg_stat_") || relation.starts_with("pg_statio_")) &&
-                      (relation.ends_with("_tables") || relation.ends_with("_indexes") ||
-                       relation.ends_with("_functions"));
-  return counts || std::find(kRelations.begin(), kRelations.end(), relation) != kRelations.end() ||
+  return std::find(kRelations.begin(), kRelations.end(), relation) != kRelations.end() ||
          std::any_of(kRelationFamilies.begin(), kRelationFamilies.end(),
                      [&](Bytes family) { return relation.starts_with(family); });
 }
