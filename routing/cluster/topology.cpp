@@ -353,9 +353,10 @@ void Topology::note_return(Facts& facts, Instant now, HostView& view) {
 }
 
 // Another primary on its timeline is the one that Patroni has for leader, or was when it last
-// answered: that it is silent now does not make this one right.
+// answered: that it is silent now does not make this one right. Another name of the leader's is no
+// rival.
 bool Topology::outdone(std::size_t host, std::optional<std::size_t> leader) const noexcept {
-  if (!leader || *leader == host) return false;
+  if (!leader || *leader == host || same_server(host, *leader)) return false;
   const Facts& other = facts_[*leader];
   return other.sample && !other.ordered(Standing::banned) && other.sample->role == Role::primary &&
          other.sample->system_identifier == system_identifier_ &&
@@ -363,7 +364,9 @@ bool Topology::outdone(std::size_t host, std::optional<std::size_t> leader) cons
 }
 
 bool Topology::leaves(std::size_t primary, Instant now) {
-  if (word_ == nullptr || !word_->leaves(primary, now)) return leaving_held_ = false;
+  const auto leaving = word_ == nullptr ? std::nullopt : word_->leaving;
+  const bool meant = leaving && (*leaving == primary || same_server(*leaving, primary));
+  if (!meant || !word_->leaves(*leaving, now)) return leaving_held_ = false;
   const bool anew =
       leaving_ != primary || leaving_seen_ == kNever || now - leaving_seen_ >= kLeavingForgotten;
   if (anew) {
@@ -377,17 +380,21 @@ bool Topology::leaves(std::size_t primary, Instant now) {
 }
 
 // A server that is listed twice, by two names, is one: nothing else started in the same microsecond
-// has its data. The first that answers stands for it.
+// has its data.
+bool Topology::same_server(std::size_t one, std::size_t two) const noexcept {
+  const auto& first = facts_[one].sample;
+  const auto& second = facts_[two].sample;
+  return first && second && first->started != 0 && first->started == second->started &&
+         first->timeline == second->timeline &&
+         first->system_identifier == second->system_identifier;
+}
+
+// The first that answers stands for it.
 bool Topology::shown_by_another(std::size_t host, const ClusterView& view) const noexcept {
   const Facts& facts = facts_[host];
-  if (facts.sample->started == 0) return false;
   for (std::size_t i = 0; i < facts_.size(); ++i) {
     const Facts& other = facts_[i];
-    if (i == host || view.hosts[i].no_writes != Why::nothing ||
-        other.sample->started != facts.sample->started ||
-        other.sample->timeline != facts.sample->timeline) {
-      continue;
-    }
+    if (i == host || view.hosts[i].no_writes != Why::nothing || !same_server(host, i)) continue;
     if (other.up != facts.up ? other.up : i < host) return true;
   }
   return false;

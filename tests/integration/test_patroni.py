@@ -14,6 +14,7 @@ from lab.process import holds_for, wait_until
 from lab.target import Database, Target
 from test_console import rows
 from test_failover import last_primary, promote
+from test_split import at
 
 SOURCES = ("rest", "etcd")
 
@@ -73,6 +74,29 @@ def two_primaries_on_one_timeline(lab: Lab, source: str) -> None:
     patroni.say(leader="node0")
     wait_until(lambda: str(first.port) in last_primary(target), "the other one leads")
     assert port_of_the_primary() == str(first.port)
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=90, heavy=True)
+def a_leader_with_two_names(lab: Lab) -> None:
+    """It is no rival of its own: nothing is fenced, and replicas are read from within their bounds.
+    A switchover from the one name is one from the other."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    patroni = fake(lab, primary, replica)
+    patroni.say(leader="node0")
+    hosts = [("[::1]", primary.port), primary.address, replica.address]
+    target = lab.target(databases={"app": Database(hosts, options=keys("etcd", patroni))},
+                        options={"split_reads": True, "max_replica_lag": "30s", "slow_start": "0"})
+    with target.connect() as client:
+        client.run("create table t (number int)")
+        wait_until(lambda: "node0: leader" in target.log, "Patroni was heard")
+        wait_until(lambda: at(client) == replica.port, "the replica is read from")
+        wait_until(lambda: "same_server" in target.log, "that it is listed twice is told")
+        client.run("insert into t values (1)")
+        wait_until(lambda: at(client) == replica.port, "and after a write")
+        assert "host_fenced" not in target.log and "two primaries" not in target.log, target.log
+        patroni.say(switchover={"leader": "node0", "member": "node1"})
+        wait_until(lambda: "new transactions wait until it has" in target.log, "they wait")
 
 
 @test(modes=("transaction",), targets=FOREBAY, params=SOURCES, within=90, heavy=True)

@@ -167,7 +167,9 @@ std::optional<std::size_t> ClusterWatch::expected_primary() const {
   const auto word = cluster_->patroni();
   const auto leader = word == nullptr ? std::nullopt : word->arbiter(engine_.now());
   const bool soon = engine_.now() - expecting_since_ < kExpect;
-  return soon && leader && leader != last_.primary ? leader : std::nullopt;
+  if (!soon || !leader || leader == last_.primary) return std::nullopt;
+  // It is one already, by another name.
+  return last_.hosts[*leader].no_writes == Why::same_server ? std::nullopt : leader;
 }
 
 void ClusterWatch::ask(std::size_t host) {

@@ -122,5 +122,49 @@ TEST(Topology, AServerWithTwoNamesIsOnePrimary) {
   EXPECT_TRUE(topology.judge(kStart).two_primaries);
 }
 
+// Patroni knows it by one of its names.
+TEST(Topology, TheLeadersOtherNameIsNoRivalOfIts) {
+  Topology topology(4, kLease);
+  topology.begin();
+  HostSample primary = kPrimary;
+  primary.started = 1'700'000'000'000'000;
+  HostSample replica = kReplica;
+  primary.lsn = replica.lsn = static_cast<Lsn>(1000);
+  const auto feed = [&] {
+    topology.answered(0, primary);
+    topology.answered(1, primary);
+    topology.answered(2, replica);
+  };
+  feed();
+  topology.failed(3, "refused");
+  PatroniWord word;
+  word.hosts.resize(4);
+  word.leader = 1;
+  word.until = kStart + 9s;
+  topology.hear(std::make_shared<const PatroniWord>(word));
+  static_cast<void>(topology.judge(kStart));
+  feed();  // what was known of positions is not forgotten
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(view.primary, 0u);
+  EXPECT_EQ(view.hosts[1].no_writes, Why::same_server);
+  EXPECT_FALSE(view.hosts[0].fenced || view.hosts[1].fenced || view.two_primaries);
+  EXPECT_TRUE(view.hosts[2].may_read() && view.hosts[2].complete_until);
+  // Whoever else is a primary there is the rival, and of this server.
+  HostSample rival = primary;
+  ++rival.started;
+  topology.answered(3, rival);
+  view = topology.judge(kStart);
+  EXPECT_EQ(view.primary, 0u);
+  EXPECT_EQ(view.hosts[3].no_writes, Why::other_leads);
+  topology.failed(3, "refused");
+  // What is to leave is the server, whatever it is called.
+  word.leaving = 1;
+  topology.hear(std::make_shared<const PatroniWord>(word));
+  EXPECT_TRUE(topology.judge(kStart).leaving);
+  word.leaving = 2;
+  topology.hear(std::make_shared<const PatroniWord>(word));
+  EXPECT_FALSE(topology.judge(kStart).leaving);
+}
+
 }  // namespace
 }  // namespace forebay::routing

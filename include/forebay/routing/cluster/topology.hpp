@@ -215,6 +215,7 @@ class Topology {
   void recount_system();
   [[nodiscard]] bool most_are_of(std::uint64_t system) const noexcept;
   void become(std::uint64_t system);
+  [[nodiscard]] bool same_server(std::size_t one, std::size_t two) const noexcept;
   [[nodiscard]] bool shown_by_another(std::size_t host, const ClusterView& view) const noexcept;
   [[nodiscard]] bool tells(const Facts& facts, Instant now) const noexcept;
   void note_timeline(Facts& facts, const HostSample& sample);
