@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Callable, Optional
 
 from lab import messages as m
 from lab.declare import FOREBAY, POSTGRES_LIKE, test
@@ -586,7 +586,8 @@ def idle(answer: list[m.Message]) -> bool:
     return answer[-1].body == b"I"
 
 
-def in_turn(lab: Lab, steps: tuple[object, ...]) -> None:
+def in_turn(lab: Lab, steps: tuple[object, ...], told: Callable[[list[m.Message]], list[object]] = told
+            ) -> None:
     """Each step, a text or messages, is answered as by PostgreSQL: on one connection, with another
     for each, and with another now and then."""
     def answers(target: Target, moves: int) -> list[object]:
@@ -704,3 +705,86 @@ def what_needs_no_constants_after_a_setting(lab: Lab, text: str) -> None:
         answer = client.messages(m.bind("", "it"), m.execute(""), m.sync())
         assert not m.only(answer, b"E"), answer
         client.run("rollback")
+
+
+def unmade(by_sql: bool, text: str) -> tuple[object, ...]:
+    prepare: object = f"prepare p as {text}"
+    if not by_sql:
+        prepare = (m.parse("p", text), m.sync())
+    executes = ("execute p", "execute p; select 1", "explain execute p")
+    return ("set search_path = one", prepare, "execute p", "set search_path = none",
+            *executes, "select 1; execute p", "rollback; execute p", "execute nobodys",
+            *(step for execute in executes for step in ("begin; select 1", execute, "select 2",
+                                                        execute, "rollback")),
+            "begin; select 1", "savepoint s", "execute p", "rollback to s", "select 3", "execute p",
+            "rollback", (m.parse("chained", "execute p"), m.sync()), "execute chained",
+            "select 1/0; execute p", "begin; select 1/0", "execute p", "rollback",
+            "set search_path = one", "execute p", "deallocate p")
+
+
+UNMADE = {"plain": "select what from which", "wide": "select 'äö€', what from which"}
+
+
+def a_table_that_goes(lab: Lab) -> None:
+    lab.postgres.rows("drop schema if exists one cascade; create schema one; create table one.which "
+                      "as select 'one' as what; grant all on schema one to public; "
+                      "grant all on one.which to public", "app")
+
+
+@test(targets=FOREBAY, params=[f"{what}-{how}" for what in UNMADE for how in ("sql", "protocol")])
+def what_cannot_be_prepared_says_why(lab: Lab, param: str) -> None:
+    """EXECUTE of a statement that another connection cannot prepare any more fails by that."""
+    what, how = param.split("-")
+    a_table_that_goes(lab)
+    in_turn(lab, unmade(how == "sql", UNMADE[what]))
+
+
+WITH_VALUES = "select what from which where 1 = $1"
+EXECUTED: dict[str, tuple[object, ...]] = {
+    "several": ("select 1; prepare\"p\"as select what from which; select 2", "set search_path = none",
+                "execute p", 'execute"p"', "begin; select 1", "execute p", "rollback"),
+    "twice": ("prepare a as select 1; prepare p as select what from which",
+              "prepare ä as select what from which; execute ä", "set search_path = none",
+              "execute ä", "execute p", "/* äöü */ execute ä", "execute p; select 1"),
+    "values": (f"/* ä */ prepare p(int) as {WITH_VALUES}", "execute p(1)", "execute p('x')",
+               "execute p(nothing)", "execute p(1::nothing)", "execute p(1, 2)", "execute p(1 + 'x')",
+               "set search_path = none", "execute p(1)", "execute p('x')", "execute p(1::nothing)",
+               "explain (costs off) execute p(1)", "select 1; execute p(1)", "execute p(nothing)",
+               "explain (nothing) execute p(1)", "execute p(1) x"),
+    "protocol": ((m.parse("p", f"/* ä */ {WITH_VALUES}"), m.sync()), "execute p(1)", "execute p('x')",
+                 "set search_path = none", "execute p(1)", "execute p('x')", "execute p(nothing)",
+                 "select 1; execute p(1)"),
+    "chained": (f"prepare p(int) as {WITH_VALUES}", (m.parse("c", "/* ä */ execute p(1)"), m.sync()),
+                "execute c", "set search_path = none", "execute c", "execute p(1)"),
+    "renamed": (f"prepare p(int) as {WITH_VALUES}", "execute p(1)",
+                "alter table one.which rename column what to äh", "execute p(1)", "execute p('x')",
+                "alter table one.which rename column äh to what", "execute p(1)"),
+    "dropped": ("prepare p as select what from which", "execute p", "begin; select 1",
+                "drop table one.which", "execute p", "rollback", "execute p"),
+    "made_there": ("prepare p as select what from which", "deallocate p",
+                   "select 'äö'; prepare p as select what from which; select 2", "execute p",
+                   "set search_path = none", "execute p"),
+}
+
+
+@test(targets=FOREBAY, params=EXECUTED)
+def errors_are_where_the_client_has_them(lab: Lab, what: str) -> None:
+    """What EXECUTE executes fails at a place of the text with its PREPARE; a value that it gives,
+    at one of its own."""
+    a_table_that_goes(lab)
+    in_turn(lab, ("set search_path = one", *EXECUTED[what]))
+
+
+def result(answer: list[m.Message]) -> list[object]:
+    """What does not depend on which message of a batch has failed."""
+    return [one for one, message in zip(told(answer), answer) if message.type in b"EDCZ"]
+
+
+@test(targets=FOREBAY, params=[f"{what}-{how}" for what in UNMADE for how in ("sql", "protocol")])
+def batches_that_execute_say_why(lab: Lab, param: str) -> None:
+    """The same by the extended protocol."""
+    what, how = param.split("-")
+    a_table_that_goes(lab)
+    steps = [extended(step) if isinstance(step, str) and "execute" in step and ";" not in step else step
+             for step in unmade(how == "sql", UNMADE[what]) if "chained" not in str(step)]
+    in_turn(lab, tuple(steps), result)

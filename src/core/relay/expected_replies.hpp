@@ -74,6 +74,9 @@ struct SpecialReply {
   bool sets_settings = false;         ///< ours: makes the statement that sets settings
   bool changed_result = false;        ///< fails: the rows are not what the client was told
   bool undecided_names = false;       ///< counts in LinkRelayState::all_gone
+  bool lacks_unmade = false;          ///< fails where LinkRelayState::unmade says why
+  /// Ours: makes this for a text that executes it; if that fails, the text does.
+  StatementRef makes;
   /// What was sent fails, in the place of what the client said: it is told this instead.
   std::string refusal;
   std::string refused_as;  ///< the SQLSTATE; empty: kInsufficientPrivilege

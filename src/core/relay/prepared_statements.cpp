@@ -124,6 +124,11 @@ void LinkStatements::confirm(const StatementRef& statement) {
   if (found != where_.end()) found->second->pending = false;
 }
 
+void LinkStatements::take_front(const StatementRef& statement, std::int32_t front) {
+  const auto found = where_.find(statement.get());
+  if (found != where_.end()) found->second->front = front;
+}
+
 const LinkStatements::Held* LinkStatements::find(const StatementRef& statement) const {
   const auto found = where_.find(statement.get());
   return found == where_.end() ? nullptr : &*found->second;

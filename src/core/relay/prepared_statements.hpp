@@ -42,6 +42,7 @@ class ClientStatements {
     Route route = {};                   ///< where executing it may happen
     RulesMatched rules = {};
     std::shared_ptr<const std::string> said = nullptr;  ///< by SQL: the text with the PREPARE
+    std::int32_t front = 0;          ///< ... and characters of it that Statement::sql is behind
     ParameterTypes types = nullptr;  ///< that the client was told: binary values are of these
   };
   /// A portal of a statement whose rows the client was not told yet: its Describe will do so.
@@ -120,6 +121,7 @@ class LinkStatements {
     ResultShape shape = kUntold;     ///< what rows the server said that it gives
     ParameterTypes types = nullptr;  ///< that it was given with the text, or said that it takes
     bool given = false;              ///< ... the former, for the sake of who was told them
+    std::int32_t front = 0;          ///< characters that Statement::sql is behind in the text sent
     [[nodiscard]] bool may_go(std::uint32_t now) const;
   };
   /// What the server has of it; null for nothing.
@@ -135,6 +137,8 @@ class LinkStatements {
   /// told what was true then.
   [[nodiscard]] bool older(const StatementRef& statement, std::uint64_t epoch) const;
   void confirm(const StatementRef& statement);
+  /// A text prepared it that has so many characters in front of Statement::sql.
+  void take_front(const StatementRef& statement, std::int32_t front);
   /// The server said what rows it gives.
   void described(const StatementRef& statement, ResultShape shape);
   /// The server said what types its parameters have.

@@ -471,7 +471,15 @@ class ServerRelay {
   void on_names_found(unsigned differences);
   void on_ready(const Item& item, Disposition disposition, SpecialReply* special);
   void tell_changes();
-  bool shift_position(const Item& item, const SpecialReply& special);
+  using Shifts = std::vector<std::pair<std::uint32_t, std::int32_t>>;
+  bool shift_position(Bytes body, const Shifts& shifts);
+  [[nodiscard]] Shifts shifts_for(const SpecialReply& special, Bytes error) const;
+  [[nodiscard]] Shifts shifts_of(const StatementRef& made, const std::string* name,
+                                 std::int32_t front) const;
+  [[nodiscard]] std::int32_t front_on_link(const StatementRef& made) const;
+  [[nodiscard]] bool of_executed(const SessionStep& execute, Bytes error) const;
+  void note_unmade(const Item& item, Bytes sqlstate, const SpecialReply* special);
+  bool tell_unmade(const Item& item, const SpecialReply* special, Told& told);
   void catalog_changed();
   Verdict on_parameter_status(const Item& item);
   void on_notice(const Item& item);

@@ -94,7 +94,10 @@ void Relay::edit_name(SessionStep& step, const TextNames& names, TextEdits& edit
     if (names.held(step.prepared, link.statements)) {
       before = "DEALLOCATE " + step.prepared->server_name();
     }
+    step.said_front = front_of(text.substr(0, name.end), text.substr(name.end));
     edits.replace_name(name.begin, name.end, step.prepared->server_name());
+    step.sent_front = step.said_front + edits.moved(name.end) +
+                      static_cast<std::int32_t>(before.empty() ? 0 : before.size() + 1);
     return;
   }
   if (!known) {
@@ -105,6 +108,8 @@ void Relay::edit_name(SessionStep& step, const TextNames& names, TextEdits& edit
   step.prepared = known;
   note_name(expected, step.name, known);
   if (step.kind == StepKind::execute) {
+    expected.special->lacks_unmade = true;
+    step.values = text.substr(name.end, span.end - name.end).find('(') != Bytes::npos;
     step.inner = mine == nullptr ? work_of_name(step.name) : executed_work(mine->work);
     have_executed(step.inner, link, link.expected.batch_open());
     if (mine == nullptr) have_ready(known, link, link.expected.batch_open());

@@ -169,9 +169,11 @@ void ServerRelay::on_names(const SessionWork& work, std::uint16_t statement) {
                                            .pending = false,
                                            .work = step.inner,
                                            .epoch = link_.epoch(),
-                                           .said = std::make_shared<std::string>(step.value)});
+                                           .said = std::make_shared<std::string>(step.value),
+                                           .front = step.said_front});
       link_.statements.add(step.prepared, link_.expected.batch(), link_.epoch());
       link_.statements.confirm(step.prepared);
+      link_.statements.take_front(step.prepared, step.sent_front);
       step.prepared->accepted_by(link_.pool, link_.epoch());
     } else if (step.kind == SessionStep::Kind::deallocate && client_->statements != nullptr) {
       client_->statements->take(step.name);
@@ -352,34 +354,6 @@ ServerRelay::Verdict ServerRelay::on_parameter_status(const Item& item) {
     if (!noted) changed.emplace_back(status->name);
   }
   return Verdict::fine;
-}
-
-// The position in an error speaks of the text that was sent; the client knows its own.
-bool ServerRelay::shift_position(const Item& item, const SpecialReply& special) {
-  if (special.shifts.empty() || client_ == nullptr || !item.message.whole()) return false;
-  const Bytes body = item.message.body;
-  for (std::size_t at = 0; at < body.size() && body[at] != '\0';) {
-    const std::size_t end = body.find('\0', at);
-    if (end == Bytes::npos) return false;
-    if (body[at] == 'P') {
-      std::uint32_t position = 0;
-      std::from_chars(body.data() + at + 1, body.data() + end, position);
-      std::int32_t shift = 0;
-      for (const auto& [from, by] : special.shifts) {
-        if (position > from) shift = by;
-      }
-      if (shift == 0) return false;
-      const auto own = static_cast<std::int64_t>(position) - shift;
-      pg::MessageWriter(to_client_.insert(), Backend::ErrorResponse)
-          .bytes(body.substr(0, at + 1))
-          .bytes(std::to_string(std::max<std::int64_t>(own, 1)))
-          .bytes(body.substr(end));
-      link_.rest = Disposition::forward;
-      return true;
-    }
-    at = end + 1;
-  }
-  return false;
 }
 
 }  // namespace forebay::core

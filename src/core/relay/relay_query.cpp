@@ -314,7 +314,7 @@ void Relay::note_name(Expected& expected, const std::string& name, const Stateme
 }
 
 // In the batch of the message that needs it; or ahead of a Query, in a batch of its own: if that
-// fails, the Query fails for lack of it.
+// fails, the Query fails for lack of it, and the client is told why (ServerRelay::tell_unmade).
 void Relay::have_ready(const StatementRef& statement, LinkRelayState& link, bool in_batch) {
   drop_stale(statement, link);
   if (link.statements.use(statement) || statement->unkept()) return;
@@ -348,9 +348,10 @@ void Relay::parse_on_link(const StatementRef& statement, Disposition disposition
   std::string& out = out_.to_server.insert();
   const auto ask = [&](Request request, StatementRef made) {
     Expected expected{.request = request, .disposition = disposition};
-    if (disposition == Disposition::discard) {
+    if (disposition == Disposition::discard || !statement->sql().empty()) {
       expected.special = std::make_unique<SpecialReply>();
-      expected.special->may_fail = true;
+      expected.special->may_fail = disposition == Disposition::discard;
+      expected.special->makes = statement;
     }
     if (made) {
       expected.change = std::make_unique<NameChange>(
@@ -365,8 +366,9 @@ void Relay::parse_on_link(const StatementRef& statement, Disposition disposition
     ask(Request::parse, statement);
     return;
   }
-  std::string text = "PREPARE ";
-  text.append(statement->server_name()).append(sql);
+  std::string text = "PREPARE " + statement->server_name();
+  link.statements.take_front(statement, static_cast<std::int32_t>(text.size()));
+  text.append(sql);
   // Where the last one failed, it was not closed: its name would be taken for good.
   pg::write_close(out, pg::frontend::Target::statement, kPreparing);
   ask(Request::close, {});
@@ -423,7 +425,10 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
     replacement = step.prepared->server_name();
   } else if (known) {
     step.prepared = known;
-    if (step.kind == StepKind::execute) step.inner = work_of_name(step.name);
+    if (step.kind == StepKind::execute) {
+      step.inner = work_of_name(step.name);
+      step.values = text.substr(name.end, part.end - name.end).find('(') != Bytes::npos;
+    }
     if (step.inner != nullptr) named->depth = static_cast<std::uint16_t>(step.inner->depth + 1);
     replacement = step.kind == StepKind::deallocate ? std::string(kGoneName) : known->server_name();
   } else {
@@ -432,6 +437,8 @@ std::string Relay::edit_parse(Bytes text, SessionWorkRef& work, const sql::Shape
     replacement = quoted_identifier(replacement);
   }
   edits.replace_name(name.begin, name.end, replacement);
+  step.said_front = front_of(text.substr(0, name.end), text.substr(name.end));
+  step.sent_front = step.said_front + edits.moved(name.end);
   return as_edited(std::move(named));
 }
 

@@ -37,30 +37,22 @@ bool may_be_lost(const LinkRelayState& link, const ClientRelayState& client, Byt
   return nobodys && client.pins == 0 && !link.expected.may_end_server();
 }
 
-bool in_name(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+// Some function of a client's has taken a name of ours; or its role was dropped past us.
+bool spoils(const pg::backend::Fields& error, const ExpectedReplies& expected) {
+  const bool taken_name =
+      error.sqlstate == pg::sqlstate::kDuplicatePreparedStatement && expected.prepares_at_head();
+  return taken_name || error.message.starts_with("invalid role OID: ");
 }
 
-// Where a name of ours stands in the body of an error, or one with further underscores in front; no
-// mere part of a longer name.
-std::size_t find_server_name(Bytes body) {
-  constexpr Bytes kPrefix = StatementCatalog::kNamePrefix;
-  for (std::size_t at = body.find(kPrefix, 1); at != Bytes::npos; at = body.find(kPrefix, at + 1)) {
-    std::size_t begin = at;
-    while (begin > 0 && body[begin - 1] == '_') --begin;
-    if (begin > 0 && !in_name(body[begin - 1])) return at;
+// What is remembered of a text until the server is ready for another.
+void forget_text(LinkRelayState& link, Disposition ready) {
+  const bool rests = link.expected.empty();
+  if (rests) link.places.reset();
+  if (rests || ready == Disposition::forward) link.unmade.reset();
+  if (link.overrun != nullptr && rests &&
+      (!link.overrun->transaction || link.status == pg::backend::TransactionStatus::idle)) {
+    link.overrun.reset();
   }
-  return Bytes::npos;
-}
-
-// What a text calls the statement that it executes, where something before that in the text has
-// taken the name.
-std::string name_in_text(const SpecialReply* special, Bytes server_name) {
-  if (special == nullptr || special->work == nullptr) return {};
-  for (const SessionStep& step : special->work->steps) {
-    if (step.prepared && step.prepared->server_name() == server_name) return step.name;
-  }
-  return {};
 }
 
 }  // namespace
@@ -242,13 +234,7 @@ ServerRelay::Verdict ServerRelay::on_reply(const Item& item, Backend type) {
     link_.expected.let_go();
     if (client_ != nullptr) emit_supplied(link_, *client_, to_client_);
   }
-  if (link_.places != nullptr && type == Backend::ReadyForQuery && link_.expected.empty()) {
-    link_.places.reset();
-  }
-  if (link_.overrun != nullptr && type == Backend::ReadyForQuery && link_.expected.empty() &&
-      (!link_.overrun->transaction || link_.status == pg::backend::TransactionStatus::idle)) {
-    link_.overrun.reset();
-  }
+  if (type == Backend::ReadyForQuery) forget_text(link_, taken.disposition);
   return own_end ? Verdict::own_end : Verdict::fine;
 }
 
@@ -333,10 +319,7 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
   }
 
   if (fields.sqlstate == pg::sqlstate::kReadOnlyTransaction) link_.says_read_only = true;
-  // Some function of a client's has taken a name of ours; or its role was dropped past us.
-  const bool taken_name = fields.sqlstate == pg::sqlstate::kDuplicatePreparedStatement &&
-                          link_.expected.prepares_at_head();
-  if (taken_name || fields.message.starts_with("invalid role OID: ")) link_.poisoned = true;
+  if (spoils(fields, link_.expected)) link_.poisoned = true;
   // What failed ahead of the client's own message is the client's answer. What failed for ourselves
   // (a change of settings, above all) leaves the link in a state that the client must not work in.
   SpecialReply* const special = link_.expected.special();
@@ -368,14 +351,17 @@ ServerRelay::Verdict ServerRelay::on_error(const Item& item) {
     SessionChanges(rules_.parameter_sets, *client_, link_)
         .failed(special == nullptr ? nullptr : special->work.get());
   }
+  if (disposition == Disposition::discard) note_unmade(item, fields.sqlstate, special);
   if (untouched && disposition == Disposition::forward) note_refusal(fields);
   Told told{fields.sqlstate};  // looked up before what it names is undone
   const bool rewritten =
       disposition == Disposition::forward &&
-      (tell_overrun(told) || (changed_result && refuse_changed(told)) ||
+      (tell_overrun(told) || tell_unmade(item, special, told) ||
+       (changed_result && refuse_changed(told)) ||
        (!fields.fatal() && (tell_refusal(special, told) || tell_replica_refuses(fields, told))) ||
        rewrite_error(item, fields.sqlstate) ||
-       (special != nullptr && shift_position(item, *special)));
+       (special != nullptr && item.message.whole() &&
+        shift_position(item.message.body, shifts_for(*special, item.message.body))));
   const ExpectedReplies::Taken taken = link_.expected.take(Backend::ErrorResponse);
   if (measured() && disposition == Disposition::forward) measure_error(told, taken);
   if (taken.effect == Effect::batch_failed) undo(link_.expected.voided(), link_, client_);
@@ -459,45 +445,6 @@ bool ServerRelay::refuse_changed(Told& told) {
                             : "cached plan must not change result type");
   error.u8('R').text(failed ? "exec_bind_message" : "RevalidateCachedQuery").u8(0);
   link_.rest = Disposition::discard;
-  return true;
-}
-
-// Errors about prepared statements name them as the server knows them; the client is told its own
-// name. Gives false when there is nothing to rewrite.
-bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
-  if (tell_without_values(client_, link_, item.message, to_client_)) return true;
-  if (sqlstate != pg::sqlstate::kInvalidStatementName &&
-      sqlstate != pg::sqlstate::kDuplicatePreparedStatement &&
-      sqlstate != pg::sqlstate::kProtocolViolation && sqlstate != pg::sqlstate::kSyntaxError) {
-    return false;
-  }
-  if (client_ == nullptr || !rules_.share_statements || !item.message.whole()) return false;
-  const Bytes body = item.message.body;
-  const std::size_t at = find_server_name(body);
-  if (at == Bytes::npos) return false;
-  std::size_t end = at + StatementCatalog::kNamePrefix.size();
-  while (end < body.size() && in_name(body[end])) ++end;
-  const Bytes server_name = body.substr(at, end - at);
-  std::string name = link_.expected.name_at_head();
-  if (name.empty() && client_->statements != nullptr) {
-    name = client_->statements->name_of(server_name);
-  }
-  if (name.empty()) name = link_.expected.closed_name(server_name);
-  if (name.empty()) name = name_in_text(link_.expected.special(), server_name);
-  // Something hidden took away what the link had (DEALLOCATE ALL in a function): not to be pooled.
-  const auto* known = client_->statements == nullptr ? nullptr : client_->statements->find(name);
-  if (sqlstate == pg::sqlstate::kInvalidStatementName && known != nullptr && !known->pending &&
-      link_.statements.use(known->statement)) {
-    link_.poisoned = true;
-  }
-  const bool escaped = body[at - 1] == '_';
-  if (escaped) name = server_name;
-  if (name.empty()) return false;
-  pg::MessageWriter(to_client_.insert(), Backend::ErrorResponse)
-      .bytes(body.substr(0, escaped ? at - 1 : at))
-      .bytes(name)
-      .bytes(body.substr(end));
-  link_.rest = Disposition::forward;
   return true;
 }
 

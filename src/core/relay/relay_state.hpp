@@ -291,10 +291,11 @@ struct LinkRelayState {
   bool shared_listen = false;  ///< its client may listen through the shared connection
   bool listens = false;        ///< ... and has, so that it has to be cleaned of that
   bool reader = false;  ///< for reads: what sort of server it is, is not the client's to know
+  /// What was set on the server may have been reset meanwhile, nobody knows which.
+  bool settings_doubtful = false;
 
-  ParameterSetRef settings;        ///< what was set on the server; never null after login
-  bool settings_doubtful = false;  ///< ... and may have been reset meanwhile, nobody knows which
-  WelcomeRef welcome;              ///< what the server says about itself
+  ParameterSetRef settings;  ///< what was set on the server; never null after login
+  WelcomeRef welcome;        ///< what the server says about itself
   /// Every reported parameter as it is now, with what clients have set.
   Welcome reported;
   /// Those that were reported since the last ReadyForQuery outside of a transaction.
@@ -304,6 +305,13 @@ struct LinkRelayState {
     std::vector<std::pair<std::string, std::string>> told;
   };
   std::unique_ptr<Withheld> withheld;
+  /// A statement that the text under way executes could not be prepared: the body of the error.
+  struct Unmade {
+    StatementRef statement;
+    std::string error;
+    std::int32_t front = 0;  ///< LinkStatements::Held::front
+  };
+  std::unique_ptr<Unmade> unmade;
   std::unique_ptr<std::vector<ServerSignal>> signals;  ///< null for none, as nearly always
   /// Whose names are other roles', or nobody's, by what has just committed; null for none.
   std::unique_ptr<std::vector<std::string>> renamed_roles;

@@ -62,6 +62,7 @@ struct SessionStep {
   bool local = false;           ///< of reset: SET LOCAL x TO DEFAULT
   bool runs = true;             ///< of execute: no mere EXPLAIN
   bool known = true;            ///< of local: `name` and `value` are
+  bool values = false;          ///< of execute: it may give some, in which errors may be
   bool last = false;            ///< of hold: no other client is to have the link after that
   std::uint16_t statement = 0;  ///< which of the text's statements
   /// With parameters (set_config, end_server): n of $n, or 0 where `name` and `value` say it.
@@ -72,6 +73,9 @@ struct SessionStep {
   std::string value;
   std::shared_ptr<const SideEffect> effect = {};
   StatementRef prepared = {};  ///< prepare, execute: by its shared name, once that is known
+  /// prepare: characters in front of Statement::sql, in the client's text and in what was sent.
+  std::int32_t said_front = 0;
+  std::int32_t sent_front = 0;
   /// prepare: what executing it does. execute: what this does. Null for nothing.
   SessionWorkRef inner = {};
 

@@ -5,13 +5,6 @@
 namespace forebay::core {
 namespace {
 
-// In UTF-8; in other encodings of the server's too many at worst.
-std::int32_t characters(Bytes text) {
-  return static_cast<std::int32_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
-}
-
 bool in_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
          c == '$' || (static_cast<unsigned char>(c) & 0x80) != 0;
@@ -22,6 +15,12 @@ bool is_plain(char c) {
 }
 
 }  // namespace
+
+std::int32_t characters(Bytes text) {
+  return static_cast<std::int32_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
 
 std::string quoted_identifier(Bytes name) {
   if (std::all_of(name.begin(), name.end(), is_plain)) return std::string(name);
@@ -36,6 +35,11 @@ std::string quoted_identifier(Bytes name) {
 std::string apart(Bytes text) {
   std::string apart(!text.empty() && in_word(text.front()) ? " " : "");
   return apart.append(text);
+}
+
+std::int32_t front_of(Bytes before, Bytes behind) {
+  const bool apart = !behind.empty() && in_word(behind.front());
+  return characters(before) - (apart ? 1 : 0);
 }
 
 std::string quoted_literal(Bytes text) {
@@ -70,6 +74,16 @@ std::string TextEdits::text() const {
     at = place.end;
   }
   return edited.append(original_.substr(at));
+}
+
+std::int32_t TextEdits::moved(std::uint32_t end) const {
+  std::int32_t moved = 0;
+  for (const Place& place : places_) {
+    if (place.end > end) continue;
+    moved +=
+        characters(place.by) - characters(original_.substr(place.begin, place.end - place.begin));
+  }
+  return moved;
 }
 
 std::vector<std::pair<std::uint32_t, std::int32_t>> TextEdits::shifts() const {

@@ -10,6 +10,12 @@
 
 namespace forebay::core {
 
+/// How many, in UTF-8; in other encodings of the server's too many at worst.
+std::int32_t characters(Bytes text);
+
+/// So many characters are in front of what `apart` makes of `behind`.
+std::int32_t front_of(Bytes before, Bytes behind);
+
 /// As a string constant, whatever standard_conforming_strings is.
 std::string quoted_literal(Bytes text);
 
@@ -37,6 +43,8 @@ class TextEdits {
   /// Where positions in the edited text, counted in characters from 1, are further on than in the
   /// original: from which position, by how many.
   [[nodiscard]] std::vector<std::pair<std::uint32_t, std::int32_t>> shifts() const;
+  /// How far what is behind so many bytes of the original has moved, in characters.
+  [[nodiscard]] std::int32_t moved(std::uint32_t end) const;
 
  private:
   struct Place {
