@@ -44,6 +44,7 @@ class ClientStatements {
     std::shared_ptr<const std::string> said = nullptr;  ///< by SQL: the text with the PREPARE
     std::int32_t front = 0;          ///< ... and characters of it that Statement::sql is behind
     ParameterTypes types = nullptr;  ///< that the client was told: binary values are of these
+    bool types_told = false;         ///< ... or that there are no parameters
   };
   /// A portal of a statement whose rows the client was not told yet: its Describe will do so.
   struct Untold {
@@ -80,6 +81,7 @@ class ClientStatements {
     for (auto& [name, named] : by_name_) {
       named.epoch = named.judged_by = 0;
       named.types = nullptr;
+      named.types_told = false;
     }
   }
   [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }

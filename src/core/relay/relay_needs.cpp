@@ -197,7 +197,7 @@ Relay::Usable Relay::need_named(ClientStatements::Named& named, LinkRelayState& 
     follow_context(named, link);
     held = link.statements.find(named.statement);
   }
-  if (named.types != nullptr) {
+  if (named.types != nullptr && held != nullptr && held->types != named.types) {
     keep_types(named, link);
     held = link.statements.find(named.statement);
   }

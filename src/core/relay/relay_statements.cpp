@@ -379,7 +379,7 @@ Relay::Handled Relay::on_describe(const Item& item, LinkRelayState& link) {
     const Usable usable = need_named(*known, link);
     if (usable == Usable::unknown_yet) return Handled::wait;
     server_name = usable == Usable::yes ? Bytes(known->statement->server_name()) : kChangedResult;
-    const bool tells = known->shape == kUntold || known->types == nullptr;
+    const bool tells = known->shape == kUntold || !known->types_told;
     if (tells || known->pending) {
       const auto kind = tells ? NameChange::Kind::told : NameChange::Kind::reference;
       expected.change = std::make_unique<NameChange>(

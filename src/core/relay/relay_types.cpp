@@ -16,11 +16,18 @@ std::string with_types(const Statement& statement, Bytes types) {
 // since, perhaps past us. Then the client has it by another name, with the types that it knows.
 void Relay::keep_types(ClientStatements::Named& named, LinkRelayState& link) {
   const auto* held = link.statements.find(named.statement);
-  if (held == nullptr || (held->types != nullptr && *held->types == *named.types)) return;
+  if (held == nullptr) return;
+  if (held->types != nullptr && *held->types == *named.types) {
+    named.types = held->types;  // so that the next Bind sees at once that they are the same
+    return;
+  }
   const Statement& statement = *named.statement;
   if (statement.unkept() || !statement.sql().empty()) return;
   const std::string typed = with_types(statement, *named.types);
-  if (typed == statement.definition()) return;
+  if (typed == statement.definition()) {
+    link.statements.take_types(named.statement, named.types);
+    return;
+  }
   // Its constants mean what they meant.
   std::string now;
   const bool kept = !parsed_alike(statement) && as_parsed(statement, now);
@@ -42,15 +49,17 @@ void ServerRelay::on_parameters(const Item& item) {
   if (change == nullptr || !item.message.whole()) return;
   const bool told = change->kind == NameChange::Kind::told;
   if (!told && change->kind != NameChange::Kind::asked) return;
+  auto* named = !told || client_ == nullptr || client_->statements == nullptr
+                    ? nullptr
+                    : client_->statements->find(change->name);
+  if (named != nullptr && named->statement != change->statement) named = nullptr;
+  if (named != nullptr) named->types_told = true;
   // Without parameters there is nothing to keep.
   constexpr std::size_t kNone = 2;
   if (item.message.body.size() <= kNone) return;
   const auto types = std::make_shared<const std::string>(item.message.body);
   link_.statements.take_types(change->statement, types);
-  auto* named = !told || client_ == nullptr || client_->statements == nullptr
-                    ? nullptr
-                    : client_->statements->find(change->name);
-  if (named != nullptr && named->statement == change->statement) named->types = types;
+  if (named != nullptr) named->types = types;
 }
 
 }  // namespace forebay::core
