@@ -288,6 +288,24 @@ def rules_are_the_transactions_tenants(lab: Lab) -> None:
 
 
 @test(targets=FOREBAY)
+def a_begin_is_held_past_rules_of_one_tenant(lab: Lab) -> None:
+    """Nobody knows whose it is before the first statement says so."""
+    make_tables(lab)
+    target = lab.target(tenants={**FIREWALL, **POOLER}, pool_size=1,
+                        rules=[{"name": "none of 2", "tenants": ["2"], "kinds": ["begin", "commit"],
+                                "error": "not for 2"}])
+    with target.connect() as client:
+        for who, end in (("1", []), ("2", [b"42501"]), ("1", [])):
+            for begin in (m.query("begin"),
+                          m.parse("", "begin") + m.bind("", "") + m.execute("") + m.sync()):
+                assert told(client, begin) == []
+                assert client.value(f"/* tenant={who} */ {WHOSE}") == who
+                assert told(client, m.query("commit")) == end
+                if end:
+                    client.run("rollback")
+
+
+@test(targets=FOREBAY)
 def debts_are_one_tenants(lab: Lab) -> None:
     """What another has moved too many bytes for waits for nobody else; its own statements do."""
     target = pooler(lab)

@@ -13,6 +13,7 @@ from lab.target import Database, Target
 from lab.wire import Client
 
 from test_console import console
+from test_prepared_types import INT4, INT8, told as types_of
 from test_split import at, pair, split
 from test_tenant_orders import tenant
 
@@ -24,9 +25,9 @@ def start(lab: Lab, places: dict[str, str], limits: Optional[dict[str, Any]] = N
           **options: Any) -> Target:
     """Two clusters, each of which says which it is."""
     second = lab.private_postgres()
-    for postgres, name in ((lab.postgres, "first"), (second, "second")):
+    for postgres, name, number in ((lab.postgres, "first", "int"), (second, "second", "bigint")):
         with postgres.admin("app") as admin:
-            admin.run(f"create table place as select '{name}' as name")
+            admin.run(f"create table place as select '{name}' as name, 1::{number} as number")
             admin.run("grant usage on schema public to public; grant select on place to public")
     return lab.target(tenants={**WHOSE, "places": places, "limits": limits or {}},
                       pool_size=2,
@@ -79,6 +80,19 @@ def a_reload_moves_them_with_all_that_they_have(lab: Lab) -> None:
             assert client.value("show app.tenant_id") == "acme"
             assert where(other) == "first"
     assert "tenant_moved" in target.log
+
+
+@test(targets=FOREBAY)
+def types_of_parameters_are_the_places(lab: Lab) -> None:
+    """What a client was told of a statement holds in the database that told it."""
+    target = start(lab, {})
+    with target.connect() as client:
+        client.messages(m.parse("p", "select name from place where number = $1"), m.sync())
+        for places, name, number in (({}, "first", INT4), ({"acme": "apart"}, "second", INT8),
+                                     ({}, "first", INT4)):
+            place(target, places)
+            wait_until(lambda: where(client) == name, "its worker has heard of it")
+            assert types_of(client, "p") == [number]
 
 
 @test(modes=("transaction",), targets=FOREBAY)

@@ -181,7 +181,9 @@ StatementRef LinkStatements::evict(std::uint32_t batch) {
 bool LinkStatements::evict(const StatementRef& statement, std::uint32_t batch) {
   const auto found = where_.find(statement.get());
   if (found == where_.end() || !found->second->may_go(batch)) return false;
-  closing_.push_back({statement, true, batch, found->second->epoch});
+  closing_.push_back(*found->second);
+  closing_.back().pending = true;
+  closing_.back().batch = batch;
   order_.erase(found->second);
   where_.erase(found);
   return true;
