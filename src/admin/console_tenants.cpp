@@ -117,12 +117,19 @@ void ConsoleSession::order_tenant(const Command& command) {
   if (action == Action::ban_tenant) book.note_given(core::TenantOrderKind::ban);
   if (action == Action::pause_tenant) book.note_given(core::TenantOrderKind::pause);
   if (action == Action::limit_tenant) book.note_given(core::TenantOrderKind::limit);
-  const bool orders = command.action->argument != Argument::tenant;
-  if (orders && !engine_.shared().tenants.knows(*tenant)) {
-    pg::write_notice(out_, {.severity = "NOTICE",
-                            .sqlstate = "00000",
-                            .message = "no client of " + name +
-                                       " has come yet; the order holds for when one does"});
+  if (command.action->argument != Argument::tenant) {
+    const bool known = engine_.shared().tenants.knows(*tenant);
+    const bool limits_it = action == Action::limit_tenant;
+    pg::write_notice(
+        out_, {.severity = "NOTICE",
+               .sqlstate = "00000",
+               .message = (known ? std::string() : "no client of " + name + " has come yet; ") +
+                          "the order holds " + (known ? "" : "for when one does, ") +
+                          "until this process ends: another, also one that takes over, does not "
+                          "know it",
+               .hint = limits_it ? Bytes("What is to last stands in [tenants.limits] of the "
+                                         "configuration.")
+                                 : Bytes("Give it again then; SHOW TENANT ORDERS lists all.")});
   }
   const core::PeerFacts peer = stream_->peer();
   const std::string address =
