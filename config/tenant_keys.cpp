@@ -61,8 +61,8 @@ Keys<TenantSettings> keys_of_whose() {
           "the head of its first statement, as in /* tenant=acme */ BEGIN. One without is of the "
           "session's tenant, as what stands above says it, or refused."),
       key("", "setting_users", Effect::new_clients, &T::setting_users, Texts{"[\"app\"]"},
-          "The same of users who say it by SET LOCAL of `setting`, as the first statement after "
-          "BEGIN: SET LOCAL app.tenant_id = 'acme'."),
+          "The same of users who say it by `setting`, as the first statement after BEGIN: "
+          "SET LOCAL app.tenant_id = 'acme', or SELECT set_config('app.tenant_id', 'acme', true)."),
   };
 }
 

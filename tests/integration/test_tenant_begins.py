@@ -9,10 +9,12 @@ from lab.declare import FOREBAY, test
 from lab.drivers import DRIVERS, java_program
 from lab.lab import Lab
 from lab.process import run
-from lab.wire import Client, refused
+from lab.target import Target
+from lab.wire import Client
 
 from test_tenant_comments import POOLER, WHOSE, batch, pooler, told
-from test_tenants import FIREWALL, make_tables, start
+from test_tenants import FIREWALL, ROW_SECURITY, corpus, foreign_rows, make_tables, say, start, \
+    with_claims
 
 SAYS = {"users": {"other": "2"}, "setting": "app.tenant_id", "setting_users": ["app"]}
 
@@ -104,9 +106,10 @@ def pgjdbc_says_whose_its_transactions_are(lab: Lab) -> None:
 def pgjdbc_says_it_by_a_setting(lab: Lab) -> None:
     make_tables(lab)
     target = start(lab, {**FIREWALL, **SAYS})
-    command = [*java_program("JdbcTenants"), "set local app.tenant_id = 'WHO'"]
+    command = [*java_program("JdbcTenants"), "set local app.tenant_id = 'WHO'",
+               "set local app.tenant_id to WHO", "select set_config('app.tenant_id', ?, true)"]
     done = run(command, env=target.environment(), within=110, expect=None, cwd=DRIVERS)
-    assert done.code == 0 and "1..4" in done.out.splitlines(), done
+    assert done.code == 0 and "1..12" in done.out.splitlines(), done
 
 
 # ---------------------------------------------------------------- who keeps its server connection
@@ -207,8 +210,9 @@ def a_drain_waits_for_a_begin_that_waits(lab: Lab) -> None:
     for client in clients:
         keeps(client)
         client.run("begin")
+    idle = lab.keep(target.connect())
     target.running.send_signal(signal.SIGTERM)
-    assert refused(target.connect)
+    idle.until_end()
     clients[0].run("set local app.tenant_id = '1'")
     assert clients[0].value(KEPT) == "t"
     for client in clients:
@@ -235,3 +239,220 @@ def the_server_goes_from_under_a_begin_that_waits(lab: Lab) -> None:
         client.run("begin")
         client.run("set local app.tenant_id = '2'")
         assert client.value(WHOSE) == "2"
+
+
+# ---------------------------------------------------------------- ways to say it
+
+WAYS = ("set local app.tenant_id = '{}'", "SET LOCAL App.Tenant_ID TO {};",
+        "set/**/local app.tenant_id={} -- whose", "/* whose */ set local app.tenant_id to E'{}'",
+        "select set_config('app.tenant_id', '{}', true)",
+        "SELECT pg_catalog.set_config('App.tenant_id', '{}'::text, TRUE) AS whose;")
+NONE = ("set app.tenant_id = '1'", "set local app.tenant_id to default", "reset app.tenant_id",
+        "set local app.tenant_id = 1.0", "set local app.tenant_id = -'1'", "set local app.tenant = '1'",
+        "set local app.tenant_ids = '1'", "set local app.tenant_id from current",
+        "select set_config('app.tenant_id', '1', false)", "select set_config('app.tenant_id', '1')",
+        "select set_config('app.tenant', '1', true)", "select set_config('app.tenant_id', 1, true)",
+        "select set_config('app.tenant_id', '1' || '2', true)",
+        "select set_config('app.tenant_id', (select '1'), true)",
+        "select set_config('app.tenant_id', '1', true), 2", "select 1, set_config('app.tenant_id', '1', true)",
+        "select set_config('app.tenant_id', '1', true) where false",
+        "select set_config('app.tenant_id', '1', true) from orders",
+        "select set_config('app.tenant_id', '1', true); select 1",
+        "select public.set_config('app.tenant_id', '1', true)", "select all set_config('app.tenant_id', '1', true)",
+        "values (set_config('app.tenant_id', '1', true))", "do $$ begin perform 1; end $$")
+
+
+def says(lab: Lab, **options: object) -> Target:
+    make_tables(lab)
+    return start(lab, {**FIREWALL, **SAYS, "users": {"other": "2"}}, **options)
+
+
+@test(targets=FOREBAY)
+def a_setting_is_said_in_other_ways(lab: Lab) -> None:
+    target = says(lab)
+    with target.connect() as client, target.connect("other") as other:
+        for way in WAYS:
+            call = "set_config" in way
+            row = "RowDescription DataRow " if call else ""
+            for who in ("2", "1"):
+                text = way.format(who)
+                client.run("begin")
+                answer = client.messages(m.query(text))
+                assert m.names(answer) == row + "CommandComplete ReadyForQuery", (text, answer)
+                assert answer[-2].body == (b"SELECT 1\0" if call else b"SET\0"), answer
+                if call:
+                    name = b"whose\0" if " AS " in way else b"set_config\0"
+                    assert answer[0].body.startswith(b"\0\1" + name), answer
+                    assert answer[1].columns() == [who.encode()], answer
+                assert client.value(WHOSE) == who and client.status == b"T"
+                assert client.error(m.query(text)).sqlstate == "42501"
+                client.run("rollback")
+                assert told(client, batch("begin", text, WHOSE)) == (
+                    [who.encode()] * 2 if call else [who.encode()])
+                client.run("commit")
+            other.run("begin")
+            assert other.error(m.query(way.format("1"))).sqlstate == "42501"
+            other.run("rollback")
+            assert told(other, m.query("begin; " + way.format("1") + "; " + WHOSE)) == [b"42501"]
+            other.run("rollback")
+        for text in NONE:
+            for sent in (m.query(text), batch(text)):
+                client.run("begin")
+                answer = client.messages(sent)
+                error = m.only(answer, b"E")[0]
+                assert error.sqlstate == "42501" and not m.only(answer, b"D"), (text, answer)
+                assert b"SET LOCAL app.tenant_id = 'acme'" in error.body, error
+                client.run("rollback")
+        for text in ("set local app.tenant_id = acme", "select set_config('app.tenant_id', '', true)"):
+            client.run("begin")
+            error = client.error(m.query(text))
+            assert error.sqlstate == "42501" and "names no tenant" in error.text, error
+            client.run("rollback")
+
+
+@test(targets=FOREBAY)
+def a_setting_is_said_by_a_parameter(lab: Lab) -> None:
+    call = "select set_config('app.tenant_id', $1, true)"
+    with says(lab).connect() as client:
+        for name, types in (("", ()), ("", (25,)), ("a", (1043,)), ("b", ())):
+            client.run("begin")
+            answer = client.messages(m.parse(name, call, types), m.describe_statement(name), m.sync())
+            assert m.names(answer) == \
+                "ParseComplete ParameterDescription RowDescription ReadyForQuery", answer
+            oid = (types or (25,))[0].to_bytes(4, "big")
+            assert answer[1].body == b"\0\1" + oid and answer[-1].body == b"T", answer
+            for who in ("2", "1") if name else ("2",):
+                for coded in (0, 1):
+                    answer = client.messages(
+                        b"" if name else m.parse(name, call, types),
+                        m.bind("", name, [who], formats=[coded], results=[coded]),
+                        m.describe_portal(""), m.execute(""), m.sync())[0 if name else 1:]
+                    assert m.names(answer) == "BindComplete RowDescription DataRow " \
+                        "CommandComplete ReadyForQuery", answer
+                    assert answer[1].body[-1] == coded and answer[2].columns() == [who.encode()]
+                    assert client.value(WHOSE) == who
+                    client.run("rollback")
+                    client.run("begin")
+            client.run("rollback")
+        # What is bound within another's transaction is refused, as ever.
+        client.run("begin")
+        client.run("set local app.tenant_id = '1'")
+        assert told(client, m.bind("", "a", ["2"]), m.execute(""), m.sync()) == [b"42501"]
+        client.run("rollback")
+        for values in ([None], ["x"], [""], ["1", "2"], []):
+            client.run("begin")
+            answer = client.messages(m.bind("", "a", values), m.execute(""), m.sync())
+            assert m.only(answer, b"E")[0].sqlstate == "42501" and answer[-1].body == b"E", answer
+            client.run("rollback")
+        client.run("begin")
+        assert told(client, m.bind("", "a", ["1"]), m.execute("", 1), m.sync()) == [b"42501"]
+        client.run("rollback")
+        assert told(client, m.bind("", "a", ["1"]), m.execute(""), m.sync()) == [b"42501"]
+        for types in ((23,), (25, 25), (17,)):
+            client.run("begin")
+            assert told(client, m.parse("", call, types), m.bind("", "", ["1"]), m.execute(""),
+                        m.sync()) == [b"42501"]
+            client.run("rollback")
+
+
+@test(targets=FOREBAY)
+def all_of_it_at_once(lab: Lab) -> None:
+    """BEGIN, what says whose it is, and what is done, in one Query."""
+    target = says(lab, pool_size=1)
+    with target.connect() as client, target.connect("other") as other:
+        def types(text: str) -> bytes:
+            client.send(m.query(text))
+            answer = client.until_ready()
+            client.status = answer[-1].body
+            return b"".join(message.type for message in answer).replace(b"T", b"")
+
+        for who in ("2", "1"):
+            for way in WAYS[:2] + WAYS[4:]:
+                begin = "begin; " + way.format(who).rstrip(";")
+                head = b"CDC" if "set_config" in way else b"CC"
+                assert types(begin) == head + b"Z", begin
+                assert client.status == b"T", (begin, client.status)
+                assert client.value(WHOSE) == who
+                client.run("commit")
+                assert types(begin + f"; ; {WHOSE}; {WHOSE}") == head + b"DCDCZ"
+                assert client.status == b"T" and client.value(WHOSE) == who
+                client.run("commit")
+                count = f"select count(*) from orders where tenant_id = {who}"
+                answer = client.messages(m.query(f"{begin}; {count}; commit"))
+                assert m.only(answer, b"D")[-1].columns() == [b"5"] and answer[-1].body == b"I"
+                # Another's rows, and a second word of it.
+                for bad in ("select * from orders where tenant_id = 3", way.format("3"),
+                            "select * from orders", "/* tenant=3 */ reset app.tenant_id"):
+                    assert types(f"{begin}; {bad}") == head + b"EZ", bad
+                    assert client.status == b"E"
+                    client.run("rollback")
+        answer = client.messages(m.query("begin; set local app.tenant_id = 1; select nothing"))
+        error = m.only(answer, b"E")[0]
+        assert error.sqlstate == "42703" and error.fields()["P"] == "44", error
+        client.run("rollback")
+        for text in ("begin; set local app.tenant_id = '1'; selec", "begin; set local app.tenant_id = 'x'",
+                     "begin; select 1; set local app.tenant_id = '1'", "begin; begin; set local app.tenant_id = '1'",
+                     "begin isolation level serializable; set local app.tenant_id = '1'",
+                     "begin; select set_config('app.tenant_id', $1, true)"):
+            assert types(text) == b"EZ", text
+            assert client.status in b"IE", text
+            if client.status == b"E":
+                client.run("rollback")
+        # It waits for a server.
+        other.run("begin")
+        client.send(m.query(f"begin; set local app.tenant_id = '1'; {WHOSE}"))
+        assert client.read().type == b"C" and client.read().type == b"C" and client.quiet
+        other.run("commit")
+        assert m.only(client.until_ready(), b"D")[0].columns() == [b"1"]
+        client.run("commit")
+        # In pieces, and many at once.
+        whole = m.query(f"begin; set local app.tenant_id = '2'; {WHOSE}; commit")
+        for at in (3, 12, 40, 60):
+            client.send(whole[:at])
+            client.send(whole[at:])
+            assert m.only(client.until_ready(), b"D")[0].columns() == [b"2"]
+        assert told(client, whole + whole.replace(b"'2'", b"'1'") + whole, count=3) == [
+            b"2", b"1", b"2"]
+    # Who keeps its server connection.
+    with target.connect() as client:
+        keeps(client)
+        for who, has in (("1", b"t"), ("2", b"34000")):
+            assert told(client, m.query(f"begin; set local app.tenant_id = {who}; {KEPT}")) == [has]
+            client.run("rollback")
+
+
+@test(targets=FOREBAY)
+def attacks_behind_a_setting(lab: Lab) -> None:
+    """Row security alone; what says whose it is stands in the same text."""
+    make_tables(lab, row_security=True)
+    target = start(lab, {**ROW_SECURITY, **SAYS})
+    before = foreign_rows(lab)
+    with target.connect() as client:
+        for text in corpus("-"):
+            for begin in ("begin; set local app.tenant_id = '1'",
+                          "begin; select set_config('app.tenant_id', '1', true)"):
+                answer = say(client, f"{begin}; {text}")
+                assert not any(b"foreign" in message.body for message in answer
+                               if message.type == b"D"), (text, answer)
+                if client.status != b"I":
+                    say(client, "rollback")
+                answer = say(client, f"begin; set local app.tenant_id = '2'; {WHOSE}; rollback")
+                assert m.only(answer, b"D")[0].columns() == [b"2"] and client.status == b"I", text
+    assert foreign_rows(lab) == before
+
+
+@test(targets=FOREBAY)
+def claims_behind_a_setting(lab: Lab) -> None:
+    target = with_claims(lab, **SAYS)
+    own = "select count(*), min(tenant_id) from orders"
+    with target.connect() as client:
+        for who in ("1", "2", "2", "1"):
+            for way in WAYS:
+                client.run("begin")
+                client.messages(m.query(way.format(who)))
+                assert client.rows(own) == [("5", who)]
+                client.run("commit")
+            answer = client.messages(m.query(f"begin; {WAYS[4].format(who)}; {own}; commit"))
+            assert m.only(answer, b"D")[-1].columns() == [b"5", who.encode()], answer
+    with lab.postgres.admin("app") as admin:
+        admin.run("drop schema forebay cascade")

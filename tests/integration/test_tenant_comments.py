@@ -468,13 +468,13 @@ def a_setting_behind_begin_says_it(lab: Lab) -> None:
                 assert told(client, batch("begin", says, WHOSE)) == [who.encode()]
                 client.run("commit")
         for text in (WHOSE, f"/* tenant=1 */ {WHOSE}", "set local app.tenant_id = '1'",
-                     "set app.tenant_id = '1'", "begin; set local app.tenant_id = '1'",
+                     "set app.tenant_id = '1'", "set local app.tenant_id = '1'; begin",
                      "select set_config('app.tenant_id', '1', true)"):
             assert client.error(m.query(text)).sqlstate == "42501", text
         for text in (WHOSE, "set local app.tenant_id = 'x'", "set local app.tenant_id = ''",
                      "set local app.tenant_id = '1'; select 1", "set app.tenant_id = '1'",
                      "set local other.tenant_id = '1'", "set session app.tenant_id = '1'",
-                     "set local app.tenant_id = 1", "set local app.tenant_id = E'1'",
+                     "set local app.tenant_id = 01", "set local app.tenant_id = 1.0",
                      "set local app.tenant_id = '1', '2'", "set local app.tenant_id = '1' || ''"):
             client.run("begin")
             assert client.error(m.query(text)).sqlstate == "42501", text

@@ -89,34 +89,43 @@ Bytes ClientSession::as_tenant(Bytes bytes) {
   const auto named = named_tenant(message);
   if (!named) {
     const Here here = answer_here(bytes, message);
+    if (here == Here::begun) return item.bytes;
     if (here != Here::no) return {};
   }
   return become_tenant(named) ? item.bytes : Bytes();
 }
 
-// BEGIN, which the first statement behind it decides; its end, if none comes; and SET LOCAL that
-// says whose it is. Nothing of these is a server's to know.
+// BEGIN, which the first statement behind it decides; its end, if none comes; and what says by the
+// setting whose it is. Nothing of these is a server's to know.
 ClientSession::Here ClientSession::answer_here(Bytes bytes, const pg::Message& message) {
   if (mode_ != config::PoolMode::transaction || !message.whole()) return Here::no;
   const bool begun = relay_.begin.open != 0;
   const Bytes text = text_said(message);
-  std::string setting;
-  std::optional<Bytes> said;
-  if (begun && relay_.tenant->says.setting) {
-    setting = relay_.tenant->policy->setting;
-    said = tenant_in_setting(text, setting);
-  }
   if (!begun && !may_begin_transaction(text)) return Here::no;
-  const bool executes = said && Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()})
-                                    .executes_control(bytes, setting);
-  if (executes && !become_tenant(said)) return Here::waits;
+  const std::string setting =
+      relay_.tenant->says.setting ? relay_.tenant->policy->setting : std::string();
+  const auto relay = [this] {
+    return Relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
+  };
+  std::optional<std::string> said;
+  const bool at_once = !begun && message.is(pg::Frontend::Query);
+  if (begun) {
+    said = relay().said_ahead(bytes, setting);
+  } else if (at_once && !setting.empty()) {
+    if (auto found = relay().begin_said(text, setting)) said = std::move(found->value);
+  }
+  if (said && !become_tenant(Bytes(*said))) return Here::waits;
   if (link_ != nullptr && !lets_go_to_begin() && (relay_.pins == 0 || !is_at_rest())) {
     return Here::waits;
   }
-  Relay relay(rules(), relay_, {engine_.to_client(), engine_.to_server()});
-  throttle_->answered = relay.answer_control(bytes, setting);
+  if (said && at_once) {
+    throttle_->answered = relay().answer_begin_said(bytes, setting);
+    if (throttle_->answered > 0) return Here::answered;
+    return relay_.begin.open != 0 ? Here::begun : Here::no;
+  }
+  throttle_->answered = relay().answer_control(bytes, begun ? Bytes(setting) : Bytes());
   if (throttle_->answered == 0) {
-    if (executes) relay_.begin.undecided = 1;
+    if (said) relay_.begin.undecided = 1;
     return is_whole_batch(bytes, relay_.framer) ? Here::no : Here::waits;
   }
   if (!begun && relay_.begin.open != 0) relay_.begin.undecided = 1;
@@ -221,7 +230,9 @@ bool ClientSession::become_tenant(const std::optional<Bytes>& named) {
                    {},
                    mine.says.comment
                        ? "Begin its first statement with a comment such as /* tenant=acme */."
-                       : "Say so behind BEGIN: SET LOCAL " + mine.policy->setting + " = 'acme'."});
+                       : "Say so behind BEGIN, by a statement that is nothing else: SET LOCAL " +
+                             mine.policy->setting + " = 'acme', or SELECT set_config('" +
+                             mine.policy->setting + "', 'acme', true)."});
     return false;
   }
   if (const auto banned = ban_of(*value, pg::sqlstate::kInsufficientPrivilege)) {

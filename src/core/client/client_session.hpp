@@ -273,7 +273,12 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] Bytes as_tenant(Bytes bytes);
   [[nodiscard]] bool closes_nothing_there(const pg::Message& message) const;
   /// What becomes of what may be answered before it is said whose the transaction is.
-  enum class Here : std::uint8_t { no, answered, waits };
+  enum class Here : std::uint8_t {
+    no,
+    answered,
+    waits,
+    begun,  ///< the rest of the message goes on
+  };
   [[nodiscard]] Here answer_here(Bytes bytes, const pg::Message& message);
   [[nodiscard]] bool is_at_rest() const;
   [[nodiscard]] bool lets_go_to_begin();

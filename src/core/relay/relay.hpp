@@ -10,6 +10,7 @@
 #include "core/engine/counters.hpp"
 #include "core/relay/expected_replies.hpp"
 #include "core/relay/relay_state.hpp"
+#include "core/relay/setting_said.hpp"
 #include "core/relay/statement_text.hpp"
 #include "forebay/protocol/postgres/framer.hpp"
 #include "forebay/protocol/postgres/frontend.hpp"
@@ -69,10 +70,16 @@ class Relay {
   /// with `setting`, also SET LOCAL of that, which has been obeyed. Gives of how many bytes it is,
   /// and was answered; 0: a server has to.
   std::size_t answer_control(Bytes bytes, Bytes setting = {});
-  /// Whether that executes something, and does not only prepare it.
-  [[nodiscard]] bool executes_control(Bytes bytes, Bytes setting) const {
-    return control_ahead(bytes, setting).executes;
-  }
+  /// What that says of the setting, where it executes it, and does not only prepare it.
+  [[nodiscard]] std::optional<std::string> said_ahead(Bytes bytes, Bytes setting) const;
+  /// A Query that begins a transaction and says by its second statement whose it is.
+  struct BeginSaid {
+    std::string value;
+    std::size_t rest;  ///< where its third statement begins; 0: there is none
+  };
+  [[nodiscard]] std::optional<BeginSaid> begin_said(Bytes text, Bytes setting) const;
+  /// Answers the first two; all of it, if there is no more.
+  std::size_t answer_begin_said(Bytes bytes, Bytes setting);
   /// The transaction that was begun here cannot go on, and is for the client to end. `told`: it has
   /// been told why.
   void fail_begun(const Refused& why, bool told, PoolCounters* counters);
@@ -165,22 +172,29 @@ class Relay {
     Bytes tag;  ///< of its CommandComplete; empty: it is for a server
     sql::TransactionModes modes;
     Understood understood;
+    std::optional<SettingSaid> said = std::nullopt;
+    [[nodiscard]] bool gives_row() const noexcept { return said && said->call; }
   };
   [[nodiscard]] Control control_of(Bytes text, Bytes setting) const;
+  [[nodiscard]] Control control_of_definition(Bytes definition, Bytes setting) const;
+  [[nodiscard]] std::optional<SettingSaid> setting_said_by(Bytes text, Bytes setting) const;
   struct ControlAhead {
     std::size_t size = 0;  ///< 0: it is for a server
     bool query = false;
     bool asks = false;       ///< what the statement is
     bool described = false;  ///< as a portal
+    bool binary = false;     ///< its row
     bool executes = false;
     std::optional<pg::frontend::Parse> parsed;
     Control control;
+    Bytes types;                            ///< of the parameters, declared
     pg::Framer framer{pg::Sender::client};  ///< behind it
   };
   [[nodiscard]] ControlAhead control_ahead(Bytes bytes, Bytes setting) const;
   void look_at_extended(Bytes bytes, Bytes setting, ControlAhead& ahead) const;
+  void describe_control(const ControlAhead& ahead, bool binary);
   void carry_out(const Control& control);
-  [[nodiscard]] Bytes text_of_prepared(Bytes name) const;
+  [[nodiscard]] Bytes definition_of_prepared(Bytes name) const;
   [[nodiscard]] bool may_remember(const pg::frontend::Parse& parse) const;
   void name_unlinked(Bytes name, StatementRef statement, Understood&& understood);
   void remember_control(const pg::frontend::Parse& parse, Control& control);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/relay/held_begin.hpp"
@@ -38,23 +39,12 @@ Bytes text_in(Bytes definition) {
   return definition.substr(0, definition.find('\0'));
 }
 
-// Of a Bind: no parameters, and not more formats than any statement without columns takes.
-bool binds_nothing(Bytes values) {
-  const auto take = [&values]() -> std::size_t {
-    if (values.size() < 2) return 2;
-    const std::size_t count = load_u16(values.data());
-    values.remove_prefix(2);
-    return count;
-  };
-  if (take() != 0 || take() != 0) return false;
-  const std::size_t formats = take();
-  return formats <= 1 && values.size() == 2 * formats;
-}
-
 /// What a setting that says whose the transaction is, is answered with.
 constexpr Bytes kSetTag = "SET";
-/// How a definition without declared types of parameters ends.
+constexpr Bytes kCallTag = "SELECT 1";
+/// Of a text without parameters.
 constexpr Bytes kNoTypes("\0\0", 2);
+constexpr std::uint32_t kText = 25;
 
 }  // namespace
 
@@ -100,10 +90,11 @@ bool Relay::begun_read_only() const {
 // What a text says of a transaction that no server need hear of now. What somebody wants to judge,
 // to count or to refuse is looked at where everything is.
 Relay::Control Relay::control_of(Bytes text, Bytes setting) const {
-  if (!setting.empty() && tenant_in_setting(text, setting)) {
+  if (auto said = setting_said_by(text, setting)) {
     Control control;
-    control.tag = kSetTag;
+    control.tag = said->call ? kCallTag : kSetTag;
     control.understood.ends = Ends::nothing;
+    control.said = std::move(said);
     return control;
   }
   const char letter = first_letter(text);
@@ -133,15 +124,92 @@ Relay::Control Relay::control_of(Bytes text, Bytes setting) const {
   return control;
 }
 
+// With the types of its parameters, which have to be such as nobody need ask a server for.
+Relay::Control Relay::control_of_definition(Bytes definition, Bytes setting) const {
+  const Bytes text = text_in(definition);
+  if (text.size() == definition.size()) return {};
+  const Bytes types = definition.substr(text.size() + 1);
+  Control control = control_of(text, setting);
+  const bool fit = control.said ? may_say(*control.said, types) : types == kNoTypes;
+  return fit ? std::move(control) : Control{};
+}
+
+std::optional<SettingSaid> Relay::setting_said_by(Bytes text, Bytes setting) const {
+  const Reading how = reading(client_.welcome);
+  if (setting.empty() || text.size() > kLongest || !how.lexable) return std::nullopt;
+  sql::Shape shape;
+  sql::lex(text, how.standard, {}, shape);
+  return setting_said(text, shape, setting);
+}
+
 void Relay::carry_out(const Control& control) {
-  if (control.tag == kSetTag) {
+  if (control.said) {
     client_.begin.undecided = 0;
   } else if (client_.begin.open != 0) {
     client_.begin.open = 0;
   } else {
     client_.begin.begin(control.modes);
   }
-  pg::write_command_complete(out_.to_client.insert(), control.tag);
+  std::string& out = out_.to_client.insert();
+  if (control.gives_row()) pg::write_data_row(out, std::array{Bytes(control.said->value)});
+  pg::write_command_complete(out, control.tag);
+}
+
+void Relay::describe_control(const ControlAhead& ahead, bool binary) {
+  std::string& out = out_.to_client.insert();
+  if (!ahead.control.gives_row()) {
+    pg::write_empty(out, pg::Backend::NoData);
+    return;
+  }
+  pg::write_row_description(out, std::array{Bytes(ahead.control.said->column)});
+  if (binary) out.back() = '\1';  // the format of its only column
+}
+
+std::optional<std::string> Relay::said_ahead(Bytes bytes, Bytes setting) const {
+  ControlAhead ahead = control_ahead(bytes, setting);
+  if (!ahead.executes || !ahead.control.said) return std::nullopt;
+  return std::move(ahead.control.said->value);
+}
+
+// A text that the server would not even begin with is no such one.
+std::optional<Relay::BeginSaid> Relay::begin_said(Bytes text, Bytes setting) const {
+  const Reading how = reading(client_.welcome);
+  if (rules_.reader == nullptr || !how.lexable || client_.begin.open != 0) return std::nullopt;
+  sql::Shape shape;
+  sql::lex(text, how.standard, {}, shape);
+  if (shape.fault() != sql::ShapeFault::none || shape.parts().size() < 2) return std::nullopt;
+  const Bytes second = shape.parts()[1].of(text);
+  auto said = setting_said_by(second, setting);
+  if (!said || said->bound) return std::nullopt;
+  if (control_of(shape.parts()[0].of(text), {}).tag.empty()) return std::nullopt;
+  const std::size_t rest = shape.parts().size() > 2 ? shape.parts()[2].begin : 0;
+  if (!rules_.reader->cache.facts(text, how.standard, shape).known) return std::nullopt;
+  return BeginSaid{std::move(said->value), rest};
+}
+
+// What was answered is blanks from here on, in the place where the client's message stands: all
+// that looks at the rest, now or when there is a server for it, finds it where it was.
+std::size_t Relay::answer_begin_said(Bytes bytes, Bytes setting) {
+  pg::Framer framer = client_.framer;
+  const Item item = framer.next(bytes, kInspectionMax);
+  const auto query = pg::frontend::Query::parse(item.message.body);
+  const auto found = query ? begin_said(query->text, setting) : std::nullopt;
+  if (!found) return 0;
+  sql::Shape shape;
+  sql::lex(query->text, reading(client_.welcome).standard, {}, shape);
+  const Control says = control_of(shape.parts()[1].of(query->text), setting);
+  carry_out(control_of(shape.parts()[0].of(query->text), {}));
+  std::string& out = out_.to_client.insert();
+  if (says.gives_row()) pg::write_row_description(out, std::array{Bytes(says.said->column)});
+  carry_out(says);
+  client_.drop_unnamed();
+  if (found->rest == 0) {
+    client_.framer = framer;
+    pg::write_ready_for_query(out, status_here());
+    return item.bytes.size();
+  }
+  std::fill_n(const_cast<char*>(query->text.data()), found->rest, ' ');
+  return 0;
 }
 
 std::size_t Relay::answer_control(Bytes bytes, Bytes setting) {
@@ -153,11 +221,17 @@ std::size_t Relay::answer_control(Bytes bytes, Bytes setting) {
   if (ahead.parsed) remember_control(*ahead.parsed, ahead.control);
   if (ahead.parsed) pg::write_empty(out, pg::Backend::ParseComplete);
   if (ahead.asks) {
-    pg::MessageWriter(out, pg::Backend::ParameterDescription).u16(0);
-    pg::write_empty(out, pg::Backend::NoData);
+    const bool bound = ahead.control.said && ahead.control.said->bound;
+    const std::uint32_t type = ahead.types.size() > 2 ? load_u32(ahead.types.data() + 2) : 0;
+    pg::MessageWriter description(out, pg::Backend::ParameterDescription);
+    description.u16(bound ? 1 : 0);
+    if (bound) description.u32(type == 0 ? kText : type);
   }
+  if (ahead.asks) describe_control(ahead, false);
   if (ahead.executes && !ahead.query) pg::write_empty(out, pg::Backend::BindComplete);
-  if (ahead.described) pg::write_empty(out, pg::Backend::NoData);
+  if (ahead.described || (ahead.query && ahead.control.gives_row())) {
+    describe_control(ahead, ahead.binary);
+  }
   if (ahead.executes) carry_out(ahead.control);
   if (ahead.query) pg::write_ready_for_query(out, status_here());
   return ahead.size;
@@ -190,6 +264,10 @@ void Relay::look_at_extended(Bytes bytes, Bytes setting, ControlAhead& ahead) co
   Bytes name;  // of the statement
   std::size_t prepared = 0;
   pg::Framer behind_prepared = ahead.framer;
+  const auto take_definition = [&](Bytes definition) {
+    ahead.types = definition.substr(std::min(text_in(definition).size() + 1, definition.size()));
+    ahead.control = control_of_definition(definition, setting);
+  };
   for (std::size_t at = 0;;) {
     const Item item = ahead.framer.next(bytes.substr(at), kInspectionMax);
     if (item.kind == ItemKind::need) return;
@@ -202,26 +280,30 @@ void Relay::look_at_extended(Bytes bytes, Bytes setting, ControlAhead& ahead) co
       ahead.parsed = pg::frontend::Parse::parse(body);
       if (!ahead.parsed || !may_remember(*ahead.parsed)) return;
       name = ahead.parsed->statement;
-      ahead.control = control_of(ahead.parsed->text, setting);
+      take_definition(ahead.parsed->definition);
     } else if (type == Frontend::Describe) {
       const auto describe = pg::frontend::Describe::parse(body);
       const bool portal = describe && describe->target == pg::frontend::Target::portal;
       const bool twice = portal ? ahead.described : ahead.asks;
       if (!describe || twice || bound != portal) return;
       if (first) name = describe->name;
-      if (first) ahead.control = control_of(text_of_prepared(name), setting);
+      if (first) take_definition(definition_of_prepared(name));
       if (describe->name != (portal ? Bytes() : name)) return;
       (portal ? ahead.described : ahead.asks) = true;
     } else if (type == Frontend::Bind && !bound) {
       const auto bind = pg::frontend::Bind::parse(body);
-      if (!bind || !bind->portal.empty() || !binds_nothing(bind->values)) return;
+      if (!bind || !bind->portal.empty()) return;
       if (first) name = bind->statement;
-      if (first) ahead.control = control_of(text_of_prepared(name), setting);
+      if (first) take_definition(definition_of_prepared(name));
       if (bind->statement != name) return;
+      SettingSaid nothing;
+      SettingSaid& said = ahead.control.said ? *ahead.control.said : nothing;
+      if (!take_bound(said, bind->values, ahead.binary)) return;
       bound = true;
     } else if (type == Frontend::Execute && bound) {
       const auto execute = pg::frontend::Execute::parse(body);
       if (!execute || !execute->portal.empty()) return;
+      if (ahead.control.gives_row() && execute->max_rows != 0) return;
       ahead.executes = true;
       ahead.size = at;
       return;
@@ -238,25 +320,16 @@ void Relay::look_at_extended(Bytes bytes, Bytes setting, ControlAhead& ahead) co
   }
 }
 
-// Of what the client has prepared by the protocol, without parameters; empty where that is not
-// known.
-Bytes Relay::text_of_prepared(Bytes name) const {
-  Bytes definition;
-  if (name.empty()) {
-    if (client_.unnamed.exists) definition = client_.unnamed.definition;
-  } else {
-    const auto* named = client_.statements == nullptr ? nullptr : client_.statements->find(name);
-    const bool known = named != nullptr && named->statement && !named->pending &&
-                       !named->statement->unkept() && named->statement->sql().empty();
-    if (known) definition = named->statement->definition();
-  }
-  const Bytes text = text_in(definition);
-  return definition.substr(std::min(text.size() + 1, definition.size())) == kNoTypes ? text
-                                                                                     : Bytes();
+// Of what the client has prepared by the protocol; empty where that is not known.
+Bytes Relay::definition_of_prepared(Bytes name) const {
+  if (name.empty()) return client_.unnamed.exists ? Bytes(client_.unnamed.definition) : Bytes();
+  const auto* named = client_.statements == nullptr ? nullptr : client_.statements->find(name);
+  const bool known = named != nullptr && named->statement && !named->pending &&
+                     !named->statement->unkept() && named->statement->sql().empty();
+  return known ? Bytes(named->statement->definition()) : Bytes();
 }
 
 bool Relay::may_remember(const pg::frontend::Parse& parse) const {
-  if (parse.parameter_types != kNoTypes) return false;
   if (parse.statement.empty()) return true;
   const bool full = client_.statements != nullptr && client_.statements->full();
   return rules_.share_statements && !full && !find_statement(parse.statement);

@@ -113,33 +113,6 @@ std::optional<Bytes> tenant_said(const pg::Message& message) {
   return tenant_at_head(text.substr(0, end), end == Bytes::npos);
 }
 
-std::optional<Bytes> tenant_in_setting(Bytes text, Bytes setting) {
-  const auto blank = [&text] {
-    const std::size_t size = std::min(text.find_first_not_of(" \t\n\r\f"), text.size());
-    text.remove_prefix(size);
-    return size > 0;
-  };
-  const auto take = [&text](Bytes word) {
-    if (!begins_with(text, word)) return false;
-    text.remove_prefix(word.size());
-    return true;
-  };
-  blank();
-  if (!take("set") || !blank() || !take("local") || !blank() || !take(lower(setting))) {
-    return std::nullopt;
-  }
-  const bool apart = blank();
-  if (!take("=") && !(apart && take("to"))) return std::nullopt;
-  blank();
-  if (!take("'")) return std::nullopt;
-  const Bytes named = text.substr(0, text.find_first_of("'\\"));
-  text.remove_prefix(named.size());
-  if (!take("'")) return std::nullopt;
-  blank();
-  while (take(";")) blank();
-  return text.empty() ? std::optional<Bytes>(named) : std::nullopt;
-}
-
 bool may_begin_transaction(Bytes text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t\n\r\f"), text.size()));
   return begins_with(text, "begin") || begins_with(text, "start");

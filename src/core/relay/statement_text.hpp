@@ -43,9 +43,6 @@ std::optional<Bytes> tenant_in_comment(Bytes text);
 /// The same of a Query or a Parse, whole or only its head.
 std::optional<Bytes> tenant_said(const pg::Message& message);
 
-/// The tenant that a text is all about: SET LOCAL of this setting, to a literal. Nothing: it is
-/// not.
-std::optional<Bytes> tenant_in_setting(Bytes text, Bytes setting);
 /// Whether a text begins as a BEGIN or START TRANSACTION does.
 bool may_begin_transaction(Bytes text);
 

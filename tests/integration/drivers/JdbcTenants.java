@@ -41,6 +41,7 @@ public class JdbcTenants {
             if (!got.equals(who)) throw new AssertionError(got);
         } else {
             try (var statement = connection.prepareStatement(how.replace("WHO", who))) {
+                if (how.contains("?")) statement.setString(1, who);
                 statement.execute();
             }
         }
