@@ -13,6 +13,7 @@ from lab.process import wait_until
 from lab.scrape import Scrape
 from lab.target import Database, Target
 from lab.wire import Client, refused
+from test_console import rows
 from test_failover import last_primary, promote
 from test_reload import reload, text_of
 
@@ -96,6 +97,32 @@ def logins_by_the_server_wait(lab: Lab) -> None:
     wait_until(lambda: target.log.count("server_login_failed") > before + 2, "it is tried again")
     primary.start()
     assert thread.result(30) == "app"
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60, params=("scram-sha-256", "server"))
+def replication_waits(lab: Lab, auth: str) -> None:
+    """Neither is it refused nor does it begin at a standby, whoever checks the password."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    monitor = {"monitor_user": "postgres", "monitor_password": password_of("postgres")}
+    hosts = [primary.address, replica.address]
+    more = {"auth": auth, "users": {}} if auth == "server" else {}
+    target = cluster(lab, primary, replica, **more, databases={
+        "app": Database(hosts, options=monitor)}, options={
+            "failover_hold": "40s", "admin_users": "app", "stats_users": "app"})
+    with target.connect() as client:
+        client.run("select 1")
+        lose(target, primary)
+
+        def replicates() -> str:
+            with target.connect("repl", replication="database", within=40) as walsender:
+                assert walsender.rows("IDENTIFY_SYSTEM")
+                return str(walsender.value("select pg_is_in_recovery()"))
+        thread = lab.in_background(replicates)
+        wait_until(lambda: any(row["user"] == "repl" for row in rows(target, "SHOW CLIENTS")),
+                   "it is there")
+        promote(replica)
+        assert thread.result(40) == "f"
 
 
 @test(modes=("transaction",), targets=FOREBAY, within=60)

@@ -72,6 +72,21 @@ def who_answers_first_is_not_the_primary_yet(lab: Lab) -> None:
 
 
 @test(modes=("transaction",), targets=FOREBAY, within=60)
+def replication_begins_at_the_primary(lab: Lab) -> None:
+    """It waits for the first answers, too."""
+    old, new = two_primaries(lab)
+    with hanging(new):
+        target = lab.target(servers=[old.address, new.address], options={"primary_lease": "30s"})
+
+        def timeline() -> str:
+            with target.connect("repl", replication="database", within=40) as client:
+                return str(client.rows("IDENTIFY_SYSTEM")[0][1])
+        thread = lab.in_background(timeline)
+        knows(target, old, "primary on timeline 1")
+    assert thread.result(40) == "2"
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
 def hosts_that_come_by_reload(lab: Lab) -> None:
     """The same for a list that is new; the connections to the old one are not used any more."""
     old, new = two_primaries(lab)

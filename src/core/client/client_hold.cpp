@@ -53,7 +53,7 @@ bool ClientSession::login_held_for_primary() {
 // No server could be asked who the client is. While there is no primary, they are asked again.
 void ClientSession::login_refused(const Refused& reason, bool again) {
   link_ = nullptr;
-  if (again && phase_ == Phase::relayed_login && login_held_for_primary()) {
+  if (again && awaits_login() && login_held_for_primary()) {
     engine_.retry_login(*this);
   } else {
     fatal(reason);

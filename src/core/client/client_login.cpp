@@ -427,6 +427,7 @@ void ClientSession::meet_server() {
   enter(Phase::awaiting_server);
   if (facts.replication != Replication::none) {
     send_own();
+    waiting_since_ = engine_.now();
     engine_.open_for(*this, false, true);
     return;
   }

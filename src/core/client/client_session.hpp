@@ -87,6 +87,11 @@ class ClientSession final : public StreamEvents {
   [[nodiscard]] bool wants_link() const noexcept {
     return phase_ == Phase::waiting || phase_ == Phase::awaiting_server;
   }
+  /// A server is to let it in, or it replicates, for which it gets a link of its own.
+  [[nodiscard]] bool awaits_login() const noexcept {
+    return phase_ == Phase::relayed_login ||
+           (phase_ == Phase::awaiting_server && login_->replicates());
+  }
   /// It wants to send again what another link was lost with.
   [[nodiscard]] bool sends_again() const noexcept { return resent_ > 0; }
   [[nodiscard]] bool secure() const noexcept { return secure_; }

@@ -333,7 +333,9 @@ void Engine::serve_waiters(Pool& pool) {
 // ---------------------------------------------------------------- logins by way of the server
 
 void Engine::open_for(ClientSession& session, bool relayed, bool dedicated) {
-  if (!relayed) {
+  const bool waits = dedicated && session.pool()->expects_primary(now_, config().failover_hold);
+  if (waits) suspect(*session.pool());
+  if (!relayed && !waits) {
     ServerLink& link = adopt(std::make_unique<ServerLink>(*this, session.pool()));
     link.open(&session, false, dedicated, false);
     return;
@@ -370,15 +372,24 @@ void Engine::start_login(const std::shared_ptr<Pool>& pool, LoginGate& gate) {
     return;
   }
   const std::uint32_t places = std::max(1u, config().max_connecting);
-  while (gate.open < places && !gate.waiting.empty()) {
-    ClientSession* session = find(gate.waiting.front());
+  // Who replicates has nothing from a login that leads elsewhere: its statements go there, too.
+  const bool held = pool->expects_primary(now_, config().failover_hold);
+  for (std::size_t left = gate.waiting.size(); left > 0 && gate.open < places; --left) {
+    const SessionKey key = gate.waiting.front();
+    ClientSession* session = find(key);
     gate.waiting.pop_front();
-    if (session == nullptr || session->phase() != ClientSession::Phase::relayed_login) continue;
-    ++gate.open;
+    if (session == nullptr || !session->awaits_login()) continue;
     const bool dedicated = session->startup().replication != Replication::none;
+    if (held && dedicated) {
+      gate.waiting.push_back(key);
+      look_soon();
+      continue;
+    }
+    const bool relayed = session->phase() == ClientSession::Phase::relayed_login;
+    if (relayed) ++gate.open;
     const bool reserved = !dedicated && pool->reserve_login();
     ServerLink& link = adopt(std::make_unique<ServerLink>(*this, pool));
-    link.open(session, true, dedicated, reserved);
+    link.open(session, relayed, dedicated, reserved);
   }
 }
 

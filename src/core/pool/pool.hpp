@@ -217,6 +217,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   ServerLink* take_for_waiter(WorkerId here, Instant now);
   /// Waiters for whom there has been no primary for so long: to be told.
   std::vector<SessionKey> overdue(Instant now, Duration hold);
+  /// The hosts have no primary, and not for so long yet that nobody waits for one any more.
+  [[nodiscard]] bool expects_primary(Instant now, Duration hold);
   /// Statements wait because the hosts have no primary, and not for any other reason.
   [[nodiscard]] bool holds(Instant now);
   /// Where links are opened: the primary where that is known, else where one was opened last.

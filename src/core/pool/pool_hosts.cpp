@@ -41,6 +41,13 @@ bool Pool::holds(Instant now) {
   return !paused_ && !has_primary(now);
 }
 
+bool Pool::expects_primary(Instant now, Duration hold) {
+  const std::lock_guard lock(mutex_);
+  if (has_primary(now)) return false;
+  const Cluster::View& view = hosts_.look(*terms_->target.cluster);
+  return !view.watched || now - std::min(now, view.unwritable_since) < hold;
+}
+
 ServerLink* Pool::take_for_waiter(WorkerId here, Instant now) {
   const std::lock_guard lock(mutex_);
   ParkedList& list = parked_[here.value()];

@@ -144,6 +144,41 @@ TEST_F(ClusterTest, NobodyIsToldBeforeTheHostsHaveBeenAsked) {
   EXPECT_EQ(pool->overdue(bench_.now, Duration::zero()).size(), 1u);
 }
 
+// A host that was a standby, or not there, is not where logins begin, for a while: each by itself.
+TEST_F(ClusterTest, LoginsBeginAtAHostThatIsNotAvoided) {
+  const auto pool = this->pool();
+  const auto begins = [&] { return pool->opening_host(bench_.now); };
+  EXPECT_EQ(begins(), 0u);
+  EXPECT_TRUE(pool->avoid_host(0, bench_.now));
+  EXPECT_EQ(begins(), 1u);
+  bench_.now += seconds(10);
+  EXPECT_FALSE(pool->avoid_host(1, bench_.now)) << "neither is better";
+  EXPECT_EQ(begins(), 1u);
+  bench_.now += seconds(20);  // the first one's time is over, the second one's is not
+  EXPECT_TRUE(pool->avoid_host(1, bench_.now));
+  EXPECT_EQ(begins(), 0u);
+  EXPECT_TRUE(pool->avoid_host(2, bench_.now)) << "of a list that was replaced";
+  EXPECT_EQ(begins(), 0u);
+  pool->prefer_host(1);
+  EXPECT_EQ(begins(), 1u);
+}
+
+// Who replicates waits as well, but not where there has been no primary for longer than that.
+TEST_F(ClusterTest, APrimaryIsExpectedForSoLong) {
+  const auto pool = this->pool();
+  EXPECT_FALSE(pool->expects_primary(bench_.now, kHold)) << "nobody watches";
+  publish(std::nullopt, {});
+  EXPECT_TRUE(pool->expects_primary(bench_.now, kHold));
+  EXPECT_FALSE(pool->expects_primary(bench_.now, Duration::zero()));
+  bench_.now += kHold;
+  EXPECT_FALSE(pool->expects_primary(bench_.now, kHold));
+  publish(1, bench_.now + seconds(2));
+  EXPECT_FALSE(pool->expects_primary(bench_.now, kHold));
+  // The lease is over, before anybody says so.
+  bench_.now += seconds(2);
+  EXPECT_TRUE(pool->expects_primary(bench_.now, kHold));
+}
+
 TEST_F(ClusterTest, AReaderTakesEachViewOnce) {
   ClusterReader reader;
   const Cluster::View* first = &reader.look(*cluster_);
