@@ -7,6 +7,20 @@ namespace forebay::net {
 
 using std::chrono::steady_clock;
 
+namespace {
+
+/// As they stood before, and new ones behind them. Name servers turn addresses round; who connects
+/// is to come to the same server as those before, above all as the monitor.
+Resolver::Addresses in_order_of(const Resolver::Addresses& before, Resolver::Addresses found) {
+  const auto place = [&before](const std::string& address) {
+    return std::ranges::find(before, address) - before.begin();
+  };
+  std::ranges::stable_sort(found, {}, place);
+  return found;
+}
+
+}  // namespace
+
 Resolver::Resolver(LookUp look_up, Duration keep) : look_up_(std::move(look_up)), keep_(keep) {}
 
 void Resolver::keep_for(Duration good, Duration bad) {
@@ -75,7 +89,7 @@ void Resolver::looked_up(const std::string& host, const Result<Addresses>& found
     const Instant now = steady_clock::now();
     if (found && !found->empty()) {
       moved = name.good && !std::ranges::is_permutation(*name.good, *found);
-      name.good = *found;
+      name.good = in_order_of(name.good.value_or(Addresses()), *found);
       name.good_since = now;
       name.good_until = now + keep_;
       name.bad.clear();

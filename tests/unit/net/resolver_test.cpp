@@ -57,6 +57,23 @@ TEST(Resolver, LooksUpAgainAfterwards) {
   EXPECT_EQ(told.all, (std::vector<std::string>{"192.0.2.1", "192.0.2.2"}));
 }
 
+// Name servers turn them round, and the monitor's connection is to lead where new ones do.
+TEST(Resolver, SeveralAddressesKeepTheirOrder) {
+  Asked asked;
+  Told told;
+  Resolver resolver(asked.look_up(), Duration::zero());
+  const Addresses answers[] = {{"192.0.2.2", "192.0.2.1"},
+                               {"192.0.2.1", "192.0.2.2"},
+                               {"192.0.2.3", "192.0.2.1", "192.0.2.2"},
+                               {"192.0.2.3", "192.0.2.1"}};
+  for (std::size_t i = 0; i < std::size(answers); ++i) {
+    resolver.resolve("db", told.note());
+    asked.answers.at(i)(answers[i]);
+  }
+  EXPECT_EQ(told.all,
+            (std::vector<std::string>{"192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.1"}));
+}
+
 TEST(Resolver, TheLastGoodAnswerServesWhileLookUpsFail) {
   Asked asked;
   Told told;
