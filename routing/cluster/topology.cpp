@@ -91,8 +91,62 @@ std::string explain(const HostView& host, Why why, Instant now) {
 }
 
 void Topology::begin() {
-  for (Facts& facts : facts_) facts.heard = false;
+  for (Facts& facts : facts_) {
+    facts.heard = false;
+    facts.up = facts.sample && !facts.refuses;
+  }
   unwritable_since_ = kNever;
+}
+
+void Topology::inherit(std::span<const Known> all) {
+  std::vector<const Known*> from(facts_.size());
+  for (const Known& known : all) {
+    const Known*& best = from[known.host];
+    const auto& theirs = known.of->facts_[known.there].sample;
+    const auto& ours = best ? best->of->facts_[best->there].sample : facts_[known.host].sample;
+    if (theirs && (!ours || ours->asked < theirs->asked)) best = &known;
+  }
+  if (std::ranges::all_of(from, [](const Known* known) { return known == nullptr; })) return;
+  inherit_system(from);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from[i] == nullptr) continue;
+    const Topology& other = *from[i]->of;
+    auto order = std::move(facts_[i].order);
+    facts_[i] = other.facts_[from[i]->there];
+    facts_[i].order = std::move(order);
+    if (system_identifier_ != 0 && other.system_identifier_ == system_identifier_) {
+      abandoned_ = std::max(abandoned_, other.abandoned_);
+      if (other.winner_ == from[i]->there) winner_ = i;
+    } else {
+      facts_[i].was_ours = false;
+      facts_[i].timeline = 0;
+    }
+  }
+  settled_ = system_identifier_ != 0 && most_are_of(system_identifier_);
+  timeline_ = newest();
+}
+
+// The one that those who know newer things agree about. Where they do not, answers decide again.
+void Topology::inherit_system(std::span<const Known* const> from) {
+  std::uint64_t system = 0;
+  bool agreed = true;
+  for (const Known* known : from) {
+    if (known == nullptr || !known->of->facts_[known->there].was_ours) continue;
+    agreed = agreed && (system == 0 || system == known->of->system_identifier_);
+    system = known->of->system_identifier_;
+  }
+  if (system == 0 || (agreed && system == system_identifier_)) return;
+  become(agreed ? system : 0);
+}
+
+void Topology::forget(std::size_t host) {
+  auto order = std::move(facts_[host].order);
+  facts_[host] = {};
+  facts_[host].order = std::move(order);
+  if (winner_ == host) winner_.reset();
+  const auto ours = [](const Facts& facts) { return facts.was_ours; };
+  if (std::ranges::none_of(facts_, ours)) become(0);
+  timeline_ = newest();
 }
 
 bool Topology::asking() const noexcept {
@@ -178,6 +232,7 @@ bool Topology::most_are_of(std::uint64_t system) const noexcept {
 void Topology::become(std::uint64_t system) {
   system_identifier_ = system;
   settled_ = most_are_of(system);
+  mixed_ = false;
   abandoned_ = 0;
   replaced_since_ = outvoted_since_ = kNever;
   winner_.reset();

@@ -294,6 +294,7 @@ void Engine::receive(mail::Reload& reload) {
   measures_.audit.follow(config().audit);
   measures_.explains = config().slow_query_explains_per_minute > 0;
   if (lookups_ != nullptr) lookups_->begin_anew();
+  if (monitor_ != nullptr) monitor_->on_reload();
   for (ServerLink& link : links_) link.reconsider();
   std::vector<SessionKey> keys;
   for (const ClientSession& session : sessions_) keys.push_back(session.key());

@@ -5,6 +5,7 @@
 
 #include "core/engine/engine.hpp"
 #include "core/pool/pool.hpp"
+#include "core/pool/pool_directory.hpp"
 
 namespace forebay::core {
 namespace {
@@ -69,12 +70,45 @@ void ClusterWatch::serve(const std::vector<std::shared_ptr<Pool>>& pools) {
   for (const auto& pool : pools) {
     if (pool->has_login() && engine_.config().monitor_interval.count() > 0) pools_.push_back(pool);
   }
+  const bool left = std::exchange(in_use_, !pools.empty()) && !in_use_;
   cluster_->set_asked(!pools_.empty());
   if (pools_.empty()) {
     rest();
     tell_unwatched(pools);
   } else if (!timer_.armed()) {
+    begin();
     look();
+  }
+  if (left) forget_unlisted();
+}
+
+// What was known when somebody asked last is not what changes now: nothing is fenced for that.
+void ClusterWatch::begin() {
+  topology_.begin();
+  began_ = engine_.now();
+  last_ = topology_.judge(began_);
+}
+
+void ClusterWatch::inherit(const std::vector<const ClusterWatch*>& others) {
+  std::vector<routing::Topology::Known> known;
+  for (const ClusterWatch* other : others) {
+    const std::vector<Endpoint>& theirs = other->cluster_->hosts();
+    for (std::size_t i = 0; i < cluster_->hosts().size(); ++i) {
+      const auto there = std::ranges::find(theirs, cluster_->hosts()[i]);
+      if (there == theirs.end()) continue;
+      known.push_back({i, &other->topology_, static_cast<std::size_t>(there - theirs.begin())});
+    }
+  }
+  if (known.empty()) return;
+  topology_.inherit(known);
+  begin();
+  // Logins are kept from who is fenced, also where nobody asks.
+  cluster_->publish(last_, engine_.now());
+}
+
+void ClusterWatch::forget_unlisted() {
+  for (std::size_t i = 0; i < cluster_->hosts().size(); ++i) {
+    if (!in_a_cluster(engine_.config(), cluster_->hosts()[i])) topology_.forget(i);
   }
 }
 
@@ -239,7 +273,7 @@ bool ClusterWatch::fence(const ClusterView& view) {
     const bool gone =
         alive(was) && !alive(is) && engine_.now() - is.sampled >= engine_.config().primary_lease;
     const bool never_there =
-        is.sampled == Instant{} && is.no_reads == Why::down && was.no_reads != Why::down;
+        is.sampled < began_ && is.no_writes == Why::down && was.no_writes != Why::down;
     if (!deposed && !gone && !never_there && !(is.fenced && !was.fenced)) continue;
     cluster_->raise_fence(i);
     any = true;
@@ -377,6 +411,9 @@ void Monitor::look(const std::vector<std::shared_ptr<Pool>>& pools) {
     auto& watch = watches_[cluster.get()];
     if (watch == nullptr) watch = std::make_unique<ClusterWatch>(engine_, cluster);
   }
+  for (auto& [cluster, watch] : watches_) {
+    if (by_cluster.contains(cluster) && !watch->in_use()) inherit(*watch);
+  }
   for (auto& [cluster, watch] : watches_) watch->serve(by_cluster[cluster]);
   // Those of databases that have no pool any more.
   std::erase_if(functions_, [&pools](const auto& entry) {
@@ -384,6 +421,22 @@ void Monitor::look(const std::vector<std::shared_ptr<Pool>>& pools) {
                         [&entry](const auto& pool) { return &pool->catalog() == entry.first; });
   });
   for (const auto& pool : pools) look_at_functions(pool);
+}
+
+// Another list of hosts is another cluster, but its hosts are the same servers.
+void Monitor::inherit(ClusterWatch& heir) const {
+  std::vector<const ClusterWatch*> others;
+  for (const auto& [cluster, watch] : watches_) {
+    if (watch.get() != &heir) others.push_back(watch.get());
+  }
+  heir.inherit(others);
+}
+
+// Who is in use does so when it no longer is: what was begun there is to end as it began.
+void Monitor::on_reload() {
+  for (const auto& [cluster, watch] : watches_) {
+    if (!watch->in_use()) watch->forget_unlisted();
+  }
 }
 
 // What functions do matters where reads are told from writes.

@@ -26,6 +26,12 @@ class ClusterWatch final : public HostProbe::Told {
 
   /// The pools of this cluster: what to log in with.
   void serve(const std::vector<std::shared_ptr<Pool>>& pools);
+  /// Some pool has these hosts; else nobody looks after this cluster.
+  [[nodiscard]] bool in_use() const noexcept { return in_use_; }
+  /// What others know of hosts that are theirs, too, is known here from the beginning.
+  void inherit(const std::vector<const ClusterWatch*>& others);
+  /// What is known of hosts that no database has any more is not.
+  void forget_unlisted();
   /// Nobody asks the hosts.
   [[nodiscard]] bool idle() const noexcept { return pools_.empty(); }
   /// Every host is asked at once, and from here on every interval.
@@ -49,6 +55,7 @@ class ClusterWatch final : public HostProbe::Told {
   void ask_soon();
   void judge();
   void tell_who_awaits(bool more);
+  void begin();
   void rest();
   void tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools);
   bool fence(const routing::ClusterView& view);
@@ -65,6 +72,8 @@ class ClusterWatch final : public HostProbe::Told {
   std::vector<std::unique_ptr<HostProbe>> probes_;
   std::vector<Instant> next_;  ///< when each host is asked again
   std::vector<std::weak_ptr<Pool>> pools_;
+  bool in_use_ = false;
+  Instant began_{};                ///< to ask the hosts
   Instant awaited_until_{};        ///< reads wait for replicas until then; in the past: none does
   Instant awaited_since_{};        ///< so many questions were asked for them ...
   std::size_t asked_awaited_ = 0;  ///< ... since then
@@ -84,6 +93,8 @@ class Monitor {
 
   /// Looks which clusters have pools.
   void look(const std::vector<std::shared_ptr<Pool>>& pools);
+  /// There is another configuration.
+  void on_reload();
   /// Which tables have the tenants' column, where that is wanted.
   void look_at_tables(const std::vector<std::shared_ptr<Pool>>& pools);
   /// Also one that has a pool only now.
@@ -93,6 +104,7 @@ class Monitor {
   void host_moved(const std::string& host, const std::vector<std::string>& addresses);
 
  private:
+  void inherit(ClusterWatch& heir) const;
   void look_at_functions(const std::shared_ptr<Pool>& pool);
 
   Engine& engine_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@ using namespace std::chrono_literals;
 using test::FarEnd;
 
 const Endpoint kTwo{"db2", 5432};
+const Endpoint kThree{"db3", 5432};
 constexpr const char* kFull = R"(ErrorResponse FATAL 53300 "too many clients")";
 constexpr const char* kNoEntry = R"(ErrorResponse FATAL 28000 "no pg_hba.conf entry")";
 
@@ -66,10 +68,12 @@ class HostsTest : public ::testing::Test {
     bool any = false;
     for (; !world.accepted.empty(); world.accepted.pop_front()) {
       FarEnd end = world.accepted.front();
-      servers.push_back({end, end.channel().endpoint == kTwo ? 1u : 0u});
+      const Endpoint& to = end.channel().endpoint;
+      servers.push_back({end, to == kTwo ? 1u : to == kThree ? 2u : 0u});
+      if (gone.contains(servers.back().host)) servers.back().end.reset();
     }
     for (Server& server : servers) {
-      if (server.end.closed() || server.silent) continue;
+      if (server.end.closed() || server.silent || hang) continue;
       const std::string bytes = server.end.read();
       if (bytes.empty()) continue;
       any = true;
@@ -133,8 +137,20 @@ class HostsTest : public ::testing::Test {
     world.settle();
   }
 
+  void crash(std::size_t host) {
+    gone.insert(host);
+    end_links(host);
+  }
+  void list(std::vector<Endpoint> listed) {
+    config::Config other = config();
+    other.databases["app"].hosts = std::move(listed);
+    world.reload(std::move(other));
+  }
+
   test::World world;
   std::map<std::size_t, Host> hosts;
+  std::set<std::size_t> gone;  ///< these are not there
+  bool hang = false;           ///< all of them
   std::vector<Server> servers;
   std::map<std::size_t, int> refused;
   std::vector<std::size_t> ran;
@@ -178,6 +194,76 @@ TEST_F(HostsTest, what_a_replica_says_of_us_means_nothing_while_the_primary_is_f
 }
 
 // Behind an address that moves.
+// It is another cluster to us, of the same servers.
+TEST_F(HostsTest, the_newest_timeline_outlives_reloads_of_the_list) {
+  FarEnd one = client();
+  world.pass(2s);
+  primary(1, 2);  // promoted; the old one lives on beside it
+  world.pass(2s);
+  ask(one, "insert");
+  ASSERT_EQ(ran, std::vector<std::size_t>({1}));
+  crash(1);
+  gone.insert(2);
+  world.pass(3s);
+  ask(one, "insert");
+  const std::vector<Endpoint> lists[] = {
+      {kTwo, test::kHost}, {test::kHost, kTwo, kThree}, {test::kHost, kTwo}};
+  for (const auto& listed : lists) {
+    list(listed);
+    world.pass(4s);
+    EXPECT_EQ(ran, std::vector<std::size_t>({1})) << "held";
+  }
+  gone.clear();
+  world.pass(2s);
+  EXPECT_EQ(ran, std::vector<std::size_t>({1, 1}));
+  EXPECT_EQ(world.journal.count("host_fenced"), 1u);
+}
+
+TEST_F(HostsTest, what_was_known_of_a_host_ends_when_nobody_lists_it) {
+  replica(2, 1);
+  list({test::kHost, kTwo, kThree});
+  FarEnd one = client();
+  world.pass(2s);
+  primary(1, 2);
+  world.pass(2s);
+  crash(1);
+  list({test::kHost, kThree});  // the operator goes on with the old one
+  world.pass(3s);
+  ask(one, "insert");
+  EXPECT_EQ(ran, std::vector<std::size_t>({0}));
+  list({test::kHost, kTwo, kThree});
+  world.pass(3s);
+  ask(one, "insert");
+  EXPECT_EQ(ran, std::vector<std::size_t>({0, 0}));
+}
+
+TEST_F(HostsTest, what_is_open_outlives_a_return_to_a_former_list) {
+  replica(2, 1);
+  const std::vector<Endpoint> all{test::kHost, kTwo, kThree};
+  list(all);
+  FarEnd one = client();
+  world.pass(2s);
+  for (int i = 0; i < 2; ++i) {
+    ask(one, "begin");
+    list({test::kHost, kTwo});
+    world.pass(5s);
+    list(all);
+    world.pass(5s);
+    ask(one, "insert");
+    EXPECT_EQ(test::backend_text(one.read()).find("Error"), std::string::npos) << i;
+  }
+  // Who does not answer from then on is fenced all the same.
+  list({test::kHost, kTwo});
+  world.pass(5s);
+  ask(one, "begin");
+  hang = true;
+  list(all);
+  world.pass(5s);
+  one.send(test::frontend("Query \"insert\""));
+  world.pass(5s);
+  EXPECT_NE(test::backend_text(one.read()).find("ErrorResponse"), std::string::npos);
+}
+
 class OneHost : public HostsTest {
  protected:
   OneHost() : HostsTest(one()) {

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "forebay/routing/cluster/topology.hpp"
 
@@ -164,6 +165,72 @@ TEST(Topology, TheLeadersOtherNameIsNoRivalOfIts) {
   word.leaving = 2;
   topology.hear(std::make_shared<const PatroniWord>(word));
   EXPECT_FALSE(topology.judge(kStart).leaving);
+}
+
+HostSample on(Role role, std::uint64_t system, std::uint32_t timeline, Instant asked = kStart) {
+  HostSample sample = answer(role, system);
+  sample.timeline = timeline;
+  sample.asked = asked;
+  return sample;
+}
+
+// Another list of the same servers.
+TEST(Topology, WhatIsKnownOfAHostIsInherited) {
+  Topology former(2, kLease);
+  former.begin();
+  former.answered(0, kPrimary);
+  former.answered(1, on(Role::primary, 7, 2));
+  static_cast<void>(former.judge(kStart));
+  Topology topology(3, kLease);
+  topology.inherit(std::vector<Topology::Known>{{2, &former, 0}, {1, &former, 1}});
+  topology.begin();
+  ClusterView view = topology.judge(kStart);
+  EXPECT_TRUE(view.asking && !view.primary);
+  EXPECT_TRUE(view.hosts[2].fenced);
+  topology.answered(2, kPrimary);
+  topology.failed(1, "refused");
+  topology.failed(0, "refused");
+  view = topology.judge(kStart + kLease);
+  EXPECT_FALSE(view.asking || view.primary);
+  EXPECT_EQ(view.timeline, 2u);
+  EXPECT_EQ(view.hosts[2].no_writes, Why::fenced);
+  // Not of those that stay no more.
+  topology.forget(1);
+  view = topology.judge(kStart);
+  EXPECT_EQ(view.timeline, 1u);
+  EXPECT_EQ(view.primary, 2u);
+  topology.forget(2);
+  EXPECT_EQ(topology.judge(kStart).system_identifier, 0u);
+}
+
+TEST(Topology, TheNewestIsInheritedAndNothingWhereTheyDisagree) {
+  Topology older(1, kLease);
+  older.begin();
+  older.answered(0, on(Role::primary, 7, 5));
+  Topology newer(1, kLease);
+  newer.begin();
+  newer.answered(0, on(Role::primary, 8, 2, kStart + 1s));
+  Topology third(1, kLease);
+  third.begin();
+  third.answered(0, on(Role::replica, 7, 3, kStart + 1s));
+  const std::vector<Topology::Known> one{{0, &older, 0}, {0, &newer, 0}};
+  Topology topology(2, kLease);
+  topology.inherit(one);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(view.system_identifier, 8u);
+  EXPECT_EQ(view.timeline, 2u);
+  // It knows the newest itself.
+  topology.inherit(std::vector<Topology::Known>{{0, &older, 0}});
+  EXPECT_EQ(topology.judge(kStart).system_identifier, 8u);
+  Topology both(2, kLease);
+  both.inherit(std::vector<Topology::Known>{{0, &newer, 0}, {1, &third, 0}});
+  both.begin();
+  view = both.judge(kStart);
+  EXPECT_EQ(view.system_identifier, 0u);
+  EXPECT_TRUE(view.asking && !view.primary);
+  // An old one that is used again.
+  older.inherit(std::vector<Topology::Known>{{0, &newer, 0}});
+  EXPECT_EQ(older.judge(kStart).system_identifier, 8u);
 }
 
 }  // namespace

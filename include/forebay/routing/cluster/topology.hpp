@@ -158,8 +158,19 @@ class Topology {
  public:
   Topology(std::size_t hosts, Duration lease) : facts_(hosts), lease_(lease) {}
 
-  /// The hosts begin to be asked, or do so again after nobody has for a while.
+  /// The hosts begin to be asked, or do so again after nobody has for a while: who failed to answer
+  /// then may be there now.
   void begin();
+  /// A host that is in another list, too.
+  struct Known {
+    std::size_t host = 0;
+    const Topology* of = nullptr;
+    std::size_t there = 0;  ///< its place in that one
+  };
+  /// What others know of these hosts, where that is newer: before `begin`.
+  void inherit(std::span<const Known> all);
+  /// Whoever has this name another time is another server.
+  void forget(std::size_t host);
   void answered(std::size_t host, const HostSample& sample);
   void failed(std::size_t host, std::string error);
   /// It refused to say anything, but lives: what it said before stands for kRefusedLeases more.
@@ -215,6 +226,7 @@ class Topology {
   void recount_system();
   [[nodiscard]] bool most_are_of(std::uint64_t system) const noexcept;
   void become(std::uint64_t system);
+  void inherit_system(std::span<const Known* const> from);
   [[nodiscard]] bool same_server(std::size_t one, std::size_t two) const noexcept;
   [[nodiscard]] bool shown_by_another(std::size_t host, const ClusterView& view) const noexcept;
   [[nodiscard]] bool tells(const Facts& facts, Instant now) const noexcept;
