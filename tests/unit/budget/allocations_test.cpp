@@ -86,6 +86,22 @@ TEST_F(Steady, a_described_prepared_statement) {
                       R"( CommandComplete "SELECT 1" ; ReadyForQuery I)"));
 }
 
+// As drivers do that ask each time what a statement takes and gives.
+TEST_F(Steady, a_prepared_statement_that_is_described_each_time) {
+  prepare();
+  const std::string request =
+      frontend(R"(Describe S "s1" ; Bind "" "s1" "1" ; Execute "" 0 ; Sync)");
+  const std::string told = R"(RowDescription "c" ; )" + row + " ReadyForQuery I";
+  expect_free(request, backend("ParameterDescription 25 ; " + told));
+}
+
+TEST_F(Steady, one_without_parameters_that_is_described_each_time) {
+  prepare();
+  const std::string request = frontend(R"(Describe S "s1" ; Bind "" "s1" ; Execute "" 0 ; Sync)");
+  const std::string told = R"(RowDescription "c" ; )" + row + " ReadyForQuery I";
+  expect_free(request, backend("ParameterDescription ; " + told));
+}
+
 TEST_F(Steady, an_unnamed_statement) {
   expect_free(frontend(R"(Parse "" "select $1" ; Bind "" "" "1" ; Execute "" 0 ; Sync)"),
               backend("ParseComplete ; " + row + " ReadyForQuery I"));
