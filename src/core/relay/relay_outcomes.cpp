@@ -82,7 +82,7 @@ void ServerRelay::on_statement_complete(const Item& item, Disposition dispositio
   if (special != nullptr) ++special->answered;
   if (!hidden) {
     on_command(tag, special);
-    if (measured()) {
+    if (measured() && disposition != Disposition::precede) {
       link_.meter.current.rows += rows_of(tag);
       link_.meter.current.done(tag);
     }

@@ -131,6 +131,21 @@ TEST_F(RelayMeasures, statements_are_counted_by_what_the_server_calls_them) {
   EXPECT_EQ(counters_.statements.value(), 6u);
 }
 
+// What RESET does not take back to where the client began, set_config does.
+TEST_F(RelayMeasures, rows_of_what_is_ours_are_nobodys) {
+  a_->state.startup = bench_.sets.with(*bench_.sets.empty(), "work_mem", "5MB");
+  a_->state.settings = one_->state.settings = a_->state.startup;
+  asks(
+      "Parse \"\" \"reset work_mem\" ; Bind \"\" \"\" ; Execute \"\" 0 ;"
+      " Parse \"\" \"select 1\" ; Bind \"\" \"\" ; Execute \"\" 0 ; Sync");
+  answers(
+      "ParseComplete ; BindComplete ; CommandComplete \"RESET\" ; ParseComplete ; BindComplete ;"
+      " DataRow \"5MB\" ; CommandComplete \"SELECT 1\" ; CloseComplete ; ParseComplete ;"
+      " BindComplete ; DataRow \"1\" ; CommandComplete \"SELECT 1\" ; ReadyForQuery I");
+  EXPECT_EQ(row("select ?").rows, 1u);
+  EXPECT_EQ(counters_.rows.value(), 1u);
+}
+
 TEST_F(RelayMeasures, samples_show_what_was_bound) {
   using config::SlowQueryParameters;
   one_->state.meter.sample(milliseconds(500), SlowQueryParameters::full);
