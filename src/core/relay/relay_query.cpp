@@ -336,6 +336,19 @@ void Relay::have_ready(const StatementRef& statement, LinkRelayState& link, bool
 void Relay::have_executed(const SessionWorkRef& work, LinkRelayState& link, bool in_batch) {
   if (work == nullptr) return;
   for (const SessionStep& step : work->steps) {
+    if (step.kind == StepKind::deallocate && step.prepared && !in_batch) {
+      // What the protocol has prepared deallocates this in the place of the client's: have_names.
+      std::string& out = out_.to_server.insert();
+      pg::write_close(out, pg::frontend::Target::statement, kGoneName);
+      pg::write_parse_text(out, kGoneName, "SELECT");
+      pg::write_empty(out, Frontend::Sync);
+      for (const Request request : {Request::close, Request::parse, Request::sync}) {
+        Expected expected{.request = request, .disposition = Disposition::discard};
+        expected.special = std::make_unique<SpecialReply>();
+        expected.special->may_fail = true;
+        push(link, std::move(expected));
+      }
+    }
     if (step.kind != StepKind::execute || !step.prepared) continue;
     have_executed(step.inner, link, in_batch);
     have_ready(step.prepared, link, in_batch);
