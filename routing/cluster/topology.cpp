@@ -86,6 +86,11 @@ std::string explain(const HostView& host, Why why, Instant now) {
   const bool ordered = why == Why::drained || why == Why::banned;
   if (ordered && host.order != nullptr) return to_string(*host.order, now);
   std::string text(to_string(why));
+  if (why == Why::behind && host.timeline_hidden) {
+    return text +
+           ": PostgreSQL does not tell the monitor's role which one it receives; GRANT "
+           "pg_monitor to that role";
+  }
   if (why != Why::other_system && why != Why::mixed) return text;
   return text + ": its system identifier is " + std::to_string(host.system_identifier);
 }
@@ -272,23 +277,28 @@ std::uint32_t Topology::newest() const noexcept {
 
 // A replica that was promoted by mistake and made a replica again without being rewound is stuck
 // on a timeline that nobody writes. The cluster goes on elsewhere: when everybody who knows that
-// timeline is such a replica, and most hosts have followed the only primary for long enough.
+// timeline is such a replica, and most hosts have followed the only primary for long enough. Or all
+// were restored to what they were before it, and the primary itself was on it.
 void Topology::look_for_abandoned(Instant now) {
   const Facts* primary = nullptr;
   for (const Facts& facts : facts_) {
     if (!tells(facts, now) || facts.sample->role != Role::primary) continue;
-    if (primary == nullptr || facts.timeline > primary->timeline) primary = &facts;
+    if (primary == nullptr || facts.sample->timeline > primary->sample->timeline) primary = &facts;
   }
-  bool abandoned = primary != nullptr && primary->timeline < timeline_;
+  const std::uint32_t timeline = primary == nullptr ? timeline_ : primary->sample->timeline;
+  bool abandoned = timeline < timeline_;
   std::size_t followers = 0;
   for (const Facts& facts : facts_) {
     if (!abandoned) break;
-    if (facts.timeline > primary->timeline) {
+    if (facts.timeline > timeline && &facts != primary) {
       abandoned = tells(facts, now) && facts.sample->role == Role::replica;
-    } else if (tells(facts, now) && facts.sample->timeline == primary->timeline) {
+    } else if (tells(facts, now) && facts.sample->timeline == timeline) {
       ++followers;
     }
   }
+  // Where two names lead to one server nobody knows what became of the other.
+  const bool restored = abandoned && primary->timeline > timeline;
+  if (restored && has_another_name(*primary)) abandoned = false;
   if (!abandoned || followers * 2 <= facts_.size()) {
     outvoted_since_ = kNever;
     return;
@@ -296,7 +306,16 @@ void Topology::look_for_abandoned(Instant now) {
   outvoted_since_ = std::min(outvoted_since_, now);
   if (now - outvoted_since_ < kAbandonedLeases * lease_) return;
   abandoned_ = timeline_;
+  facts_[static_cast<std::size_t>(primary - facts_.data())].timeline = timeline;
   timeline_ = newest();
+}
+
+bool Topology::has_another_name(const Facts& facts) const noexcept {
+  const auto host = static_cast<std::size_t>(&facts - facts_.data());
+  for (std::size_t i = 0; i < facts_.size(); ++i) {
+    if (i != host && same_server(i, host)) return true;
+  }
+  return false;
 }
 
 // It was made anew, by initdb or from a backup of another: most hosts, that were of the one that we
@@ -376,6 +395,7 @@ void Topology::judge_host(const Facts& facts, Instant now, HostView& view) const
   view.role = sample.role;
   view.system_identifier = sample.system_identifier;
   view.timeline = sample.timeline;
+  view.timeline_hidden = sample.timeline_hidden;
   view.lsn = sample.lsn;
   view.received = sample.received;
   view.sampled = sample.asked;

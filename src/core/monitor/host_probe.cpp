@@ -12,11 +12,12 @@
 namespace forebay::core {
 namespace {
 
-constexpr std::size_t kColumns = 8;
+constexpr std::size_t kColumns = 9;
 
 /// The control file learns of a new timeline late, so on a primary the name of the log's file says
 /// it; on a replica what is newest of three. Everything here is open to every role, except the
-/// receiver's timeline, which is NULL without pg_monitor.
+/// receiver's timeline, which is NULL without pg_monitor: until the next restartpoint nothing else
+/// says it.
 constexpr std::string_view kQuestion =
     "SELECT r, (SELECT system_identifier FROM pg_control_system()),"
     " CASE WHEN r THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()),"
@@ -26,7 +27,8 @@ constexpr std::string_view kQuestion =
     " CASE WHEN r THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,"
     " pg_last_wal_receive_lsn(), CASE WHEN NOT r THEN pg_current_wal_insert_lsn() END,"
     " pg_size_bytes(current_setting('wal_segment_size')),"
-    " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
+    " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
+    " r AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE received_tli IS NULL)"
     " FROM (SELECT pg_is_in_recovery() AS r OFFSET 0) AS who";
 
 template <class Integer>
@@ -123,6 +125,7 @@ void HostProbe::read_row(Bytes body) {
   sample_.lsn = lsn(columns[3]);
   sample_.received = lsn(columns[4]);
   sample_.started = number<std::uint64_t>(columns[7]);
+  sample_.timeline_hidden = columns[8] == "t";
   sample_.insert_lsn = routing::normalized(lsn(columns[5]), number<std::uint64_t>(columns[6]));
 }
 

@@ -316,6 +316,19 @@ void ClusterWatch::report_hosts(const ClusterView& view) {
   }
 }
 
+void ClusterWatch::report_hidden(const ClusterView& view) {
+  const auto hides = [](const HostView& host) {
+    return host.no_reads == Why::behind && host.timeline_hidden;
+  };
+  for (std::size_t i = 0; i < view.hosts.size(); ++i) {
+    if (!hides(view.hosts[i]) || hides(last_.hosts[i])) continue;
+    note(true, "host_timeline_hidden",
+         explain(view.hosts[i], Why::behind, engine_.now()) +
+             ": until it has written a restartpoint no reads go there",
+         i);
+  }
+}
+
 // Which cluster the hosts are of, and who is listed twice.
 void ClusterWatch::report_systems(const ClusterView& view) {
   std::string all;
@@ -350,6 +363,7 @@ void ClusterWatch::report_systems(const ClusterView& view) {
 
 void ClusterWatch::report(const ClusterView& view) {
   report_hosts(view);
+  report_hidden(view);
   report_systems(view);
   if (view.two_primaries && !last_.two_primaries) {
     for (std::size_t i = 0; i < view.hosts.size(); ++i) {

@@ -60,6 +60,7 @@ class ClusterWatch final : public HostProbe::Told {
   void tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools);
   bool fence(const routing::ClusterView& view);
   void report_systems(const routing::ClusterView& view);
+  void report_hidden(const routing::ClusterView& view);
   void report_hosts(const routing::ClusterView& view);
   void report(const routing::ClusterView& view);
   void note(bool bad, std::string_view event, std::string text, std::size_t host);

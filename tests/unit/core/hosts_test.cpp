@@ -61,7 +61,7 @@ class HostsTest : public ::testing::Test {
     hosts[host].recovery = recovery;
     hosts[host].role = std::string("DataRow \"") + replica + "\" \"7\" \"" +
                        std::to_string(timeline) + "\" \"0/1000\" " + received + " " + insert +
-                       R"( "16777216" null ; CommandComplete "SELECT 1" ; ReadyForQuery I)";
+                       R"( "16777216" null null ; CommandComplete "SELECT 1" ; ReadyForQuery I)";
   }
 
   bool serve() {
@@ -194,6 +194,17 @@ TEST_F(HostsTest, what_a_replica_says_of_us_means_nothing_while_the_primary_is_f
 }
 
 // Behind an address that moves.
+TEST_F(HostsTest, a_timeline_that_the_monitor_may_not_see_is_told) {
+  FarEnd one = client();
+  std::string& role = hosts[1].role;
+  role.replace(role.find("null null ;"), 11, "null \"t\" ;");
+  world.pass(2s);
+  EXPECT_EQ(world.journal.count("host_timeline_hidden"), 0u) << "it is on the newest";
+  primary(0, 2);
+  world.pass(2s);
+  EXPECT_EQ(world.journal.count("host_timeline_hidden"), 1u);
+}
+
 // It is another cluster to us, of the same servers.
 TEST_F(HostsTest, the_newest_timeline_outlives_reloads_of_the_list) {
   FarEnd one = client();

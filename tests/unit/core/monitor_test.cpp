@@ -20,11 +20,11 @@ const Endpoint kTwo{"db2", 5432};
 const Endpoint kThree{"db3", 5432};
 
 constexpr const char* kPrimary =
-    R"(DataRow "f" "7" "1" "0/1000" null "0/1000" "16777216" null ; CommandComplete "SELECT 1" ;)"
-    R"( ReadyForQuery I)";
+    R"(DataRow "f" "7" "1" "0/1000" null "0/1000" "16777216" null null ;)"
+    R"( CommandComplete "SELECT 1" ; ReadyForQuery I)";
 constexpr const char* kReplica =
-    R"(DataRow "t" "7" "1" "0/1000" "0/1000" null "16777216" null ; CommandComplete "SELECT 1" ;)"
-    R"( ReadyForQuery I)";
+    R"(DataRow "t" "7" "1" "0/1000" "0/1000" null "16777216" null null ;)"
+    R"( CommandComplete "SELECT 1" ; ReadyForQuery I)";
 constexpr const char* kRefusal = R"(ErrorResponse ERROR 42501 "no" ; ReadyForQuery I)";
 
 class MonitorTest : public ::testing::Test {
@@ -298,12 +298,12 @@ class WaitingReadsTest : public MonitorTest {
 
   // The primary is further than the replica.
   void fall_behind() {
-    says[0] = R"(DataRow "f" "7" "1" "0/2000" null "0/2000" "16777216" null ;)"
+    says[0] = R"(DataRow "f" "7" "1" "0/2000" null "0/2000" "16777216" null null ;)"
               R"( CommandComplete "SELECT 1" ; ReadyForQuery I)";
   }
 
   void catch_up() {
-    says[1] = R"(DataRow "t" "7" "1" "0/2000" "0/2000" null "16777216" null ;)"
+    says[1] = R"(DataRow "t" "7" "1" "0/2000" "0/2000" null "16777216" null null ;)"
               R"( CommandComplete "SELECT 1" ; ReadyForQuery I)";
   }
 

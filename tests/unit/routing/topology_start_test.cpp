@@ -233,5 +233,72 @@ TEST(Topology, TheNewestIsInheritedAndNothingWhereTheyDisagree) {
   EXPECT_EQ(older.judge(kStart).system_identifier, 8u);
 }
 
+TEST(Topology, AReplicaWhoseTimelineIsHiddenSaysWhatHelps) {
+  Topology topology(2, kLease);
+  topology.begin();
+  topology.answered(0, on(Role::primary, 7, 2));
+  HostSample replica = kReplica;
+  replica.timeline_hidden = true;
+  topology.answered(1, replica);
+  ClusterView view = topology.judge(kStart);
+  EXPECT_EQ(view.hosts[1].no_reads, Why::behind);
+  EXPECT_NE(explain(view.hosts[1], Why::behind, kStart).find("GRANT pg_monitor"),
+            std::string::npos);
+  replica.timeline_hidden = false;
+  topology.answered(1, replica);
+  view = topology.judge(kStart);
+  EXPECT_EQ(explain(view.hosts[1], Why::behind, kStart),
+            "it is not known to follow the newest timeline");
+}
+
+// From snapshots of all of them, or of those that most of all hosts are.
+TEST(Topology, ARestoreToAnOlderTimelineIsTaken) {
+  constexpr Duration kWait = Topology::kAbandonedLeases * kLease;
+  struct Case {
+    const char* name;
+    std::uint32_t first, second, third;  ///< timelines afterwards; 0: it is not there
+    bool one_server;
+    bool taken;
+  };
+  const Case cases[] = {
+      {"all", 1, 1, 1, false, true},
+      {"one stays stuck on the newer timeline", 1, 1, 2, false, true},
+      {"one that was on it is not there", 1, 1, 0, false, false},
+      {"most stay on it", 1, 2, 2, false, false},
+      {"two names lead to the old server", 1, 1, 1, true, false},
+  };
+  for (const Case& test : cases) {
+    SCOPED_TRACE(test.name);
+    Topology topology(3, kLease);
+    Instant now = kStart;
+    const auto feed = [&](std::size_t host, Role role, std::uint32_t timeline) {
+      HostSample sample = on(role, 7, timeline, now);
+      sample.received = role == Role::replica ? 1 : 0;
+      sample.started = test.one_server && role == Role::primary ? 1 : 0;
+      if (timeline == 0) return topology.failed(host, "refused");
+      topology.answered(host, sample);
+    };
+    feed(0, Role::primary, 2);
+    feed(1, Role::replica, 2);
+    feed(2, Role::replica, 2);
+    EXPECT_EQ(topology.judge(now).primary, 0u);
+    now += 10s;
+    const Instant end = now + kWait;
+    for (; now <= end; now += 1s) {
+      feed(0, Role::primary, test.first);
+      feed(1, test.one_server ? Role::primary : Role::replica, test.second);
+      feed(2, Role::replica, test.third);
+      const ClusterView view = topology.judge(now);
+      EXPECT_EQ(view.primary.has_value(), test.taken && now == end);
+    }
+    if (!test.taken) continue;
+    // Whoever is promoted after that counts as ever.
+    feed(1, Role::primary, 2);
+    const ClusterView view = topology.judge(now);
+    EXPECT_EQ(view.primary, 1u);
+    EXPECT_TRUE(view.hosts[0].fenced);
+  }
+}
+
 }  // namespace
 }  // namespace forebay::routing

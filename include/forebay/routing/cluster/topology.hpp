@@ -38,6 +38,9 @@ struct HostSample {
   Lsn lsn = 0;         ///< a primary's write position; what a replica has replayed
   Lsn insert_lsn = 0;  ///< of a primary: covers every commit acknowledged before `asked`
   Lsn received = 0;    ///< of a replica
+  /// Of a replica: it receives from a timeline that it does not tell us, and `timeline` may be
+  /// late.
+  bool timeline_hidden = false;
   bool operator==(const HostSample&) const = default;
 };
 
@@ -75,6 +78,7 @@ struct HostView {
   Why no_reads = Why::no_sample;  ///< `nothing`: a replica that may be read from, lag aside
   std::uint64_t system_identifier = 0;
   std::uint32_t timeline = 0;
+  bool timeline_hidden = false;
   Lsn lsn = 0;
   Lsn received = 0;
   Instant sampled{};  ///< when what stands here was asked for
@@ -233,6 +237,7 @@ class Topology {
   void note_timeline(Facts& facts, const HostSample& sample);
   [[nodiscard]] std::uint32_t newest() const noexcept;
   void look_for_abandoned(Instant now);
+  [[nodiscard]] bool has_another_name(const Facts& facts) const noexcept;
   void look_for_another_system(Instant now);
   [[nodiscard]] bool outdone(std::size_t host, std::optional<std::size_t> leader) const noexcept;
   void judge_primaries(Instant now, ClusterView& view);
