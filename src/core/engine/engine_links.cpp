@@ -285,13 +285,16 @@ void Engine::receive(mail::ClusterChanged& changed) {
   }
 }
 
-// Whoever waits for a replica that operators want nothing to go to: the primary will do.
+// Whoever waits for a replica that does not answer, or that operators want nothing to go to: the
+// primary will do.
 void Engine::leave_shut(Pool& reader) {
-  const auto left = reader.leave_host();
+  Pool::ReaderShut why{};
+  const auto left = reader.leave_host(why);
   if (left.empty()) return;
-  tell(left,
-       {pg::sqlstate::kCannotConnectNow, "server \"" + to_string(reader.target().hosts.front()) +
-                                             "\" is drained or banned: see SHOW HOSTS"});
+  tell(left, {pg::sqlstate::kCannotConnectNow,
+              "server \"" + to_string(reader.target().hosts.front()) + "\" " +
+                  (why == Pool::ReaderShut::down ? "does not answer" : "is drained or banned") +
+                  ": see SHOW HOSTS"});
 }
 
 // On the first worker.

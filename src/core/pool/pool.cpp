@@ -347,7 +347,8 @@ std::uint32_t Pool::plan_locked(Instant now, bool refill, std::shared_ptr<Quota>
     forget_failures_locked(now);
     return 0;
   }
-  if (!can_open() || paused_ || now < next_open_ || reader_shut()) return 0;
+  if (!can_open() || paused_ || now < next_open_) return 0;
+  if (reader_shut() != ReaderShut::no) return 0;
   if (failures_ > 0 && now - next_open_ > kTroubleOver) forget_failures_locked(now);
   const auto waiting = static_cast<std::uint32_t>(waiters_.size());
   // After a failure one attempt at a time shows whether the server is back.

@@ -240,8 +240,13 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Roles are known from the monitor, or about to be: a login need not find the primary, and must
   /// not settle for a standby.
   [[nodiscard]] bool watched();
-  /// Of a reader whose host an operator has drained or banned: who waits, to be told.
-  std::vector<SessionKey> leave_host();
+  enum class ReaderShut : std::uint8_t {
+    no,
+    ordered,  ///< an operator has drained or banned its host
+    down,     ///< that does not answer
+  };
+  /// Of a reader that is shut: who waits, to be told; and why.
+  std::vector<SessionKey> leave_host(ReaderShut& why);
   /// A standby refused a write, and nobody watches: its name or address may lead to the primary by
   /// now, so that links to standbys are left; not more often than once a second.
   void standby_refused(Instant now);
@@ -424,7 +429,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] Parking* longest_idle(const Quota& quota) const;
   [[nodiscard]] std::size_t opening_host_locked(Instant now);
   [[nodiscard]] bool barred(std::size_t host);
-  [[nodiscard]] bool reader_shut() const noexcept;
+  [[nodiscard]] ReaderShut reader_shut();
   std::vector<SessionKey> dismiss_waiters();
   void release_quotas();
   void note_in_flight() noexcept;

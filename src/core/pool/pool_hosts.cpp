@@ -101,14 +101,22 @@ bool Pool::barred(std::size_t host) {
   return cluster.shut(host) || (host < view.hosts.size() && view.hosts[host].fenced);
 }
 
-bool Pool::reader_shut() const noexcept {
+// Nothing is opened there, and nobody waits for it: others will do.
+Pool::ReaderShut Pool::reader_shut() {
   const PoolTarget& target = terms_->target;
-  return target.read_cluster != nullptr && target.read_cluster->shut(target.read_host);
+  if (target.read_cluster == nullptr) return ReaderShut::no;
+  if (target.read_cluster->shut(target.read_host)) return ReaderShut::ordered;
+  const Cluster::View& view = hosts_.look(*target.read_cluster);
+  if (!view.watched || target.read_host >= view.hosts.size()) return ReaderShut::no;
+  const routing::Why why = view.hosts[target.read_host].no_reads;
+  const bool down = why == routing::Why::down || why == routing::Why::silent;
+  return down ? ReaderShut::down : ReaderShut::no;
 }
 
-std::vector<SessionKey> Pool::leave_host() {
+std::vector<SessionKey> Pool::leave_host(ReaderShut& why) {
   const std::lock_guard lock(mutex_);
-  return reader_shut() ? dismiss_waiters() : std::vector<SessionKey>();
+  why = reader_shut();
+  return why == ReaderShut::no ? std::vector<SessionKey>() : dismiss_waiters();
 }
 
 Pool::Fit Pool::fit(const Endpoint& host) {

@@ -334,7 +334,8 @@ void ServerLink::in_use() {
 
 void ServerLink::on_login_failed(LinkLogin::Failed failed) {
   engine_->suspect(*pool_);
-  if (try_again(failed)) return;
+  // What was given up says nothing about versions or TLS.
+  if (!fenced() && try_again(failed)) return;
   if (failed.reason.sqlstate.empty()) failed.reason.sqlstate = pg::sqlstate::kConnectionFailure;
   // A wrong password of a client's own says nothing about the host.
   if (client_ == nullptr || !failed.reason.sqlstate.starts_with("28")) {
