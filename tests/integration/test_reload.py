@@ -192,6 +192,42 @@ def a_host_goes(lab: Lab) -> None:
 
 
 @test(modes=("transaction",), targets=FOREBAY)
+def a_host_goes_and_who_is_bound_to_it(lab: Lab) -> None:
+    """Session mode, temporary tables, replication: they would never leave the host, which nobody
+    fences any more. Transactions end as they began."""
+    session = Database(dbname="app", options={"pool_mode": "session"})
+    stays = Database(hosts=[lab.postgres.address], dbname="app")
+    target = lab.target(databases={"app": Database(), "whole": session, "kept": stays})
+
+    def bound(database: str = "app", sql: str = "create temp table own (n int)") -> Client:
+        client = lab.keep(target.connect(database=database))
+        client.run(sql)
+        return client
+
+    elsewhere, whole, temporary = bound("kept"), bound("whole", "select 1"), bound()
+    busy, free = bound(), lab.keep(target.connect())
+    walsender, stream = (lab.keep(target.connect("repl", replication="true")) for _ in range(2))
+    position = str(stream.rows("IDENTIFY_SYSTEM")[0][2])
+    walsender.rows("IDENTIFY_SYSTEM")
+    stream.send(m.query(f"START_REPLICATION PHYSICAL {position}"))
+    stream.read_until(b"W")
+    for client in (busy, free):
+        client.run("begin")
+    text = text_of(target)
+    last = text.index('[databases."kept"]')
+    host, port = lab.postgres.address
+    reload(target, text[:last].replace(f'"{host}:{port}"', f'"localhost:{port}"') + text[last:])
+    for client in (whole, temporary, walsender, stream):
+        goodbye(client)
+    busy.run("insert into own values (1)")
+    busy.send(m.query("commit"))
+    goodbye(busy)
+    free.run("commit")
+    assert free.value("select 1") == "1"
+    assert elsewhere.value("select count(*) from own") == "0"
+
+
+@test(modes=("transaction",), targets=FOREBAY)
 def former_hosts_are_not_shown(lab: Lab) -> None:
     # Nobody is to notice that the two hosts are one and the same.
     target = lab.target(options={"stats_users": "app", "monitor_interval": 0})

@@ -130,6 +130,7 @@ ClientSession::Here ClientSession::answer_here(Bytes bytes, const pg::Message& m
   }
   if (!begun && relay_.begin.open != 0) relay_.begin.undecided = 1;
   if (goodbye_ && link_ != nullptr && relay_.begin.open == 0) fatal(terminated());
+  if (relay_.begin.open == 0 && bound_to_removed()) fatal(host_removed());
   return Here::answered;
 }
 

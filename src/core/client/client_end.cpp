@@ -80,7 +80,29 @@ void ClientSession::reconsider() {
     follow_rules();
     follow_other_limits();
     follow_place();
+    if (phase_ == Phase::linked && link_->removed()) leave_removed();
   }
+}
+
+// Who is in no transaction goes at once; a stream of replication has none that would end.
+void ClientSession::leave_removed() {
+  if (link_->dedicated() && link_->relay().streaming) {
+    fatal(host_removed());
+  } else {
+    server_done();
+  }
+}
+
+Refused ClientSession::host_removed() const {
+  return terminated("Database \"" + pool_->key().database + "\" does not have the host \"" +
+                    to_string(link_->host()) +
+                    "\" any more, and the session is bound to its connection there.");
+}
+
+// Between two transactions: nothing would ever lead it to another server.
+bool ClientSession::bound_to_removed() const {
+  return link_ != nullptr && link_->removed() && relay_.pins != 0 &&
+         (relay_.pins & bit(PinReason::looking)) == 0;
 }
 
 void ClientSession::on_end() {

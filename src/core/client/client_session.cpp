@@ -394,6 +394,10 @@ bool ClientSession::after_transaction() {
   if (throttle_ != nullptr && throttle_->inside()) leave_limits();
   if (moves_ && !may_move()) return false;
   if (relay_.pins != 0) {
+    if (bound_to_removed()) {
+      fatal(host_removed());
+      return false;
+    }
     if (replicas_ != nullptr) note_bound();
     return true;
   }

@@ -445,6 +445,9 @@ class ClientSession final : public StreamEvents {
   void leave();
   [[nodiscard]] bool leaves_work();
   [[nodiscard]] bool says_goodbye() const;
+  [[nodiscard]] bool bound_to_removed() const;
+  void leave_removed();
+  [[nodiscard]] Refused host_removed() const;
   void send_both();
   void send_own();
   void follow_copy();

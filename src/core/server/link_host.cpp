@@ -17,6 +17,8 @@ void ServerLink::reconsider() noexcept {
   const PoolTarget& target = pool_->target();
   const auto listed = std::find(target.hosts.begin(), target.hosts.end(), host_);
   outdated_ = moved_ || generation_ != target.generation || listed == target.hosts.end();
+  const auto& all = target.read_cluster == nullptr ? target.hosts : target.read_cluster->hosts();
+  removed_ = std::ranges::find(all, host_) == all.end();
   // Another list is another cluster, whose fence holds from here on.
   if (!outdated_ && !fenced()) {
     watch_fence(target, static_cast<std::size_t>(listed - target.hosts.begin()));

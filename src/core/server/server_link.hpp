@@ -162,6 +162,8 @@ class ServerLink final : public StreamEvents {
   /// A reload may have taken away what it leads to.
   void reconsider() noexcept;
   [[nodiscard]] bool outdated() const noexcept { return outdated_; }
+  /// Its database does not have its host any more: who is bound to it is let go.
+  [[nodiscard]] bool removed() const noexcept { return removed_; }
   /// Its host has these addresses from now on.
   void host_moved(const std::vector<std::string>& addresses);
   /// Too old, or to be closed for another reason, when it is released.
@@ -280,6 +282,7 @@ class ServerLink final : public StreamEvents {
   bool relayed_ = false;   ///< opening: the client answers the server's requests itself
   bool counted_ = false;   ///< by its pool, as open
   bool outdated_ = false;  ///< leads to where its pool does not lead any more
+  bool removed_ = false;   ///< its host is not of its database any more
   bool moved_ = false;     ///< its host has another address now
   bool timed_ = false;     ///< linked: there are timeouts
   bool receiving_ = false;

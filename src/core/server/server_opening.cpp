@@ -38,7 +38,7 @@ void ServerLink::connect() {
   opening_->host %= target.hosts.size();  // another list may have come meanwhile
   host_ = target.hosts[opening_->host];
   generation_ = target.generation;
-  outdated_ = moved_ = false;
+  outdated_ = moved_ = removed_ = false;
   opening_->tls = target.tls;
   const std::shared_ptr<Quota> quota = pool_->host_quota(opening_->host);
   if (opening_->reserved && !take_place(quota)) {
