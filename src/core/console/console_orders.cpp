@@ -174,6 +174,8 @@ void Engine::free_links(const std::string& database) {
   for (ServerLink* link : leaving) {
     if (link->pool().retire(*link)) link->close();
   }
+  // The monitor may be in that database.
+  if (monitor_ != nullptr && !draining_) monitor_->look(shared_.pools.all());
 }
 
 // PostgreSQL does not drop or copy a database that somebody is in: idle links of pools that no
@@ -324,6 +326,8 @@ void Engine::resume(const std::shared_ptr<Pool>& pool) {
     shared_.courier->send(served.home, mail::SummonLink{served.link, served.session});
   }
   open_links(pool, pool->plan(now_, !draining_));
+  // While everything was paused nobody asked the hosts.
+  if (pool->awaits_monitor()) suspect(*pool);
 }
 
 }  // namespace forebay::core

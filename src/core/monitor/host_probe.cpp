@@ -68,6 +68,7 @@ void HostProbe::ask(const std::shared_ptr<Pool>& login, Duration patience) {
     put_question();
     return;
   }
+  login_ = login;
   connection_.open(monitor_login(*login, endpoint_));
 }
 

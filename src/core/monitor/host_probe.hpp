@@ -43,6 +43,8 @@ class HostProbe final : private SideConnection::Owner {
   [[nodiscard]] bool asking() const noexcept { return asking_; }
   /// A question would go out at once.
   [[nodiscard]] bool ready() const noexcept { return !asking_ && connection_.logged_in(); }
+  /// In whose database the connection is, if there is one; null: that pool is gone.
+  [[nodiscard]] std::shared_ptr<Pool> login() const noexcept { return login_.lock(); }
   void close();
 
  private:
@@ -60,6 +62,7 @@ class HostProbe final : private SideConnection::Owner {
   const std::size_t host_;
   const Endpoint endpoint_;
   SideConnection connection_{engine_, *this};
+  std::weak_ptr<Pool> login_;
   Timer timer_{&HostProbe::on_timer, this};
   routing::HostSample sample_;
   std::string error_;  ///< what the server answered instead of a row

@@ -67,14 +67,23 @@ ClusterWatch::ClusterWatch(Engine& engine, std::shared_ptr<Cluster> cluster)
 
 void ClusterWatch::serve(const std::vector<std::shared_ptr<Pool>>& pools) {
   pools_.clear();
+  const Instant now = engine_.now();
+  const bool asks = engine_.config().monitor_interval.count() > 0;
+  // Where a database is paused that is all there is to log in with, others still need to know.
+  const bool all_empty =
+      std::ranges::all_of(pools, [now](const auto& pool) { return pool->to_be_empty(now); });
+  const bool some_login = std::ranges::any_of(
+      pools, [now](const auto& pool) { return pool->has_login() && !pool->to_be_empty(now); });
   for (const auto& pool : pools) {
-    if (pool->has_login() && engine_.config().monitor_interval.count() > 0) pools_.push_back(pool);
+    const bool fits = some_login ? !pool->to_be_empty(now) : !all_empty;
+    if (asks && fits && pool->has_login()) pools_.push_back(pool);
   }
   const bool left = std::exchange(in_use_, !pools.empty()) && !in_use_;
+  leave_databases();
   cluster_->set_asked(!pools_.empty());
   if (pools_.empty()) {
     rest();
-    tell_unwatched(pools);
+    if (!all_empty) tell_unwatched(pools);
   } else if (!timer_.armed()) {
     begin();
     look();
@@ -109,6 +118,16 @@ void ClusterWatch::inherit(const std::vector<const ClusterWatch*>& others) {
 void ClusterWatch::forget_unlisted() {
   for (std::size_t i = 0; i < cluster_->hosts().size(); ++i) {
     if (!in_a_cluster(engine_.config(), cluster_->hosts()[i])) topology_.forget(i);
+  }
+}
+
+// Connections to where nobody is to be any more are closed, and opened elsewhere when it is time.
+void ClusterWatch::leave_databases() {
+  for (std::size_t i = 0; i < probes_.size(); ++i) {
+    const std::shared_ptr<Pool> login = probes_[i]->login();
+    const bool needed =
+        std::ranges::any_of(pools_, [&](const auto& pool) { return pool.lock() == login; });
+    if (!needed && (login == nullptr || login->to_be_empty(engine_.now()))) probes_[i]->close();
   }
 }
 
@@ -458,6 +477,7 @@ void Monitor::look_at_functions(const std::shared_ptr<Pool>& pool) {
   const Pool::Reading reading = pool->reading();
   const auto& cluster = reading.target.cluster;
   if (cluster == nullptr || reading.readers.empty() || !pool->has_login()) return;
+  if (pool->to_be_empty(engine_.now())) return;
   const auto watch = watches_.find(cluster.get());
   if (watch == watches_.end()) return;  // a reload came meanwhile: next time
   const auto primary = watch->second->primary();

@@ -57,6 +57,7 @@ class ClusterWatch final : public HostProbe::Told {
   void tell_who_awaits(bool more);
   void begin();
   void rest();
+  void leave_databases();
   void tell_unwatched(const std::vector<std::shared_ptr<Pool>>& pools);
   bool fence(const routing::ClusterView& view);
   void report_systems(const routing::ClusterView& view);

@@ -287,6 +287,11 @@ bool Pool::paused() const {
   return paused_;
 }
 
+bool Pool::to_be_empty(Instant now) const {
+  const std::lock_guard lock(mutex_);
+  return (paused_ && total_ == 0) || (now < refill_from_ && clients_ == 0);
+}
+
 void Pool::reconnect(Instant now) {
   const std::lock_guard lock(mutex_);
   opened_since_ = now;

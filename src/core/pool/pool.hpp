@@ -268,6 +268,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// Goes on. Those that a parked link serves at once; `plan` opens links for the others.
   std::vector<Served> resume();
   [[nodiscard]] bool paused() const;
+  /// Nobody is to be in the database, not even we: it is paused, or was vacated a moment ago.
+  [[nodiscard]] bool to_be_empty(Instant now) const;
   /// Links that were opened before `now` are to be closed when they are free.
   void reconnect(Instant now);
   /// The same, for the sake of somebody who wants nobody to be in the database: it is not filled
