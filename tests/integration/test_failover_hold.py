@@ -126,6 +126,24 @@ def replication_waits(lab: Lab, auth: str) -> None:
 
 
 @test(modes=("transaction",), targets=FOREBAY, within=60)
+def logins_by_the_server_wait_for_the_verdict(lab: Lab) -> None:
+    """The same before anybody knows that the primary is lost: its lease is not over."""
+    primary = lab.private_postgres()
+    replica = lab.replica_of(primary)
+    monitor = {"monitor_user": "postgres", "monitor_password": password_of("postgres")}
+    hosts = [primary.address, replica.address]
+    target = cluster(lab, primary, replica, auth="server", users={}, databases={
+        "app": Database(hosts, options=monitor)},
+        options={"failover_hold": "40s", "primary_lease": "5s"})
+    replica.stop()
+    primary.stop()
+    thread = lab.in_background(lambda: target.connect(within=40).value("select current_user"))
+    wait_until(lambda: "no longer the primary" in target.log, "its lease is over", within=20)
+    primary.start()
+    assert thread.result(30) == "app"
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
 def lookups_wait(lab: Lab) -> None:
     """auth_query, and no server answers; while one does, it is asked."""
     primary = lab.private_postgres()

@@ -50,10 +50,14 @@ bool ClientSession::login_held_for_primary() {
   return true;
 }
 
-// No server could be asked who the client is. While there is no primary, they are asked again.
+// No server could be asked who the client is. While there is no primary, they are asked again; and
+// as long as it takes to know whether the primary is lost that cannot be reached.
 void ClientSession::login_refused(const Refused& reason, bool again) {
   link_ = nullptr;
-  if (again && awaits_login() && login_held_for_primary()) {
+  const bool away = reason.sqlstate.starts_with("08") || reason.sqlstate.starts_with("57P");
+  const bool undecided = away && source().target().cluster != nullptr && source().watched() &&
+                         engine_.now() - waiting_since_ < engine_.config().primary_lease + kTold;
+  if (again && awaits_login() && (login_held_for_primary() || undecided)) {
     engine_.retry_login(*this);
   } else {
     fatal(reason);
