@@ -102,6 +102,50 @@ def hosts_that_come_by_reload(lab: Lab) -> None:
     assert (written(old), written(new)) == ("0", "1")
 
 
+@test(modes=("transaction",), targets=FOREBAY, within=60, params=("one more", "other order"))
+def a_reload_forgets_no_timeline(lab: Lab, change: str) -> None:
+    """The new primary is away when the list changes; the old one is as fenced as before."""
+    old, new = two_primaries(lab)
+    target = lab.target(servers=[old.address, new.address])
+    one, other = (f'"127.0.0.1:{each.address[1]}"' for each in (old, new))
+    listed = {"one more": f'{one}, {other}, "127.0.0.1:{ports.claim()}"',
+              "other order": f"{other}, {one}"}[change]
+    with target.connect() as client:
+        client.run("insert into written values (1)")
+        knows(target, old, "a primary on an older timeline")
+        new.stop()
+        knows(target, new, "no longer the primary")
+        writer = lab.in_background(lambda: client.run("insert into written values (2)", within=40))
+        text = text_of(target)
+        assert f"[{one}, {other}]" in text, text
+        reload(target, text.replace(f"[{one}, {other}]", f"[{listed}]"))
+        wait_until(lambda: "none of the hosts" in target.log, "the monitor has asked them all")
+        new.start()
+        writer.result(40)
+    assert (written(old), written(new)) == ("0", "2")
+
+
+@test(modes=("transaction",), targets=FOREBAY, within=60)
+def what_is_open_outlives_a_return_to_a_former_list(lab: Lab) -> None:
+    """When the list is used again, what was known last time is older than primary_lease."""
+    primary = with_table(lab.private_postgres())
+    hosts = [primary.address, lab.replica_of(primary).address, ("127.0.0.1", ports.claim())]
+    target = lab.target(servers=hosts, options={"primary_lease": "1s"})
+    text = text_of(target)
+    less = text.replace(f', "127.0.0.1:{hosts[2][1]}"', "")
+    assert less != text
+    with target.connect() as client:
+        client.run("begin")
+        for listed in (less, text):
+            known = target.log.count("the primary, on timeline")
+            reload(target, listed)
+            wait_until(lambda: target.log.count("the primary, on timeline") > known,
+                       "the monitor has found the primary again")
+            client.run("insert into written select 1 from pg_sleep(1.5)", within=20)
+        client.run("commit")
+    assert written(primary) == "2"
+
+
 @test(modes=("transaction", "session"), targets=FOREBAY, within=60, params=("standby", "nobody"))
 def a_start_without_a_primary(lab: Lab, there: str) -> None:
     """What comes waits as it would later: for failover_hold."""
