@@ -31,7 +31,7 @@ POSTGRES = {"set_config", "pg_backend_pid", "pg_settings", "pg_stat_activity", "
             "idle_session_timeout", "tenant_id", "query_to_xml", "lo_get", "pg_stats",
             "pg_proc", "pg_authid", "application_name", "pg_terminate_backend",
             "pg_cancel_backend", "pg_stat_user_tables", "pg_locks", "pg_cursors",
-            "pg_prepared_xacts", "pg_blocking_pids",
+            "pg_prepared_xacts", "pg_blocking_pids", "pg_monitor",
             "pg_notify", "default_transaction_read_only", "temp_buffers"}
 
 
