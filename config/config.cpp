@@ -80,17 +80,6 @@ bool Config::any_mode_but_session() const {
          std::any_of(users.begin(), users.end(), said);
 }
 
-const Database* Config::find_database(std::string_view name) const {
-  auto entry = databases.find(name);
-  if (entry == databases.end()) entry = databases.find(std::string_view("*"));
-  return entry == databases.end() ? nullptr : &entry->second;
-}
-
-const User* Config::find_user(std::string_view name) const {
-  const auto entry = users.find(name);
-  return entry == users.end() ? nullptr : &entry->second;
-}
-
 AddressRules Config::listener_rules(std::string_view listener) const {
   AddressRules found;
   const auto allowed = listen_allow_from.find(listener);

@@ -18,9 +18,20 @@ Error malformed(std::string what) {
   return failure(std::move(what), sqlstate::kProtocolViolation);
 }
 
-/// The last of several counts, as in PostgreSQL. Sorts rather than compares each with each: 2,500
-/// names fit into a packet, and comparing them took 7 ms, for a client that nobody knows yet.
+/// So few, which is what drivers send, are compared each with each.
+constexpr std::size_t kFewParameters = 8;
+
+/// The last of several counts, as in PostgreSQL. Many are sorted: 2,500 names fit into a packet,
+/// and comparing each with each took 7 ms, for a client that nobody knows yet.
 void keep_last(std::vector<std::pair<Bytes, Bytes>>& parameters) {
+  if (parameters.size() <= kFewParameters) {
+    for (auto each = parameters.begin(); each != parameters.end();) {
+      const bool again = std::any_of(each + 1, parameters.end(),
+                                     [&](const auto& later) { return later.first == each->first; });
+      each = again ? parameters.erase(each) : each + 1;
+    }
+    return;
+  }
   std::vector<std::size_t> order(parameters.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -40,6 +51,7 @@ void keep_last(std::vector<std::pair<Bytes, Bytes>>& parameters) {
 
 Result<ParsedStartup> parse_parameters(std::uint32_t version, Bytes body, std::size_t size) {
   StartupMessage message{version, {}};
+  message.parameters.reserve(kFewParameters);
   Reader in(body);
   for (Bytes name = in.text(); !name.empty(); name = in.text()) {
     const Bytes value = in.text();

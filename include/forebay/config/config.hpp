@@ -316,8 +316,16 @@ struct Config {
   bool operator==(const Config&) const = default;
 
   /// The entry that serves a database name: its own, else "*", else null.
-  [[nodiscard]] const Database* find_database(std::string_view name) const;
-  [[nodiscard]] const User* find_user(std::string_view name) const;
+  /// Here, since each login asks several times, and the rest of this library is COLD.
+  [[nodiscard]] const Database* find_database(std::string_view name) const {
+    auto entry = databases.find(name);
+    if (entry == databases.end()) entry = databases.find(std::string_view("*"));
+    return entry == databases.end() ? nullptr : &entry->second;
+  }
+  [[nodiscard]] const User* find_user(std::string_view name) const {
+    const auto entry = users.find(name);
+    return entry == users.end() ? nullptr : &entry->second;
+  }
   /// What is said of a listener's clients; of them all, see `addresses`.
   [[nodiscard]] AddressRules listener_rules(std::string_view listener) const;
   /// Where statements of clients go that come in there, to a pool of these settings.

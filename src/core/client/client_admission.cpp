@@ -42,7 +42,6 @@ std::size_t ClientSession::header_received(Bytes bytes) {
   return header->size + start_received(bytes.substr(header->size));
 }
 
-// What [forebay], the listener, the database and the user say of its address.
 // Physical replication is of a whole cluster: PostgreSQL looks at no database then, and
 // pg_basebackup names none that there is. Where all lead to the same hosts, any will do.
 void ClientSession::choose_cluster() {
@@ -58,6 +57,7 @@ void ClientSession::choose_cluster() {
   if (alike) login_->facts.database = first;
 }
 
+// What [forebay], the listener, the database and the user say of its address.
 bool ClientSession::admitted_from_here() {
   if (!network_) return true;
   const config::Config& config = engine_.config();
@@ -133,9 +133,11 @@ bool ClientSession::admitted_to_authenticate() {
 bool ClientSession::admitted() {
   if (!admitted_at_this_rate()) return false;
   const std::uint32_t max = engine_.runtime().max_client_conn;
-  const bool admin = config::listed(engine_.config().admin_users, login_->facts.user);
   std::atomic<std::uint32_t>& clients = engine_.shared().clients;
-  if (clients.fetch_add(1, std::memory_order_relaxed) >= max + (admin ? kReservedForAdmins : 0)) {
+  const std::uint32_t others = clients.fetch_add(1, std::memory_order_relaxed);
+  const bool reserved = others >= max && others < max + kReservedForAdmins &&
+                        config::listed(engine_.config().admin_users, login_->facts.user);
+  if (others >= max && !reserved) {
     clients.fetch_sub(1, std::memory_order_relaxed);
     engine_.counters().refused_max_client_conn.add();
     fatal({pg::sqlstate::kTooManyConnections, "sorry, too many clients already",
@@ -144,9 +146,9 @@ bool ClientSession::admitted() {
     return false;
   }
   counted_ = true;
-  if (!network_) return true;
-  return take_place({ClientGroup::address, stream_->peer().address},
-                    engine_.config().max_address_client_connections);
+  const std::uint32_t of_address = engine_.config().max_address_client_connections;
+  return !network_ || of_address == 0 ||
+         take_place({ClientGroup::address, stream_->peer().address}, of_address);
 }
 
 // Asked of those only who have shown who they are: nobody else can use up somebody's places.

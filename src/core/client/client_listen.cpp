@@ -22,7 +22,17 @@ std::size_t size_of(const Notification& notification) {
 
 }  // namespace
 
-// Everything that the client has said up to here is answered, or waits for this.
+// What the client has notified before is not to be heard by what it says now: it is answered first,
+// but for what a server answers no sooner than its batch ends.
+void ClientSession::ask_hub_when_due() {
+  if (relay_.listening == nullptr || !relay_.listening->asks) return;
+  if (link_ != nullptr) {
+    const ExpectedReplies& expected = link_->relay().expected;
+    if (!expected.empty() && !expected.batch_open()) return;
+  }
+  ask_hub();
+}
+
 void ClientSession::ask_hub() {
   Listening& listening = *relay_.listening;
   listening.asks = false;
@@ -68,8 +78,8 @@ void ClientSession::hub_answered(bool listens) {
 void ClientSession::notified(const std::shared_ptr<const Notification>& notification) {
   if (relay_.listening == nullptr || phase_ == Phase::closing) return;
   Listening& listening = *relay_.listening;
-  // What an open transaction LISTENs to is told if it commits.
-  if (!listening.hears(notification->channel) && relay_.undo == nullptr) return;
+  // What a LISTEN names that is under way, or in an open transaction, is told if that succeeds.
+  if (!listening.is_told(notification->channel)) return;
   const auto heard = as_heard(notification);
   const std::size_t size = size_of(*heard);
   if (listening.waiting_bytes + unsent_.size() + size > kWaitingMax) {

@@ -208,11 +208,12 @@ void ClientSession::authenticate() {
            "The common name of the client certificate must be the user's name."});
     return;
   }
-  if (method() == AuthMethod::server) {
+  const AuthMethod method = this->method();
+  if (method == AuthMethod::server) {
     relay_login();
     return;
   }
-  const bool asks = method() != AuthMethod::trust && method() != AuthMethod::cert;
+  const bool asks = method != AuthMethod::trust && method != AuthMethod::cert;
   if (asks && runtime.looks_up(login_->console ? "" : login_->facts.database, user)) {
     look_up();
   } else {
@@ -227,12 +228,15 @@ void ClientSession::ask_who(std::shared_ptr<const auth::UserSecrets> secrets) {
   login_->secrets = std::move(secrets);
   auth::ClientAuthentication::Setup setup;
   setup.method = method();
+  const bool asks = setup.method != AuthMethod::trust && setup.method != AuthMethod::cert;
   setup.user = user;
   setup.secrets = login_->secrets;
   setup.unknown_kind =
       login_->lookup ? engine_.shared().secrets.usual_kind() : runtime.usual_secret;
-  if (setup.method != AuthMethod::trust && setup.method != AuthMethod::cert) {
+  if (asks) {
     setup.mock = {auth::made_up_salt(runtime.salt_secret, user), runtime.config.scram_iterations};
+    engine_.io().entropy(setup.nonce);
+    engine_.io().entropy(setup.md5_salt);
   }
   setup.tls = tls != nullptr;
   if (tls != nullptr) {
@@ -240,8 +244,6 @@ void ClientSession::ask_who(std::shared_ptr<const auth::UserSecrets> secrets) {
     setup.peer_common_name = tls->peer_common_name;
   }
   setup.cleartext_allowed = tls != nullptr || !network_ || runtime.config.cleartext_without_tls;
-  engine_.io().entropy(setup.nonce);
-  engine_.io().entropy(setup.md5_salt);
   enter(Phase::authenticating);
   login_->authentication.emplace(std::move(setup));
   on_authentication(login_->authentication->begin(engine_.to_client().insert()));

@@ -168,7 +168,7 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
                            progress.consumed == now.size() && !bytes.empty();
     if (let_go_on) continue;  // it began no statement: what stands behind it is looked at, too
     send_both();
-    if (relay_.listening != nullptr && relay_.listening->asks) ask_hub();
+    ask_hub_when_due();
     if (progress.stop == Relay::ClientStop::terminate) {
       terminated_ = ended_ = true;
       consumed += bytes.size();
@@ -322,6 +322,7 @@ void ClientSession::follow_copy() {
 void ClientSession::server_done() {
   if (phase_ != Phase::linked) return;
   // What the hub is asked for goes by this link: another one would have to be asked about again.
+  ask_hub_when_due();
   if (holds_ready() || asks_hub()) {
     settle();
     return;

@@ -401,6 +401,7 @@ class ClientSession final : public StreamEvents {
 
   // LISTEN through the shared connection.
   void ask_hub();
+  void ask_hub_when_due();
   /// What the client says next waits for the hub.
   [[nodiscard]] bool asks_hub() const noexcept {
     return relay_.listening != nullptr && relay_.listening->asked;

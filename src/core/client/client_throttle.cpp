@@ -39,18 +39,22 @@ void ClientSession::follow_limits() {
   const config::Config& config = engine_.config();
   const bool dedicated = link_ != nullptr && link_->dedicated();
   std::vector<std::shared_ptr<StatementLimit>> limits;
-  const auto add = [&](const config::StatementLimits& terms, const std::string& name,
-                       const std::string& section, bool paused = false) {
+  const auto add = [&](const config::StatementLimits& terms, const auto& name, const auto& section,
+                       bool paused = false) {
     if ((!terms.any() && !paused) || dedicated) return;
     limits.push_back(
-        engine_.shared().statement_limits.find_or_make(name, section, terms, engine_.now()));
+        engine_.shared().statement_limits.find_or_make(name(), section(), terms, engine_.now()));
   };
   const std::string& database = pool_->key().database;
   if (const config::User* entry = config.find_user(user())) {
-    add(entry->statements, "user \"" + user() + "\"", config::Config::label_of_user(user()));
+    add(
+        entry->statements, [&] { return "user \"" + user() + "\""; },
+        [&] { return config::Config::label_of_user(user()); });
   }
   if (const config::Database* entry = config.find_database(database)) {
-    add(entry->statements, "database \"" + database + "\"", config.label_of_database(database));
+    add(
+        entry->statements, [&] { return "database \"" + database + "\""; },
+        [&] { return config.label_of_database(database); });
   }
   std::shared_ptr<StatementLimit> links;
   if (relay_.tenant != nullptr) {
@@ -60,8 +64,10 @@ void ClientSession::follow_limits() {
     const config::TenantLimits* ordered =
         orders == nullptr || !orders->limit ? nullptr : &orders->limits;
     const bool paused = orders != nullptr && orders->pause.has_value();
-    add(tenants.statements_of(tenant, ordered), StatementLimit::name_of_tenant(tenant),
-        tenants.label_of_statements(tenant, ordered), paused);
+    add(
+        tenants.statements_of(tenant, ordered),
+        [&] { return StatementLimit::name_of_tenant(tenant); },
+        [&] { return tenants.label_of_statements(tenant, ordered); }, paused);
     if (!dedicated) links = links_of_tenant(ordered);
   }
   const bool was_paced = paced();

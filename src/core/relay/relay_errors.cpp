@@ -101,14 +101,17 @@ bool has_word(Bytes text, Bytes word) {
   return false;
 }
 
-// What a text calls the statement that it executes, where something before that in the text has
-// taken the name.
+// What a text calls the statement that it prepares or executes, first of all where it fails: the
+// client may have several names for it, and something before that in the text may have taken one.
 std::string name_in_text(const SpecialReply* special, Bytes server_name) {
   if (special == nullptr || special->work == nullptr) return {};
+  std::string name;
   for (const SessionStep& step : special->work->steps) {
-    if (step.prepared && step.prepared->server_name() == server_name) return step.name;
+    if (!step.prepared || step.prepared->server_name() != server_name) continue;
+    if (step.statement == special->completed) return step.name;
+    if (name.empty()) name = step.name;
   }
-  return {};
+  return name;
 }
 
 }  // namespace
@@ -130,11 +133,11 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   while (end < body.size() && in_name(body[end])) ++end;
   const Bytes server_name = body.substr(at, end - at);
   std::string name = link_.expected.name_at_head();
+  if (name.empty()) name = name_in_text(link_.expected.special(), server_name);
   if (name.empty() && client_->statements != nullptr) {
     name = client_->statements->name_of(server_name);
   }
   if (name.empty()) name = link_.expected.closed_name(server_name);
-  if (name.empty()) name = name_in_text(link_.expected.special(), server_name);
   // Something hidden took away what the link had (DEALLOCATE ALL in a function): not to be pooled.
   const auto* known = client_->statements == nullptr ? nullptr : client_->statements->find(name);
   if (sqlstate == pg::sqlstate::kInvalidStatementName && known != nullptr && !known->pending &&

@@ -198,11 +198,17 @@ TEST(Startup, refuses_every_other_major_version) {
 }
 
 TEST(Startup, the_last_of_several_values_counts) {
-  const Exact wire(packet(kProtocol3_0, "user\0me\0b\0001\0user\0you\0b\0002\0USER\0it\0\0"s));
-  const auto parsed = parse_startup(wire);
-  ASSERT_TRUE(parsed.has_value());
-  const auto& parameters = std::get<StartupMessage>(parsed->packet).parameters;
-  EXPECT_THAT(parameters, ElementsAre(Pair("user", "you"), Pair("b", "2"), Pair("USER", "it")));
+  for (const std::size_t others : {0, 20}) {  // of many, each is not compared with each
+    std::string body = "user\0me\0b\0001\0user\0you\0b\0002\0USER\0it\0"s;
+    for (std::size_t i = 0; i < others; ++i) body += "o" + std::to_string(i) + "\0x\0"s;
+    const Exact wire(packet(kProtocol3_0, body + '\0'));
+    const auto parsed = parse_startup(wire);
+    ASSERT_TRUE(parsed.has_value());
+    auto parameters = std::get<StartupMessage>(parsed->packet).parameters;
+    ASSERT_EQ(parameters.size(), 3 + others);
+    parameters.resize(3);
+    EXPECT_THAT(parameters, ElementsAre(Pair("user", "you"), Pair("b", "2"), Pair("USER", "it")));
+  }
 }
 
 TEST(Startup, refuses_a_layout_without_its_terminator) {
