@@ -75,6 +75,27 @@ def texts_in_a_failed_transaction(lab: Lab) -> None:
         assert told(target, sql) == told(lab.direct(), sql), sql
 
 
+@test(targets=FOREBAY)
+def a_taken_name_is_nobody_elses_statement(lab: Lab) -> None:
+    """What a client says under a name that it has already, is no text that another executes, also
+    where the statement cannot be brought to the server connection first."""
+    target = lab.target(pool_size=2)
+    shared = "prepare a as select 'right'"
+    with target.connect() as client, target.connect() as holder, target.connect() as other:
+        client.run(shared)
+        # Everything that is said in it is said on the other server connection.
+        holder.run("begin")
+        client.run("begin")
+        client.error(m.query("select 1/0"))
+        answer = client.messages(m.query("rollback; prepare a as select 'wrong'"))
+        assert [e.sqlstate for e in m.only(answer, b"E")] == ["42P05"], answer
+        assert client.status == b"I"
+        other.run(shared)
+        assert other.value("execute a") == "right"
+        holder.run("rollback")
+        assert client.value("execute a") == "right"
+
+
 LISTED = "name, statement, parameter_types, from_sql"
 LISTS = {
     "plain": f"select {LISTED} from pg_prepared_statements order by prepare_time",

@@ -4,6 +4,7 @@
 
 #include "core/relay/relay.hpp"
 #include "core/relay/text_edits.hpp"
+#include "core/relay/text_names.hpp"
 #include "core/relay/withheld.hpp"
 #include "forebay/protocol/postgres/sqlstate.hpp"
 #include "forebay/protocol/postgres/writer.hpp"
@@ -106,9 +107,12 @@ bool has_word(Bytes text, Bytes word) {
 std::string name_in_text(const SpecialReply* special, Bytes server_name) {
   if (special == nullptr || special->work == nullptr) return {};
   std::string name;
+  const bool taken = server_name.starts_with(kTakenName);
   for (const SessionStep& step : special->work->steps) {
+    const bool fails = step.statement == special->completed;
+    if (taken && fails && step.kind == SessionStep::Kind::prepare) return step.name;
     if (!step.prepared || step.prepared->server_name() != server_name) continue;
-    if (step.statement == special->completed) return step.name;
+    if (fails) return step.name;
     if (name.empty()) name = step.name;
   }
   return name;
@@ -132,8 +136,8 @@ bool ServerRelay::rewrite_error(const Item& item, Bytes sqlstate) {
   std::size_t end = at + StatementCatalog::kNamePrefix.size();
   while (end < body.size() && in_name(body[end])) ++end;
   const Bytes server_name = body.substr(at, end - at);
-  std::string name = link_.expected.name_at_head();
-  if (name.empty()) name = name_in_text(link_.expected.special(), server_name);
+  std::string name = name_in_text(link_.expected.special(), server_name);
+  if (name.empty()) name = link_.expected.name_at_head();
   if (name.empty() && client_->statements != nullptr) {
     name = client_->statements->name_of(server_name);
   }

@@ -16,6 +16,8 @@ using StepKind = SessionStep::Kind;
 
 /// So many statements are put into a text to take parameters back to what the client began with.
 constexpr std::size_t kRestoredMax = 1000;
+/// What stands for taken names stays on the link, until there have been so many.
+constexpr std::uint32_t kGoneMax = 1000;
 
 bool is_ours(Bytes name) {
   return name.starts_with(StatementCatalog::kNamePrefix);
@@ -82,10 +84,11 @@ void Relay::edit_name(SessionStep& step, const TextNames& names, TextEdits& edit
   const StatementRef known = mine == nullptr ? find_statement(step.name) : mine->statement;
   if (step.kind == StepKind::prepare) {
     if (known) {
-      // The server finds the words for a name that is taken.
-      if (mine == nullptr) have_ready(known, link, link.expected.batch_open());
-      note_name(expected, step.name, known);
-      edits.replace_name(name.begin, name.end, known->server_name());
+      // The server finds the words for a name that is taken, when it has looked at the text.
+      if (++link.gone > kGoneMax) link.poisoned = true;
+      const std::string taken = std::string(kTakenName) + "_" + std::to_string(link.gone);
+      before = "PREPARE " + taken + " AS SELECT";
+      edits.replace_name(name.begin, name.end, taken);
       return;
     }
     std::string definition(Statement::kSqlMark);

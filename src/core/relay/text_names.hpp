@@ -11,6 +11,9 @@ namespace forebay::core {
 
 /// Deallocated in the place of a statement that other clients share.
 inline constexpr std::string_view kGoneName = "_forebay_gone";
+/// Prepared in the place of a name that the client has already. Nobody executes it: whatever stands
+/// there in the end is no other client's trouble.
+inline constexpr std::string_view kTakenName = "_forebay_taken";
 
 /// What names of prepared statements mean in the course of a text of several statements, which is
 /// sent as a whole: what stands in it before them has prepared and deallocated some.
