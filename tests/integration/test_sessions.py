@@ -694,6 +694,31 @@ def numbers_taken_are_the_sessions_own(lab: Lab) -> None:
     assert known > 0
 
 
+@test(targets=FOREBAY)
+def numbers_that_functions_ask_for_are_the_sessions_own(lab: Lab) -> None:
+    """currval and lastval in what statements run, without saying so: never another's."""
+    with lab.direct().connect() as owner:
+        owner.run("create sequence drawn; create table bydefault (x int default currval('drawn')); "
+                  "create table checked (x int check (x <= currval('drawn'))); "
+                  "create function last_drawn() returns bigint language plpgsql as $$ begin "
+                  "return lastval(); end $$; create view drawn_now as select currval('drawn') as x")
+    draw = "select nextval('drawn')"
+    target = lab.target(pool_size=1)
+    with target.connect() as client, target.connect() as other:
+        for sql in ("insert into bydefault default values returning x", "select last_drawn()",
+                    "select x from drawn_now"):
+            assert client.value(draw) == client.value(sql)
+            client.run("begin")
+            assert client.value(draw) == client.value(sql)
+            client.run("commit")
+            client.value(draw)
+            other.value(draw)
+            assert sqlstate(client, sql) == "55000", sql
+        client.value(draw)
+        other.value(draw)
+        assert sqlstate(client, "insert into checked values (1)") == "55000"
+
+
 @test(targets=POSTGRES_LIKE)
 def databases_that_every_client_has_left_are_in_nobodys_way(lab: Lab) -> None:
     """Our idle connections are not in the way of those who drop, rename or copy a database; clients

@@ -66,7 +66,11 @@ Bytes ClientSession::as_tenant(Bytes bytes) {
   pg::Framer framer = relay_.framer;
   const pg::Framer::Item item = framer.next(bytes, kInspectionMax);
   if (item.kind == pg::Framer::Kind::run) return item.bytes;
-  if (item.kind != pg::Framer::Kind::message && item.kind != pg::Framer::Kind::head) return bytes;
+  if (item.kind != pg::Framer::Kind::message && item.kind != pg::Framer::Kind::head) {
+    // A server that the session keeps hears of no BEGIN before all of what decides it is here.
+    throttle_->apart = relay_.begin.open != 0 && is_at_rest();
+    return bytes;
+  }
   const pg::Message& message = item.message;
   // Nothing is carried out of what is skipped, or said in a transaction that was lost.
   if (relay_.skip_to_sync || relay_.lost != nullptr || is_no_statement(message) ||

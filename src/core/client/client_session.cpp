@@ -156,6 +156,11 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (relay_.tenant != nullptr) note_objections(relay.objections());
     if (relay_.rules != nullptr) note_rules();
     if (replicas_ != nullptr && link != nullptr) note_sent(progress.consumed);
+    if (progress.stop == Relay::ClientStop::need_link && apart && link_ != nullptr) {
+      // It was to be answered without the one that the session keeps (a rule has refused it, say).
+      fatal({pg::sqlstate::kInternalError, "a transaction that was lost cannot be ended by this"});
+      return consumed + bytes.size();
+    }
     if (progress.stop == Relay::ClientStop::need_link && may_ask_for_link(bytes, consumed == 0)) {
       enter(Phase::waiting);
       if (ServerLink* fresh = engine_.acquire(*this)) {
@@ -402,7 +407,9 @@ bool ClientSession::after_transaction() {
     if (replicas_ != nullptr) note_bound();
     return true;
   }
-  if (!moves_ && link_->relay().sequences.cleaned && may_ask_next()) return true;
+  const LinkSequences& sequences = link_->relay().sequences;
+  const bool asks = sequences.cleaned && sequences.asked->load(std::memory_order_relaxed);
+  if (!moves_ && asks && may_ask_next()) return true;
   give_link_back();
   return true;
 }

@@ -24,6 +24,8 @@ class CatalogEpoch {
   KnownFunctions functions;
   SideEffects effects;
   TenantTables tables;
+  /// Whether functions, defaults, constraints or views ask for currval or lastval.
+  std::atomic<bool> asks_sequences{false};
 
  private:
   std::atomic<std::uint64_t> changes_{0};

@@ -22,7 +22,8 @@ constexpr std::size_t kNameMax = 64 * 4;
 /// effect by itself, as code_effects judges; `hidden` is that and all that leads there.
 /// f: a function; r: a relation, when it is used; w: one, when its rows are changed. In trees,
 /// functions stand by their number: set_config is 2078, pg_notify 3036, those of advisory locks
-/// 2880 to 2892. What PostgreSQL's own functions hide is not told; nor what is of one session.
+/// 2880 to 2892, currval 1575, lastval 2559. s: that something asks for these, whatever it is. What
+/// PostgreSQL's own functions hide is not told; nor what is of one session.
 /// Patterns are in dollar quotes: standard_conforming_strings is as the last client left it.
 constexpr Bytes kEffectsQuestion = R"sql(/* Forebay asks which code changes sessions */
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -111,7 +112,15 @@ found(kind, oid, effect) AS (
     WHERE strpos(t.tree, ':funcid 2') + strpos(t.tree, ':funcid 3036 ') > 0 AND t.tree ~ v.pattern),
 hidden AS (SELECT * FROM found UNION SELECT u.kind, u.oid, h.effect
   FROM hidden h JOIN uses u ON u.of_kind = h.kind AND u.of_oid = h.oid)
-SELECT h.kind, n.nspname, h.name, bit_or(h.effect)
+SELECT 's', ''::name, ''::name, 0 WHERE EXISTS (SELECT FROM code WHERE
+      strpos(body, 'currval') + strpos(body, 'lastval') > 0 AND body ~ $re$\m(curr|last)val\s*\($re$
+      OR tree ~ $re$:funcid (1575|2559) $re$)
+  OR EXISTS (SELECT FROM pg_attrdef WHERE adbin::text ~ $re$:funcid (1575|2559) $re$)
+  OR EXISTS (SELECT FROM pg_constraint WHERE contype = 'c'
+      AND conbin::text ~ $re$:funcid (1575|2559) $re$)
+  OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class >= 16384 AND pg_column_size(ev_action) < 100000
+      AND ev_action::text ~ $re$:funcid (1575|2559) $re$)
+UNION ALL (SELECT h.kind, n.nspname, h.name, bit_or(h.effect)
 FROM (SELECT a.kind, coalesce(f.namespace, t.namespace) AS namespace,
     coalesce(f.proname, t.relname) AS name, a.effect
   FROM hidden a LEFT JOIN code f ON a.kind = 'f' AND f.oid = a.oid
@@ -119,7 +128,7 @@ FROM (SELECT a.kind, coalesce(f.namespace, t.namespace) AS namespace,
   JOIN pg_namespace n ON n.oid = h.namespace
 WHERE n.nspname !~ '^pg_(temp|toast)' AND (h.kind <> 'f' OR NOT EXISTS (
   SELECT FROM pg_proc p WHERE p.proname = h.name AND p.pronamespace = 'pg_catalog'::regnamespace))
-GROUP BY 1, 2, 3 ORDER BY bit_or(h.effect) & 6 DESC LIMIT 10001)sql";
+GROUP BY 1, 2, 3 ORDER BY bit_or(h.effect) & 6 DESC LIMIT 10001))sql";
 
 }  // namespace
 
@@ -187,6 +196,7 @@ bool EffectsQuestion::read_row(Bytes body) {
   const Bytes number = *values->at(3);
   const auto parsed = std::from_chars(number.data(), number.data() + number.size(), effects);
   const Bytes kind = *values->at(0);
+  if (kind == "s") return asks_sequences_ = true;
   if (parsed.ec != std::errc() || effects > (kMayLeave | kMaySet | kMayStay | kMayNotify) ||
       (kind != "f" && kind != "r" && kind != "w")) {
     return false;

@@ -35,6 +35,8 @@ class EffectsQuestion {
   /// What the server said instead of an answer; empty where it answered.
   [[nodiscard]] const std::string& error() const noexcept { return error_; }
   std::vector<SideEffect> take() noexcept { return std::move(effects_); }
+  /// Whether something in the catalog asks for currval or lastval.
+  [[nodiscard]] bool asks_sequences() const noexcept { return asks_sequences_; }
 
  private:
   Heard hear_one(char type, Bytes body, Welcome& reported);
@@ -43,6 +45,7 @@ class EffectsQuestion {
   std::vector<SideEffect> effects_;
   std::string error_;
   std::size_t rows_ = 0;
+  bool asks_sequences_ = false;
   Instant asked_;
 };
 

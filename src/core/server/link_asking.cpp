@@ -105,6 +105,7 @@ void ServerLink::question_received(Bytes bytes) {
   if (question->error().empty()) {
     const Instant now = engine_->now();
     const auto took = duration_cast<milliseconds>(now - question->asked());
+    relay_.catalog->asks_sequences.store(question->asks_sequences(), std::memory_order_relaxed);
     relay_.catalog->effects.answered(question->take(), now, took);
   } else {
     effects_unknown(*question, question->error());

@@ -104,7 +104,8 @@ void ServerLink::link(ClientSession& client) {
   relay_.unanswered = client.mode() != config::PoolMode::session;
   relay_.sequences.cleaned = !dedicated_ && !relay_.reader &&
                              (client.mode() == config::PoolMode::session ||
-                              relay_.sequences.asked->load(std::memory_order_relaxed));
+                              relay_.sequences.asked->load(std::memory_order_relaxed) ||
+                              relay_.catalog->asks_sequences.load(std::memory_order_relaxed));
   follow_rule(client.mode());
   follow_effects(client.mode());
   begin_watch();
