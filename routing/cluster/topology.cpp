@@ -220,11 +220,28 @@ void Topology::recount_system() {
     return;
   }
   for (const Facts& facts : facts_) {
-    if (facts.sample && most_are_of(facts.sample->system_identifier)) {
+    if (facts.sample && is_outvoted_by(facts.sample->system_identifier)) {
       become(facts.sample->system_identifier);
       return;
     }
   }
+}
+
+// By those only that are there, each server once, whatever names it has.
+bool Topology::is_outvoted_by(std::uint64_t system) const noexcept {
+  const auto votes = [&](std::size_t host) {
+    const Facts& facts = facts_[host];
+    return facts.up && facts.sample && facts.sample->system_identifier == system;
+  };
+  std::size_t count = 0;
+  for (std::size_t host = 0; host < facts_.size(); ++host) {
+    bool once = votes(host);
+    for (std::size_t other = 0; once && other < host; ++other) {
+      once = !votes(other) || !same_server(other, host);
+    }
+    if (once) ++count;
+  }
+  return count * 2 > facts_.size();
 }
 
 bool Topology::most_are_of(std::uint64_t system) const noexcept {

@@ -157,7 +157,6 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (relay_.rules != nullptr) note_rules();
     if (replicas_ != nullptr && link != nullptr) note_sent(progress.consumed);
     if (progress.stop == Relay::ClientStop::need_link && apart && link_ != nullptr) {
-      // It was to be answered without the one that the session keeps (a rule has refused it, say).
       fatal({pg::sqlstate::kInternalError, "a transaction that was lost cannot be ended by this"});
       return consumed + bytes.size();
     }
@@ -181,14 +180,16 @@ std::size_t ClientSession::relay_received(Bytes bytes) {
     if (progress.stop == Relay::ClientStop::violation) {
       fatal({pg::sqlstate::kProtocolViolation, relay.violation()});
     }
-    if (phase_ == Phase::linked) {
-      link_->relay().meter.pool->client_bytes.add(consumed);
-      if (relay_.tenant != nullptr) relay_.tenant->client.counters()->received_bytes.add(consumed);
-      if (link_->relay().expected.copying_in()) follow_copy();
-    }
+    if (phase_ == Phase::linked) count_said(consumed);
     pace(consumed);
     return consumed;
   }
+}
+
+void ClientSession::count_said(std::size_t bytes) {
+  link_->relay().meter.pool->client_bytes.add(bytes);
+  if (relay_.tenant != nullptr) relay_.tenant->client.counters()->received_bytes.add(bytes);
+  if (link_->relay().expected.copying_in()) follow_copy();
 }
 
 // The statement at the front needs a link. False: it waits for something else first. `again`:

@@ -427,6 +427,7 @@ class ClientSession final : public StreamEvents {
   void arm_wait();
   void notify_of_wait();
   bool may_ask_for_link(Bytes bytes, bool again);
+  void count_said(std::size_t bytes);
   void link_up(ServerLink& link);
   bool after_transaction();
   void give_link_back();

@@ -86,6 +86,31 @@ TEST(Topology, MostOfAllHostsOutvoteWhoWasThereAlone) {
   EXPECT_EQ(view.primary, 2u);
 }
 
+TEST(Topology, WhoIsGoneOutvotesNobody) {
+  Topology topology(3, kLease);
+  topology.begin();
+  topology.answered(0, kForeign);
+  for (const std::size_t host : {1u, 2u}) topology.failed(host, "refused");
+  topology.answered(1, kPrimary);
+  topology.failed(1, "gone");
+  topology.answered(2, kReplica);
+  EXPECT_EQ(topology.judge(kStart).primary, 0u);
+  topology.answered(1, kPrimary);
+  EXPECT_EQ(topology.judge(kStart).primary, 1u);
+}
+
+// A server has one vote, however many names.
+TEST(Topology, AServerWithTwoNamesHasOneVote) {
+  Topology topology(3, kLease);
+  topology.begin();
+  topology.answered(0, kForeign);
+  for (const std::size_t host : {1u, 2u}) topology.failed(host, "refused");
+  HostSample same = kPrimary;
+  same.started = 4711;
+  for (const std::size_t host : {1u, 2u}) topology.answered(host, same);
+  EXPECT_EQ(topology.judge(kStart).primary, 0u);
+}
+
 // Likewise where those who were there first have become most of all meanwhile.
 TEST(Topology, AClusterThatMostHostsHaveNamedStays) {
   Topology topology(3, kLease);

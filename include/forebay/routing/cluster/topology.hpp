@@ -229,6 +229,7 @@ class Topology {
   void decide_system();
   void recount_system();
   [[nodiscard]] bool most_are_of(std::uint64_t system) const noexcept;
+  [[nodiscard]] bool is_outvoted_by(std::uint64_t system) const noexcept;
   void become(std::uint64_t system);
   void inherit_system(std::span<const Known* const> from);
   [[nodiscard]] bool same_server(std::size_t one, std::size_t two) const noexcept;
