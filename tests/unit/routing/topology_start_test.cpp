@@ -91,6 +91,7 @@ TEST(Topology, WhoIsGoneOutvotesNobody) {
   topology.begin();
   topology.answered(0, kForeign);
   for (const std::size_t host : {1u, 2u}) topology.failed(host, "refused");
+  EXPECT_EQ(topology.judge(kStart).primary, 0u);
   topology.answered(1, kPrimary);
   topology.failed(1, "gone");
   topology.answered(2, kReplica);
@@ -105,6 +106,7 @@ TEST(Topology, AServerWithTwoNamesHasOneVote) {
   topology.begin();
   topology.answered(0, kForeign);
   for (const std::size_t host : {1u, 2u}) topology.failed(host, "refused");
+  EXPECT_EQ(topology.judge(kStart).primary, 0u);
   HostSample same = kPrimary;
   same.started = 4711;
   for (const std::size_t host : {1u, 2u}) topology.answered(host, same);
