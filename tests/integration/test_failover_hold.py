@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from lab import messages as m
 from lab import ports
@@ -26,6 +26,15 @@ def cluster(lab: Lab, *hosts: Postgres, options: dict[str, Any], **more: Any) ->
         client.run("select 1")
     wait_until(lambda: last_primary(target), "the monitor has found the primary")
     return target
+
+
+def with_monitor_user(lab: Lab, *hosts: Postgres, options: Optional[dict[str, Any]] = None,
+                      **more: Any) -> Target:
+    """The monitor asks whatever Forebay knows of clients' passwords."""
+    monitor = {"monitor_user": "postgres", "monitor_password": password_of("postgres")}
+    database = Database([host.address for host in hosts], options=monitor)
+    return cluster(lab, *hosts, databases={"app": database},
+                   options={"failover_hold": "40s", **(options or {})}, **more)
 
 
 def lose(target: Target, *hosts: Postgres) -> None:
@@ -87,10 +96,7 @@ def logins_by_the_server_wait(lab: Lab) -> None:
     """auth = "server", and no server answers."""
     primary = lab.private_postgres()
     replica = lab.replica_of(primary)
-    monitor = {"monitor_user": "postgres", "monitor_password": password_of("postgres")}
-    hosts = [primary.address, replica.address]
-    target = cluster(lab, primary, replica, auth="server", users={}, databases={
-        "app": Database(hosts, options=monitor)}, options={"failover_hold": "40s"})
+    target = with_monitor_user(lab, primary, replica, auth="server", users={})
     lose(target, replica, primary)
     before = target.log.count("server_login_failed")
     thread = lab.in_background(lambda: target.connect().value("select current_user"))
@@ -104,12 +110,9 @@ def replication_waits(lab: Lab, auth: str) -> None:
     """Neither is it refused nor does it begin at a standby, whoever checks the password."""
     primary = lab.private_postgres()
     replica = lab.replica_of(primary)
-    monitor = {"monitor_user": "postgres", "monitor_password": password_of("postgres")}
-    hosts = [primary.address, replica.address]
     more = {"auth": auth, "users": {}} if auth == "server" else {}
-    target = cluster(lab, primary, replica, **more, databases={
-        "app": Database(hosts, options=monitor)}, options={
-            "failover_hold": "40s", "admin_users": "app", "stats_users": "app"})
+    target = with_monitor_user(lab, primary, replica, **more,
+                               options={"admin_users": "app", "stats_users": "app"})
     with target.connect() as client:
         client.run("select 1")
         lose(target, primary)
@@ -130,11 +133,8 @@ def logins_by_the_server_wait_for_the_verdict(lab: Lab) -> None:
     """The same before anybody knows that the primary is lost: its lease is not over."""
     primary = lab.private_postgres()
     replica = lab.replica_of(primary)
-    monitor = {"monitor_user": "postgres", "monitor_password": password_of("postgres")}
-    hosts = [primary.address, replica.address]
-    target = cluster(lab, primary, replica, auth="server", users={}, databases={
-        "app": Database(hosts, options=monitor)},
-        options={"failover_hold": "40s", "primary_lease": "5s"})
+    target = with_monitor_user(lab, primary, replica, auth="server", users={},
+                               options={"primary_lease": "5s"})
     replica.stop()
     primary.stop()
     thread = lab.in_background(lambda: target.connect(within=40).value("select current_user"))

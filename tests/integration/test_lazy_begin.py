@@ -227,6 +227,17 @@ def client_idle_timeout_is_for_who_is_in_none(lab: Lab) -> None:
     inside.run("commit")
 
 
+def commit_and_leave(target: Target, *clients: Client) -> None:
+    """The last ones of a drain."""
+    for client in clients:
+        client.send(m.query("commit"))
+        answer = client.until_end()
+        assert m.names(answer) == "CommandComplete ReadyForQuery ErrorResponse", answer
+        assert answer[-1].sqlstate == "57P01"
+    target.running.wait(10)
+    target.started = False
+
+
 @test(targets=FOREBAY)
 def a_drain_waits_for_its_end(lab: Lab) -> None:
     target = lazy(lab, pool_size=2)
@@ -237,13 +248,7 @@ def a_drain_waits_for_its_end(lab: Lab) -> None:
     target.running.send_signal(signal.SIGTERM)
     idle.until_end()
     assert used.value("select 1") == "1"
-    for client in (used, empty):
-        client.send(m.query("commit"))
-        answer = client.until_end()
-        assert m.names(answer) == "CommandComplete ReadyForQuery ErrorResponse", answer
-        assert answer[-1].sqlstate == "57P01"
-    target.running.wait(10)
-    target.started = False
+    commit_and_leave(target, used, empty)
 
 
 @test(targets=FOREBAY)

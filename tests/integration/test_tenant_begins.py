@@ -12,6 +12,7 @@ from lab.process import run
 from lab.target import Target
 from lab.wire import Client
 
+from test_lazy_begin import commit_and_leave
 from test_tenant_comments import POOLER, WHOSE, batch, pooler, told
 from test_tenants import FIREWALL, ROW_SECURITY, corpus, foreign_rows, make_tables, say, start, \
     with_claims
@@ -215,13 +216,7 @@ def a_drain_waits_for_a_begin_that_waits(lab: Lab) -> None:
     idle.until_end()
     clients[0].run("set local app.tenant_id = '1'")
     assert clients[0].value(KEPT) == "t"
-    for client in clients:
-        client.send(m.query("commit"))
-        answer = client.until_end()
-        assert m.names(answer) == "CommandComplete ReadyForQuery ErrorResponse", answer
-        assert answer[-1].sqlstate == "57P01"
-    target.running.wait(10)
-    target.started = False
+    commit_and_leave(target, *clients)
 
 
 @test(targets=FOREBAY)

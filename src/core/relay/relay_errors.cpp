@@ -17,16 +17,6 @@ namespace {
 
 using pg::Backend;
 
-bool names(Bytes error, Bytes server_name) {
-  for (std::size_t at = error.find(server_name); at != Bytes::npos;
-       at = error.find(server_name, at + 1)) {
-    const std::size_t end = at + server_name.size();
-    const char next = end < error.size() ? error[end] : '\0';
-    if (next < '0' || next > '9') return true;
-  }
-  return false;
-}
-
 // The EXECUTE that is one of the statements of a text; or the one that this executes in turn.
 const SessionStep* executed_by(const SessionWork& work, std::uint16_t statement) {
   for (const SessionStep& step : work.steps) {
@@ -219,7 +209,7 @@ bool ServerRelay::tell_unmade(const Item& item, const SpecialReply* special, Tol
   if (special == nullptr || !special->lacks_unmade) return false;
   const Statement& made = *link_.unmade->statement;
   const bool lacks = told.sqlstate == pg::sqlstate::kInvalidStatementName &&
-                     names(item.message.body, made.server_name());
+                     has_word(item.message.body, made.server_name());
   if (!lacks && told.sqlstate != pg::sqlstate::kInFailedTransaction) return false;
   const Bytes error = link_.unmade->error;
   told = {pg::backend::Fields::parse(error).sqlstate, false};

@@ -193,7 +193,6 @@ TEST_F(HostsTest, what_a_replica_says_of_us_means_nothing_while_the_primary_is_f
   EXPECT_NE(test::backend_text(one.read()).find("too many clients"), std::string::npos);
 }
 
-// Behind an address that moves.
 TEST_F(HostsTest, a_timeline_that_the_monitor_may_not_see_is_told) {
   FarEnd one = client();
   std::string& role = hosts[1].role;
@@ -275,6 +274,7 @@ TEST_F(HostsTest, what_is_open_outlives_a_return_to_a_former_list) {
   EXPECT_NE(test::backend_text(one.read()).find("ErrorResponse"), std::string::npos);
 }
 
+// Behind an address that moves.
 class OneHost : public HostsTest {
  protected:
   OneHost() : HostsTest(one()) {
